@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
@@ -30,11 +31,27 @@ class Answer:
     text: str | None = None
 
 
+def parsed(body: bytes) -> Any:
+    """Return what JSON says that a server sent.
+
+    Raises:
+        ValueError: It is not JSON, or nests too deep.
+    """
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("its JSON nests too deep") from None
+
+
 class Reading(Protocol):
     """A reading takes the body of one reply piece by piece."""
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece."""
+        """Take the next piece.
+
+        Raises:
+            ValueError: It is not what the API promises.
+        """
 
     def answer(self) -> Answer:
         """Return what the whole body said.

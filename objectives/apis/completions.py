@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from objectives.apis.api import Answer
+from objectives.apis.api import Answer, parsed
 from objectives.traffic.clips import Clip
 from objectives.traffic.prompts import prompt_of
 from objectives.traffic.workload import Request
+
+MOST_TOKENS = 10_000_000  # of one answer
 
 
 class StreamError(Exception):
@@ -40,8 +42,7 @@ class Stream:
 
         Raises:
             StreamError: The server reports an error.
-            ValueError: A line is not JSON.
-            KeyError: The usage lacks its count.
+            ValueError: A line is not JSON, or its usage does not count the tokens.
         """
         if self._rest:
             data = self._rest + data
@@ -56,18 +57,30 @@ class Stream:
         for line in data.splitlines():
             if not line.startswith(b"data:") or not line[5:].lstrip().startswith(b"{"):
                 continue
-            part = json.loads(line[5:])
+            part = parsed(line[5:])
             if "error" in part:
                 raise StreamError(f"error in the stream: {part['error']}"[:300])
             if part.get("choices") and self.first_s is None:
                 self.first_s = time.monotonic()
             if part.get("usage"):
-                self.tokens = int(part["usage"]["completion_tokens"])
+                self.tokens = _counted(part["usage"])
 
     def answer(self) -> Answer:
         """Return when the content began and how long it is."""
         is_empty = self.first_s is None or self.tokens == 0
         return Answer(is_empty, self.first_s, self.tokens)
+
+
+def _counted(usage: object) -> int:
+    """Return the output tokens of a usage.
+
+    Raises:
+        ValueError: It does not count them, or counts what no answer has.
+    """
+    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    if type(tokens) is not int or not 0 <= tokens <= MOST_TOKENS:
+        raise ValueError(f"completion_tokens is no count in the usage {str(usage)[:100]}")
+    return tokens
 
 
 @dataclass(frozen=True, slots=True)

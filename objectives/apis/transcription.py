@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import ClassVar
 
-from objectives.apis.api import Answer
+from objectives.apis.api import Answer, parsed
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
@@ -58,11 +57,12 @@ class Words:
         """Return the words.
 
         Raises:
-            ValueError: The body is not JSON.
-            KeyError: It has no text.
-            TypeError: It is no object.
+            ValueError: The body is no JSON object with a text.
         """
-        text = str(json.loads(b"".join(self._parts))["text"])
+        body = parsed(b"".join(self._parts))
+        text = body.get("text") if isinstance(body, dict) else None
+        if not isinstance(text, str):
+            raise ValueError(f"there is no text in {str(body)[:100]}")  # noqa: TRY004  one kind
         return Answer(not text.strip(), text=text)
 
 

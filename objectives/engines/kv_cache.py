@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+MOST = 1e15  # of any count or share
+
 
 @dataclass(frozen=True, slots=True)
 class KvCache:
@@ -36,11 +38,12 @@ def kv_cache(metrics: str, log: str) -> KvCache:
     if tokens is None and blocks and block:
         tokens = blocks * block
     if tokens is None and (size := re.search(r"KV cache size: ([\d,]+) tokens", log)):
-        tokens = int(size[1].replace(",", ""))
+        tokens = _whole(size[1])
     memory = re.search(r"(?:Available KV cache memory: |Auto set \()([\d.]+)", log)
-    mib = float(memory[1]) * 1024 if memory else None
+    gib = _number(memory[1]) if memory else None
     longest = re.search(r"Maximum concurrency for ([\d,]+) tokens per request", log)
-    return KvCache(tokens, mib, int(longest[1].replace(",", "")) if longest else None)
+    mib = None if gib is None else gib * 1024
+    return KvCache(tokens, mib, _whole(longest[1]) if longest else None)
 
 
 def usage(metrics: str) -> tuple[float | None, int | None]:
@@ -57,8 +60,18 @@ def usage(metrics: str) -> tuple[float | None, int | None]:
 
 def _sample(metrics: str, name: str) -> float | None:
     line = re.search(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", metrics, re.MULTILINE)
-    return float(line[1]) if line else None
+    return _number(line[1]) if line else None
 
 
 def _whole(text: str | None) -> int | None:
-    return int(float(text)) if text and re.fullmatch(r"[\d.]+", text) else None
+    number = _number(text)
+    return None if number is None else int(number)
+
+
+def _number(text: str | None) -> float | None:
+    """Return a number from 0; None for what no count or share can be, however it is written."""
+    try:
+        number = float((text or "").replace(",", ""))
+    except ValueError:
+        return None
+    return number if 0 <= number < MOST else None

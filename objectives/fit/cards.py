@@ -65,7 +65,7 @@ def card(name: str) -> Card:
         SetupError: vLLM does not run on it.
     """
     known = _cards()
-    size = re.search(r"(\d+)\s*gb", name, re.IGNORECASE)
+    size = re.search(r"(?<!\d)(\d{1,4})\s*gb", name, re.IGNORECASE)
     found = known.get(_key(name))
     if found is None and size is not None:
         shorter = known.get(_key(name.replace(size[0], "")))

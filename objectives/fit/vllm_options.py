@@ -153,8 +153,8 @@ def _defaults(total_mib: float, product: str, *, is_cpu: bool) -> tuple[int, int
 def _graph_sizes(largest: int) -> int:
     """Return how many sizes of a batch are captured up to the largest (`_set_cudagraph_sizes`).
 
-    >>> _graph_sizes(128), _graph_sizes(256), _graph_sizes(512)
-    (19, 35, 51)
+    >>> _graph_sizes(128), _graph_sizes(256), _graph_sizes(512), _graph_sizes(2**40)
+    (19, 35, 51, 68719476755)
     """
-    sizes = [1, 2, 4, *range(8, 256, 8), *range(256, largest + 1, 16)]
-    return sum(size <= largest for size in sizes)
+    small: int = sum(size <= largest for size in [1, 2, 4, *range(8, 256, 8)])
+    return small + len(range(256, largest + 1, 16))

@@ -16,11 +16,10 @@ from typing import Any, Self
 from objectives.errors import SetupError
 from objectives.load.replies import Reply
 from objectives.load.sending.plan import Plan, plain_clips, plain_turns, reply_of
-from objectives.load.sending.process import AGAIN, SendingProcess
+from objectives.load.sending.process import AGAIN, PATIENCE_S, SendingProcess
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
-PATIENCE_S = 60.0  # for its imports, and for the bodies of a window
 END_S = 10.0  # from our word until nothing is open
 
 

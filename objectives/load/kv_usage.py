@@ -7,7 +7,7 @@ from typing import Self
 
 import httpx
 
-from objectives.apis.short_requests import certificates
+from objectives.apis.short_requests import certificates, page_by
 from objectives.load.sending.plan import Endpoints
 
 TIMEOUT_S = 10.0
@@ -43,11 +43,7 @@ class KvUsage:
         """
         found: dict[str, tuple[float | None, int | None]] = {}
         for service, endpoint in self._endpoints.items():
-            try:
-                page = self._http.get(f"{endpoint.url}{endpoint.metrics_path}")
-            except httpx.HTTPError:
-                found[service] = (None, None)
-            else:
-                is_there = page.status_code == 200
-                found[service] = endpoint.usage(page.text) if is_there else (None, None)
+            url = f"{endpoint.url}{endpoint.metrics_path}"
+            text = page_by(self._http, url, timeout_s=TIMEOUT_S)
+            found[service] = (None, None) if text is None else endpoint.usage(text)
         return found

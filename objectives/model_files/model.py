@@ -16,8 +16,9 @@ from objectives.model_files.safetensors_header import FLOATS, Tensor, tensors_of
 from objectives.model_files.shape import Shape, read_shape, shape_of_gguf
 
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "half": 2, "float": 4}
+LONGEST_NAME = 255  # bytes, of a file on Linux
 INDEX = "model.safetensors.index.json"
-OF_A_LAYER = re.compile(r"(?:model\.|language_model\.)*layers\.(\d+)\.")
+OF_A_LAYER = re.compile(r"(?:model\.|language_model\.)*layers\.(\d{1,9})\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _weight_files(folder: Path) -> list[Path]:
         names = {str(name) for name in inner(read_object(index), "weight_map").values()}
         if not names:
             raise SetupError(f"{index}: it has no weight_map; {AGAIN}")
-        if odd := sorted(n for n in names if Path(n).name != n or not n.endswith(".safetensors")):
+        if odd := sorted(n for n in names if not _is_of_a_folder(n)):
             raise SetupError(f"{index}: {odd[0][:80]!r} names no file of its folder; {AGAIN}")
         if missing := sorted(n for n in names if not (folder / n).exists()):
             raise SetupError(
@@ -105,6 +106,11 @@ def _weight_files(folder: Path) -> list[Path]:
     if (single := folder / "model.safetensors").exists():
         return [single]
     return sorted(f for f in folder.glob("*.safetensors") if not f.name.startswith("consolidated"))
+
+
+def _is_of_a_folder(name: str) -> bool:
+    is_name = Path(name).name == name and name.isprintable() and len(name.encode()) <= LONGEST_NAME
+    return is_name and name.endswith(".safetensors")
 
 
 def _loaded(tensors: Iterable[Tensor], shape: Shape, size: int) -> int:

@@ -15,6 +15,7 @@ from objectives.errors import SetupError
 from objectives.model_files.json_file import AGAIN, MIB, parsed, whole
 
 MOST_BYTES = 100 * MIB  # the format's own bound of a header
+MOST_ELEMENTS = 2**60  # of a tensor
 FLOATS = ("F64", "F32", "F16", "BF16")  # what a server may cast to its own number format
 
 
@@ -77,6 +78,7 @@ def _tensor(name: str, entry: Any, path: Path) -> tuple[Tensor, int]:
         dtype = str(entry["dtype"])
     except (KeyError, TypeError, ValueError):
         shape, begin, end, dtype = [None], None, None, ""
-    if begin is None or end is None or end < begin or None in shape:
+    elements = math.prod(n for n in shape if n is not None)
+    if begin is None or end is None or end < begin or None in shape or elements > MOST_ELEMENTS:
         raise SetupError(f"{path}: the entry of {name[:80]!r} describes no tensor; {AGAIN}")
-    return Tensor(name, dtype, math.prod(n for n in shape if n is not None), end - begin), end
+    return Tensor(name, dtype, elements, end - begin), end

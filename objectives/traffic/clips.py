@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from objectives.speech.normaliser import normalised
 
 SHIPPED = ("assistant", "dictation")
 EXAMPLE = '{"file": "01.flac", "text": "Turn off the lights."}'
+MOST_S = 86_400.0  # of a clip
 TOLERANCE_S = 0.1  # an encoder may pad the sound by some frames
 
 
@@ -57,10 +57,11 @@ def read_clips(source: str) -> tuple[Clip, ...]:
     ways = f"name a folder with a manifest.jsonl, or write {' or '.join(SHIPPED)}"
     try:
         text = manifest.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"{manifest}: it cannot be read ({error.strerror}); {ways}") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{manifest}: it is not UTF-8 ({error.reason}); save it as UTF-8") from error
+    except (OSError, ValueError) as error:  # also a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"{manifest}: it cannot be read ({reason}); {ways}") from error
     clips: dict[str, Clip] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -155,11 +156,7 @@ def _seconds(line: dict[str, object]) -> float | None:
     seconds = line.get("seconds")
     if seconds is None:
         return None
-    if (
-        isinstance(seconds, int | float)
-        and not isinstance(seconds, bool)
-        and 0 < seconds < math.inf
-    ):
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= MOST_S:
         return float(seconds)
     raise ValueError(f"seconds is {_short(seconds)}; write its length, or leave it out")
 

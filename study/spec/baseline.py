@@ -17,6 +17,7 @@ from study.spec.search_space import (
     check_name,
     kind_of,
     refuse_both_units,
+    refuse_twins,
 )
 from study.spec.yaml_node import YamlEntry
 
@@ -38,6 +39,7 @@ def read_baseline(
     entries = top.at("baseline").items() if top.at("baseline").is_present else {}
     refuse_both_units(entries)
     searched = {p.name: p for p in parameters}
+    refuse_twins(entries, searched)
     values: dict[str, Scalar] = {}
     for name, entry in entries.items():
         check_name(entry, "fixed")

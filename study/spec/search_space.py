@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
+from objectives.engines.vllm_flags import is_share
 from objectives.search_space.parameter import Parameter
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -38,12 +39,17 @@ def searched_entries(top: YamlEntry) -> dict[str, YamlEntry]:
     entries = top.at("search_space").items()
     if not entries:
         raise top.at("search_space").wrong("it is empty", f"search {SHARE} or {SPEECH}")
-    names: dict[str, str] = {}
-    for name, entry in entries.items():
-        if (twin := names.setdefault(name.replace("-", "_"), name)) != name:
-            raise entry.wrong(f"it is the same option as {twin}", "remove one")
+    refuse_twins(entries)
     refuse_both_units(entries)
     return entries
+
+
+def refuse_twins(entries: Mapping[str, YamlEntry], others: Iterable[str] = ()) -> None:
+    """Refuse an option that is there twice, with - and with _, also among others by name."""
+    names = {name.replace("-", "_"): name for name in others}
+    for name, entry in entries.items():
+        if (twin := names.setdefault(name.replace("-", "_"), name)) != name:
+            raise entry.wrong(f"it is the same option as {twin}", f"write {twin}, or remove one")
 
 
 def refuse_both_units(entries: Mapping[str, YamlEntry]) -> None:
@@ -90,7 +96,8 @@ def check_name(entry: YamlEntry, quality: str | None) -> None:
             + ", or name a server option vllm.<flag> or whisper.<option>"
         )
         raise entry.wrong("unknown parameter", way_out)
-    if way_out := SET_BY_US.get(f"{server}.{flag}", ""):
+    is_for_share = server == "vllm" and is_share(f"--{flag}")
+    if way_out := SET_BY_US.get(f"{server}.{flag}", f"use {SHARE}" if is_for_share else ""):
         raise entry.wrong("it is set by the study itself", way_out)
     if server == "vllm" and flag.split(".")[0] in CHANGES_ANSWERS and quality is None:
         way_out = (

@@ -24,7 +24,6 @@ FAULTS: Mapping[type[Exception], Fault] = {
     http_client.RemoteProtocolError: Fault.PROTOCOL,
     TimeoutError: Fault.TIMEOUT,
     ValueError: Fault.ANSWER,
-    KeyError: Fault.ANSWER,
 }
 REQUEST_FAILURES = tuple(FAULTS)
 EMPTY = RequestError(Fault.EMPTY, "empty answer")
@@ -104,8 +103,8 @@ class Connection:
             try:
                 answer = reading.answer()
                 error = EMPTY if answer.is_empty else None
-            except (ValueError, KeyError, TypeError) as failure:
-                error = RequestError(Fault.ANSWER, f"{type(failure).__name__}: {failure}")
+            except ValueError as failure:
+                error = _error(failure)
         end_s = time.monotonic()
         clip = self.clips[request.clip] if endpoint.api.is_fed_audio else None
         return Reply(
@@ -117,7 +116,7 @@ class Connection:
             tokens=answer.tokens,
             audio_s=clip.seconds if clip else None,
             clip=request.clip if clip else None,
-            text=answer.text,
+            text=None if answer.text is None else _text(answer.text),
             turn=request.turn,
             error=error,
         )
@@ -152,5 +151,10 @@ def _error(failure: Exception) -> RequestError:
     """Return the error of a request that an exception ended."""
     fault = next(fault for kind, fault in FAULTS.items() if isinstance(failure, kind))
     if fault is Fault.STREAM:
-        return RequestError(fault, str(failure))
-    return RequestError(fault, f"{type(failure).__name__}: {failure}")
+        return RequestError(fault, _text(str(failure)))
+    return RequestError(fault, _text(f"{type(failure).__name__}: {failure}"))
+
+
+def _text(text: str) -> str:
+    """Return what a server sent without halves of letters, which JSON has and no file takes."""
+    return text.encode(errors="replace").decode()

@@ -2,8 +2,8 @@
 
 Both are lines of JSON. It is told the clips, then plans one after the other: `plan`, and while it
 lasts `turns` (more of them), `no_more` (nothing more leaves) or `hang_up` (all that is open ends).
-It tells `ready`, and of each plan `start_s`, a `reply` with the number of its `turn`, and at the
-end `done`. When its input ends, for whatever reason, so does it.
+It tells a pipe `ready`, and of each plan `start_s`, a `reply` with the number of its `turn`, and at
+the end `done`. When its input ends, for whatever reason, so does it.
 """
 
 from __future__ import annotations
@@ -169,9 +169,8 @@ def _exit_on_a_bug(task: asyncio.Task[None]) -> None:
 
 
 def main() -> None:
-    """Take the cores that are the argument, and send what comes."""
+    """Take the cores of the first argument, send what comes, and tell the pipe of the second."""
     take_cores(json.loads(sys.argv[1]))
     ask_for_short_slices()
-    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what else may be printed is no message
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(int(sys.argv[2]), "wb")
     asyncio.run(serve(source, sink))

@@ -16,9 +16,11 @@ from typing import Any
 from objectives.errors import SetupError
 
 PROGRAM = (  # it finds what this process finds, wherever it was started
+    *(sys.executable, "-P", "-c"),
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
-    "from objectives.load.sending.main import main; main()"
+    "from objectives.load.sending.main import main; main()",
 )
+PATIENCE_S = 60.0  # for its imports, for the bodies of a window, and until it reads
 LAST_WORDS = 2000
 AGAIN = "so that nothing was measured; run the same command again: what was measured before is kept"
 
@@ -33,16 +35,26 @@ class SendingProcess:
     def __init__(self, cores: Collection[int]) -> None:
         path = json.dumps([os.path.abspath(p) for p in sys.path])  # noqa: PTH100  "" is this folder
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM, json.dumps(sorted(cores)), path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            bufsize=0,
-            start_new_session=True,  # a Ctrl-C is ours to answer
-        )
-        assert self._process.stdin and self._process.stdout  # noqa: S101  they are pipes
-        self._input, self._output = self._process.stdin, self._process.stdout
+        receiving, sending = os.pipe()  # beside its standard output, into which anything may print
+        try:
+            self._process = subprocess.Popen(
+                [*PROGRAM, json.dumps(sorted(cores)), str(sending), path],
+                stdin=subprocess.PIPE,
+                stdout=self._errors,
+                stderr=self._errors,
+                bufsize=0,
+                pass_fds=[sending],
+                start_new_session=True,  # a Ctrl-C is ours to answer
+            )
+        except BaseException:
+            os.close(receiving)
+            self._errors.close()
+            raise
+        finally:
+            os.close(sending)
+        assert self._process.stdin  # noqa: S101  it is a pipe
+        self._input, self._output = self._process.stdin, os.fdopen(receiving, "rb", buffering=0)
+        os.set_blocking(self._input.fileno(), False)
         self._received = b""
 
     @property
@@ -54,12 +66,18 @@ class SendingProcess:
         """Write a message.
 
         Raises:
-            SetupError: The process has ended by itself.
+            SetupError: The process has ended by itself, or reads nothing of it for too long.
         """
         data = memoryview(json.dumps(message).encode() + b"\n")
+        poll = select.poll()
+        poll.register(self._input, select.POLLOUT)
         try:
             while data:
-                data = data[self._input.write(data) :]
+                if not poll.poll(PATIENCE_S * 1000):
+                    raise SetupError(
+                        f"the load generator's process read nothing for {PATIENCE_S:g} s, {AGAIN}"
+                    )
+                data = data[self._input.write(data) or 0 :]
         except BrokenPipeError as error:
             raise self._ended() from error
 

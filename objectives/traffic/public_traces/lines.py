@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import IO, Any, cast
 from objectives.errors import BadInput
 
 LONGEST_LINE = 2**20  # bytes
+MOST_EMPTY = 1000  # lines without a request between them: a packed file may hold billions
 GZIP = b"\x1f\x8b"
 POINTER = "version https://git-lfs.github.com/spec/"
 
@@ -39,8 +41,9 @@ class TraceFile:
         """Return the lines without their ends and without those that are empty.
 
         Raises:
-            BadInput: The file cannot be read, or a line is no text or too long.
+            BadInput: The file cannot be read, a line is no text or too long, or too many are empty.
         """
+        empty = 0
         with self._open() as file:
             while raw := file.readline(LONGEST_LINE + 1):
                 self.number += 1
@@ -55,8 +58,12 @@ class TraceFile:
                 if self.number == 1 and text.startswith(POINTER):
                     what = "this is a pointer of git LFS in place of the trace"
                     raise self.wrong(what, "run `git lfs pull` where it comes from")
-                if text.strip():
-                    yield text.strip()
+                if text := text.strip():
+                    empty = 0
+                    yield text
+                elif (empty := empty + 1) > MOST_EMPTY:
+                    what = f"more than {MOST_EMPTY:,} lines in a row are empty"
+                    raise self.wrong(what, "name a trace with a request in each line")
 
     def digest(self) -> str:
         """Return the SHA-256 of all lines that were read, and of the size of the file."""
@@ -75,6 +82,6 @@ class TraceFile:
                         yield cast(IO[bytes], unpacked)
                 else:
                     yield raw
-        except (OSError, EOFError) as error:  # also a damaged .gz
+        except (OSError, EOFError, zlib.error) as error:  # also a damaged .gz
             why = getattr(error, "strerror", None) or str(error)
             raise self.wrong(f"it cannot be read ({why})", "name a whole trace file") from error

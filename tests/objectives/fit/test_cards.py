@@ -28,7 +28,12 @@ def test_a_card_is_found_by_the_name_that_people_have(
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("RTX 4060 Ti", "RTX 4060 Ti 16GB"), ("rtx 3080 12GB", "RTX 3080"), ("banana", "RTX 5090")],
+    [
+        ("RTX 4060 Ti", "RTX 4060 Ti 16GB"),
+        ("rtx 3080 12GB", "RTX 3080"),
+        ("banana", "RTX 5090"),
+        ("RTX 3060 " + "9" * 5000 + "GB", "known are"),
+    ],
 )
 def test_an_unknown_card_names_near_ones(name: str, near: str) -> None:
     with pytest.raises(BadInput, match=r"--total-mib") as error:

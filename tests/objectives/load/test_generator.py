@@ -16,6 +16,7 @@ from objectives.load import generator as generator_module
 from objectives.load.generator import Generator
 from objectives.load.open_loop import drive, one_by_one
 from objectives.load.replies import Fault, Reply, RequestError, Symptom
+from objectives.load.sending import process as process_module
 from objectives.load.sending.plan import (
     Plan,
     clips_of,
@@ -93,6 +94,23 @@ def test_a_process_that_stands_still_is_an_error_in_time(own, monkeypatch):
     os.kill(own.pid, signal.SIGSTOP)
     with pytest.raises(SetupError, match=r"did not answer within 0.5 s"):
         one_by_one(own, NOBODY, CLIPS, [LLM], timeout_s=20)
+
+
+def test_a_process_that_reads_no_more_is_an_error_in_time(own, monkeypatch):
+    one_by_one(own, NOBODY, CLIPS, [LLM], timeout_s=20)
+    monkeypatch.setattr(process_module, "PATIENCE_S", 0.5)
+    os.kill(own.pid, signal.SIGSTOP)
+    plan = [LLM] * 20_000  # more than a pipe holds
+    with pytest.raises(SetupError, match=r"read nothing for 0.5 s.*run the same command"):
+        drive(own, NOBODY, CLIPS, plan, timeout_s=20, broken=lambda: None)
+
+
+def test_what_is_printed_in_the_process_is_no_message(fake, monkeypatch, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("print('hello', flush=True)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ends = endpoints_of(fake().url, "http://127.0.0.1:1", 2048)
+    with Generator() as own:
+        assert [r.error for r in one_by_one(own, ends, CLIPS, [LLM], timeout_s=20)] == [None]
 
 
 def test_a_plan_that_does_not_end_is_an_error_in_time(own, fake, monkeypatch):

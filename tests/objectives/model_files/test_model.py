@@ -153,6 +153,13 @@ def _header(text: str) -> Callable[[Path], None]:
     return write
 
 
+def test_a_layer_of_a_number_that_no_model_has_counts_as_it_lies(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    name = f"model.layers.{'9' * 5000}.w"
+    write_safetensors(tmp_path / "model.safetensors", {name: ("BF16", (1024, 512))})
+    assert read_model(tmp_path).weights_mib == 1
+
+
 ODD = '{"w": {"dtype": "BF16", "shape": %s, "data_offsets": %s}}'
 
 
@@ -171,6 +178,7 @@ ODD = '{"w": {"dtype": "BF16", "shape": %s, "data_offsets": %s}}'
         (_header(ODD % ("[4]", "[8, 0]")), "describes no tensor"),
         (_header(ODD % ('["x"]', "[0, 8]")), "describes no tensor"),
         (_header(ODD % ("[4]", "[0, 8, 9]")), "describes no tensor"),
+        (_header(ODD % (str([2**47] * 30), "[0, 8]")), "describes no tensor"),
         (lambda path: path.unlink(), "config.json"),
         (lambda path: path.unlink() or path.mkdir(), "there is no such file"),
     ],
@@ -197,6 +205,8 @@ def test_a_broken_weight_file_is_a_sentence_with_file_and_way_out(
         ({"weight_map": {"w": "model-1.safetensors"}}, "1 of its 1 files are not there"),
         ({"weight_map": {"w": "../../etc/passwd"}}, "names no file of its folder"),
         ({"weight_map": ["w"]}, "no weight_map"),
+        ({"weight_map": {"w": "x" * 300 + ".safetensors"}}, "names no file of its folder"),
+        ({"weight_map": {"w": "\ud800.safetensors"}}, "names no file of its folder"),
     ],
 )
 def test_an_index_that_misleads_is_a_sentence(

@@ -68,6 +68,7 @@ GOOD = {"file": "a.wav", "text": "Lights off."}
         ({**GOOD, "seconds": "1"}, "seconds is '1'"),
         ({**GOOD, "seconds": True}, "seconds is True"),
         ({**GOOD, "seconds": math.inf}, "seconds is inf"),
+        ({**GOOD, "seconds": 10**400}, "seconds is 1000"),
         ({**GOOD, "seconds": 9.5}, "seconds is 9.5, and 'a.wav' is 1.00 s long"),
         ({**GOOD, "language": "german"}, "language is 'german'; write its code"),
         ({**GOOD, "language": ["de"]}, "language is ['de']; write its code"),
@@ -91,6 +92,8 @@ def test_a_mistake_is_told_with_file_and_line(tmp_path, line, words):
 def test_a_manifest_that_is_none_is_told(tmp_path):
     with pytest.raises(BadInput, match=r"it cannot be read .* write assistant or dictation"):
         read_clips(str(tmp_path / "nowhere"))
+    with pytest.raises(BadInput, match=r"it cannot be read .embedded null byte"):
+        read_clips("a\0b")
     with pytest.raises(BadInput, match="lists no clip"):
         read_clips(manifest(tmp_path, ""))
     (tmp_path / "manifest.jsonl").write_bytes("Müller".encode("latin-1"))

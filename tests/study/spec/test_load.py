@@ -665,6 +665,15 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
         ("vllm.a_b: it is the same option as vllm.a-b",),
     ),
     (
+        {
+            "search_space": "{vllm.max_num_seqs: [1, 2]}",
+            "baseline": "{vllm.max_num_seqs: 1, vllm.max-num-seqs: 8}",
+        },
+        ("baseline.vllm.max-num-seqs: it is the same option as vllm.max_num_seqs",),
+    ),
+    ({"search_space": "{vllm.gpu-mem: [0.4]}"}, ("set by the study", "use vllm_memory_util")),
+    ({"baseline": "{vllm.device_memory: 0.4}"}, ("set by the study", "use vllm_memory_util")),
+    (
         {"search_space": "{vllm.max_num_seqs: [1, 2]}"},
         ("baseline.vllm.max_num_seqs: it has no value",),
     ),

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from objectives.apis.completions import Stream, StreamError
+from objectives.apis.transcription import Words
 from objectives.load.sending.http_client import (
     ConnectError,
     HttpLine,
@@ -68,6 +69,31 @@ def test_the_first_content_is_timed_when_it_comes_and_comments_are_none():
 def test_a_line_that_is_no_json_is_refused():
     with pytest.raises(ValueError, match="Expecting"):
         fed(b"data: {not json}\n\n", 100)
+
+
+NO_COUNTS = ["7", [7], {}, None, True, 1.5, -1, 10**4000]
+
+
+@pytest.mark.parametrize("usage", [{"completion_tokens": n} for n in NO_COUNTS] + ["x", [1], 5])
+def test_a_usage_without_a_count_of_tokens_is_refused(usage):
+    with pytest.raises(ValueError, match="completion_tokens is no count in the usage"):
+        fed(sse(json.dumps({**CHUNK, "completion_tokens": 0, "usage": usage})), 10_000)
+
+
+@pytest.mark.parametrize("count", ["1e400", "NaN", "[" * 100_000])
+def test_a_count_that_json_cannot_hold_is_refused(count):
+    with pytest.raises(ValueError, match=r"no count in the usage|nests too deep"):
+        fed(b'data: {"usage": {"completion_tokens": %s}}\n' % count.encode(), 1 << 20)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "5", '"text"', "{}", '{"text": null}', '{"text": 5}', "[" * 100_000]
+)
+def test_an_answer_without_words_is_refused(body):
+    words = Words()
+    words.feed(body.encode())
+    with pytest.raises(ValueError, match=r"Expecting|no text|nests too deep"):
+        words.answer()
 
 
 def talk(*answers, then_close=False):

@@ -169,6 +169,8 @@ def test_a_line_that_is_none_is_said_in_one_line_with_its_number(
         (b"\xff\xfeT\x00", ":1: it is no text of UTF-8; save the trace as UTF-8"),
         (gzip.compress(AZURE.encode())[:-9], "it cannot be read"),
         (b"\x1f\x8bno gzip", "it cannot be read"),
+        (gzip.compress(AZURE.encode())[:10] + b"\x06" * 60, "it cannot be read (Error -3"),
+        (gzip.compress(b"\n" * 10**8), ":1001: more than 1,000 lines in a row are empty"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path, data: bytes, message: str) -> None:

@@ -299,6 +299,12 @@ def test_a_wrong_line_of_a_capture_is_named(place: Path) -> None:
         spec(place, format="timed_trace")
 
 
+def test_a_timed_trace_that_nests_too_deep_is_no_capture_and_named(place: Path) -> None:
+    (place / "t.jsonl").write_text('{"timestamp": ' + "[" * 100_000)
+    with pytest.raises(BadInput, match=r"t\.jsonl:1: it is no JSON"):
+        spec(place, trace="t.jsonl", format="timed_trace")
+
+
 def test_the_ramp_of_a_held_out_trace_is_the_studys(place: Path) -> None:
     others = [{"name": "evening", "trace": "t.csv", "format": "burstgpt", "from": 300}]
     whole = spec(place, workloads=others, ramp_s=100, request_timeout_s=33)
