@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from objectives.errors import SetupError
 from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
-from study.bench.elsewhere import elsewhere
+from study.bench.elsewhere import planned_elsewhere
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
 from study.cli.before_run.dry_run_text import forecast_in_words
@@ -113,7 +113,7 @@ def choose_source(this: Run) -> Source:
     """Return this machine's bench, the recording of the spec, or a device that is named."""
     options = this.options
     if options.is_elsewhere:
-        return elsewhere(this.spec, options.card, options.total_mib, this.terminal.line)
+        return planned_elsewhere(this.spec, options.card, options.total_mib, this.terminal.line)
     return find_source(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
 
 

@@ -19,7 +19,7 @@ from objectives.capture.mirror import Mirror
 from objectives.capture.reader_process import ReaderProcess
 from objectives.capture.splice import Address, Splice
 from objectives.capture.tally import Tally
-from objectives.capture.trace_file import TraceFile
+from objectives.capture.trace_file import TraceWriter
 from objectives.capture.watch import Watch
 from objectives.errors import BadInput, SetupError
 
@@ -122,7 +122,7 @@ def capture(
         BadInput: The trace is there already, or cannot be made.
         SetupError: A port is taken.
     """
-    trace, tally = TraceFile(path, tell), Tally()
+    trace, tally = TraceWriter(path, tell), Tally()
     trace.open()
     try:
         _allow_connections()
@@ -134,7 +134,7 @@ def capture(
 
 async def _until_a_signal(
     routes: Sequence[Route],
-    trace: TraceFile,
+    trace: TraceWriter,
     tally: Tally,
     for_s: float | None,
     tell: Callable[[str], None],
@@ -156,7 +156,7 @@ async def _until_a_signal(
 
 async def serve(
     routes: Sequence[Route],
-    trace: TraceFile,
+    trace: TraceWriter,
     tally: Tally,
     tell: Callable[[str], None],
     stop: asyncio.Event,

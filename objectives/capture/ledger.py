@@ -10,7 +10,7 @@ from objectives.capture.mirror import Mirror
 from objectives.capture.reader_process import ReaderProcess
 from objectives.capture.splice import Address
 from objectives.capture.tally import Tally
-from objectives.capture.trace_file import TraceFile
+from objectives.capture.trace_file import TraceWriter
 
 TURN = b"x-turn-id"  # the header by which a client says that a clip and a prompt are one turn
 LONGEST_TURN_ID = 200
@@ -35,7 +35,7 @@ class Ledger:
         mirror: Mirror | None,
         room: Room,
         reader: ReaderProcess,
-        trace: TraceFile,
+        trace: TraceWriter,
         tally: Tally,
     ) -> None:
         self.server, self.mirror, self.room = server, mirror, room

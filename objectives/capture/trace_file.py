@@ -13,7 +13,6 @@ from objectives.capture.lengths import Lengths
 from objectives.errors import BadInput
 
 MOST_LINES = 100_000
-MOST_BYTES = 16 * 2**20
 MOST_S = 86_400.0
 TURN_S = 120.0  # a turn's other request comes within so long of the first, or is not awaited
 
@@ -28,8 +27,8 @@ class _Half:
 
 
 @dataclass(slots=True)
-class TraceFile:
-    """A trace file is written line by line, each whole, and never over another file.
+class TraceWriter:
+    """A trace writer writes a trace line by line, each whole, and never over another file.
 
     Args:
         path: The file, which must not exist.
@@ -124,12 +123,7 @@ class TraceFile:
 
     def _is_full(self, since_s: float) -> bool:
         lines = self.lines + len(self._halves)
-        return (
-            self._descriptor < 0
-            or lines >= MOST_LINES
-            or self._size > MOST_BYTES - 2**10
-            or since_s > MOST_S
-        )
+        return self._descriptor < 0 or lines >= MOST_LINES or since_s > MOST_S
 
     def _write(self, *lines: dict[str, Any]) -> None:
         """Append lines with one call; what fails in between is taken back, and nothing follows."""

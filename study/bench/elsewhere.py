@@ -12,7 +12,7 @@ from study.spec.model import Spec
 from study.spec.setting import setting_of
 
 
-def elsewhere(
+def planned_elsewhere(
     spec: Spec, card_name: str | None, total_mib: float | None, say: Callable[[str], None]
 ) -> Source:
     """Return what is known of a device elsewhere, whose servers and neighbours are not.

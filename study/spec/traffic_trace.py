@@ -15,10 +15,10 @@ from typing import Any
 from objectives.errors import BadInput
 from objectives.traffic.clips import Clip
 from objectives.traffic.public_traces.fields import json_fields, short
+from objectives.traffic.public_traces.lines import TraceFile
 from objectives.traffic.workload import Request
 from study.text import meant, one_line
 
-MAX_TRACE_BYTES = 16 * 2**20
 MAX_REQUESTS = 100_000
 MAX_S = 86_400.0
 FIELDS = {
@@ -40,37 +40,24 @@ def captured(path: Path, clips: Sequence[Clip], longest: int | None) -> tuple[Re
     and its LLM request leaves when the clip has been answered.
 
     Raises:
-        BadInput: A line is wrong; the error has file and line, in one line.
+        BadInput: The file cannot be read, or a line is wrong; the error has file and line, in one
+            line.
     """
 
     def wrong(number: int, what: str) -> BadInput:
         example = '{"at_s": 0.5, "service": "llm", "prompt_tokens": 900, "output_tokens": 64}'
         return BadInput(one_line(f"{path}:{number}: {what}; a line is such as {example}"))
 
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TRACE_BYTES + 1)
-    except OSError as error:
-        raise BadInput(
-            one_line(f"{path}: {error.strerror}; name a trace that can be read")
-        ) from error
-    if len(data) > MAX_TRACE_BYTES:
-        raise wrong(1, f"the trace is larger than {MAX_TRACE_BYTES // 2**20} MiB")
-    requests: list[Request] = []
+    requests, file = list[Request](), TraceFile(path)
     turns: dict[int, dict[str, int]] = defaultdict(dict)  # the line of each service's request
-    for number, raw in enumerate(data.split(b"\n"), 1):
-        if not raw.strip():
-            continue
+    for text in file.lines():
         try:
-            line = json_fields(raw.decode("utf-8-sig"))
-            requests.append(_request(line, number, clips, longest))
-            _add_to_turn(turns, requests[-1], number)
-        except UnicodeDecodeError as error:
-            raise wrong(number, "it is no text of UTF-8") from error
+            requests.append(_request(json_fields(text), file.number, clips, longest))
+            _add_to_turn(turns, requests[-1], file.number)
         except ValueError as error:
-            raise wrong(number, str(error)) from error
+            raise wrong(file.number, str(error)) from error
         if len(requests) > MAX_REQUESTS:
-            raise wrong(number, f"more than {MAX_REQUESTS:,} requests")
+            raise wrong(file.number, f"more than {MAX_REQUESTS:,} requests")
     if not requests:
         raise wrong(1, "the trace holds no request")
     for turn, lines in turns.items():

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from objectives.capture.capture import Route, address, serve
 from objectives.capture.tally import Tally
-from objectives.capture.trace_file import TraceFile
+from objectives.capture.trace_file import TraceWriter
 
 SECRET = "the words of a user"
 WAIT_S = 20.0
@@ -253,7 +253,7 @@ def capturing(
     copies = address(mirror.url, "--mirror") if mirror is not None else None
     routes = [Route(address(s.url, "--llm"), free_port(), copies) for s in servers]
     capture = Capture(folder / "trace.jsonl", routes)
-    trace = TraceFile(capture.path, capture.said.append)
+    trace = TraceWriter(capture.path, capture.said.append)
     ready, failures = threading.Event(), []
 
     def run() -> None:

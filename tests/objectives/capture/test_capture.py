@@ -26,7 +26,7 @@ from captures import (
 
 from objectives.capture import exchange, trace_file, watch
 from objectives.capture.lengths import Lengths
-from objectives.capture.trace_file import TraceFile
+from objectives.capture.trace_file import TraceWriter
 from objectives.errors import BadInput
 from objectives.traffic.clips import read_clips
 from study.spec import traffic_trace
@@ -247,15 +247,15 @@ def test_a_trace_is_not_written_over(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     path.write_text("mine")
     with pytest.raises(BadInput, match="is there already"):
-        TraceFile(path, print).open()
+        TraceWriter(path, print).open()
     with pytest.raises(BadInput, match="No such file"):
-        TraceFile(tmp_path / "no" / "trace.jsonl", print).open()
+        TraceWriter(tmp_path / "no" / "trace.jsonl", print).open()
     assert path.read_text() == "mine"
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    trace = TraceFile(tmp_path / "trace.jsonl", said.append)
+    trace = TraceWriter(tmp_path / "trace.jsonl", said.append)
     trace.open()
     assert trace.add("llm", 0.0, Lengths(3, 4), "")
     write = os.write
@@ -271,12 +271,9 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_trace_holds_no_more_than_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (trace_file.MOST_LINES, trace_file.MOST_BYTES, trace_file.MOST_S) == (
-        traffic_trace.MAX_REQUESTS,
-        traffic_trace.MAX_TRACE_BYTES,
-        traffic_trace.MAX_S,
-    )
-    trace = TraceFile(tmp_path / "trace.jsonl", print)
+    of_readers = (traffic_trace.MAX_REQUESTS, traffic_trace.MAX_S)
+    assert of_readers == (trace_file.MOST_LINES, trace_file.MOST_S)
+    trace = TraceWriter(tmp_path / "trace.jsonl", print)
     trace.open()
     trace.begin(100.0)
     assert trace.add("stt", 100.0, Lengths(seconds=2.0), "")
@@ -288,7 +285,7 @@ def test_a_trace_holds_no_more_than_can_be_read(
 
 
 def test_half_a_turn_is_written_once_the_other_half_is_late(tmp_path: Path) -> None:
-    trace = TraceFile(tmp_path / "trace.jsonl", print)
+    trace = TraceWriter(tmp_path / "trace.jsonl", print)
     trace.open()
     trace.begin(0.0)
     trace.add("stt", 0.0, Lengths(seconds=2.0), "a")

@@ -21,7 +21,7 @@ from model_folders import (
 
 import study.fit.fit as module
 from objectives.errors import BadInput, SetupError
-from study.bench.elsewhere import elsewhere
+from study.bench.elsewhere import planned_elsewhere
 from study.fit.fit import fit
 from study.spec.load import load
 
@@ -131,10 +131,10 @@ def test_the_dry_run_plans_for_a_card_elsewhere(
 def test_a_host_elsewhere_is_no_card(tmp_path: Path, hub: Path) -> None:
     spec = load(spec_of(tmp_path, device="cpu"), is_here=False)
     said: list[str] = []
-    assert elsewhere(spec, None, 64_000.0, said.append).identity.cuda is None
+    assert planned_elsewhere(spec, None, 64_000.0, said.append).identity.cuda is None
     assert "a device, 64,000 MiB" in said[-1]
     with pytest.raises(BadInput, match="leave --card out"):
-        elsewhere(spec, "L4", None, said.append)
+        planned_elsewhere(spec, "L4", None, said.append)
 
 
 def test_a_replay_has_a_device_of_its_own(capsys: Any, monkeypatch: Any) -> None:

@@ -6,6 +6,7 @@ the worst moment.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -228,6 +229,31 @@ def test_a_line_that_is_none_is_said_in_one_line_with_its_number(
     assert message in str(caught.value)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("shape", ["crlf", "bom", "gz"])
+def test_a_capture_is_read_in_every_shape_of_a_trace_file(tmp_path: Path, shape: str) -> None:
+    path, text = tmp_path / "trace.jsonl", f"{json.dumps(STT)}\n\n{json.dumps(LLM)}\n"
+    path.write_text(text)
+    plain = captured(path, CLIPS, 4096)
+    data = text.replace("\n", "\r\n" if shape == "crlf" else "\n").encode()
+    data = b"\xef\xbb\xbf" + data if shape == "bom" else data
+    path.write_bytes(gzip.compress(data) if shape == "gz" else data)
+    assert captured(path, CLIPS, 4096) == plain and len(plain) == 2
+    (tmp_path / "spec.yaml").write_text(
+        "name: s\nsearch_space: {vllm_memory_util: [0.4]}\ndevice: cpu\n"
+        "baseline: {vllm_memory_util: 0.4, whisper_model_size: base}\n"
+        "workload: {trace: trace.jsonl, format: timed_trace}\n"
+    )
+    trace = load(tmp_path / "spec.yaml", is_here=False).workload.trace
+    assert trace is not None and len(trace.arrivals) == 2
+
+
+def test_a_capture_cut_in_the_packing_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl.gz"
+    path.write_bytes(gzip.compress(json.dumps(LLM).encode() * 9)[:-9])
+    with pytest.raises(BadInput, match="it cannot be read"):
+        captured(path, CLIPS, None)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])
