@@ -44,6 +44,10 @@ ELSEWHERE = {
         ".ci/run",
         "half an hour, live; there a short one",
     ),
+    "python -m objectives.traffic my_clips": (
+        "tests/objectives/traffic/test_main.py",
+        "needs speech of one's own",
+    ),
     "python scripts/fit.py my_gpu.yaml": ("tests/study/fit/test_fit.py", "needs a model"),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
     "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),

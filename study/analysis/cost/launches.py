@@ -102,6 +102,7 @@ def of_recording(source: recording.Recording) -> Cost:
     """Return what a recording cost: it kept servers and ordered its evaluations in each round."""
     conditions = source.provenance.conditions
     try:
+        _ = conditions["workload"]["prompt_tokens"]  # a recording names every key
         workload: Workload = from_plain(Workload, conditions["workload"])
         services = conditions["services"]
         prompted = [name for name, api in APIS.items() if api == "completions"]

@@ -81,15 +81,14 @@ def test_a_copy_has_the_method_the_target_the_headers_and_the_body(
 
 
 def test_both_are_timed_alike(upstream: Upstream, second: Upstream, tmp_path: Path) -> None:
-    second.delay_s = 0.3
+    second.delay_s = 3.0
     with capturing(tmp_path, upstream, mirror=second) as capture:
-        begin = time.monotonic()
         httpx.post(f"{capture.url}{COMPLETIONS}?mood=stream", json=STREAM)
-        assert time.monotonic() - begin < 0.3  # the client does not wait for the mirror
+        assert not capture.tally.pairs  # the client does not wait for the mirror
         until_all_are_compared(capture, 1)
     (pair,) = capture.tally.pairs
-    assert pair.service == "llm" and 0 < pair.server.latency_ms < 300 < pair.mirror.latency_ms
-    assert pair.server.first_ms and pair.mirror.first_ms and pair.mirror.first_ms > 300
+    assert pair.service == "llm" and 0 < pair.server.latency_ms < 3000 < pair.mirror.latency_ms
+    assert pair.server.first_ms and pair.mirror.first_ms and pair.mirror.first_ms > 3000
     assert len(capture.lines) == 1  # the mirror's answers are no traffic
 
 
@@ -124,12 +123,11 @@ def test_a_mirror_that_is_behind_gets_fewer_copies(
     upstream: Upstream, second: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirrors, "MOST_COPIES", 2)
-    second.delay_s = 1.0
+    second.delay_s = 5.0
     with capturing(tmp_path, upstream, mirror=second) as capture:
-        begin = time.monotonic()
-        for _ in range(6):
+        for _ in range(6):  # before the second has answered any: it is not waited for
             assert httpx.post(f"{capture.url}{COMPLETIONS}", json=ASKED).status_code == 200
-        assert time.monotonic() - begin < 1.0
+            assert not capture.tally.pairs
     assert (capture.tally.dropped, len(capture.tally.pairs)) == (4, 2)
     assert len(capture.lines) == 6
 

@@ -17,6 +17,7 @@ from objectives.evaluation import Job, Step
 from objectives.servers import blame, foreign_tenants
 from objectives.servers.foreign_tenants import Neighbours, intrusion
 
+UNMET = {"llm_ttft_p95_ms": 0.01}  # so that a ramp is broken at once: fake servers never break
 # a process that lives and is not below this one
 GAME = Occupant(os.getppid(), "a game", 4000.0, "game.service")
 
@@ -59,7 +60,7 @@ def test_a_new_process_ends_the_trial_in_every_phase_and_the_trial_is_retried(ca
     intruder = Occupant(1, "another study", 900.0, "other.service")
     phases = When(step, lambda: card.here.append(intruder))
     with Colocation(
-        setting(**more), device_set(card), tmp_path, on_phase=phases.append
+        setting(limits=UNMET, **more), device_set(card), tmp_path, on_phase=phases.append
     ) as colocation:
         measured = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     again = phases.retries
