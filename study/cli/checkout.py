@@ -41,7 +41,7 @@ def script_command(script: str) -> list[str]:
     verb = next((verb for verb, name in SCRIPTS.items() if name == script), None)
     if verb is not None and (is_program() or not path.is_file()):
         is_installed = shutil.which(PROGRAM) is not None
-        return [*([PROGRAM] if is_installed else [interpreter(), "-m", "study.commands"]), verb]
+        return [*([PROGRAM] if is_installed else [interpreter(), "-m", "study"]), verb]
     return [interpreter(), as_typed(path)] if path.is_file() else []
 
 

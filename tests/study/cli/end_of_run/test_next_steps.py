@@ -147,7 +147,7 @@ def test_outside_a_checkout_every_command_runs_as_printed(tmp_path: Path) -> Non
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
-    stdout = run(sys.executable, "-m", "study.commands", "run", make(tmp_path), "--out", "out")
+    stdout = run(sys.executable, "-m", "study", "run", make(tmp_path), "--out", "out")
     lines = stdout.partition("Next:\n")[2].splitlines()
     assert len(lines) == 3 and "scripts/" not in "".join(lines)
     report, dry_run, copy = map(words, lines)
