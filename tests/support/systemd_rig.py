@@ -39,6 +39,7 @@ workload:
   {{window_s: 2, llm_per_s: 2, stt_per_s: 2, ramp_s: 0, prompt_tokens: [8, 16], output_tokens: 4}}
 gates: {{free_memory_mib: 0, wer_points: 100}}
 reserve_mib: 20000
+precheck: report
 """
 
 
