@@ -350,8 +350,8 @@ def test_a_key_that_is_not_known_would_be_noticed(key, tmp_path):
 
 
 def test_the_python_of_the_pages_runs(capsys):
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```", "\n".join(PAGES.values()), re.MULTILINE | re.DOTALL
-    )
+    pages = "\n".join(PAGES.values())
+    codes = re.findall(r"^```python\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
+    (code,) = [c for c in codes if "kokoro" not in c]  # which needs packages of its own
     exec(compile(code, "sampler.md", "exec"), {})
     assert "params={'x': 1, 'y': 1}" in capsys.readouterr().out
