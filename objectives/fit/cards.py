@@ -83,7 +83,7 @@ def card(name: str) -> Card:
     what = "near it are" if near else "known are"
     raise BadInput(
         f"--card {name!r} is not known; {what} {', '.join(names)}; "
-        "or give its memory: --total-mib N, as `nvidia-smi` shows it"
+        "or give its memory: --total-mib N, as CUDA has it (`nvidia-smi` shows 1 to 4 % more)"
     )
 
 
