@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from objectives.diagnosis.log import FailurePhase, Log, joined, parse, quoted
+from objectives.diagnosis.log import FailurePhase, Log, parse, unbroken
 from objectives.diagnosis.patterns import LogRule, matches_of, patterns, rules
 from objectives.diagnosis.symptoms import names_of
 
@@ -86,8 +86,8 @@ def diagnose(
     died = exit_code is not None and not was_stopped
     hit = _hit(parsed, exit_code, died=died)
     if hit is None or hit.match is None:  # the line that tells may be broken, or cut away
-        others = (_hit(log, None, died=False) for log in (joined(parsed), quoted(parsed)))
-        found = next((other for other in others if other is not None), None)
+        found = _hit(parse(unbroken(parsed.text)), None, died=False)
+        found = found or _hit(parse(parsed.text, with_source=True), None, died=False)
         hit = min(filter(None, (found, hit)), key=lambda h: h.order, default=None)
     if hit is None:
         return None
@@ -186,8 +186,11 @@ def explain(
         speaker = next((api for place, api in log.speakers if 0 <= place - at < 200), "host")
     begin = log.text.rfind("\n", 0, at) + 1
     line = log.text[begin:].partition("\n")[0]
-    texts = (line, log.text, joined(log).text)
-    amount = next((m for text in texts for m in matches_of(rule.deficit, text)), None)
+    amount = (
+        next(matches_of(rule.deficit, line), None)
+        or next(matches_of(rule.deficit, log.text), None)
+        or next(matches_of(rule.deficit, unbroken(log.text)), None)
+    )
     groups = amount.groupdict() if amount else {}
     lack_mib = read_mib(groups, "short") or missing_mib(
         read_mib(groups, "free"), read_mib(groups, "need")

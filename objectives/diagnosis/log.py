@@ -81,23 +81,18 @@ def parse(log: str, *, with_source: bool = False) -> Log:
     return Log(text, quiet, marks("phases"), marks("speakers"))
 
 
-def joined(log: Log) -> Log:
-    """Return the log with the lines joined that a terminal broke.
+def unbroken(text: str) -> str:
+    """Return a log's text with the lines joined that a terminal broke.
 
     It breaks either at its width, or between words: then a line goes on in lower case.
     """
-    lines = log.text.split("\n")
+    lines = text.split("\n")
     width = max(map(len, lines))
     is_full = [len(line) == width for line in lines]
     if width >= LEAST_WIDTH and sum(is_full) >= LEAST_FULL_LINES:
         ends = ["" if full else "\n" for full in is_full]
-        return parse("".join(line + end for line, end in zip(lines, ends, strict=True)))
-    return parse(re.sub(r"\n(?=[a-z])", " ", log.text))
-
-
-def quoted(log: Log) -> Log:
-    """Return the log with the source lines of its tracebacks, for one whose last line is lost."""
-    return parse(log.text, with_source=True)
+        return "".join(line + end for line, end in zip(lines, ends, strict=True))
+    return re.sub(r"\n(?=[a-z])", " ", text)
 
 
 def _blanked(text: str) -> str:
