@@ -24,6 +24,15 @@ from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
 
 SEARCHERS = tuple(name for name in SAMPLERS if name != RECORDED)
+# the settings of a selector that the tournament takes as they are
+TOURNAMENT = (
+    "tournament_size",
+    "survivors",
+    "elitism",
+    "fresh_inject",
+    "population_size",
+    "n_offspring",
+)
 
 
 def sampler(  # noqa: PLR0911  one return for each name
@@ -169,17 +178,7 @@ def sampler_of(
         BadInput: It does not suit the space, or its settings are no whole numbers.
         SetupError: A package that it needs is not installed here.
     """
-    options: dict[str, Any] = {
-        k: getattr(selector, k)
-        for k in (
-            "tournament_size",
-            "survivors",
-            "elitism",
-            "fresh_inject",
-            "population_size",
-            "n_offspring",
-        )
-    }
+    options: dict[str, Any] = {k: getattr(selector, k) for k in TOURNAMENT}
     options |= {"exhausted": "replicate" if selector.exhausted == "replicate" else "repeat"}
     options |= {"monotone": monotone_directions(space.parameters, monotone)}
     if name != "tournament":  # it draws by the trial's number

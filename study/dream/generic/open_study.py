@@ -17,18 +17,10 @@ from study.dream.generic.evaluation import result_of
 from study.dream.generic.figures import canonical, fitness, missing, numbers
 from study.dream.records import is_counted
 from study.search.open_study import succession
-from study.search.samplers import sampler
+from study.search.samplers import TOURNAMENT, sampler
 
 REFERENCE = "reference"  # the attribute of a study: the figures that are worth 0
 INTERRUPTED = "interrupted"
-TOURNAMENT = (
-    "tournament_size",
-    "survivors",
-    "elitism",
-    "fresh_inject",
-    "population_size",
-    "n_offspring",
-)
 
 
 def open_generic(
