@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, RampCapacity, ramp_capacity, together
+from objectives.capacity.ramp_figures import rounded
 from objectives.capacity.ramp_rate import Growth, RampRate
 from objectives.capacity.ramp_replies import SERVICES, RampReply, read
 from objectives.capacity.turns import turns_of
@@ -141,20 +142,16 @@ def _ramps(
 def _fields(capacity: RampCapacity, pause_s: float) -> dict[str, Any]:
     """Return what is printed of a capacity; rates have four decimals."""
     return {
-        "turns_per_s": _rounded(capacity.turns_per_s),
-        "completed_per_s": _rounded(capacity.completed_per_s),
-        "capacity_turns_per_s": _rounded(capacity.capacity_turns_per_s),
+        "turns_per_s": rounded(capacity.turns_per_s),
+        "completed_per_s": rounded(capacity.completed_per_s),
+        "capacity_turns_per_s": rounded(capacity.capacity_turns_per_s),
         "concurrent_capacity": capacity.concurrent_capacity(pause_s),
-        "bracket": [_rounded(capacity.last_pass_per_s), _rounded(capacity.first_fail_per_s)],
+        "bracket": [rounded(capacity.last_pass_per_s), rounded(capacity.first_fail_per_s)],
         "turns": capacity.turns,
         "turns_below": capacity.turns_below,
         "enough_turns": capacity.turns_below >= ENOUGH_TURNS,
         "bound_by": capacity.bound_by,
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 if __name__ == "__main__":

@@ -48,13 +48,13 @@ def ramp_figures(
         is_llm = any(x.name == bound_by and x.service != SERVICES[0] for x in limits)
         bound_by = KV if is_llm and kv_full_s <= break_s + COMPLETION_WINDOW_S else bound_by
     return {
-        "breaking_point_turns_per_s": _rounded(capacity.turns_per_s),
-        "completed_turns_per_s": _rounded(capacity.completed_per_s),
-        "capacity_turns_per_s": _rounded(capacity.capacity_turns_per_s),
+        "breaking_point_turns_per_s": rounded(capacity.turns_per_s),
+        "completed_turns_per_s": rounded(capacity.completed_per_s),
+        "capacity_turns_per_s": rounded(capacity.capacity_turns_per_s),
         "concurrent_capacity": capacity.concurrent_capacity(pause_s),
         "capacity_bracket": (
-            _rounded(capacity.last_pass_per_s),
-            _rounded(capacity.first_fail_per_s),
+            rounded(capacity.last_pass_per_s),
+            rounded(capacity.first_fail_per_s),
         ),
         "capacity_bound_by": bound_by,
         "capacity_turns_below": capacity.turns_below,
@@ -74,5 +74,6 @@ def goodput_pct(replies: Iterable[tuple[int | None, TimedReply]], limits: Sequen
     return 100.0 * sum(not missed(t, limits) for t in turns.values()) / len(turns)
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """Return a figure to four places; None stays None."""
     return None if value is None else round(value, 4)
