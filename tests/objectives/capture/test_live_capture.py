@@ -91,7 +91,7 @@ def test_real_answers_are_captured_and_replayed(
         requests = captured(capture.path, CLIPS, 1024)
         assert [r.clip for r in requests if r.service == "stt"] == [2, 5]
         direct = {e.name: e.endpoint(servers[e.name].url) for e in engines}
-        few = [r for r in requests if r.output_tokens <= 16]
+        few = [r for r in requests if r.prompt_tokens != 10]  # without the one that was hung up on
         replies = drive(generator, direct, CLIPS, few, timeout_s=60, broken=lambda: None).replies
         assert [r.error for r in replies] == [None] * 6
         assert Counter(r.tokens for r in replies) == {None: 2, 8: 1, 12: 1, 16: 2}

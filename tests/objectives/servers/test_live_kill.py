@@ -35,7 +35,7 @@ def ours() -> dict[int, str]:
 @pytest.mark.live
 @pytest.mark.parametrize(
     ("phase", "with_api_server"),
-    [("starting LLM", False), ("loading both", True)],
+    [("starting LLM", False), ("ramp of turns", True)],
     ids=["at start", "under load"],
 )
 def test_nothing_outlives_a_killed_study(tmp_path: Path, phase: str, with_api_server: bool) -> None:
