@@ -18,7 +18,7 @@ from objectives.figures import flat_name
 from objectives.servers.blame import check_neighbours, elsewhere, failed_start
 from objectives.servers.process import Server, serving
 
-Ready = Callable[[str], bool]
+Ready = Callable[[str, float], bool]  # by the url, within so many seconds
 ON_DEVICE_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
 
 

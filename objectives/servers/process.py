@@ -70,7 +70,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    name: str, command: Command, *, log: Path, ready: Callable[[str], bool]
+    name: str, command: Command, *, log: Path, ready: Callable[[str, float], bool]
 ) -> Iterator[Server]:
     """Start a server, wait until it is ready, and stop it with all its descendants at the end.
 
@@ -78,7 +78,8 @@ def serving(
         name: Its name, for people and in its mark.
         command: Its command line and environment.
         log: The file for its output.
-        ready: Called with the server's url about four times a second until it is true.
+        ready: Called with the server's url, and the seconds within which it answers, about four
+            times a second until it is true.
 
     Raises:
         ServerDied: It ended before it was ready.
@@ -121,9 +122,13 @@ def serving(
         write_atomic(record, json.dumps(launch))
         url = f"http://127.0.0.1:{port}"
         deadline = started + command.start_timeout_s
-        while not ready(url):
+        while True:
+            left_s = deadline - time.monotonic()
+            is_ready = left_s > 0 and ready(url, left_s) and time.monotonic() <= deadline
             if supervisor.poll() is not None:
                 raise ServerDied(name, log, _exit_code(supervisor, status))
+            if is_ready:
+                break
             if time.monotonic() > deadline:
                 raise StartTimeout(name, log, command.start_timeout_s)
             time.sleep(0.25)

@@ -80,5 +80,5 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
         yield servers
 
 
-def _is_there(held: Path, url: str) -> bool:  # noqa: ARG001  a ballast has no port
+def _is_there(held: Path, url: str, within_s: float) -> bool:  # noqa: ARG001  it has no port
     return held.exists()
