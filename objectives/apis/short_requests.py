@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import httpx
 
+from objectives import waiting
 from objectives.plain_data.spellable import spellable
 
 MOST_BYTES = 4 * 2**20  # of an answer
@@ -106,8 +107,23 @@ class Asking:
 
         Raises:
             NoAnswer: There was no whole answer.
+            KeyboardInterrupt or Overdue: As `objectives.waiting`.
         """
-        return self._runner.run(self._ask(method, url, within_s, body))
+        answer = self._runner.run(self._unless_over(self._ask(method, url, within_s, body)))
+        waiting.check()
+        if answer is None:  # nobody is told twice that all is over
+            raise NoAnswer("the end was asked for")
+        return answer
+
+    async def _unless_over(self, asking: Coroutine[Any, Any, ShortAnswer]) -> ShortAnswer | None:
+        task = asyncio.ensure_future(asking)
+        while not task.done():
+            await asyncio.wait({task}, timeout=waiting.LOOK_S)
+            if not task.done() and waiting.is_over():
+                task.cancel()
+                await asyncio.wait({task})
+                return None
+        return task.result()
 
     def page(self, url: str, *, within_s: float) -> str | None:
         """Return a page's text; None where it does not answer whole, in time and with 200."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from objectives import waiting
 from objectives.devices.device import Device
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy
@@ -156,7 +157,7 @@ class Lineup:
         for place in dict.fromkeys(entry.place for entry in stopped):
             device, goal = self.devices[place], self._left_mib(place) - self.reserve_mib / 2
             while device.sample().free_mib < goal and time.monotonic() < deadline:
-                time.sleep(0.25)
+                waiting.sleep(0.25)
 
     def _left_mib(self, place: str) -> float:
         """Return what should be free on a device beside the running servers, MiB."""

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from objectives import waiting
+from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.plain_data.atomic import write_atomic
@@ -57,8 +59,8 @@ class Server:
         return _exit_code(self._supervisor, self._status)
 
     def log_text(self) -> str:
-        """Return everything the server has written so far."""
-        return self.log.read_text(errors="replace")
+        """Return what the server has written so far, cut in the middle where that is too much."""
+        return read_log(self.log)
 
 
 def free_port() -> int:
@@ -98,6 +100,7 @@ def serving(
         str(SUPERVISOR),
         str(reading),
         str(status),
+        str(log),
         "--",
         *command.with_port(port),
     ]
@@ -131,7 +134,7 @@ def serving(
                 break
             if time.monotonic() > deadline:
                 raise StartTimeout(name, log, command.start_timeout_s)
-            time.sleep(0.25)
+            waiting.sleep(0.25)
         yield Server(name, url, log, supervisor.pid, time.monotonic() - started, supervisor, status)
     finally:
         _stop(supervisor, writing)

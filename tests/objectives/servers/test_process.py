@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -254,3 +255,33 @@ def test_one_look_that_finds_nobody_does_not_end_the_killing(monkeypatch):
         monkeypatch.setattr(supervisor, "reap", dict)
         supervisor.kill_all(5.0)
         assert orphan.wait(5) == -signal.SIGKILL
+
+
+CHATTY = """
+import sys
+print("first", flush=True)
+for n in range(200):
+    sys.stdout.write(f"line {n:05} " + "x" * 100_000 + chr(10))
+print("CUDA out of memory. last", flush=True)
+sys.exit(7)
+"""
+
+
+def test_what_a_server_says_without_end_is_cut_in_the_middle_of_its_log(tmp_path):
+    log = tmp_path / "llm.log"
+    command = Command((sys.executable, "-c", CHATTY), {}, 60)
+    with (
+        pytest.raises(ServerDied, match="exit code 7"),
+        serving("llm", command, log=log, ready=lambda *_: False),
+    ):
+        pytest.fail("it is not ready")
+    text = log.read_text()
+    assert len(text) < 4 * supervisor.TAIL_BYTES
+    assert text.startswith("first\nline 00000 ")
+    assert text.endswith("\nCUDA out of memory. last\n")
+    [left_out] = re.findall(r"\[(\d+) bytes of this log are left out here\]", text)
+    told = sum(len(line) + 1 for line in text.splitlines() if not line.startswith("[")) - 1
+    assert int(left_out) + told == len("first\n") + 200 * 100_012 + len(
+        "CUDA out of memory. last\n"
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["llm.exit", "llm.log"]
