@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
+from objectives import waiting
 from objectives.errors import BadInput, SetupError
 from objectives.measurement import Measurement
 from study.dashboard.annotate import annotate
@@ -134,6 +135,10 @@ def _written_at(path: Path) -> tuple[Path, int | None]:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def service_actions(self) -> None:
+        """Look twice a second whether a signal asked for the end."""
+        waiting.check()
 
 
 class _Quiet(WSGIRequestHandler):
