@@ -56,4 +56,4 @@ def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a han
 for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(signal_number) is not signal.SIG_IGN:
         signal.signal(signal_number, _leave)
-sys.stdout, sys.stderr = heard(sys.stdout, 1), heard(sys.stderr, 2)  # type: ignore[assignment]
+sys.stdout, sys.stderr = heard(sys.stdout, 1), heard(sys.stderr, 2)

@@ -5,38 +5,38 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 DEEP = "[" * 100_000
 COUNTS = ["null", "-1", "true", "1.5", '"7"', "[7]", "{}", "1e400", "NaN", "9" * 400, "9" * 5000]
+TEXTS: Mapping[str, str | bytes] = {
+    "nothing": "",
+    "null": "null",
+    "list": "[]",
+    "number": "5",
+    "word": '"text"',
+    "object": "{}",
+    "NaN": "NaN",
+    "infinite": "1e400",
+    "deep": DEEP,
+    "deep choices": '{"choices": ' + DEEP,
+    "deep and whole": '{"choices": ' + "[" * 900 + "]" * 900 + "}",
+    "no JSON": "<html>502</html>",
+    "no UTF-8": b'{"text": "\xff\xfe", "choices": [{"text": "\xff"}]}',
+    "cut": '{"choices": [{"text": "a"}',
+    "choices 7": '{"choices": 7}',
+    "choices null": '{"choices": null, "text": null}',
+    "choices object": '{"choices": {"0": {"text": "a"}}, "text": {}}',
+    "no choices": '{"choices": []}',
+    "choices of numbers": '{"choices": [5], "text": 5}',
+    "text null": '{"choices": [{"text": null}], "text": null}',
+    "text list": '{"choices": [{"text": ["a"]}], "text": ["a"]}',
+    "error": '{"error": "\\ud800"}',
+    "deep error": '{"error": ' + "[" * 900 + "]" * 900 + "}",
+}
 BODIES: Mapping[str, bytes] = {
-    name: body if isinstance(body, bytes) else body.encode()
-    for name, body in {
-        "nothing": "",
-        "null": "null",
-        "list": "[]",
-        "number": "5",
-        "word": '"text"',
-        "object": "{}",
-        "NaN": "NaN",
-        "infinite": "1e400",
-        "deep": DEEP,
-        "deep choices": '{"choices": ' + DEEP,
-        "deep and whole": '{"choices": ' + "[" * 900 + "]" * 900 + "}",
-        "no JSON": "<html>502</html>",
-        "no UTF-8": b'{"text": "\xff\xfe", "choices": [{"text": "\xff"}]}',
-        "cut": '{"choices": [{"text": "a"}',
-        "choices 7": '{"choices": 7}',
-        "choices null": '{"choices": null, "text": null}',
-        "choices object": '{"choices": {"0": {"text": "a"}}, "text": {}}',
-        "no choices": '{"choices": []}',
-        "choices of numbers": '{"choices": [5], "text": 5}',
-        "text null": '{"choices": [{"text": null}], "text": null}',
-        "text list": '{"choices": [{"text": ["a"]}], "text": ["a"]}',
-        "error": '{"error": "\\ud800"}',
-        "deep error": '{"error": ' + "[" * 900 + "]" * 900 + "}",
-    }.items()
+    name: body if isinstance(body, bytes) else body.encode() for name, body in TEXTS.items()
 } | {
     f"usage {usage[:40]}": b'{"choices": 7, "usage": %s}' % usage.encode()
     for usage in ['"x"', "[1]", "5", *(f'{{"completion_tokens": {n}}}' for n in COUNTS)]
@@ -121,7 +121,7 @@ def listening(answers: Mapping[str, Callable[[str], Sent]]) -> Iterator[dict[str
 
 def talker(
     sent: Callable[[str], Sent],
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         again: bytes | tuple[bytes, float] = b""
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

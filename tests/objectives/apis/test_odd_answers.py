@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from odd_servers import ANSWERS, BODIES, always, listening, saying, streaming, whole
@@ -122,10 +123,10 @@ def test_a_fault_has_its_name_long_before_its_time_is_over(
 
 
 def test_a_probe_is_answered_or_says_why_not(odd: Urls, sound: Urls) -> None:
-    for kind in ("completion", "transcription"):
+    for probe in (Probe(kind="completion"), Probe(kind="transcription")):
 
-        def asked(url: str, timeout_s: float = WITHIN_S, kind: str = kind) -> str | None:
-            result = send_probe(Probe(kind=kind, url=f"{url}/v1", model="m", timeout_s=timeout_s))
+        def asked(url: str, timeout_s: float = WITHIN_S, probe: Probe = probe) -> str | None:
+            result = send_probe(replace(probe, url=f"{url}/v1", model="m", timeout_s=timeout_s))
             assert result is not None
             return result.error
 

@@ -145,6 +145,7 @@ def test_a_page_that_drips_holds_no_start(tmp_path, fake_command):
     def ready(url, within_s):
         assert not engine.is_ready(urls["drips"], within_s)
         ends_s.append(time.monotonic())
+        return False
 
     with listening({"drips": always(ANSWERS["drips a head"])}) as urls:
         begin_s = time.monotonic()
