@@ -167,13 +167,13 @@ def main(control: int, status_file: Path, log_file: Path, command: list[str]) ->
         return
     finally:
         os.close(writing)
-    pipes = [control, reading]
     exit_codes: dict[int, int] = {}
     is_stop, kill_at = False, float("inf")
+    awaited = [control, reading, *ends_of(child.pid)]
     while child.pid not in exit_codes:
-        readable, _, _ = select.select(pipes, [], [], 0.1)
+        readable, _, _ = select.select(awaited, [], [], 0.1)
         if reading in readable and not log.take():
-            pipes.remove(reading)  # it has closed its output, and may live on
+            awaited.remove(reading)  # it has closed its output, and may live on
         if control in readable:
             message = os.read(control, 64)
             if not message:
@@ -187,6 +187,14 @@ def main(control: int, status_file: Path, log_file: Path, command: list[str]) ->
     exit_codes |= kill_all(8.0)
     log.take()
     report(status_file, exit_codes.get(child.pid, -signal.SIGKILL), is_stop=is_stop)
+
+
+def ends_of(pid: int) -> list[int]:
+    """Return a file descriptor that can be read once a process has ended; none on old kernels."""
+    try:
+        return [os.pidfd_open(pid)]
+    except OSError:
+        return []
 
 
 def report(status_file: Path, exit_code: int, *, is_stop: bool) -> None:
