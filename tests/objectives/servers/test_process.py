@@ -125,13 +125,18 @@ def test_a_command_that_does_not_exist_is_a_death_with_the_reason(tmp_path):
 
 def test_a_server_that_is_late_is_ended(tmp_path, fake_command):
     log, marks = tmp_path / "llm.log", []
+
+    def noted(url, within_s):
+        marks.append(mark_of(tmp_path))
+        return False
+
     with (
         pytest.raises(StartTimeout, match=r"not ready within 0\.5 s"),
         serving(
             "llm",
             fake_command(start_timeout_s=0.5),
             log=log,
-            ready=lambda *_: marks.append(mark_of(tmp_path)),
+            ready=noted,
         ),
     ):
         pytest.fail("it is not ready")
