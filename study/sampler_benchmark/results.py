@@ -73,9 +73,11 @@ class Results:
         """Return every figure by the name of its file."""
         charts = {}
         for batch in self.contest.batches:
-            charts[f"regret-{batch}"] = chart.regret_over_trials(self.runs, batch)
+            if not self.contest.to_target:
+                charts[f"regret-{batch}"] = chart.regret_over_trials(self.runs, batch)
             charts[f"trials-to-target-{batch}"] = chart.trials_to_target(self.estimates, batch)
-            if any(name.startswith("noisy") for name in self.contest.problems):
+            is_noisy = any(name.startswith("noisy") for name in self.contest.problems)
+            if is_noisy and not self.contest.to_target:
                 charts[f"naming-{batch}"] = chart.naming(self.estimates, batch)
         if self.asks:
             charts["ask-time"] = chart.ask_time(self.asks)
@@ -107,7 +109,7 @@ def compare_samplers(
         BadInput: The folder holds runs that cannot be mixed with new ones.
     """
     console = console or Console(stderr=True, quiet=True)
-    journal = RunJournal(folder)
+    journal = RunJournal(folder, to_target=contest.to_target)
     notes = [*notes, *contest.left_out(), *telling_notes(contest.samplers)]
     total = len(list(contest.runs()))
     with _progress(console) as progress:
@@ -186,7 +188,12 @@ def _provenance(results: Results, started: str) -> list[str]:
         f"started {started}; git commit {here['git_commit']}; Python {here['python']}; {versions}",
         f"machine: {processor() or 'unknown CPU'}, {os.cpu_count()} CPUs, "
         f"{platform.system()} {platform.release()}",
-        "budgets: " + ", ".join(f"{name} {budget_of(name)}" for name in contest.problems),
+        "budgets: "
+        + ", ".join(
+            f"{name} {budget_of(name, batch)} by {batch}"
+            for name in contest.problems
+            for batch in contest.batches
+        ),
         *(
             f"seeds of {name}, from 0: "
             + ", ".join(f"{sampler} {n}" for sampler, n in counts.items())

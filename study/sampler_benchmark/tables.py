@@ -13,10 +13,10 @@ LEGEND = "= tied with the tournament, < fewer than it, > more"
 FIGURE_COLUMNS = {
     "trials_to_target": "trials to target",
     "missed": "missed %",
-    "regret_10": "regret at 10",
-    "regret_20": "at 20",
+    "regret_15": "regret at 15",
+    "regret_25": "at 25",
     "regret_40": "at 40",
-    "regret_80": "at 80",
+    "regret_100": "at 100",
     "repeats": "repeats %",
     "oom": "out of memory",
     "oom_repeats": "known to be",

@@ -3,8 +3,10 @@
     python scripts/compare_samplers.py --quick            under a minute: does it work?
     python scripts/compare_samplers.py --samplers tournament tpe --problems smooth
                                                           two samplers, one kind of table
+    python scripts/compare_samplers.py --samplers tournament tpe --to-target --batches 1 \\
+        --problems hills ridges cliffs two-walls          tables that nobody tuned to, quickly
     python scripts/compare_samplers.py --seeds 200 --out artifacts/comparison
-                                                          everything, in about half an hour
+                                                          nearly everything, in about an hour
 
 Stopped, it goes on where it was when the same command is run again.
 Needs `pip install -e '.[bench]'`.
@@ -50,6 +52,7 @@ def main() -> None:
         help="time asks in studies of so many trials",
     )
     add("--out", type=Path, metavar="DIR", help="default: artifacts/comparison")
+    add("--to-target", action="store_true", help="end each run at its target: quicker, tells less")
     add("--quick", action="store_true", help="five samplers, two problems, ten seeds")
     arguments = options.parse_args()
     is_quick = arguments.quick
@@ -74,7 +77,12 @@ def main() -> None:
 
     with exiting():
         contest, notes = entered(
-            arguments.samplers, arguments.problems, arguments.batches, seeds, quick=is_quick
+            arguments.samplers,
+            arguments.problems,
+            arguments.batches,
+            seeds,
+            quick=is_quick,
+            to_target=arguments.to_target,
         )
         # it draws: `entered` says what that needs
         from study.sampler_benchmark.results import compare_samplers, show_results
