@@ -79,7 +79,7 @@ class Results:
             is_noisy = any(name.startswith("noisy") for name in self.contest.problems)
             if is_noisy and not self.contest.to_target:
                 charts[f"naming-{batch}"] = chart.naming(self.estimates, batch)
-        if self.asks:
+        if any(not ask.pending for ask in self.asks):
             charts["ask-time"] = chart.ask_time(self.asks)
         return charts
 
@@ -91,6 +91,7 @@ def compare_samplers(
     jobs: int = 2,
     ask_sizes: Sequence[int] = (),
     ask_storages: Sequence[str] = STORAGES,
+    ask_pending: Sequence[int] = (0,),
     notes: Sequence[str] = (),
     console: Console | None = None,
 ) -> Results:
@@ -102,6 +103,7 @@ def compare_samplers(
         jobs: How many processes run at once.
         ask_sizes: In studies of so many trials asks are timed too, after the contest, alone.
         ask_storages: The storages in which they are.
+        ask_pending: Beside so many trials that were asked for and not told.
         notes: Sentences for the results.
         console: Where progress is shown; nowhere by default.
 
@@ -121,11 +123,17 @@ def compare_samplers(
             ended=lambda n, what: progress.update(runs_bar, advance=n, what=what),
         )
         asks_bar = progress.add_task(
-            "asks", total=len(ask_sizes) * len(ask_storages) * len(contest.samplers), what=""
+            "asks",
+            total=len(ask_sizes) * len(ask_storages) * len(ask_pending) * len(contest.samplers),
+            what="",
         )
         asks = []
         for ask in ask_times(
-            contest.samplers, folder / "storages", sizes=ask_sizes, storages=ask_storages
+            contest.samplers,
+            folder / "storages",
+            sizes=ask_sizes,
+            storages=ask_storages,
+            pending=ask_pending,
         ):
             asks.append(ask)
             progress.update(asks_bar, advance=1, what=f"{ask.sampler} {ask.storage} {ask.trials:,}")

@@ -51,6 +51,14 @@ def main() -> None:
         metavar="N",
         help="time asks in studies of so many trials",
     )
+    add(
+        "--ask-pending",
+        type=int,
+        nargs="+",
+        default=[0],
+        metavar="N",
+        help="time them beside so many running trials",
+    )
     add("--out", type=Path, metavar="DIR", help="default: artifacts/comparison")
     add("--to-target", action="store_true", help="end each run at its target: quicker, tells less")
     add("--quick", action="store_true", help="five samplers, two problems, ten seeds")
@@ -65,9 +73,11 @@ def main() -> None:
         ("batches", arguments.batches),
         ("jobs", [arguments.jobs]),
         ("ask-sizes", sizes),
+        ("ask-pending", [n + 1 for n in arguments.ask_pending]),
     ):
         if not all(1 <= n <= 1_000_000 for n in values):
-            options.error(f"--{name} must be 1 or more")
+            least = 0 if name == "ask-pending" else 1
+            options.error(f"--{name} must be {least} or more")
 
     from rich.console import Console
 
@@ -95,6 +105,7 @@ def main() -> None:
             jobs=arguments.jobs,
             ask_sizes=sizes,
             ask_storages=STORAGES[:1] if is_quick else STORAGES,
+            ask_pending=arguments.ask_pending,
             notes=notes,
             console=console,
         )
