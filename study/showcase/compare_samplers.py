@@ -3,8 +3,8 @@
     python scripts/compare_samplers.py --quick            under a minute: does it work?
     python scripts/compare_samplers.py --samplers tournament tpe --problems smooth
                                                           two samplers, one kind of table
-    python scripts/compare_samplers.py --samplers tournament tpe --to-target --batches 1 \\
-        --problems hills ridges cliffs two-walls          tables that nobody tuned to, quickly
+    python scripts/compare_samplers.py --problems hills ridges cliffs --to-target
+                                                          tables that nobody tuned to, quickly
     python scripts/compare_samplers.py --seeds 200 --out artifacts/comparison
                                                           nearly everything, in about an hour
 
