@@ -25,7 +25,6 @@ from objectives.traffic.workload import Workload
 from study.spec.load import load
 from study.spec.model import FitnessRule, Gates
 from study.storage.context import CONTEXT_ATTRIBUTE, StudyContext, context_of, keep
-from study.text import without_secrets
 
 RECORDINGS = Path(objectives.__file__).parent / "recordings"
 
@@ -95,11 +94,3 @@ def test_a_study_that_does_not_say_what_it_asked_is_refused_with_the_way_out(dat
         study.set_user_attr(CONTEXT_ATTRIBUTE, data)
     with pytest.raises(BadInput, match="on it once more"):
         context_of(study)
-
-
-def test_options_about_tokens_are_no_secrets() -> None:
-    line = "serve --max-num-batched-tokens 4096 --tokenizer a/b --hf-token abc"
-    assert (
-        without_secrets(line)
-        == "serve --max-num-batched-tokens 4096 --tokenizer a/b --hf-token ***"
-    )
