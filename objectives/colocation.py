@@ -21,7 +21,9 @@ from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_secon
 from objectives.engines.engine import engines_of
 from objectives.errors import GivenUp, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
-from objectives.exercise import Exercise, window_figures
+from objectives.exercise.exercise import Exercise
+from objectives.exercise.turns import hold, ramp
+from objectives.exercise.window_figures import window_figures
 from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress
 from objectives.load.segments import so_far
@@ -178,11 +180,12 @@ class Colocation:
             endpoints, suspects = self._launcher.launch(job, self.on_phase, prediction)
             generator = self._generator
             self._exercise.alone(generator, endpoints, suspects, self.on_phase, "", is_scored=False)
-            hold, turns = self._exercise.hold(
-                generator, endpoints, suspects, self.on_phase, self.setting.limits, rate_per_s
+            source = self._exercise.turns(
+                generator, endpoints, suspects, self.on_phase, self.setting.limits
             )
+            held, turns = hold(source, suspects, self.on_phase, rate_per_s)
             write(job.folder / "hold.jsonl", turns.replies)
-            return hold
+            return held
 
         def attempt() -> Hold:
             self._hold_tenants()
@@ -270,6 +273,7 @@ class Colocation:
         window, figures = self._exercise.window(generator, endpoints, suspects, on_phase, goes_on)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
+        figures["lag_exceeded"] |= measured.get("lag_exceeded", False)
         measured |= figures | window_figures(window, self._exercise.ends_s, alone)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
@@ -295,11 +299,12 @@ class Colocation:
         """Return the figures of capacity; the first ramp that shows one fixes the range of all."""
         if self.setting.workload.ramp_s <= 0:
             return {}
-        ramp, here, figures = self._exercise.ramp(
-            self._generator, endpoints, suspects, on_phase, self.setting.limits, self.ramp_range
+        source = self._exercise.turns(
+            self._generator, endpoints, suspects, on_phase, self.setting.limits
         )
+        turns, here, figures = ramp(source, suspects, on_phase, self.ramp_range)
         if figures["capacity_turns_per_s"]:
             self.ramp_range = here
-        write(job.folder / "ramp.jsonl", ramp.replies)
-        full = {} if ramp.kv_full_s is None else {KV_FULL: round(ramp.kv_full_s, 3)}
+        write(job.folder / "ramp.jsonl", turns.replies)
+        full = {} if turns.kv_full_s is None else {KV_FULL: round(turns.kv_full_s, 3)}
         return figures | {"ramp": here.to_json() | full}

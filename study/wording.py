@@ -135,6 +135,9 @@ STEPS: Mapping[Step, str] = {
     Step.RAMP: "ramp of turns",
     Step.HOLD: "turns at a constant rate",
     Step.RAMP_AGAIN: "ramp of turns again, around what the first one found",
+    Step.SETTLING: "waiting until the servers are idle again",
+    Step.RAMP_LATE: "ramp of turns again: our requests left late",
+    Step.HOLD_LATE: "turns at a constant rate again: our requests left late",
 }
 WORD_GATES: Mapping[WordVerdict | None, str] = {
     WordVerdict.PASS: "as good as the baseline's, within the gate",

@@ -1,0 +1,93 @@
+"""After a load that servers could not follow they are waited for, until they are idle again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from objectives.evaluation import OnPhase, Phase, Step
+from objectives.exercise.words import raise_first
+from objectives.load.generator import Generator
+from objectives.load.open_loop import one_by_one
+from objectives.load.replies import Reply, Symptom
+from objectives.load.sending.plan import Endpoints
+from objectives.servers.blame import Suspects, failed_load
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
+
+LONGEST_S = 300.0
+SLOWER, LATER_MS = 2.0, 100.0  # an idle server may be slower than alone by so much
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A probe is a request that an idle server answers within a time.
+
+    Args:
+        request: The request.
+        alone_ms: The time that its answer took while nothing else was asked, ms.
+    """
+
+    request: Request
+    alone_ms: float
+
+    def is_answered(self, reply: Reply) -> bool:
+        """Return whether an answer came as soon as an idle server gives it.
+
+        >>> reply = Reply(service="llm", scheduled_s=0.0, sent_s=0.0, end_s=0.5)
+        >>> Probe(Request("llm", 0.0), 250.0).is_answered(reply)
+        True
+        """
+        return reply.latency_ms <= SLOWER * self.alone_ms + LATER_MS
+
+
+def probes_of(requests: Sequence[Request], replies: Sequence[Reply]) -> list[Probe]:
+    """Return a probe for each service: the last request that it answered.
+
+    Args:
+        requests: What was asked of each service alone, in order.
+        replies: The answers to them.
+    """
+    last = {q.service: Probe(q, r.latency_ms) for q, r in zip(requests, replies, strict=True)}
+    return [*last.values()]
+
+
+def has_left_work(errors: Iterable[object | None]) -> bool:
+    """Return whether a load may have left work behind: a request failed, or was given up.
+
+    A server may go on with what nobody waits for any more.
+    """
+    return any(error is not None for error in errors)
+
+
+def wait_until_idle(
+    probes: Sequence[Probe],
+    generator: Generator,
+    endpoints: Endpoints,
+    clips: Sequence[Clip],
+    suspects: Suspects,
+    on_phase: OnPhase,
+) -> None:
+    """Ask each service by itself, until each answers like an idle one.
+
+    Args:
+        probes: What to ask.
+        generator: What sends the requests.
+        endpoints: Where the servers listen.
+        clips: The speech that requests name by number.
+        suspects: What may have failed.
+        on_phase: Called as the wait begins.
+
+    Raises:
+        TrialFailed: A request failed, or the servers are not idle after five minutes.
+    """
+    on_phase(Phase(Step.SETTLING))
+    until_s, requests = time.monotonic() + LONGEST_S, [p.request for p in probes]
+    while (left_s := until_s - time.monotonic()) > 0:
+        replies = one_by_one(generator, endpoints, clips, requests, timeout_s=left_s)
+        raise_first(replies, suspects)
+        if all(p.is_answered(r) for p, r in zip(probes, replies, strict=True)):
+            return
+    why = f"the servers were still busy {LONGEST_S:g} s after a load that they could not follow"
+    raise failed_load(suspects, Symptom(why))
