@@ -13,6 +13,7 @@ from objectives.errors import StudyError
 from objectives.evaluation import Step
 from objectives.exercise.exercise import Exercise, idle, turns
 from objectives.exercise.idle import Probe, has_left_work, probes_of, wait_until_idle
+from objectives.load.generator import Generator
 from objectives.load.replies import Reply
 from objectives.servers import blame
 from objectives.servers.blame import Suspects
@@ -22,8 +23,8 @@ from objectives.traffic.workload import Request, Workload
 CLIPS = read_clips("assistant")
 
 
-class Generator:
-    """A generator that is not there: each request is answered after the next of these times."""
+class Answers:
+    """Nobody is asked: each request is answered after the next of these times."""
 
     def __init__(self, *latencies_ms):
         self.latencies_ms = iter(latencies_ms)
@@ -47,22 +48,22 @@ PROBES = [Probe(Request("llm", 0.0, 8, 2), 200.0), Probe(Request("stt", 0.0, cli
     ],
 )
 def test_each_service_is_asked_until_it_answers_as_it_did_alone(monkeypatch, answers, asked):
-    generator, steps = Generator(*answers, None), []
-    monkeypatch.setattr(idle, "one_by_one", generator)
+    rest, steps = Answers(*answers, None), []
+    monkeypatch.setattr(idle, "one_by_one", rest)
     suspects = Suspects({}, {}, [])
-    wait_until_idle(PROBES, None, {}, (), suspects, lambda phase: steps.append(phase.step))
+    wait_until_idle(PROBES, Generator(), {}, (), suspects, lambda phase: steps.append(phase.step))
     assert steps == [Step.SETTLING]
-    assert [*generator.latencies_ms] == [*answers[asked:], None]
+    assert [*rest.latencies_ms] == [*answers[asked:], None]
 
 
 def test_a_server_that_does_not_come_to_rest_fails_its_trial(monkeypatch):
-    monkeypatch.setattr(idle, "one_by_one", Generator(*[(900.0, 50.0)] * 1_000_000))
+    monkeypatch.setattr(idle, "one_by_one", Answers(*[(900.0, 50.0)] * 1_000_000))
     monkeypatch.setattr(idle, "LONGEST_S", 0.2)
     server = SimpleNamespace(name="llm", alive=True, exit_code=None, log_text=str)
     suspects = Suspects({"llm": server}, {"llm": "completions"}, [])
     monkeypatch.setattr(blame, "DYING_S", 0.0)
     with pytest.raises(StudyError, match="still busy"):
-        wait_until_idle(PROBES, None, {}, (), suspects, lambda _: None)
+        wait_until_idle(PROBES, Generator(), {}, (), suspects, lambda _: None)
 
 
 def test_a_load_of_which_nothing_failed_has_left_no_work():

@@ -12,7 +12,7 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
 from objectives.evaluation import Step
-from objectives.exercise.exercise import turns
+from objectives.exercise import turns
 from objectives.load.drive_turns import SentTurns, TurnSource
 from objectives.servers.blame import Suspects
 from objectives.traffic.clips import read_clips
