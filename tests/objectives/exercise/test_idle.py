@@ -11,7 +11,8 @@ from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.capacity.ramp_rate import RampRate
 from objectives.errors import StudyError
 from objectives.evaluation import Step
-from objectives.exercise.exercise import Exercise, idle, turns
+from objectives.exercise import idle, turns
+from objectives.exercise.exercise import Exercise
 from objectives.exercise.idle import Probe, has_left_work, probes_of, wait_until_idle
 from objectives.load.generator import Generator
 from objectives.load.replies import Reply
