@@ -8,17 +8,17 @@ from itertools import count
 from typing import Any
 
 from objectives.capacity.ramp_figures import limits_of
-from objectives.evaluation import OnPhase, Phase, Step
+from objectives.evaluation import Phase, Step
 from objectives.exercise.idle import Probe, has_left_work, probes_of, wait_until_idle
+from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.words import count_words, raise_first
 from objectives.figures import flat_name
 from objectives.load.drive_turns import TurnSource
 from objectives.load.figures_of_replies import summarise
-from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress, Window, drive, one_by_one
 from objectives.load.replies import Reply
 from objectives.load.sending.plan import Endpoints
-from objectives.servers.blame import Suspects, failed_load
+from objectives.servers.blame import failed_load
 from objectives.speech.wer import WordErrors, wer_pct
 from objectives.traffic.clips import Clip
 from objectives.traffic.replay import alone_requests
@@ -55,10 +55,7 @@ class Exercise:
 
     def alone(
         self,
-        generator: Generator,
-        endpoints: Endpoints,
-        suspects: Suspects,
-        on_phase: OnPhase,
+        servers: ReadyServers,
         speech: str,
         *,
         is_scored: bool,
@@ -73,28 +70,28 @@ class Exercise:
         clips = range(min(self.workload.alone_requests, len(self.clips)))
         requests = {
             service: self._clips(service, clips) if end.api.is_fed_audio else self._prompts(service)
-            for service, end in reversed([*endpoints.items()])
+            for service, end in reversed([*servers.endpoints.items()])
         }
         replies: list[Reply] = []
         for step, part in (
             (Step.WARMING_UP, slice(WARM_UPS)),
             (Step.ALONE, slice(WARM_UPS, None)),
         ):
-            on_phase(Phase(step))
+            servers.on_phase(Phase(step))
             queue = [request for own in requests.values() for request in own[part]]
             replies = one_by_one(
-                generator,
-                endpoints,
+                servers.generator,
+                servers.endpoints,
                 self.clips,
                 queue,
                 timeout_s=self.workload.request_timeout_s,
             )
-            raise_first(replies, suspects)
+            raise_first(replies, servers.suspects)
             self._probes = probes_of(queue, replies) or self._probes
         if is_scored and speech not in self.word_errors:
-            on_phase(Phase(Step.WORDS))
+            servers.on_phase(Phase(Step.WORDS))
             self.word_errors[speech] = count_words(
-                generator, endpoints, suspects, self.words, self.workload.request_timeout_s
+                servers, self.words, self.workload.request_timeout_s
             )
         return replies
 
@@ -122,10 +119,7 @@ class Exercise:
 
     def window(
         self,
-        generator: Generator,
-        endpoints: Endpoints,
-        suspects: Suspects,
-        on_phase: OnPhase,
+        servers: ReadyServers,
         is_worth: Callable[[Progress], bool] = lambda _: True,
     ) -> tuple[Window, dict[str, Any]]:
         """Replay the trace on all services at once, again where our own requests left late.
@@ -136,12 +130,12 @@ class Exercise:
         Raises:
             TrialFailed: A service ended or ran out of memory under the load.
         """
-        window, figures = Window(), dict[str, Any]()
+        window, figures, suspects = Window(), dict[str, Any](), servers.suspects
         for step in (Step.LOADING, Step.LOADING_AGAIN):
-            on_phase(Phase(step))
+            servers.on_phase(Phase(step))
             window = drive(
-                generator,
-                endpoints,
+                servers.generator,
+                servers.endpoints,
                 self.clips,
                 self.requests,
                 timeout_s=self.workload.request_timeout_s,
@@ -156,49 +150,33 @@ class Exercise:
             if window.is_given_up:
                 break
             if has_left_work(r.error for r in window.replies):
-                self.settle(generator, endpoints, suspects, on_phase)
+                self.settle(servers)
             if not figures["lag_exceeded"]:
                 break
         return window, figures
 
-    def settle(
-        self,
-        generator: Generator,
-        endpoints: Endpoints,
-        suspects: Suspects,
-        on_phase: OnPhase,
-    ) -> None:
+    def settle(self, servers: ReadyServers) -> None:
         """Wait until the servers are idle again, by what each was asked while it was alone.
 
         Raises:
             TrialFailed: They do not come to rest, or fail.
         """
-        wait_until_idle(self._probes, generator, endpoints, self.clips, suspects, on_phase)
+        wait_until_idle(self._probes, servers, self.clips)
 
-    def turns(
-        self,
-        generator: Generator,
-        endpoints: Endpoints,
-        suspects: Suspects,
-        on_phase: OnPhase,
-        limits_ms: Mapping[str, float],
-    ) -> TurnSource:
+    def turns(self, servers: ReadyServers, limits_ms: Mapping[str, float]) -> TurnSource:
         """Return what sends turns to these servers, for a ramp or a hold.
 
         Args:
-            generator: What sends the requests.
-            endpoints: Where the servers listen.
-            suspects: What may have failed.
-            on_phase: Called where the servers are waited for.
+            servers: The servers.
             limits_ms: What a good turn meets, ms by name.
         """
         return TurnSource(
-            generator,
-            endpoints,
+            servers.generator,
+            servers.endpoints,
             self.clips,
             self.workload,
             limits_of(limits_ms),
-            suspects.broken,
-            partial(self.settle, generator, endpoints, suspects, on_phase),
+            servers.suspects.broken,
+            partial(self.settle, servers),
             self._salts,
         )

@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from objectives.evaluation import OnPhase, Phase, Step
+from objectives.evaluation import Phase, Step
+from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.words import raise_first
-from objectives.load.generator import Generator
 from objectives.load.open_loop import one_by_one
 from objectives.load.replies import Reply, Symptom
-from objectives.load.sending.plan import Endpoints
-from objectives.servers.blame import Suspects, failed_load
+from objectives.servers.blame import failed_load
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
@@ -61,33 +60,25 @@ def has_left_work(errors: Iterable[object | None]) -> bool:
     return any(error is not None for error in errors)
 
 
-def wait_until_idle(
-    probes: Sequence[Probe],
-    generator: Generator,
-    endpoints: Endpoints,
-    clips: Sequence[Clip],
-    suspects: Suspects,
-    on_phase: OnPhase,
-) -> None:
+def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Sequence[Clip]) -> None:
     """Ask each service by itself, until each answers like an idle one.
 
     Args:
         probes: What to ask.
-        generator: What sends the requests.
-        endpoints: Where the servers listen.
+        servers: The servers.
         clips: The speech that requests name by number.
-        suspects: What may have failed.
-        on_phase: Called as the wait begins.
 
     Raises:
         TrialFailed: A request failed, or the servers are not idle after five minutes.
     """
-    on_phase(Phase(Step.SETTLING))
+    servers.on_phase(Phase(Step.SETTLING))
     until_s, requests = time.monotonic() + LONGEST_S, [p.request for p in probes]
     while (left_s := until_s - time.monotonic()) > 0:
-        replies = one_by_one(generator, endpoints, clips, requests, timeout_s=left_s)
-        raise_first(replies, suspects)
+        replies = one_by_one(
+            servers.generator, servers.endpoints, clips, requests, timeout_s=left_s
+        )
+        raise_first(replies, servers.suspects)
         if all(p.is_answered(r) for p, r in zip(probes, replies, strict=True)):
             return
     why = f"the servers were still busy {LONGEST_S:g} s after a load that they could not follow"
-    raise failed_load(suspects, Symptom(why))
+    raise failed_load(servers.suspects, Symptom(why))

@@ -8,16 +8,17 @@ from objectives.capacity.holds import Hold
 from objectives.capacity.lateness import is_hold_late, is_ramp_late
 from objectives.capacity.ramp_figures import ramp_figures
 from objectives.capacity.ramp_range import RampRange
-from objectives.evaluation import OnPhase, Phase, Step
+from objectives.evaluation import Phase, Step
 from objectives.exercise.idle import has_left_work
+from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.drive_hold import drive_hold
 from objectives.load.drive_ramp import drive_ramp
 from objectives.load.drive_turns import SentTurns, TurnSource
-from objectives.servers.blame import Suspects, failed_load
+from objectives.servers.blame import failed_load
 
 
 def ramp(
-    source: TurnSource, suspects: Suspects, on_phase: OnPhase, known: RampRange | None
+    source: TurnSource, servers: ReadyServers, known: RampRange | None
 ) -> tuple[SentTurns, RampRange, dict[str, Any]]:
     """Send turns at a rising rate until they miss their limits.
 
@@ -26,8 +27,7 @@ def ramp(
 
     Args:
         source: What sends the turns.
-        suspects: What may have failed.
-        on_phase: Called as each ramp begins.
+        servers: The servers.
         known: The range of the study's ramps; None where this is the first.
 
     Returns:
@@ -40,10 +40,10 @@ def ramp(
     here = known or RampRange.below(workload.least_per_s, workload.ramp_doubling_s)
     step = Step.RAMP
     while True:
-        on_phase(Phase(step))
+        servers.on_phase(Phase(step))
         sent = drive_ramp(source, here.rate)
         if sent.aborted is not None:
-            raise failed_load(suspects, sent.aborted)
+            raise failed_load(servers.suspects, sent.aborted)
         _settle(source, sent)
         is_late = is_ramp_late(sent.replies, services, here.rate, limits)
         if is_late and step is not Step.RAMP_LATE:
@@ -67,15 +67,12 @@ def ramp(
         here, step = known, Step.RAMP_AGAIN
 
 
-def hold(
-    source: TurnSource, suspects: Suspects, on_phase: OnPhase, rate_per_s: float
-) -> tuple[Hold, SentTurns]:
+def hold(source: TurnSource, servers: ReadyServers, rate_per_s: float) -> tuple[Hold, SentTurns]:
     """Send turns at a constant rate, and count those that meet their limits.
 
     Args:
         source: What sends the turns.
-        suspects: What may have failed.
-        on_phase: Called as the hold begins.
+        servers: The servers.
         rate_per_s: The rate, turns/s.
 
     Returns:
@@ -85,10 +82,10 @@ def hold(
         TrialFailed: A service ended or ran out of memory under the load.
     """
     for step in (Step.HOLD, Step.HOLD_LATE):
-        on_phase(Phase(step))
+        servers.on_phase(Phase(step))
         held, sent = drive_hold(source, rate_per_s)
         if sent.aborted is not None:
-            raise failed_load(suspects, sent.aborted)
+            raise failed_load(servers.suspects, sent.aborted)
         _settle(source, sent)
         if not is_hold_late(sent.replies, source.endpoints, source.limits):
             break

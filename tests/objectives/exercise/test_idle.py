@@ -14,6 +14,7 @@ from objectives.evaluation import Step
 from objectives.exercise import idle, turns
 from objectives.exercise.exercise import Exercise
 from objectives.exercise.idle import Probe, has_left_work, probes_of, wait_until_idle
+from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.generator import Generator
 from objectives.load.replies import Reply
 from objectives.servers import blame
@@ -52,7 +53,8 @@ def test_each_service_is_asked_until_it_answers_as_it_did_alone(monkeypatch, ans
     rest, steps = Answers(*answers, None), []
     monkeypatch.setattr(idle, "one_by_one", rest)
     suspects = Suspects({}, {}, [])
-    wait_until_idle(PROBES, Generator(), {}, (), suspects, lambda phase: steps.append(phase.step))
+    servers = ReadyServers(Generator(), {}, suspects, lambda phase: steps.append(phase.step))
+    wait_until_idle(PROBES, servers, ())
     assert steps == [Step.SETTLING]
     assert [*rest.latencies_ms] == [*answers[asked:], None]
 
@@ -64,7 +66,7 @@ def test_a_server_that_does_not_come_to_rest_fails_its_trial(monkeypatch):
     suspects = Suspects({"llm": server}, {"llm": "completions"}, [])
     monkeypatch.setattr(blame, "DYING_S", 0.0)
     with pytest.raises(StudyError, match="still busy"):
-        wait_until_idle(PROBES, Generator(), {}, (), suspects, lambda _: None)
+        wait_until_idle(PROBES, ReadyServers(Generator(), {}, suspects, lambda _: None), ())
 
 
 def test_a_load_of_which_nothing_failed_has_left_no_work():
@@ -101,9 +103,9 @@ def test_a_ramp_that_was_given_up_leaves_its_servers_idle(generator, fake):
     def on_phase(phase):
         steps.append(phase.step)
 
-    load = (generator, endpoints, suspects, on_phase)
-    exercise.alone(*load, "", is_scored=False)
-    source = exercise.turns(*load, dict.fromkeys(DEFAULT_LIMITS, 60_000.0))
+    servers = ReadyServers(generator, endpoints, suspects, on_phase)
+    exercise.alone(servers, "", is_scored=False)
+    source = exercise.turns(servers, dict.fromkeys(DEFAULT_LIMITS, 60_000.0))
     rate = RampRate(10.0, 20.0, 0.5, "geometric")
     sent = turns.drive_ramp(source, rate)
     assert has_left_work(r.error for r in sent.replies)

@@ -13,6 +13,7 @@ from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
 from objectives.evaluation import Step
 from objectives.exercise import turns
+from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.drive_turns import SentTurns, TurnSource
 from objectives.servers.blame import Suspects
 from objectives.traffic.clips import read_clips
@@ -53,7 +54,10 @@ def driven(monkeypatch, late_s):
         count(),
     )
     steps = []
-    return source, Suspects({}, {}, []), lambda phase: steps.append(phase.step), steps
+    servers = ReadyServers(
+        source.generator, endpoints, Suspects({}, {}, []), lambda phase: steps.append(phase.step)
+    )
+    return source, servers, steps
 
 
 @pytest.mark.parametrize(
@@ -65,15 +69,15 @@ def driven(monkeypatch, late_s):
     ],
 )
 def test_a_late_ramp_is_measured_once_more(monkeypatch, late_s, steps, is_late):
-    source, suspects, on_phase, seen = driven(monkeypatch, late_s)
-    _, here, figures = turns.ramp(source, suspects, on_phase, KNOWN)
+    source, servers, seen = driven(monkeypatch, late_s)
+    _, here, figures = turns.ramp(source, servers, KNOWN)
     assert (seen, here, figures["lag_exceeded"]) == (steps, KNOWN, is_late)
     assert (figures["capacity_turns_per_s"] < 3.5) is is_late
 
 
 def test_the_first_ramp_of_a_study_may_be_late_too(monkeypatch):
-    source, suspects, on_phase, seen = driven(monkeypatch, [3.0, 0.0, 3.0, 0.0])
-    _, _, figures = turns.ramp(source, suspects, on_phase, None)
+    source, servers, seen = driven(monkeypatch, [3.0, 0.0, 3.0, 0.0])
+    _, _, figures = turns.ramp(source, servers, None)
     assert seen == [Step.RAMP, Step.RAMP_LATE, Step.RAMP_AGAIN, Step.RAMP_LATE]
     assert figures["lag_exceeded"] is False
 
@@ -87,6 +91,6 @@ def test_the_first_ramp_of_a_study_may_be_late_too(monkeypatch):
     ],
 )
 def test_a_hold_that_was_lost_by_our_own_lateness_is_made_once_more(monkeypatch, late_s, steps):
-    source, suspects, on_phase, seen = driven(monkeypatch, late_s)
-    turns.hold(source, suspects, on_phase, 2.0)
+    source, servers, seen = driven(monkeypatch, late_s)
+    turns.hold(source, servers, 2.0)
     assert seen == steps

@@ -4,6 +4,7 @@ import pytest
 from factories import endpoints_of
 
 from objectives.errors import StudyError
+from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.words import count_words
 from objectives.servers.blame import Suspects
 from objectives.speech.wer import WordErrors
@@ -13,11 +14,13 @@ WORDS = (
     Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",)),
     Clip("b.mp3", b"sound", 1.0, ("set a timer for ten minutes", "timer for 12 minutes")),
 )
+NOBODY = Suspects({}, {}, [])
 
 
-def counted(generator, server, suspects=None):
+def counted(generator, server, suspects=NOBODY):
     endpoints = endpoints_of(server.url, server.url, 2048, None)
-    return count_words(generator, endpoints, suspects, WORDS, timeout_s=60)
+    servers = ReadyServers(generator, endpoints, suspects, lambda _: None)
+    return count_words(servers, WORDS, timeout_s=60)
 
 
 def test_each_clip_is_held_against_its_own_references(generator, fake):
