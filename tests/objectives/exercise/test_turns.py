@@ -15,6 +15,7 @@ from objectives.evaluation import Step
 from objectives.exercise import turns
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.drive_turns import SentTurns, TurnSource
+from objectives.load.generator import Generator
 from objectives.servers.blame import Suspects
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
