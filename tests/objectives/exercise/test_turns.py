@@ -45,7 +45,7 @@ def driven(monkeypatch, late_s):
     )
     endpoints = endpoints_of("http://127.0.0.1:1", "http://127.0.0.1:1", 2048)
     source = TurnSource(
-        None,
+        Generator(),
         endpoints,
         read_clips("assistant"),
         Workload(),
