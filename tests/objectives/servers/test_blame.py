@@ -13,12 +13,8 @@ from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
-<<<<<<< HEAD
 from objectives.exercise.exercise import Exercise
-=======
-from objectives.exercise import Exercise
 from objectives.load import ramp
->>>>>>> main
 from objectives.measurement import INFINITE
 from objectives.servers import blame
 from objectives.servers.blame import check_neighbours, prechecked, raised
