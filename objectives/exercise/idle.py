@@ -12,10 +12,10 @@ from objectives.exercise.words import raise_first
 from objectives.load.open_loop import one_by_one
 from objectives.load.replies import Reply, Symptom
 from objectives.servers.blame import failed_load
+from objectives.servers.longest import SETTLE_S
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
-LONGEST_S = 300.0
 SLOWER, LATER_MS = 2.0, 100.0  # an idle server may be slower than alone by so much
 
 
@@ -72,7 +72,7 @@ def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Seque
         TrialFailed: A request failed, or the servers are not idle after five minutes.
     """
     servers.on_phase(Phase(Step.SETTLING))
-    until_s, requests = time.monotonic() + LONGEST_S, [p.request for p in probes]
+    until_s, requests = time.monotonic() + SETTLE_S, [p.request for p in probes]
     while (left_s := until_s - time.monotonic()) > 0:
         replies = one_by_one(
             servers.generator, servers.endpoints, clips, requests, timeout_s=left_s
@@ -80,5 +80,5 @@ def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Seque
         raise_first(replies, servers.suspects)
         if all(p.is_answered(r) for p, r in zip(probes, replies, strict=True)):
             return
-    why = f"the servers were still busy {LONGEST_S:g} s after a load that they could not follow"
+    why = f"the servers were still busy {SETTLE_S:g} s after a load that they could not follow"
     raise failed_load(servers.suspects, Symptom(why))

@@ -59,7 +59,7 @@ def test_each_service_is_asked_until_it_answers_as_it_did_alone(monkeypatch, ans
 
 def test_a_server_that_does_not_come_to_rest_fails_its_trial(monkeypatch):
     monkeypatch.setattr(idle, "one_by_one", Answers(*[(900.0, 50.0)] * 1_000_000))
-    monkeypatch.setattr(idle, "LONGEST_S", 0.2)
+    monkeypatch.setattr(idle, "SETTLE_S", 0.2)
     server = SimpleNamespace(name="llm", alive=True, exit_code=None, log_text=str)
     suspects = Suspects({"llm": server}, {"llm": "completions"}, [])
     monkeypatch.setattr(blame, "DYING_S", 0.0)
