@@ -19,12 +19,14 @@ from objectives.devices.cores import apart
 from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
-from objectives.diagnosis.diagnose import OVERDUE, Diagnosis
+from objectives.diagnosis.diagnose import LATE, OVERDUE, Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import engines_of
 from objectives.errors import Disturbed, GivenUp, Overdue, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise.exercise import Exercise
+from objectives.exercise.idle import has_left_work
+from objectives.exercise.longest import launch_s, longest_hold_s, longest_measurement_s
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.turns import hold, ramp
 from objectives.exercise.window_figures import window_figures
@@ -36,7 +38,6 @@ from objectives.servers.blame import prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import TrialLauncher
 from objectives.servers.lineup import Lineup
-from objectives.servers.longest import launch_s, longest_hold_s, longest_measurement_s
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
@@ -192,8 +193,12 @@ class Colocation:
             servers = self._launched(job, self.on_phase, prediction)
             self._exercise.alone(servers, "", is_scored=False)
             source = self._exercise.turns(servers, self.setting.limits)
-            held, turns = hold(source, servers, rate_per_s)
+            held, turns, is_late = hold(source, servers, rate_per_s)
             write(job.folder / "hold.jsonl", turns.replies)
+            self._leave_idle(servers, [r.error for r in turns.replies])
+            if is_late:
+                why = "our own requests left late, and without that the rate might have been held"
+                raise Disturbed(Diagnosis(LATE, None, FailurePhase.LOAD, None, why))
             return held
 
         def attempt() -> Hold:
@@ -298,15 +303,28 @@ class Colocation:
         measured |= figures | window_figures(window, self._exercise.ends_s, alone)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
+        errors = [r.error for r in window.replies]
+        self._leave_idle(servers, errors, is_drained=window.is_drained)
         if window.is_given_up:
-            if not window.is_drained:
-                servers.on_phase(Phase(Step.STOPPING))
-                self.restart()  # what is still in work would disturb the next measurement
             raise GivenUp(measured)
         limits = limits_of(self.setting.limits)
         measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         measured |= words
         return measured, devices
+
+    def _leave_idle(
+        self, servers: ReadyServers, errors: Sequence[object | None], *, is_drained: bool = True
+    ) -> None:
+        """Let what is still in work disturb no later measurement: it is waited for, or ended."""
+        is_idle = is_drained
+        if is_idle and has_left_work(errors):
+            try:
+                is_idle = self._exercise.settle(servers)
+            except (TrialFailed, SetupError):  # what is measured stays so
+                is_idle = False
+        if not is_idle:
+            servers.on_phase(Phase(Step.STOPPING))
+            self.restart()
 
     def _memory(self, place: str, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return the figures of a device over a window, by their names."""

@@ -241,8 +241,9 @@ class Handler(BaseHTTPRequestHandler):
         Raises:
             ConnectionAbortedError: It has hung up.
         """
-        is_readable = bool(select.select([self.connection], [], [], 0)[0])
-        if is_readable and not self.connection.recv(1, socket.MSG_PEEK):
+        readable = select.poll()  # which knows no highest descriptor
+        readable.register(self.connection, select.POLLIN)
+        if readable.poll(0) and not self.connection.recv(1, socket.MSG_PEEK):
             raise ConnectionAbortedError("its request was still queued")
         whisper = self.server.whisper
         assert whisper is not None  # noqa: S101  a request waits for no model

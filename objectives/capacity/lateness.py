@@ -24,7 +24,9 @@ def is_ramp_late(
     rate: RampRate,
     limits: Sequence[Limit],
 ) -> bool:
-    """Return whether late requests moved the breaking point of a ramp beyond its own interval.
+    """Return whether late requests moved the breaking point of a ramp too far.
+
+    That is beyond its own interval, or beyond what launches of one configuration differ by.
 
     Each turn counts from when it was due. The breaking point is held against the one that the ramp
     would have, had each request been due when it left.
@@ -44,25 +46,24 @@ def is_ramp_late(
 
 
 def is_hold_late(
-    replies: Sequence[RampReply], services: Collection[str], limits: Sequence[Limit]
+    replies: Sequence[RampReply],
+    services: Collection[str],
+    limits: Sequence[Limit],
+    planned: int,
 ) -> bool:
-    """Return whether a rate was held but for our own requests, which left late.
+    """Return whether a hold was lost, and was not yet but for our own requests that left late.
 
     Args:
         replies: The replies of the hold.
         services: The services that every turn goes through.
         limits: What a good turn meets.
+        planned: The number of its turns, those included that were not sent since it was lost.
     """
-    return not _is_held(replies, services, limits) and _is_held(
-        _due_when_left(replies), services, limits
+    due, left = (
+        sum(not turn.is_good for turn in turns_of(r, services, limits))
+        for r in (replies, _due_when_left(replies))
     )
-
-
-def _is_held(
-    replies: Sequence[RampReply], services: Collection[str], limits: Sequence[Limit]
-) -> bool:
-    turns = turns_of(replies, services, limits)
-    return not is_lost(len(turns), sum(not t.is_good for t in turns))
+    return is_lost(planned, due) and not is_lost(planned, left)
 
 
 def _due_when_left(replies: Sequence[RampReply]) -> list[RampReply]:

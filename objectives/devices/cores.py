@@ -83,8 +83,8 @@ def cores_here() -> Cores:
 def apart() -> Iterator[Cores]:
     """Keep this process, and what it starts, off the generator's core while the block lasts.
 
-    The core is this process's alone: others that measure on this machine take another one, and
-    keep their servers off this one.
+    Of the processes that measure on this machine each takes a core of its own, and keeps its
+    servers off those that were taken before.
     """
     before = os.sched_getaffinity(0)
     with _claimed() as cores:
@@ -105,7 +105,7 @@ def _claimed() -> Iterator[Cores]:
         while True:
             cores = shared_out(allowed - taken, _nodes())
             if not cores.generator or _is_ours(stack, *cores.generator):
-                yield cores if cores.servers else Cores(frozenset(allowed))
+                yield cores
                 return
             taken |= cores.generator
 
@@ -114,10 +114,10 @@ def _is_ours(stack: ExitStack, core: int) -> bool:
     """Return whether the lock of a core could be had, or there are no locks here at all."""
     try:
         descriptor = opened(lock_file(f"core-{core}"))
+        stack.callback(os.close, descriptor)
+        return is_locked_now(descriptor)
     except OSError:
         return True
-    stack.callback(os.close, descriptor)
-    return is_locked_now(descriptor)
 
 
 def _nodes() -> list[frozenset[int]]:

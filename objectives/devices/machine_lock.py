@@ -55,9 +55,13 @@ def opened(path: Path) -> int:
 
 
 def is_locked_now(descriptor: int) -> bool:
-    """Lock an open file and return whether that went; another process may hold the lock."""
+    """Lock an open file and return whether that went; another process may hold the lock.
+
+    Raises:
+        OSError: There are no locks where the file lies.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True

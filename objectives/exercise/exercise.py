@@ -9,7 +9,7 @@ from typing import Any
 
 from objectives.capacity.ramp_figures import limits_of
 from objectives.evaluation import Phase, Step
-from objectives.exercise.idle import Probe, has_left_work, probes_of, wait_until_idle
+from objectives.exercise.idle import Probe, has_left_work, probes_of, still_busy, wait_until_idle
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.words import count_words, raise_first
 from objectives.figures import flat_name
@@ -147,21 +147,19 @@ class Exercise:
             if window.aborted is not None:
                 suspects.measured |= figures
                 raise failed_load(suspects, window.aborted)
-            if window.is_given_up:
+            if not figures["lag_exceeded"] or window.is_given_up or step is Step.LOADING_AGAIN:
                 break
-            if has_left_work(r.error for r in window.replies):
-                self.settle(servers)
-            if not figures["lag_exceeded"]:
-                break
+            if has_left_work(r.error for r in window.replies) and not self.settle(servers):
+                raise still_busy()
         return window, figures
 
-    def settle(self, servers: ReadyServers) -> None:
-        """Wait until the servers are idle again, by what each was asked while it was alone.
+    def settle(self, servers: ReadyServers) -> bool:
+        """Wait until the servers are idle, by what each was asked alone; return whether they are.
 
         Raises:
-            TrialFailed: They do not come to rest, or fail.
+            TrialFailed: One fails.
         """
-        wait_until_idle(self._probes, servers, self.clips)
+        return wait_until_idle(self._probes, servers, self.clips)
 
     def turns(self, servers: ReadyServers, limits_ms: Mapping[str, float]) -> TurnSource:
         """Return what sends turns to these servers, for a ramp or a hold.

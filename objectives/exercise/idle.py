@@ -6,17 +6,22 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from objectives import waiting
+from objectives.diagnosis.diagnose import OVERDUE, Diagnosis
+from objectives.diagnosis.log import FailurePhase
+from objectives.errors import Disturbed
 from objectives.evaluation import Phase, Step
+from objectives.exercise.longest import SETTLE_S
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.words import raise_first
 from objectives.load.open_loop import one_by_one
-from objectives.load.replies import Reply, Symptom
-from objectives.servers.blame import failed_load
-from objectives.servers.longest import SETTLE_S
+from objectives.load.replies import Fault, Reply
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
 SLOWER, LATER_MS = 2.0, 100.0  # an idle server may be slower than alone by so much
+PAUSE_S = 0.5
+TOO_BUSY = (429, 503)  # as HTTP says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,10 @@ def has_left_work(errors: Iterable[object | None]) -> bool:
     return any(error is not None for error in errors)
 
 
-def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Sequence[Clip]) -> None:
-    """Ask each service by itself, until each answers like an idle one.
+def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Sequence[Clip]) -> bool:
+    """Ask each service by itself, until each answers like an idle one; return whether all do.
+
+    A server that is too busy to answer is waited for, five minutes at most.
 
     Args:
         probes: What to ask.
@@ -69,7 +76,7 @@ def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Seque
         clips: The speech that requests name by number.
 
     Raises:
-        TrialFailed: A request failed, or the servers are not idle after five minutes.
+        TrialFailed: A request failed for another reason.
     """
     servers.on_phase(Phase(Step.SETTLING))
     until_s, requests = time.monotonic() + SETTLE_S, [p.request for p in probes]
@@ -77,8 +84,20 @@ def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Seque
         replies = one_by_one(
             servers.generator, servers.endpoints, clips, requests, timeout_s=left_s
         )
-        raise_first(replies, servers.suspects)
-        if all(p.is_answered(r) for p, r in zip(probes, replies, strict=True)):
-            return
-    why = f"the servers were still busy {SETTLE_S:g} s after a load that they could not follow"
-    raise failed_load(servers.suspects, Symptom(why))
+        raise_first([r for r in replies if not _is_busy(r)], servers.suspects)
+        pairs = zip(probes, replies, strict=False)  # what follows a refusal is not asked
+        if len(replies) == len(probes) and all(p.is_answered(r) for p, r in pairs):
+            return True
+        waiting.sleep(PAUSE_S)
+    return False
+
+
+def still_busy() -> Disturbed:
+    """Return the failure of a launch whose servers do not come to rest."""
+    why = f"its servers were busy {SETTLE_S:g} s after a load that they could not follow"
+    return Disturbed(Diagnosis(OVERDUE, None, FailurePhase.LOAD, None, why))
+
+
+def _is_busy(reply: Reply) -> bool:
+    error = reply.error
+    return error is not None and (error.fault is Fault.TIMEOUT or error.status in TOO_BUSY)

@@ -9,7 +9,7 @@ from objectives.capacity.lateness import is_hold_late, is_ramp_late
 from objectives.capacity.ramp_figures import ramp_figures
 from objectives.capacity.ramp_range import RampRange
 from objectives.evaluation import Phase, Step
-from objectives.exercise.idle import has_left_work
+from objectives.exercise.idle import has_left_work, still_busy
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.drive_hold import drive_hold
 from objectives.load.drive_ramp import drive_ramp
@@ -67,7 +67,9 @@ def ramp(
         here, step = known, Step.RAMP_AGAIN
 
 
-def hold(source: TurnSource, servers: ReadyServers, rate_per_s: float) -> tuple[Hold, SentTurns]:
+def hold(
+    source: TurnSource, servers: ReadyServers, rate_per_s: float
+) -> tuple[Hold, SentTurns, bool]:
     """Send turns at a constant rate, and count those that meet their limits.
 
     Args:
@@ -76,7 +78,8 @@ def hold(source: TurnSource, servers: ReadyServers, rate_per_s: float) -> tuple[
         rate_per_s: The rate, turns/s.
 
     Returns:
-        What the hold shows, and all that was sent.
+        What the hold shows, all that was sent, and whether it is lost since our own requests left
+        late, again.
 
     Raises:
         TrialFailed: A service ended or ran out of memory under the load.
@@ -86,13 +89,18 @@ def hold(source: TurnSource, servers: ReadyServers, rate_per_s: float) -> tuple[
         held, sent = drive_hold(source, rate_per_s)
         if sent.aborted is not None:
             raise failed_load(servers.suspects, sent.aborted)
-        _settle(source, sent)
-        if not is_hold_late(sent.replies, source.endpoints, source.limits):
+        is_late = is_hold_late(sent.replies, source.endpoints, source.limits, len(sent.times_s))
+        if not is_late or step is Step.HOLD_LATE:
             break
-    return held, sent
+        _settle(source, sent)
+    return held, sent, is_late
 
 
 def _settle(source: TurnSource, sent: SentTurns) -> None:
-    """Wait for servers that may go on with turns that nobody waits for any more."""
-    if has_left_work(r.error for r in sent.replies):
-        source.settle()
+    """Wait for servers that may go on with turns that nobody waits for any more.
+
+    Raises:
+        TrialFailed: They do not come to rest.
+    """
+    if has_left_work(r.error for r in sent.replies) and not source.settle():
+        raise still_busy()

@@ -67,7 +67,7 @@ class TurnSource:
         workload: The seed, and the sizes of requests.
         limits: What a good turn meets.
         broken: It is called a few times a second and returns why all must end.
-        settle: It waits until the servers are idle again.
+        settle: It waits until the servers are idle again, and returns whether they are.
         salts: Numbers for the turns of each ramp or hold on these servers, so that no prompt is
             cached.
     """
@@ -78,7 +78,7 @@ class TurnSource:
     workload: Workload
     limits: Sequence[Limit]
     broken: Callable[[], Symptom | None]
-    settle: Callable[[], None]
+    settle: Callable[[], bool]
     salts: Iterator[int]
 
 

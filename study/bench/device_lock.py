@@ -35,7 +35,14 @@ def sole_use(uuid: str) -> Iterator[None]:
             f"the lock of the device, {path}, cannot be opened ({error.strerror}); remove it"
         ) from error
     try:
-        if not is_locked_now(descriptor):
+        try:
+            is_ours = is_locked_now(descriptor)
+        except OSError as error:
+            raise SetupError(
+                f"the lock of the device, {path}, cannot be had ({error.strerror}); "
+                "let its folder lie on a local file system"
+            ) from error
+        if not is_ours:
             raise InUse(
                 f"the device {uuid} is in use by another study or rollout "
                 f"({holder(descriptor)}); wait for it to end"

@@ -1,6 +1,7 @@
 """Late requests of our own are told where they moved a capacity, and only there."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import ramps
@@ -62,7 +63,7 @@ def test_a_slow_server_is_no_lateness_of_ours():
 def test_replies_of_files_that_do_not_say_when_they_left_are_not_late():
     replies = [RampReply(line=0, service=s, scheduled_s=0.0) for s in SERVICES]
     assert not is_ramp_late(replies, SERVICES, RATE, LIMITS)
-    assert not is_hold_late(replies, SERVICES, LIMITS)
+    assert not is_hold_late(replies, SERVICES, LIMITS, 1)
 
 
 @pytest.mark.parametrize(
@@ -76,4 +77,14 @@ def test_replies_of_files_that_do_not_say_when_they_left_are_not_late():
 )
 def test_a_hold_is_late_where_it_was_lost_by_that_alone(lateness_s, capacity_per_s, is_late):
     replies = ramp(lateness_s, HOLD, capacity_per_s)
-    assert is_hold_late(replies, SERVICES, LIMITS) is is_late
+    assert is_hold_late(replies, SERVICES, LIMITS, len(replies) // 2) is is_late
+
+
+def test_a_hold_that_ended_early_is_held_against_all_its_turns():
+    """Of 180 turns 9 may be bad: 6 that left late and 4 slow ones of the first 40 end it."""
+    whole = ramp(lambda _: 0.0, HOLD)[:80]
+    bad = [replace(r, end_s=r.end_s + 9.0, sent_s=r.scheduled_s) for r in whole[:8:2]]
+    late = [replace(r, end_s=r.end_s + 9.0, sent_s=r.scheduled_s + 9.0) for r in whole[8:20:2]]
+    replies = [*bad, *whole[1:8:2], *late, *whole[9:20:2], *whole[20:]]
+    assert is_hold_late(replies, SERVICES, LIMITS, 180)
+    assert not is_hold_late([*bad, *bad, *replies], SERVICES, LIMITS, 60)

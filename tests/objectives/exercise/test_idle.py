@@ -1,6 +1,7 @@
 """Servers that could not follow are waited for, so that the next load meets them idle."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from factories import endpoints_of
@@ -14,7 +15,7 @@ from objectives.exercise.exercise import Exercise
 from objectives.exercise.idle import Probe, has_left_work, probes_of, wait_until_idle
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.generator import Generator
-from objectives.load.replies import Reply
+from objectives.load.replies import Fault, Reply, RequestError
 from objectives.servers import blame
 from objectives.servers.blame import Suspects
 from objectives.traffic.clips import read_clips
@@ -23,48 +24,74 @@ from objectives.traffic.workload import Request, Workload
 CLIPS = read_clips("assistant")
 
 
-class Answers:
-    """Nobody is asked: each request is answered after the next of these times."""
+LLM, STT = Request("llm", 0.0, 8, 2), Request("stt", 0.0, clip=0)
+PROBES = [Probe(LLM, 200.0), Probe(STT, 50.0)]
+TIMEOUT = RequestError(Fault.TIMEOUT, "no answer")
+BUSY = [RequestError(Fault.STATUS, f"HTTP {status}", status) for status in (429, 503)]
+DEAD = RequestError(Fault.CONNECT, "nobody listens")
 
-    def __init__(self, *latencies_ms):
-        self.latencies_ms = iter(latencies_ms)
+
+class Answers:
+    """Nobody is asked: each pair of requests is answered after the next of these times, or not."""
+
+    def __init__(self, *answers):
+        self.answers = iter(answers)
 
     def __call__(self, generator, endpoints, clips, requests, *, timeout_s):
-        return [
-            Reply(service=q.service, scheduled_s=0.0, sent_s=0.0, end_s=ms / 1000.0)
-            for q, ms in zip(requests, next(self.latencies_ms), strict=True)
-        ]
+        replies = []
+        for request, answer in zip(requests, next(self.answers), strict=True):
+            is_error = isinstance(answer, RequestError)
+            replies.append(
+                Reply(
+                    service=request.service,
+                    scheduled_s=0.0,
+                    sent_s=0.0,
+                    end_s=None if is_error else answer / 1000.0,
+                    error=answer if is_error else None,
+                )
+            )
+            if is_error:  # what follows is not asked
+                break
+        return replies
 
 
-PROBES = [Probe(Request("llm", 0.0, 8, 2), 200.0), Probe(Request("stt", 0.0, clip=0), 50.0)]
+def servers_of(monkeypatch, answers, steps):
+    monkeypatch.setattr(idle, "one_by_one", answers)
+    monkeypatch.setattr(idle, "PAUSE_S", 0.0)
+    monkeypatch.setattr(blame, "DYING_S", 0.0)
+    server: Any = SimpleNamespace(name="llm", alive=True, exit_code=None, log_text=str)
+    apis = {"llm": "completions", "stt": "transcription"}
+    suspects = Suspects({"llm": server}, apis, [])
+    return ReadyServers(Generator(), {}, suspects, lambda phase: steps.append(phase.step))
 
 
 @pytest.mark.parametrize(
-    ("answers", "asked"),
+    "answers",
     [
-        ([(200.0, 60.0)], 1),
-        ([(210.0, 19_000.0), (180.0, 49.0)], 2),  # first come first served
-        ([(900.0, 50.0), (800.0, 50.0), (499.0, 50.0)], 3),  # several at once
+        [(200.0, 60.0)],
+        [(210.0, 19_000.0), (180.0, 49.0)],  # first come first served
+        [(900.0, 50.0), (800.0, 50.0), (499.0, 50.0)],  # several at once
+        [(200.0, TIMEOUT), (BUSY[0], 50.0), (200.0, BUSY[1]), (200.0, 50.0)],
     ],
 )
-def test_each_service_is_asked_until_it_answers_as_it_did_alone(monkeypatch, answers, asked):
-    rest, steps = Answers(*answers, None), []
-    monkeypatch.setattr(idle, "one_by_one", rest)
-    suspects = Suspects({}, {}, [])
-    servers = ReadyServers(Generator(), {}, suspects, lambda phase: steps.append(phase.step))
-    wait_until_idle(PROBES, servers, ())
+def test_each_service_is_asked_until_it_answers_as_it_did_alone(monkeypatch, answers):
+    rest, steps = Answers(*answers, "left"), list[Step]()
+    assert wait_until_idle(PROBES, servers_of(monkeypatch, rest, steps), ())
     assert steps == [Step.SETTLING]
-    assert [*rest.latencies_ms] == [*answers[asked:], None]
+    assert [*rest.answers] == ["left"]
 
 
-def test_a_server_that_does_not_come_to_rest_fails_its_trial(monkeypatch):
-    monkeypatch.setattr(idle, "one_by_one", Answers(*[(900.0, 50.0)] * 1_000_000))
+def test_a_server_that_does_not_come_to_rest_is_told_after_a_while(monkeypatch):
+    answers = Answers(*[(900.0, 50.0)] * 1_000_000)
     monkeypatch.setattr(idle, "SETTLE_S", 0.2)
-    server = SimpleNamespace(name="llm", alive=True, exit_code=None, log_text=str)
-    suspects = Suspects({"llm": server}, {"llm": "completions"}, [])
-    monkeypatch.setattr(blame, "DYING_S", 0.0)
-    with pytest.raises(StudyError, match="still busy"):
-        wait_until_idle(PROBES, ReadyServers(Generator(), {}, suspects, lambda _: None), ())
+    assert not wait_until_idle(PROBES, servers_of(monkeypatch, answers, []), ())
+    diagnosis = idle.still_busy().diagnosis
+    assert (diagnosis.failure_class, diagnosis.victim) == ("overdue", None)
+
+
+def test_a_server_that_is_gone_is_not_waited_for(monkeypatch):
+    with pytest.raises(StudyError, match="nobody listens"):
+        wait_until_idle(PROBES, servers_of(monkeypatch, Answers((DEAD, 0.0)), []), ())
 
 
 def test_a_load_of_which_nothing_failed_has_left_no_work():

@@ -1,5 +1,6 @@
 """A ramp and a hold are measured once more where our own requests left late, and then kept."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -11,6 +12,7 @@ from objectives.capacity.limits import DEFAULT_LIMITS, Limit
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
+from objectives.errors import Disturbed
 from objectives.evaluation import Step
 from objectives.exercise import turns
 from objectives.exercise.ready_servers import ReadyServers
@@ -27,8 +29,9 @@ HOLD = Hold(2.0, 90.0, 180, 100)
 
 def sent(rate, late_s):
     """Return a ramp against a queue of 5 turns/s, whose requests after 45 s left late."""
-    ramp = SentTurns(rate, ())
-    for n, x in enumerate(ramps.replies(5.0, rate)):
+    lines = ramps.replies(5.0, rate)
+    ramp = SentTurns(rate, tuple(x["scheduled_s"] for x in lines if x["service"] == "stt"))
+    for n, x in enumerate(lines):
         by_s = late_s if x["scheduled_s"] > 45 else 0.0
         times = {k: x[k] + by_s for k in ("first_s", "end_s") if x[k] is not None}
         left_s = x["scheduled_s"] + by_s
@@ -51,7 +54,7 @@ def driven(monkeypatch, late_s):
         Workload(),
         LIMITS,
         lambda: None,
-        lambda: None,
+        lambda: True,
         count(),
     )
     steps = []
@@ -93,5 +96,32 @@ def test_the_first_ramp_of_a_study_may_be_late_too(monkeypatch):
 )
 def test_a_hold_that_was_lost_by_our_own_lateness_is_made_once_more(monkeypatch, late_s, steps):
     source, servers, seen = driven(monkeypatch, late_s)
-    turns.hold(source, servers, 2.0)
-    assert seen == steps
+    _, _, is_late = turns.hold(source, servers, 2.0)
+    assert (seen, is_late) == (steps, late_s == [3.0, 3.0])
+
+
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_a_ramp_that_left_work_behind_is_settled_before_all_that_follows(monkeypatch, is_idle):
+    source, servers, seen = driven(monkeypatch, [0.0])
+    settled = []
+    source = replace(source, settle=lambda: settled.append(1) or is_idle)
+    broken = sent(KNOWN.rate, 0.0)
+    broken.replies[-1] = replace(broken.replies[-1], error="TimeoutError", end_s=None)
+    monkeypatch.setattr(turns, "drive_ramp", lambda *_: broken)
+    if is_idle:
+        turns.ramp(source, servers, KNOWN)
+    else:
+        with pytest.raises(Disturbed, match="overdue"):
+            turns.ramp(source, servers, KNOWN)
+    assert (settled, seen) == ([1], [Step.RAMP])
+
+
+def test_a_late_hold_that_left_work_behind_is_settled_before_it_is_made_again(monkeypatch):
+    source, servers, seen = driven(monkeypatch, [])
+    settled = []
+    source = replace(source, settle=lambda: not settled.append(len(seen)))
+    late = sent(RampRate(2.0, 2.0, 90.0), 3.0)
+    late.replies[0] = replace(late.replies[0], error="TimeoutError", end_s=None)
+    monkeypatch.setattr(turns, "drive_hold", lambda *_: (HOLD, late))
+    assert turns.hold(source, servers, 2.0)[2]
+    assert (settled, seen) == ([1], [Step.HOLD, Step.HOLD_LATE])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from objectives.capacity.ramp_range import DOUBLINGS, TWICE
 from objectives.diagnosis.patterns import patterns
 from objectives.services import Service
 from objectives.traffic.clips import Clip
@@ -27,7 +28,8 @@ def longest_measurement_s(
     retries = max(int(o.get("retries", 0)) for o in patterns()["outcomes"].values())
     loads_s = 2 * _load_s(services, workload, workload.window_s)  # again where we left late
     if workload.ramp_s > 0:  # also again in the range that the first one found, and again late
-        loads_s += 4 * _load_s(services, workload, workload.ramp_s)
+        doubling_s = max(workload.ramp_doubling_s, workload.ramp_s / TWICE)
+        loads_s += 4 * _load_s(services, workload, DOUBLINGS * doubling_s)
     return (1 + retries) * (launch_s(services, workload) + _words_s(workload, words) + loads_s)
 
 
