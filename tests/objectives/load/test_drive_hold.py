@@ -24,7 +24,7 @@ def hold_of(generator, server, rate_per_s, hold_s, *, limits_ms=EASY, broken=lam
     endpoints = endpoints_of(server.url, server.url, 2048)
     workload, limits = replace(PLAN, hold_s=hold_s, **more), limits_of(limits_ms)
     source = TurnSource(
-        generator, endpoints, CLIPS, workload, limits, broken, lambda: None, count(1)
+        generator, endpoints, CLIPS, workload, limits, broken, lambda: True, count(1)
     )
     return drive_hold(source, rate_per_s)
 

@@ -26,7 +26,7 @@ def ramp_of(generator, server, limits_ms, rate, *, workload=PLAN, broken=lambda:
     endpoints = endpoints_of(server.url, server.url, 2048)
     limits = limits_of(limits_ms)
     source = TurnSource(
-        generator, endpoints, CLIPS, workload, limits, broken, lambda: None, count(1)
+        generator, endpoints, CLIPS, workload, limits, broken, lambda: True, count(1)
     )
     ramp = drive_ramp(source, rate)
     if ramp.aborted is not None:
