@@ -534,6 +534,8 @@ def test_every_class_has_an_outcome():
         "predicted_oom",
         "predicted_kv_too_small",
         "stt_wrong",
+        "overdue",
+        "late_requests",
     }
     assert named | made == set(patterns()["outcomes"])
     assert consequence_of("oom_startup") == Consequence("infeasible", breaks="memory")
