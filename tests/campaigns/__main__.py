@@ -14,8 +14,8 @@ import time
 import traceback
 from collections.abc import Mapping
 
-from tests.campaigns import answers, logs, signals
-from tests.campaigns.campaign import Campaign, Tally
+from . import answers, logs, signals
+from .campaign import Campaign, Tally
 
 CAMPAIGNS: Mapping[str, Campaign] = {
     "answers of servers": answers.attack,

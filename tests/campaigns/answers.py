@@ -10,7 +10,8 @@ from objectives.apis.completions import MOST_TOKENS, Stream, completed
 from objectives.apis.transcription import Words, transcript
 from objectives.engines.kv_cache import kv_cache, usage
 from objectives.load.sending.client import REQUEST_FAILURES
-from tests.campaigns.campaign import mutated
+
+from .campaign import mutated
 
 STREAM = (
     b'data: {"id": "1", "choices": [{"index": 0, "text": " a", "finish_reason": null}]}\n\n'

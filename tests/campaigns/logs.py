@@ -9,7 +9,8 @@ from pathlib import Path
 
 from objectives.diagnosis.diagnose import diagnose
 from objectives.diagnosis.log import FailurePhase, shortened
-from tests.campaigns.campaign import mutated
+
+from .campaign import mutated
 
 LOGS = Path(__file__).parents[1] / "logs"
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # as `python -m tests.campaigns` finds them
-
-from tests.campaigns import answers, logs
-from tests.campaigns.__main__ import run
-from tests.campaigns.campaign import Campaign
+from . import answers, logs
+from .__main__ import run
+from .campaign import Campaign
 
 
 @pytest.mark.parametrize("campaign", [answers.attack, logs.attack])
