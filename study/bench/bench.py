@@ -19,6 +19,7 @@ from study.service_pause.options import Lending
 from study.service_pause.pause import lent
 
 SETTLE_S, STEADY_MIB = 20.0, 64.0
+UNNAMED = 0.1  # share of the device that a driver may keep beside processes that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ def bench(setting: Setting, name: str) -> Bench:
 def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     """Refuse to start where the baseline does not fit beside what is on the device now.
 
+    One that would not fit on the empty device either is left to its launch, which says so: what is
+    wrong then is the allocation, and not the others.
+
     Raises:
         SetupError: It does not; the error has the processes that hold memory and the line that
             would free it.
@@ -68,7 +72,8 @@ def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     ballast = sum(t.held_mib(total) for t in machine.setting.tenants)
     need = memory_budget.share_mib(baseline, total)
     missing = need + ballast - free
-    if missing <= 0:
+    held_mib = sum(o.mib or 0.0 for o in machine.occupants)
+    if missing <= 0 or (held_mib < missing and free + held_mib >= total - UNNAMED * total):
         return
     held = sorted(machine.occupants, key=lambda o: -(o.mib or 0.0))[:5]
     lines = [

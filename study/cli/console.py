@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,7 +19,7 @@ from study.analysis.decision import Decision
 from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import outcome_in_words
 from study.storage.trials import Begun, Trial
-from study.text import visible
+from study.text import visible, wrapped_at
 from study.wording import phase_in_words
 
 
@@ -53,21 +52,24 @@ class Terminal:
         """Say something worth knowing."""
         self.log.info(text)
         if not self.quiet:
-            self.console.print(visible(text), markup=False, soft_wrap=True)
+            self.console.print(self._wrapped(text), markup=False, soft_wrap=True)
 
     def heading(self, text: str) -> None:
         """Say something that must be seen, also when quiet."""
-        self._say(text, "bold")
+        self._say(text, "bold", self._wrapped(text))
 
     def answer(self, text: str, style: str = "none") -> None:
         """Say a sentence of the end, also when quiet; a terminal gets it between its words."""
-        width = self.console.width if self.console.is_terminal else sys.maxsize
-        lines = textwrap.wrap(visible(text), width, subsequent_indent="  ", break_on_hyphens=False)
-        self._say(text, style, "\n".join(lines))
+        self._say(text, style, self._wrapped(text))
 
     def command(self, text: str) -> None:
         """Say what to type, also when quiet, in a line that no wrapping breaks."""
         self._say(text, "none")
+
+    def _wrapped(self, text: str) -> str:
+        """Return a text as it is shown; a terminal gets it between its words."""
+        shown = visible(text)
+        return wrapped_at(shown, self.console.width) if self.console.is_terminal else shown
 
     def _say(self, text: str, style: str, shown: str | None = None) -> None:
         self.log.info(text)

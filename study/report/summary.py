@@ -16,6 +16,7 @@ from study.analysis.compare import closest_rival
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.decision import Decision, decision_of
 from study.analysis.reweigh import changed_limits, judged, rescored, weighed
+from study.analysis.words_basis import words_judged
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
@@ -76,8 +77,18 @@ class Summary:
 
     @property
     def today(self) -> Configuration | None:
-        """Return the configuration in use today."""
+        """Return the configuration in use today; None where it was not launched, or nothing is."""
+        if not self.context.has_today:
+            return None
         return configuration_of(self.context.baseline, self.configurations)
+
+    @property
+    def reference(self) -> Configuration | None:
+        """Return what the winner is compared with; None where it is compared with nothing."""
+        found = self.decision.reference
+        if found is None or self.decision.is_winner(found):
+            return None
+        return configuration_of(found.allocation, self.configurations)
 
     @property
     def other(self) -> Configuration | None:
@@ -109,7 +120,8 @@ def summary(
         BadInput: The study holds no context, a limit is none, what was kept of a launch cannot be
             read, or a confirmation was changed.
     """
-    context, trials, unjudged = context_of(study), counted(study), 0
+    context, unjudged = context_of(study), 0
+    trials = words_judged(counted(study), context)
     if preset is not None:
         context = replace(context, fitness=weighed(context.fitness, preset))
         trials = rescored(trials, context.fitness)

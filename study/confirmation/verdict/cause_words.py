@@ -15,6 +15,9 @@ CLAIM_TITLES = {Claim.CAPACITY: "capacity", Claim.LATENCY: "latency at today's l
 PLAIN = {
     Reason.WINNER_FAILED: "the winner failed under {workload}: {name}: {evidence}",
     Reason.BASELINE_FAILED: "the baseline failed under {workload}: {name}: {evidence}",
+    Reason.TODAY_WORKS: "what is in use today works after all; run the study again, which then "
+    "compares with it",
+    Reason.TODAY_NOT_LAUNCHED: "what is in use today was not launched again",
     Reason.WORDS_WORSE: "its words are worse than the gate allows",
     Reason.DRIFT: "the baseline against itself seems better or worse: drift, or an effect of the "
     "order",
@@ -51,7 +54,8 @@ def cause_in_words(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
             text = f"a server or tenant ran out of memory {times} in the winner's launches"
         case Reason.FAILED_REQUESTS:
             more = f"{100 * value:.1f} points more of the requests failed"
-            text = f"{more} under {under} than with the baseline"
+            text = f"{more} under {under}"
+            text += " than may" if rule.is_alone else " than with the baseline"
         case Reason.FREE_MEMORY:
             gate = f"the gate asks for {rule.free_memory_mib or 0.0:g}"
             text = f"under stress only {value:,.0f} MiB stayed free, {gate}"

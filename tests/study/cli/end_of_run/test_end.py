@@ -189,7 +189,7 @@ def test_what_gets_worse_is_named_the_greatest_change_first(shared: Shared, tmp_
     worse = line_of(text, "- Gets worse")
     assert worse.index("each further token") < worse.index("begin to answer")
     assert worse.startswith("- Gets worse (the noise is not known from 1 launch each): LLM, each")
-    assert "LLM, each further token, median +4.0 ms (+67 %);" in worse
+    assert "LLM, each further token, median 4.0 ms more (67 %);" in worse
     assert "- Better: " in text and "% less waiting (the p95 of all services" in text
 
 
