@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from objectives.evaluation import Phase
-from study.analysis.decision import Decision
 from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import outcome_in_words
 from study.storage.trials import Begun, Trial
@@ -94,7 +94,8 @@ class Terminal:
     def trial(self, trial: Trial) -> None:
         """Say that a trial has ended."""
         if self.as_json:
-            print(json.dumps(trial.to_json(f"{self.study}/{trial.number}")), flush=True)
+            line = {"kind": "trial", **trial.to_json(f"{self.study}/{trial.number}")}
+            print(json.dumps(line), flush=True)
         self.line(f"trial {trial.number}: {trial.allocation}: {outcome_in_words(trial)}")
         if self._scene is not None:
             for line in self._scene.first_look(trial):
@@ -125,10 +126,7 @@ class Terminal:
         finally:
             self._scene = self._live = None
 
-    def decided(self, decision: Decision, reason: str, held_back: Sequence[str]) -> None:
-        """Print the decision as one JSON object, where JSON was asked for."""
-        if not self.as_json:
-            return
-        best = decision.winner
-        winner = best.to_json(f"{self.study}/{best.number}") if best else None
-        print(json.dumps({"winner": winner, "reason": reason, "held_back": list(held_back)}))
+    def decided(self, answer: Mapping[str, Any]) -> None:
+        """Print the answer as one JSON object, where JSON was asked for."""
+        if self.as_json:
+            print(json.dumps(answer), flush=True)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
+from objectives.diagnosis.diagnose import consequence_of
 from objectives.engines.engine import apis_of
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
@@ -94,9 +95,11 @@ class Scene:
         context, measured = self.outlook.context, trial.measurement
         today = configuration_of(context.baseline, self._launched)
         is_first = today is None or not today.measured
-        if str(trial.allocation) != str(context.baseline) or trial.repeat_of or not is_first:
+        is_launched = str(trial.allocation) == str(context.baseline) and trial.repeat_of is None
+        if not is_launched or not is_first:
             return []
-        if trial.diagnosis is not None:
+        d = trial.diagnosis
+        if d is not None and not consequence_of(d.failure_class).is_foreign:
             what = "what is in use today does" if context.has_today else "what was tried first does"
             return [f"{what} not work: the first that works is what others are compared with"]
         if measured is None or self.outlook.occupancy is None:

@@ -40,8 +40,11 @@ def sentence(summary: Summary) -> str:
     """Say what to run; before a confirmation, that is a candidate."""
     decision, context, confirmation = summary.decision, summary.context, summary.confirmation
     if summary.is_rejected and summary.other is not None:
-        stays, name = allocation_in_words(context.baseline), short(summary.other.allocation)
-        return f"Stay with {stays}: {name} won the study, and fresh launches rejected it."
+        stays = "No answer"
+        if decision.baseline is not None:
+            stays = f"Stay with {allocation_in_words(context.baseline)}"
+        name = short(summary.other.allocation)
+        return f"{stays}: {name} won the study, and fresh launches rejected it."
     is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
     today = failing(summary.today)
     plain = capital(choice(decision, context, is_confirmed=is_confirmed, today=today))

@@ -85,8 +85,8 @@ class Summary:
     @property
     def reference(self) -> Configuration | None:
         """Return what the winner is compared with; None where it is compared with nothing."""
-        found = self.decision.reference
-        if found is None or self.decision.is_winner(found):
+        found, other = self.decision.reference, self.other
+        if found is None or (other is not None and str(other.allocation) == str(found.allocation)):
             return None
         return configuration_of(found.allocation, self.configurations)
 

@@ -351,10 +351,14 @@ def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, 
         (0, True),
         (1, False),
     ]
-    assert set(last) == {"winner", "reason", "held_back"}
+    assert (last["kind"], last["schema"], {t["kind"] for t in trials}) == ("answer", 1, {"trial"})
     ran = run_study(place[0], "--out", place[1], "--json")
     (last,) = [json.loads(line, parse_constant=pytest.fail) for line in ran.stdout.splitlines()]
-    assert last["winner"]["parameters"] == BEST and last["held_back"][0].startswith(HELD_BACK)
+    assert (last["action"], last["parameters"]) == ("candidate", BEST)
+    assert last["sentence"].startswith("The best candidate is 55 %")
+    assert last["best_of_study"]["parameters"] == BEST
+    assert last["held_back"][0].startswith(HELD_BACK)
+    assert last["next"][0].startswith("python scripts/report.py")
 
 
 @pytest.mark.parametrize(

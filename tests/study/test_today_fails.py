@@ -86,9 +86,7 @@ def test_a_newcomer_has_an_answer_and_no_today(tmp_path: Path, is_start_broken: 
     assert (promotion["baseline"], promotion["baseline_works"]) == (None, None)
     made = summary(study_in(f"sqlite:///{tmp_path}/out/made/study.db"))
     page = html(made)
-    assert "today:" not in page and "in use today" not in page.split("Words used here")[0].replace(
-        "Nothing is in use today", ""
-    ).replace("nothing is in use today", "")
+    assert "in use today:<br>" not in page and "today: 50 %" not in said
     first = "worked first" if is_start_broken else "tried first"
     assert f"{first}:<br>" in page
 
