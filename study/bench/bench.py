@@ -80,19 +80,23 @@ def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
         f"  {o.pid:>8}  {mib(o)}  {o.command[:70]}" + (f"  ({o.unit})" if o.unit else "")
         for o in held
     ]
-    first = next((o for o in held if o.unit), held[0] if held else None)
-    way_out = ""
-    if first is not None:
-        way_out = (
-            f"; `systemctl stop {first.unit}`"
-            if first.unit
-            else f"; `kill {first.pid}` if it is yours"
-        )
-        way_out += " would free the largest"
     raise SetupError(
         f"the baseline ({baseline}) cannot fit: {free:,.0f} of {total:,.0f} MiB are free and "
-        f"{need + ballast:,.0f} are needed, {missing:,.0f} too few{way_out}\n" + "\n".join(lines)
+        f"{need + ballast:,.0f} are needed, {missing:,.0f} too few{_way_out(held, missing)}\n"
+        + "\n".join(lines)
     )
+
+
+def _way_out(held: Sequence[Occupant], missing_mib: float) -> str:
+    """Say what to end so that enough is free; nothing where what they hold is not known."""
+    freed_mib, steps = 0.0, list[str]()
+    for o in (o for o in held if o.mib):
+        freed_mib += o.mib or 0.0
+        what = f"`systemctl stop {o.unit}`" if o.unit else f"ending process {o.pid}"
+        steps.append(f"{what}{'' if o.unit else ', if it is yours'}")
+        if freed_mib >= missing_mib:
+            return f"; {' and '.join(steps)} would free {freed_mib:,.0f}"
+    return ""
 
 
 @contextmanager
