@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from objectives.figures import figure
+from study.rule.hard_facts import FAILED_MORE
 from study.rule.limits import LimitFinding
 from study.rule.rule import LOOKS, Claim, Rule
 from study.rule.verdict import Cause, Reason, RuleVerdict
@@ -53,9 +54,11 @@ def cause_in_words(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
             times = "once" if value == 1 else f"{value:g} times"
             text = f"a server or tenant ran out of memory {times} in the winner's launches"
         case Reason.FAILED_REQUESTS:
-            more = f"{100 * value:.1f} points more of the requests failed"
-            text = f"{more} under {under}"
-            text += " than may" if rule.is_alone else " than with the baseline"
+            text = f"{100 * value:.1f} points more of the requests failed under {under} than with "
+            text += "the baseline"
+            if rule.is_alone:
+                most = f"at most {100 * FAILED_MORE:g} % may"
+                text = f"{100 * value:.1f} % of the requests failed under {under}, {most}"
         case Reason.FREE_MEMORY:
             gate = f"the gate asks for {rule.free_memory_mib or 0.0:g}"
             text = f"under stress only {value:,.0f} MiB stayed free, {gate}"
