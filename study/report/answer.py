@@ -19,7 +19,6 @@ from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion, Decision
 from study.analysis.gain import Gain, gain_of
 from study.report.comparison import change
-from study.report.roles import in_a_clause
 from study.report.summary import Summary
 from study.rule.rule import Claim
 from study.storage.context import StudyContext
@@ -125,15 +124,7 @@ def better(summary: Summary, today: Configuration, other: Configuration) -> str:
         wide = f"; wide: {few}; {_spread_in_words(turns)}"
     is_open = gain.half_width is not None and not gain.is_shown
     how = "Not better" if gain.log_ratio < 0 else "Perhaps better" if is_open else "Better"
-    return f"{how}{_than(summary)}: {gain_in_words(gain, today, other)}{wide}."
-
-
-def _than(summary: Summary) -> str:
-    """Name what the figures are compared with, where that is not what is in use today."""
-    if summary.decision.baseline is not None or summary.decision.reference is None:
-        return ""
-    name = short(summary.decision.reference.allocation)
-    return f" than {name}, which {in_a_clause(summary)}"
+    return f"{how}: {gain_in_words(gain, today, other)}{wide}."
 
 
 def in_figures(summary: Summary, other: Configuration) -> str:
@@ -160,8 +151,7 @@ def worse(summary: Summary, today: Configuration, other: Configuration) -> str:
     differences = figure_differences(today, other, summary.configurations, apis, (FREE, USERS))
     lost = [d for d in differences if d.verdict is FigureVerdict.WORSE]
     lost.sort(key=lambda d: abs(d.pct or 100.0), reverse=True)
-    begin = "Gets worse" if summary.decision.baseline is not None else "Worse than that"
-    none, unknown = "nothing beyond noise", ", noise unknown"
+    begin, none, unknown = "Gets worse", "nothing beyond noise", ", noise unknown"
     if all(d.noise is None for d in differences):
         begin += f" (the noise is not known from {_launches_of(today, other)})"
         none, unknown = f"nothing by {SAME_PCT:g} % or more", ""

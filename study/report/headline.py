@@ -72,11 +72,11 @@ def answer_lines(summary: Summary) -> list[str]:
                 lines += ["Nothing else was measured."]
             case Conclusion.BASELINE_NOT_MEASURED:
                 lines += ["Nothing can be said to beat what was not measured: run the study again."]
-    elif summary.confirmation is not None:
-        lines += fresh(summary.confirmation)
-    elif today is not None and other is not None:
-        lines += [better(summary, today, other), worse(summary, today, other)]
-    if decision.winner is not None and other is not None:
+    elif other is not None:
+        if summary.confirmation is not None:
+            lines += fresh(summary.confirmation)
+        elif decision.baseline is not None and today is not None:
+            lines += [better(summary, today, other), worse(summary, today, other)]
         if decision.baseline is None:
             lines += [in_figures(summary, other)]
         elif today is not None and not summary.is_rejected:

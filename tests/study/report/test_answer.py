@@ -30,7 +30,6 @@ def ramped(number: int, turns_per_s: float | None, below: int) -> Configuration:
 def test_a_gain_in_capacity_says_where_it_rests_on_few_turns(below: int, is_wide: bool) -> None:
     today, other = ramped(0, 2.0, 400), ramped(1, 3.0, below)
     it = SimpleNamespace(
-        decision=SimpleNamespace(baseline=other),
         service_weights={"llm": 1.0},
         configurations=[today, other],
         context=SimpleNamespace(claim=Claim.CAPACITY),
@@ -66,7 +65,6 @@ def test_a_gain_that_noise_could_explain_is_perhaps_one(
         for n, rates in enumerate((first, second))
     )
     it = SimpleNamespace(
-        decision=SimpleNamespace(baseline=other),
         service_weights={"llm": 1.0},
         configurations=[today, other],
         context=SimpleNamespace(claim=Claim.CAPACITY),
