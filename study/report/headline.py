@@ -74,7 +74,7 @@ def answer_lines(summary: Summary) -> list[str]:
                 lines += ["Nothing can be said to beat what was not measured: run the study again."]
     elif other is not None:
         if summary.confirmation is not None:
-            lines += fresh(summary.confirmation)
+            lines += fresh(summary.confirmation, is_alone=decision.baseline is None)
         elif decision.baseline is not None and today is not None:
             lines += [better(summary, today, other), worse(summary, today, other)]
         if decision.baseline is None:
@@ -129,10 +129,16 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     return lines
 
 
-def fresh(c: Confirmation) -> list[str]:
-    """Say what fresh launches of both showed, what speaks against the winner, what gets worse."""
+def fresh(c: Confirmation, *, is_alone: bool = False) -> list[str]:
+    """Say what fresh launches of both showed, what speaks against the winner, what gets worse.
+
+    Args:
+        c: What they showed.
+        is_alone: Whether the winner was launched alone, since nothing that works is in use.
+    """
     held = f"; {c.held}" if c.held else ""
-    lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}{held}."]
+    which = "" if is_alone else " of both, in turn"
+    lines = [f"Fresh launches{which} ({c.measured}): {c.summary}. {c.says}{held}."]
     if c.against:
         lines.append(f"Against it: {'; '.join(first(c.against))}.")
     gains: dict[str, list[str]] = {}
