@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
 from study.storage.context import context_of, keep
 from study.storage.find import promotions_of
+from study.storage.in_memory import in_memory, may_be_in_memory
 from study.storage.trials import counted
 from study.storage.url import open_storage, without_password
 
@@ -189,12 +190,15 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
     """
     spec, terminal, recording = this.spec, this.terminal, source.recording
     context = context_of(study)
+    # nobody else writes into the file of a run's own folder, which is locked
+    is_sole = this.is_replay and not this.options.storage
     with (
         timing(study, began),
-        measuring(source, study, this.folder, terminal.phase) as (measure, occupancy),
+        in_memory(study) if is_sole and may_be_in_memory(study) else nullcontext(study) as here,
+        measuring(source, here, this.folder, terminal.phase) as (measure, occupancy),
     ):
         epoch = Epoch(
-            study=study,
+            study=here,
             context=context,
             space=spec.search_space,
             selector=spec.selector,
@@ -208,14 +212,14 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
             restarts=this.options.restart_per_trial,
             only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
-            racer=None if spec.pruner == "none" else Race(study, context).racer,
+            racer=None if spec.pruner == "none" else Race(here, context).racer,
         )
         outlook = Outlook(
             context,
             spec.search_space.size,
             this.max_trials,
             this.timeout_s,
-            counted(study),
+            counted(here),
             occupancy,
         )
         with terminal.running(outlook):

@@ -7,7 +7,7 @@ must be there. The fixtures are a fake server process, a device that is only num
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from fakes import FAKE
 from live_factories import Shelf
 from studies import Shared
 
+from objectives import colocation
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
 from objectives.load.generator import Generator
 from objectives.rig.install_cpu_servers import VLLM, WHISPERS
+from objectives.servers import process
 from objectives.servers.process import serving
 
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
@@ -34,8 +36,9 @@ def pytest_configure():
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False  # else each worker would rewrite the assertions anew
     with without("torch"):  # 3 s for each worker, and none of what we need of it
-        import ctranslate2  # noqa: F401
+        import ctranslate2.specs  # noqa: F401
     memory = Path("/dev/shm")
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(memory, os.W_OK):
         return
@@ -107,11 +110,28 @@ def locks(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sooner():
+    """Look for a server that is ready more often than a study does: a fake one soon is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "READY_LOOK_S", 0.03)
+        yield
+
+
 @pytest.fixture(scope="session")
 def generator():
     """Return one load generator for all tests of this worker."""
     with Generator() as generator:
         yield generator
+
+
+@pytest.fixture
+def one_generator(generator, monkeypatch):
+    """Let every colocation send by this worker's generator, whose start takes a third of a second.
+
+    tests/objectives/test_colocation.py measures by one of its own, and so does every live study.
+    """
+    monkeypatch.setattr(colocation, "Generator", lambda _: nullcontext(generator))
 
 
 @pytest.fixture(scope="session")

@@ -155,6 +155,10 @@ IN_HELP = sorted(
 )
 OF_SCRIPTS = sorted({c for c in (*IN_PAGES, *IN_HELP) if c.startswith("python scripts/")})
 
+# The first command of a script is run in an interpreter of its own, those after it in this one.
+FIRST = {c.split()[1]: c for c in reversed(IN_PAGES) if c in OF_SCRIPTS}
+LATER = {*OF_SCRIPTS} - {*FIRST.values()}
+
 
 def parsed(command: str) -> tuple[int, str]:
     """Return the exit code of a script that is stopped where its work would begin, and its text.
@@ -237,6 +241,9 @@ def test_a_command_of_the_pages_runs(command, place):
             assert parsed(command)[0] == 0 and (REPOSITORY / script).is_file()
         case ["optuna-dashboard", *_]:
             pytest.fail("name scripts/dashboard.py instead")
+        case ["python", script, *arguments] if command in LATER:
+            ran = run_script(Path(script).name, *arguments, cwd=place)
+            assert ran.returncode == 0, ran.stderr
         case _:
             ran = run(command, place)
             assert ran.returncode == 0, ran.stderr

@@ -24,6 +24,7 @@ MARK = "ALLOCATION_STUDY_SERVER"
 TENANT = "tenant-"  # begins the name of what stands in for a neighbour
 READABLE = {"SPT_NOENV": "1"}  # else setproctitle (vLLM's engine) writes its title over the mark
 STOP_GRACE_S = 4.0  # vLLM needs 2 once it is up, and hears nothing while it starts
+READY_LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def serving(
                 raise ServerDied(name, log, _exit_code(supervisor, status))
             if time.monotonic() > deadline:
                 raise StartTimeout(name, log, command.start_timeout_s)
-            time.sleep(0.25)
+            time.sleep(READY_LOOK_S)
         yield Server(name, url, log, supervisor.pid, time.monotonic() - started, supervisor, status)
     finally:
         _stop(supervisor, writing)

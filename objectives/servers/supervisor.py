@@ -103,9 +103,10 @@ def main(control: int, status_file: Path, command: list[str]) -> None:
         return
     exit_codes: dict[int, int] = {}
     is_stop, kill_at = False, float("inf")
+    awaited = [control, *ends_of(child.pid)]
     while child.pid not in exit_codes:
-        readable, _, _ = select.select([control], [], [], 0.1)
-        if readable:
+        readable, _, _ = select.select(awaited, [], [], 0.1)
+        if control in readable:
             message = os.read(control, 64)
             if not message:
                 break
@@ -116,6 +117,14 @@ def main(control: int, status_file: Path, command: list[str]) -> None:
         exit_codes |= reap()
     exit_codes |= kill_all(8.0)
     report(status_file, exit_codes.get(child.pid, -signal.SIGKILL), is_stop=is_stop)
+
+
+def ends_of(pid: int) -> list[int]:
+    """Return a file descriptor that can be read once a process has ended; none on old kernels."""
+    try:
+        return [os.pidfd_open(pid)]
+    except OSError:
+        return []
 
 
 def report(status_file: Path, exit_code: int, *, is_stop: bool) -> None:

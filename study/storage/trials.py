@@ -170,7 +170,7 @@ def row(trial: FrozenTrial) -> Trial:
         measurement=Measurement.from_json(measurement) if measurement else None,
         diagnosis=from_plain(Diagnosis, failure) if failure else None,
         measured=current_names(attributes.get("measured", {})),
-        constraints=trial.constraints,
+        constraints=dict(sorted(trial.constraints.items())),
         contributions=attributes.get("contributions", {}),
         word_gate=WordVerdict(gate) if (gate := attributes.get("word_gate")) else None,
         minutes_more_audio=attributes.get("minutes_more_audio"),

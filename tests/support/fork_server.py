@@ -89,6 +89,9 @@ def serve(path: str) -> None:
     import study.cli.startup
     import study.commands.promote
     import study.deploy.commands  # noqa: F401  what the command imports once it has its arguments
+    from study.deploy.health import gates
+
+    gates.READY_POLL_S = 0.05  # units of fakes are soon ready
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

@@ -37,7 +37,7 @@ FAKES: dict[str, Any] = {
             "command": f"{SERVER} --delay {{vllm_memory_util}} --mood slow",
             "vocabulary": 2048,
         },
-        "stt": {"command": f"{SERVER} --label {{whisper_model_size}} --delay 0.1 --mood slow"},
+        "stt": {"command": f"{SERVER} --label {{whisper_model_size}} --delay 0.02 --mood slow"},
     },
     "workload": {
         "window_s": 1,

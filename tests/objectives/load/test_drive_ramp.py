@@ -7,6 +7,7 @@ from factories import endpoints_of
 
 from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_rate import RampRate
+from objectives.load import ramp as ramps
 from objectives.load.drive_ramp import drive_ramp
 from objectives.load.drive_turns import OPEN
 from objectives.load.replies import Symptom
@@ -68,7 +69,10 @@ def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(generator, fak
         ("llm_ttft_p95_ms", 1.0, "kv"),
     ],
 )
-def test_where_no_rate_is_good_there_is_no_capacity(generator, fake, limit, kv, bound_by):
+def test_where_no_rate_is_good_there_is_no_capacity(
+    generator, fake, monkeypatch, limit, kv, bound_by
+):
+    monkeypatch.setattr(ramps, "COMPLETION_WINDOW_S", 3.0)  # the test above waits for all of it
     rate = RampRate.doubling(20.0, every_s=30.0, ramp_s=60.0)
     _, figures = ramp_of(
         generator, fake("slow", "--delay", 0.1, "--kv", kv), {**EASY, limit: 1.0}, rate

@@ -14,6 +14,7 @@ from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
 from objectives.exercise import Exercise
+from objectives.load import ramp
 from objectives.measurement import INFINITE
 from objectives.servers import blame
 from objectives.servers.blame import check_neighbours, prechecked, raised
@@ -28,7 +29,7 @@ AFTER = 4  # readiness, two warm-ups and one request alone; the mood shows under
 
 
 @pytest.fixture(autouse=True)
-def _hurry(monkeypatch):
+def _hurry(monkeypatch, one_generator):
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
 
@@ -53,7 +54,8 @@ def facts(failure):
     return d.failure_class, d.victim, d.phase, d.deficit_mib
 
 
-def test_a_well_pair_is_measured(device, tmp_path):
+def test_a_well_pair_is_measured(device, tmp_path, monkeypatch):
+    monkeypatch.setattr(ramp, "COMPLETION_WINDOW_S", 3.0)  # else 4,000 turns in its tenth second
     more = {"ramp_s": 10, "ramp_doubling_s": 1}
     limits = {"stt_latency_p95_ms": 0.001}
     with Colocation(setting(limits=limits, **more), device_set(device), tmp_path) as colocation:

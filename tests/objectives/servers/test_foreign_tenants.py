@@ -23,7 +23,7 @@ GAME = Occupant(os.getppid(), "a game", 4000.0, "game.service")
 
 
 @pytest.fixture(autouse=True)
-def _hurry(monkeypatch):
+def _hurry(monkeypatch, one_generator):
     monkeypatch.setattr(foreign_tenants, "LOOK_S", 0.2)
     monkeypatch.setattr(foreign_tenants, "_uses_gpu", lambda pid: True)
     monkeypatch.setattr(blame, "DYING_S", 0.3)

@@ -36,7 +36,7 @@ from study.rule.rule import Claim
 
 
 @pytest.fixture(autouse=True)
-def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_generator: None) -> None:
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
     # a busy machine is none of these tests' business

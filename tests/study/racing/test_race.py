@@ -30,7 +30,7 @@ TODAY, OTHER, LAST, POOR, NEXT = 0.1, 0.11, 0.105, 0.9, 0.05
 
 
 @pytest.fixture
-def spec(tmp_path, monkeypatch):
+def spec(tmp_path, monkeypatch, one_generator):
     monkeypatch.setattr(segments, "LEAST_S", WINDOW_S / 4)
     monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)  # a busy machine is no lag
     monkeypatch.setattr(segments, "LEAST_REQUESTS", 3)

@@ -70,10 +70,9 @@ def borrow(
 
 def states(machine):
     units = (JUDGE, WHISPER, OFF)
-    return [
-        (machine.show(u, "ActiveState"), machine.systemctl("is-enabled", u, check=False))
-        for u in units
-    ]
+    active = machine.systemctl("show", *units, "--property=ActiveState", "--value").split()
+    enabled = machine.systemctl("is-enabled", *units, check=False).split()
+    return list(zip(active, enabled, strict=True))
 
 
 BEFORE = [("active", "enabled"), ("active", "disabled"), ("inactive", "enabled")]

@@ -132,11 +132,19 @@ ENDS: dict[Study, str] = {
 }
 
 
+def text_of(study: Study, shared: Shared) -> str:
+    """Return what a study says, made once for all tests; its folder is not named."""
+
+    def write(folder: Path) -> None:
+        text = study(shared, folder)
+        (folder / "text").write_text(text.replace(f"{folder}/", "").replace(f"{shared.root}/", ""))
+
+    return (shared.folder(f"end-{study.__name__}", write) / "text").read_text()
+
+
 @pytest.mark.parametrize("study", ENDS, ids=lambda study: study.__name__)
-def test_a_run_ends_within_25_lines_with_one_answer(
-    study: Study, shared: Shared, tmp_path: Path
-) -> None:
-    text = study(shared, tmp_path).replace(f"{tmp_path}/", "").replace(f"{shared.root}/", "")
+def test_a_run_ends_within_25_lines_with_one_answer(study: Study, shared: Shared) -> None:
+    text = text_of(study, shared)
     end = text[text.rindex("\nended: ") + 1 :].splitlines()
     rows = sum(len(textwrap.wrap(line, COLUMNS)) for line in end)
     assert rows <= ROWS, "\n".join(end)
@@ -148,9 +156,9 @@ def test_a_run_ends_within_25_lines_with_one_answer(
 
 
 def test_what_is_in_use_and_does_not_work_is_said_with_what_works_best(
-    shared: Shared, tmp_path: Path
+    shared: Shared,
 ) -> None:
-    text = the_baseline_failed(shared, tmp_path)
+    text = text_of(the_baseline_failed, shared)
     assert line_of(text, "- In use today") == (
         "- In use today, 50 % + base: pruned: oom_budget, 600 MiB short. "
         "Its log: Free memory is less than desired memory utilization"
@@ -170,9 +178,9 @@ def line_of(text: str, begin: str) -> str:
 
 
 def test_the_winner_is_told_by_one_figure_and_by_what_gets_worse(
-    shared: Shared, tmp_path: Path
+    shared: Shared,
 ) -> None:
-    text = a_winner(shared, tmp_path)
+    text = text_of(a_winner, shared)
     assert line_of(text, "- Better") == (
         "- Better: 50 % more capacity (12.00 turns/s instead of 8.00; "
         "from 1 launch each, so without an interval)."
@@ -186,8 +194,8 @@ def test_the_winner_is_told_by_one_figure_and_by_what_gets_worse(
     )
 
 
-def test_what_gets_worse_is_named_the_greatest_change_first(shared: Shared, tmp_path: Path) -> None:
-    text = a_winner_with_options(shared, tmp_path)
+def test_what_gets_worse_is_named_the_greatest_change_first(shared: Shared) -> None:
+    text = text_of(a_winner_with_options, shared)
     worse = line_of(text, "- Gets worse")
     assert worse.index("each further token") < worse.index("begin to answer")
     assert worse.startswith("- Gets worse (the noise is not known from 1 launch each): LLM, each")
@@ -196,17 +204,19 @@ def test_what_gets_worse_is_named_the_greatest_change_first(shared: Shared, tmp_
 
 
 def test_where_the_baseline_stays_what_scored_higher_and_is_held_back_is_named(
-    shared: Shared, tmp_path: Path
+    shared: Shared,
 ) -> None:
     assert "- Scored higher, but held back: 50 % + tiny: the clips are too few" in (
-        only_held_back_is_better(shared, tmp_path / "held_back")
+        text_of(only_held_back_is_better, shared)
     )
-    assert "held back" not in nothing_better(shared, tmp_path / "worse")
+    assert "held back" not in text_of(nothing_better, shared)
 
 
 def test_a_confirmation_that_was_changed_counts_for_nothing_and_is_said(
-    shared: Shared, tmp_path: Path
+    shared: Shared,
 ) -> None:
-    text = edited(shared, tmp_path)
-    assert promotion_in(tmp_path).name in line_of(text, "- A confirmation was not counted: ")
+    text = text_of(edited, shared)
+    assert promotion_in(shared.root / "end-edited").name in line_of(
+        text, "- A confirmation was not counted: "
+    )
     assert "- Fresh launches" not in text

@@ -53,7 +53,9 @@ def latency(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.fixture
-def holding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, latency: float) -> Holding:
+def holding(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, latency: float, one_generator: None
+) -> Holding:
     """Pairs that show a winner of 4.5 turns/s beside 3, and what is asked of its servers then."""
     servers = Holding(2.75, 4.1)
     launched: list[str] = []
