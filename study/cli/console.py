@@ -94,8 +94,8 @@ class Terminal:
     def trial(self, trial: Trial) -> None:
         """Say that a trial has ended."""
         if self.as_json:
-            line = {"kind": "trial", **trial.to_json(f"{self.study}/{trial.number}")}
-            print(json.dumps(line), flush=True)
+            data = {"kind": "trial", **trial.to_json(f"{self.study}/{trial.number}")}
+            print(json.dumps(data), flush=True)
         self.line(f"trial {trial.number}: {trial.allocation}: {outcome_in_words(trial)}")
         if self._scene is not None:
             for line in self._scene.first_look(trial):

@@ -41,7 +41,7 @@ TYPES: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", s
 def spec_schema() -> dict[str, Any]:
     """Return the schema as plain data."""
     own = {name: _of_key(name) for name in KEYS}
-    others = {name: {} for name in (*SHARED, *LEGACY) if name not in own}
+    others: dict[str, Any] = {name: {} for name in (*SHARED, *LEGACY) if name not in own}
     experiment = {
         "type": "object",
         "properties": {**own, **others},
