@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of
@@ -18,8 +19,10 @@ from objectives.devices.cores import apart
 from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
+from objectives.diagnosis.diagnose import OVERDUE, Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import engines_of
-from objectives.errors import GivenUp, SetupError, TrialFailed
+from objectives.errors import Disturbed, GivenUp, Overdue, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
 from objectives.exercise import Exercise, window_figures
 from objectives.load.generator import Generator
@@ -31,6 +34,7 @@ from objectives.servers.blame import Suspects, prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import TrialLauncher
 from objectives.servers.lineup import Lineup
+from objectives.servers.longest import launch_s, longest_hold_s, longest_measurement_s
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
@@ -126,8 +130,12 @@ class Colocation:
         first = self._engines[0]
         self.on_phase(Phase(Step.STOPPING))
         self._lineup.stop(first.name)
+        command = self._launcher.command(first, job)
         try:
-            self._launcher.start(first, self._launcher.command(first, job), job, self.on_phase, {})
+            with waiting.within(launch_s(self.setting.services, self.setting.workload)):
+                self._launcher.start(first, command, job, self.on_phase, {})
+        except Overdue:
+            return Outcome.of(self._overdue({}))
         except (TrialFailed, SetupError) as failed:
             return Outcome.of(failed)
         return None
@@ -149,7 +157,10 @@ class Colocation:
                 phases(Phase(Step.STOPPING))
                 self.restart()
             attempt = partial(self._attempt, job, phases)
-            measurement = retried(attempt, stop_all=self.restart, on_phase=phases)
+            with waiting.within(self._longest_s()):
+                measurement = retried(attempt, stop_all=self.restart, on_phase=phases)
+        except Overdue:
+            return Outcome.of(self._overdue({"phase_s": phases.seconds()}))
         except (TrialFailed, GivenUp) as ended:
             ended.measured["phase_s"] = phases.seconds()
             return Outcome.of(ended)
@@ -188,10 +199,26 @@ class Colocation:
             self._hold_tenants()
             return undisturbed(once, self.devices, self.setting.reserve_mib)
 
+        longest_s = longest_hold_s(self.setting.services, self.setting.workload)
         try:
-            return retried(attempt, stop_all=self.restart, on_phase=self.on_phase)
+            with waiting.within(longest_s):
+                return retried(attempt, stop_all=self.restart, on_phase=self.on_phase)
+        except Overdue:
+            return Failure.of(self._overdue({}))
         except TrialFailed as failed:
             return Failure.of(failed)
+
+    def _longest_s(self) -> float:
+        """Return the longest time that a measurement may take, seconds."""
+        exercise = self._exercise
+        return longest_measurement_s(self.setting.services, exercise.workload, exercise.words)
+
+    def _overdue(self, measured: Mapping[str, Any]) -> Disturbed:
+        """Stop what hangs, and return the failure of a measurement whose time was over."""
+        self.on_phase(Phase(Step.STOPPING))
+        self.restart()
+        why = "it took longer than all its parts together may, and was interrupted"
+        return Disturbed(Diagnosis(OVERDUE, None, FailurePhase.LOAD, None, why), measured)
 
     def _hold_tenants(self) -> None:
         """Start the tenants again where one is dead."""

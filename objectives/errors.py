@@ -6,6 +6,7 @@ StudyError            anything raised on purpose; str() is one sentence for a pe
 │   └── InUse         somebody else is using the device or the folder
 ├── ServerDied        a server exited before it was ready, or under load; carries its log
 ├── StartTimeout      a server was not ready in time; carries its log
+├── Overdue           a measurement has used up its own time: interrupted, and tried once more
 ├── GivenUp           the rest of a measurement was not worth its time; carries the figures so far
 └── TrialFailed       one measurement failed; carries its Diagnosis and the figures so far
     ├── OutOfMemory   the candidate's own doing: pruned, never launched again
@@ -75,6 +76,10 @@ class StartTimeout(StudyError):
         super().__init__(f"the {name} server was not ready within {timeout_s:g} s; its log: {log}")
         self.name = name
         self.log = log
+
+
+class Overdue(StudyError):
+    """What was done has used up its own time, summed from its parts before it began."""
 
 
 class GivenUp(StudyError):

@@ -120,6 +120,7 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
     "killed_unknown": ("killed", "a server was killed from outside, twice"),
     "stt_wrong": ("answered wrongly", "the speech server answered with errors, twice"),
     "gpu_fault": ("device fault", "the device reported a fault, twice"),
+    "overdue": ("not over in time", "it took longer than all its parts may, twice"),
     "contaminated": (
         "disturbed",
         "another process took or freed memory while the server looked at it",

@@ -171,7 +171,7 @@ def fake(tmp_path, fake_command):
             log = tmp_path / f"{mood}.log"
             command = fake_command(mood, *options)
             return stack.enter_context(
-                serving(mood, command, log=log, ready=lambda _: "complete." in log.read_text())
+                serving(mood, command, log=log, ready=lambda *_: "complete." in log.read_text())
             )
 
         yield start

@@ -43,6 +43,14 @@ def parsed(body: bytes) -> Any:
         raise ValueError("its JSON nests too deep") from None
 
 
+def quoted(value: object) -> str:
+    """Return the beginning of what a server said, to be told with what is wrong of it."""
+    try:
+        return str(value)[:100]
+    except RecursionError:
+        return "what nests too deep"
+
+
 class Reading(Protocol):
     """A reading takes the body of one reply piece by piece."""
 
@@ -50,7 +58,7 @@ class Reading(Protocol):
         """Take the next piece.
 
         Raises:
-            ValueError: It is not what the API promises.
+            ValueError: It is not what the API promises, or longer than any answer is.
         """
 
     def answer(self) -> Answer:

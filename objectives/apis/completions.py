@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from objectives.apis.api import Answer, parsed
+from objectives.apis.api import Answer, parsed, quoted
 from objectives.traffic.clips import Clip
 from objectives.traffic.prompts import prompt_of
 from objectives.traffic.workload import Request
 
 MOST_TOKENS = 10_000_000  # of one answer
+MOST_BYTES = 64 * 2**20  # of one stream, which is not kept
+LONGEST_LINE = 2**20  # bytes of one event, which is
 
 
 class StreamError(Exception):
@@ -30,24 +32,31 @@ class Stream:
         tokens: The number of output tokens, as the server counts them; None before its end.
     """
 
-    __slots__ = ("_rest", "first_s", "tokens")
+    __slots__ = ("_rest", "_size", "first_s", "tokens")
 
     def __init__(self) -> None:
         self.first_s: float | None = None
         self.tokens: int | None = None
         self._rest = b""
+        self._size = 0
 
     def feed(self, data: bytes) -> None:
         """Read the next piece of the body, cut anywhere.
 
         Raises:
             StreamError: The server reports an error.
-            ValueError: A line is not JSON, or its usage does not count the tokens.
+            ValueError: An event is not what the API promises, its usage does not count the tokens,
+                or there is no end of either.
         """
+        self._size += len(data)
+        if self._size > MOST_BYTES:
+            raise ValueError(f"a stream of more than {MOST_BYTES:,} bytes")
         if self._rest:
             data = self._rest + data
         end = data.rfind(b"\n") + 1
         self._rest, data = data[end:], data[:end]
+        if len(self._rest) > LONGEST_LINE:
+            raise ValueError(f"an event of more than {LONGEST_LINE:,} bytes")
         if (
             self.first_s is not None
             and b'"completion_tokens"' not in data
@@ -55,20 +64,60 @@ class Stream:
         ):
             return
         for line in data.splitlines():
-            if not line.startswith(b"data:") or not line[5:].lstrip().startswith(b"{"):
-                continue
-            part = parsed(line[5:])
-            if "error" in part:
-                raise StreamError(f"error in the stream: {part['error']}"[:300])
-            if part.get("choices") and self.first_s is None:
-                self.first_s = time.monotonic()
-            if part.get("usage"):
-                self.tokens = _counted(part["usage"])
+            self._read(line)
+
+    def _read(self, line: bytes) -> None:
+        if not line.startswith(b"data:") or line[5:].strip() in (b"", b"[DONE]"):
+            return
+        part = parsed(line[5:])
+        if not isinstance(part, dict):
+            raise ValueError(f"an event is no object but {quoted(part)}")  # noqa: TRY004  one kind
+        if part.get("error") is not None:
+            raise StreamError(f"error in the stream: {quoted(part['error'])}")
+        if self.first_s is None and _has_content(part):
+            self.first_s = time.monotonic()
+        if part.get("usage") is not None:
+            self.tokens = _counted(part["usage"])
 
     def answer(self) -> Answer:
-        """Return when the content began and how long it is."""
+        """Return when the content began and how long it is.
+
+        Raises:
+            StreamError: The server reports an error.
+            ValueError: The last event, without an end of its line, is not what the API promises.
+        """
+        self.feed(b"\n")
         is_empty = self.first_s is None or self.tokens == 0
         return Answer(is_empty, self.first_s, self.tokens)
+
+
+def completed(body: bytes) -> str:
+    """Return the text of a completion that came in one piece.
+
+    Raises:
+        ValueError: There is none.
+    """
+    answer = parsed(body)
+    if not isinstance(answer, dict) or not _has_content(answer):
+        raise ValueError(f"there is no completion in {quoted(answer)}")
+    text: str = answer["choices"][0]["text"]
+    return text
+
+
+def _has_content(part: Mapping[str, Any]) -> bool:
+    """Return whether a completion, or an event of one, has a choice with a text.
+
+    Raises:
+        ValueError: Its choices are not what the API promises.
+    """
+    choices = part.get("choices")
+    if choices is None or choices == []:
+        return False
+    first = choices[0] if isinstance(choices, list) else None
+    text = first.get("text") if isinstance(first, dict) else choices
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"choices without a text: {quoted(choices)}")
+    return text is not None
 
 
 def _counted(usage: object) -> int:
@@ -79,7 +128,7 @@ def _counted(usage: object) -> int:
     """
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if type(tokens) is not int or not 0 <= tokens <= MOST_TOKENS:
-        raise ValueError(f"completion_tokens is no count in the usage {str(usage)[:100]}")
+        raise ValueError(f"completion_tokens is no count in the usage {quoted(usage)}")
     return tokens
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import ClassVar
 
-from objectives.apis.api import Answer, parsed
+from objectives.apis.api import Answer, parsed, quoted
+from objectives.plain_data.spellable import spellable
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
 BOUNDARY = "c5d1f7a2e94b48c8"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
+MOST_BYTES = 2**19  # of an answer; an hour of speech has 60,000 characters
 SOUNDS = {
     ".flac": "audio/flac",
     ".m4a": "audio/mp4",
@@ -44,13 +46,21 @@ class Transcriptions:
 class Words:
     """This reading keeps the words of one answer, which comes in one piece."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "_size")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece."""
+        """Take the next piece.
+
+        Raises:
+            ValueError: It is longer than any transcript.
+        """
+        self._size += len(data)
+        if self._size > MOST_BYTES:
+            raise ValueError(f"an answer of more than {MOST_BYTES:,} bytes")
         self._parts.append(data)
 
     def answer(self) -> Answer:
@@ -59,11 +69,21 @@ class Words:
         Raises:
             ValueError: The body is no JSON object with a text.
         """
-        body = parsed(b"".join(self._parts))
-        text = body.get("text") if isinstance(body, dict) else None
-        if not isinstance(text, str):
-            raise ValueError(f"there is no text in {str(body)[:100]}")  # noqa: TRY004  one kind
+        text = transcript(b"".join(self._parts))
         return Answer(not text.strip(), text=text)
+
+
+def transcript(body: bytes) -> str:
+    """Return the words of an answer, as far as a file can spell them.
+
+    Raises:
+        ValueError: The body is no JSON object with a text.
+    """
+    answer = parsed(body)
+    text = answer.get("text") if isinstance(answer, dict) else None
+    if not isinstance(text, str):
+        raise ValueError(f"there is no text in {quoted(answer)}")  # noqa: TRY004  one kind
+    return spellable(text)
 
 
 def transcription(clip: Clip) -> bytes:

@@ -9,7 +9,6 @@ that of its input.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import sys
@@ -18,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
+from objectives.apis.api import parsed
+from objectives.apis.short_requests import NoAnswer, request
 from objectives.capture.lengths import Lengths, Missing, sound_lengths, text_lengths
 
 NICENESS = 10  # the servers come first
@@ -39,20 +40,16 @@ class Tokenizer:
     def count(self, prompt: Mapping[str, Any]) -> int | None:
         """Return the tokens of a prompt; None where the server does not say."""
         begin_s = time.monotonic()
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=TOKENIZE_S)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        url = f"http://{host}:{self.port}/tokenize"
         try:
-            connection.request(
-                "POST", "/tokenize", json.dumps(prompt), {"Content-Type": "application/json"}
-            )
-            answer = connection.getresponse()
-            told = json.loads(answer.read()) if answer.status == 200 else None
-        except (OSError, http.client.HTTPException, ValueError):
+            answer = request("POST", url, within_s=TOKENIZE_S, json=prompt)
+            told = parsed(answer.body) if answer.status == 200 else None
+        except (NoAnswer, ValueError):
             told = None
-        finally:
-            connection.close()
         time.sleep(PAUSES * (time.monotonic() - begin_s))
         count = told.get("count") if isinstance(told, dict) else None
-        return count if type(count) is int else None
+        return count if type(count) is int and count >= 0 else None
 
 
 def lengths(job: Mapping[str, Any], request: bytes, answer: bytes) -> Lengths:
@@ -68,7 +65,7 @@ def lengths(job: Mapping[str, Any], request: bytes, answer: bytes) -> Lengths:
             encoding=job["encoding"],
             tokenize=tokenizer.count,
         )
-    except (TypeError, KeyError, AttributeError):  # JSON of another shape than OpenAI's
+    except (TypeError, KeyError, AttributeError, RecursionError):  # no JSON of OpenAI's shape
         return Lengths(missing=Missing.UNREADABLE)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from objectives.plain_data.spellable import spellable
+
 MIB = 2**20
 TOTAL_TOLERANCE = 0.02  # by this share the total of one product may differ
 
@@ -55,6 +57,10 @@ class Occupant:
     mib: float | None
     unit: str | None
 
+    def __post_init__(self) -> None:
+        # a process may call itself anything
+        object.__setattr__(self, "command", spellable(self.command))
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -97,7 +103,8 @@ class Device(Protocol):
 def unit_of(pid: int) -> str | None:
     """Return the systemd service that a process belongs to; None where it belongs to none."""
     try:
-        units = re.findall(r"([\w@.\\-]+\.service)", Path(f"/proc/{pid}/cgroup").read_text())
+        text = Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
     except OSError:
         return None
+    units = re.findall(r"([\w@.\\-]+\.service)", text)
     return units[-1] if units else None

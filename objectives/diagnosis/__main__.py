@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from objectives.diagnosis.diagnose import Diagnosis, diagnose
-from objectives.diagnosis.log import FailurePhase
+from objectives.diagnosis.log import FailurePhase, read_log
 from objectives.diagnosis.patterns import patterns
 
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--service", choices=tuple(patterns()["services"]))
     arguments = parser.parse_args(argv)
     try:
-        log = arguments.file.read_text("utf-8", errors="replace")
+        log = read_log(arguments.file)
     except OSError as error:
         print(f"cannot read {arguments.file}: {error.strerror}", file=sys.stderr)
         return 2

@@ -10,9 +10,12 @@ from typing import Literal
 from objectives.diagnosis.log import FailurePhase, Log, parse, unbroken
 from objectives.diagnosis.patterns import LogRule, matches_of, patterns, rules
 from objectives.diagnosis.symptoms import names_of
+from objectives.plain_data.spellable import spellable
 
 Match = re.Match[str]
 FOREIGN_MIB = 256.0  # the free memory of an undisturbed device wanders less than this
+OVERDUE = "overdue"  # the failure of what has used up its own time
+MOST_MIB = 1e9  # of any device
 ENDS_ON_REQUEST = (0, -2, -15, 130, 143)
 
 
@@ -35,6 +38,10 @@ class Diagnosis:
     deficit_mib: float | None
     evidence: str
     way_out: str | None = None
+
+    def __post_init__(self) -> None:
+        # it goes into studies, files and terminals, whoever said it
+        object.__setattr__(self, "evidence", spellable(self.evidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,7 @@ def first_match(rule: LogRule, log: Log) -> Match | None:
     def counts(match: Match) -> bool:
         parts, at = match.groupdict(), match.start()
         phase = log.phase(at) if FailurePhase.LOAD in rule.phases else FailurePhase.START
-        is_partial = "part" not in parts or int(parts["part"]) < int(parts["whole"])
+        is_partial = "part" not in parts or float(parts["part"]) < float(parts["whole"])
         is_on_request = "unless_stopped" in rule.flags and log.was_stopped(at)
         was_overcome = phase is FailurePhase.START and any(
             name == "ready" and place > at for place, name in log.phases
@@ -231,7 +238,7 @@ def missing_mib(free: float | None, needed: float | None) -> float:
 
 
 def read_mib(groups: Mapping[str, str], name: str) -> float | None:
-    """Return the amount in a group, MiB; None without that group.
+    """Return the amount in a group, MiB; None without that group, or where it is no amount.
 
     The unit of ``need`` stands in ``need_unit``, or in ``unit`` for all groups.
     """
@@ -239,4 +246,8 @@ def read_mib(groups: Mapping[str, str], name: str) -> float | None:
         return None
     number = re.sub(r",(?=\d{3}(?!\d))", "", groups[name]).replace(",", ".").rstrip(".")
     unit = groups.get(f"{name}_unit") or groups["unit"]
-    return float(number) * 1024.0 ** ("BKMGT".index(unit[0].upper()) - 2)
+    try:
+        amount = float(number) * 1024.0 ** ("BKMGT".index(unit[0].upper()) - 2)
+    except ValueError:  # such as 1.2.3
+        return None
+    return amount if amount < MOST_MIB else None

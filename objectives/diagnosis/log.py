@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from objectives.diagnosis.patterns import matches_of, patterns
 
@@ -21,6 +23,43 @@ class FailurePhase(StrEnum):
     PRECHECK = "precheck"  # before anything was launched
     START = "start"
     LOAD = "load"
+
+
+MOST_BYTES = 4 * 2**20  # of a log that is read
+LONGEST_LINE = 4000  # characters
+CUT = "[{:,} {} of this log are left out here]"
+
+
+def read_log(path: Path) -> str:
+    """Return a log as text; one that is too long, or a line of it, is cut in the middle.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    half = MOST_BYTES // 2
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(MOST_BYTES)
+        if size > MOST_BYTES:
+            file.seek(size - half)
+            cut = CUT.format(size - 2 * half, "bytes").encode()
+            data = b"".join((data[:half], b"\n", cut, b"\n", file.read(half)))
+    return shortened(data.decode(errors="replace"))
+
+
+def shortened(text: str) -> str:
+    """Return a log with its long lines cut in the middle."""
+    if len(text) <= LONGEST_LINE:
+        return text
+    return "\n".join(map(_shortened, text.split("\n")))
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= LONGEST_LINE:
+        return line
+    half = LONGEST_LINE // 2
+    cut = CUT.format(len(line) - 2 * half, "characters")
+    return f"{line[:half]} {cut} {line[-half:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,8 @@ class Engine(Protocol):
     def is_random(self, allocation: Allocation) -> bool:
         """Return whether its model has random weights, so that nobody judges its answers."""
 
-    def is_ready(self, url: str, clip: Clip) -> bool:
-        """Return whether it is healthy and has answered one real request."""
+    def is_ready(self, url: str, within_s: float, clip: Clip) -> bool:
+        """Return whether it is healthy and has answered one real request, all within this time."""
 
     def figures(self, url: str, log: str) -> dict[str, Any]:
         """Return what it tells of itself once it is ready, by name without the service."""

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx
-
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
-from objectives.apis.short_requests import page, request
-from objectives.apis.transcription import Transcriptions, content_type
+from objectives.apis.short_requests import Ask, answers_once_healthy
+from objectives.apis.transcription import Transcriptions, content_type, transcript
 from objectives.engines.command import Command, command_of, flag, is_at_least
 from objectives.services import SttService
 from objectives.traffic.clips import Clip
@@ -129,21 +127,14 @@ class FasterWhisper:
         """Return whether its model has random weights."""
         return allocation.speech in self.service.random_weights
 
-    def is_ready(self, url: str, clip: Clip) -> bool:
-        """Return whether the health page is 200 and one real transcription came back."""
-        try:
-            if page(url + self.service.health_path) is None:
-                return False
-            answer = request(
-                "POST",
-                url + Transcriptions.path,
-                timeout_s=60,
-                files={"file": (clip.name, clip.audio, content_type(clip.name))},
-                data={"model": "whisper-1"},
-            )
-            return answer.status_code == 200 and "text" in answer.json()
-        except (httpx.HTTPError, ValueError):
-            return False
+    def is_ready(self, url: str, within_s: float, clip: Clip) -> bool:
+        """Return whether the health page is 200 and one real transcription came back in time."""
+        sound = (clip.name, clip.audio, content_type(clip.name))
+        body = {"files": {"file": sound}, "data": {"model": "whisper-1"}}
+        ask = Ask("POST", url + Transcriptions.path, body)
+        return answers_once_healthy(
+            url + self.service.health_path, ask, transcript, within_s=within_s
+        )
 
     def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  it tells nothing
         """Return nothing: it tells nothing of itself."""

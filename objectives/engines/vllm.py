@@ -9,12 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx
-
 from objectives.allocation import OF_MEMORY, Allocation
 from objectives.apis.api import ApiName, Endpoint
-from objectives.apis.completions import Completions
-from objectives.apis.short_requests import page, request
+from objectives.apis.completions import Completions, completed
+from objectives.apis.short_requests import Ask, answers_once_healthy, page
 from objectives.engines.command import (
     Command,
     command_of,
@@ -55,7 +53,7 @@ def kv_capacity_bound(
 
 def engine_metrics(url: str, path: str | None) -> str:
     """Return the server's Prometheus page; empty where it has none."""
-    return page(None if path is None else url + path, timeout_s=10) or ""
+    return page(None if path is None else url + path, within_s=10) or ""
 
 
 def vocabulary_of(service: LlmService) -> int | None:
@@ -172,8 +170,8 @@ class Vllm:
         """Return False: its answers are not judged here."""
         return False
 
-    def is_ready(self, url: str, clip: Clip | None = None) -> bool:  # noqa: ARG002
-        """Return whether the health page is 200 and one real completion came back."""
+    def is_ready(self, url: str, within_s: float, clip: Clip | None = None) -> bool:  # noqa: ARG002
+        """Return whether the health page is 200 and one real completion came back in time."""
         service, vocabulary = self.service, vocabulary_of(self.service)
         body = {
             "model": service.served_model,
@@ -181,13 +179,8 @@ class Vllm:
             "max_tokens": 1,
             "ignore_eos": True,
         }
-        try:
-            if page(url + service.health_path) is None:
-                return False
-            answer = request("POST", url + Completions.path, timeout_s=60, json=body)
-            return answer.status_code == 200 and bool(answer.json()["choices"])
-        except (httpx.HTTPError, ValueError, KeyError):
-            return False
+        ask = Ask("POST", url + Completions.path, {"json": body})
+        return answers_once_healthy(url + service.health_path, ask, completed, within_s=within_s)
 
     def figures(self, url: str, log: str) -> dict[str, Any]:
         """Return its own account of its KV cache."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-import httpx
-
-from objectives.apis.short_requests import certificates, page_by
+from objectives.apis.short_requests import Asking
 from objectives.load.sending.plan import Endpoints
 
 TIMEOUT_S = 10.0
@@ -22,7 +20,7 @@ class KvUsage:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = {s: e for s, e in endpoints.items() if e.metrics_path is not None}
-        self._http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=certificates())
+        self._asking = Asking()
 
     def __enter__(self) -> Self:
         return self
@@ -33,7 +31,7 @@ class KvUsage:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._http.close()
+        self._asking.close()
 
     def now(self) -> dict[str, tuple[float | None, int | None]]:
         """Return the usage in percent and the preemptions so far by service; None where not told.
@@ -44,6 +42,6 @@ class KvUsage:
         found: dict[str, tuple[float | None, int | None]] = {}
         for service, endpoint in self._endpoints.items():
             url = f"{endpoint.url}{endpoint.metrics_path}"
-            text = page_by(self._http, url, timeout_s=TIMEOUT_S)
+            text = self._asking.page(url, within_s=TIMEOUT_S)
             found[service] = (None, None) if text is None else endpoint.usage(text)
         return found

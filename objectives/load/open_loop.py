@@ -119,8 +119,9 @@ def drive(
                 running.note(number, reply)
     window.cpu_s = sending.cpu_s
     for service, count in before.items():
-        if count is not None:
-            window.preemptions[service] = (running.latest[service] or count) - count
+        latest = running.latest[service]
+        if count is not None and latest is not None and latest >= count:  # else it began anew
+            window.preemptions[service] = latest - count
     return window
 
 

@@ -17,7 +17,7 @@ class Fault(StrEnum):
     CONNECT = "connect"  # nobody listens
     PROTOCOL = "protocol"  # the peer hung up early, or sent what is not HTTP
     TIMEOUT = "timeout"
-    ANSWER = "answer"  # an answer that is not what the API promises
+    MALFORMED = "malformed"  # an answer that is not what the API promises
     EMPTY = "empty"  # an answer without content
 
 

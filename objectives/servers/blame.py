@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from objectives import waiting
 from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose, tells_a_reason
-from objectives.diagnosis.log import FailurePhase
+from objectives.diagnosis.log import FailurePhase, read_log
 from objectives.diagnosis.symptoms import names_of
 from objectives.errors import (
     Disturbed,
@@ -94,7 +95,7 @@ def failed_start(
         measured: The figures known by then, by flat name.
         free: The memory that was free before its launch, and that should have been, MiB.
     """
-    log = error.log.read_text(errors="replace")
+    log = read_log(error.log)
     exit_code = error.server_exit_code if isinstance(error, ServerDied) else None
     diagnosis = diagnose(
         log,
@@ -134,7 +135,7 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     """
     deadline = time.monotonic() + DYING_S
     while suspects.broken() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
+        waiting.sleep(0.1)
     measured = suspects.measured
     for tenant in suspects.tenants:
         if not tenant.alive:
@@ -192,7 +193,7 @@ def check_neighbours(
     while (grown := expected_mib - device.sample().free_mib) > reserve_mib:
         if time.monotonic() > deadline:
             break
-        time.sleep(0.5)
+        waiting.sleep(0.5)
     else:
         return
     occupants = [o for o in device.occupants() if o.mib is not None]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from objectives import waiting
 from objectives.devices.device import Device
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy
@@ -18,7 +19,7 @@ from objectives.figures import flat_name
 from objectives.servers.blame import check_neighbours, elsewhere, failed_start
 from objectives.servers.process import Server, serving
 
-Ready = Callable[[str], bool]
+Ready = Callable[[str, float], bool]  # by the url, within so many seconds
 ON_DEVICE_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
 
 
@@ -156,7 +157,7 @@ class Lineup:
         for place in dict.fromkeys(entry.place for entry in stopped):
             device, goal = self.devices[place], self._left_mib(place) - self.reserve_mib / 2
             while device.sample().free_mib < goal and time.monotonic() < deadline:
-                time.sleep(0.25)
+                waiting.sleep(0.25)
 
     def _left_mib(self, place: str) -> float:
         """Return what should be free on a device beside the running servers, MiB."""

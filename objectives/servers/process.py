@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from objectives import waiting
+from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.plain_data.atomic import write_atomic
@@ -58,8 +60,8 @@ class Server:
         return _exit_code(self._supervisor, self._status)
 
     def log_text(self) -> str:
-        """Return everything the server has written so far."""
-        return self.log.read_text(errors="replace")
+        """Return what the server has written so far, cut in the middle where that is too much."""
+        return read_log(self.log)
 
 
 def free_port() -> int:
@@ -71,7 +73,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    name: str, command: Command, *, log: Path, ready: Callable[[str], bool]
+    name: str, command: Command, *, log: Path, ready: Callable[[str, float], bool]
 ) -> Iterator[Server]:
     """Start a server, wait until it is ready, and stop it with all its descendants at the end.
 
@@ -79,7 +81,8 @@ def serving(
         name: Its name, for people and in its mark.
         command: Its command line and environment.
         log: The file for its output.
-        ready: Called with the server's url about four times a second until it is true.
+        ready: Called with the server's url, and the seconds within which it answers, about four
+            times a second until it is true.
 
     Raises:
         ServerDied: It ended before it was ready.
@@ -98,6 +101,7 @@ def serving(
         str(SUPERVISOR),
         str(reading),
         str(status),
+        str(log),
         "--",
         *command.with_port(port),
     ]
@@ -122,12 +126,16 @@ def serving(
         write_atomic(record, json.dumps(launch))
         url = f"http://127.0.0.1:{port}"
         deadline = started + command.start_timeout_s
-        while not ready(url):
+        while True:
+            left_s = deadline - time.monotonic()
+            is_ready = left_s > 0 and ready(url, left_s) and time.monotonic() <= deadline
             if supervisor.poll() is not None:
                 raise ServerDied(name, log, _exit_code(supervisor, status))
+            if is_ready:
+                break
             if time.monotonic() > deadline:
                 raise StartTimeout(name, log, command.start_timeout_s)
-            time.sleep(READY_LOOK_S)
+            waiting.sleep(READY_LOOK_S)
         yield Server(name, url, log, supervisor.pid, time.monotonic() - started, supervisor, status)
     finally:
         _stop(supervisor, writing)

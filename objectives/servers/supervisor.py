@@ -1,13 +1,15 @@
 """A supervisor runs one server, and outlives the study to end it.
 
-Usage: `supervisor.py CONTROL_FD STATUS_FILE -- COMMAND...`. It is run as a plain file and imports
-the standard library only. It adopts every orphan below it (child subreaper) and holds the read end
-of a pipe from the study. A line `stop SECONDS` ends the server politely; a closed pipe, for
-whatever reason, kills every descendant at once, whatever session or process group it has moved to.
+Usage: `supervisor.py CONTROL_FD STATUS_FILE LOG_FILE -- COMMAND...`. It is run as a plain file and
+imports the standard library only. It adopts every orphan below it (child subreaper) and holds the
+read end of a pipe from the study. A line `stop SECONDS` ends the server politely; a closed pipe,
+for whatever reason, kills every descendant at once, whatever session or process group it has moved
+to. It writes what they print to a log of bounded length.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -20,6 +22,8 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 EMPTY_LOOKS = 5
+HEAD_BYTES, TAIL_BYTES = 2**20, 2**20  # of a log; what it says between them is left out
+PIECE_BYTES, PIECES = 2**16, 64  # are read at a time
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -79,7 +83,63 @@ def kill_all(patience_s: float) -> dict[int, int]:
     return exit_codes
 
 
-def main(control: int, status_file: Path, command: list[str]) -> None:
+class Log:
+    """A log is what a pipe brings; where it is too long its middle is left out, which it says.
+
+    Args:
+        path: Its file.
+        pipe: The read end of the pipe.
+    """
+
+    def __init__(self, path: Path, pipe: int) -> None:
+        self.path, self.pipe = path, pipe
+        self.file, self.size, self.left_out = path.open("ab", buffering=0), 0, 0
+        self.head = self.cut = b""  # of a log that has been cut
+        os.set_blocking(pipe, False)
+
+    def write(self, data: bytes) -> None:
+        """Write more; a full disk loses it, and not the server."""
+        with contextlib.suppress(OSError):
+            self.file.write(data)
+        self.size += len(data)
+        if self.size > HEAD_BYTES + 2 * TAIL_BYTES:
+            self._cut()
+
+    def take(self) -> bool:
+        """Write what is there now, but not without end; return whether more may come."""
+        for _ in range(PIECES):
+            try:
+                data = os.read(self.pipe, PIECE_BYTES)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self.write(data)
+        return True
+
+    def _cut(self) -> None:
+        """Leave out all but the head and the tail; readers see the one file or the other."""
+        try:
+            text = self.path.read_bytes()
+            if not self.head:
+                head = text[:HEAD_BYTES]
+                self.head = head[: head.rfind(b"\n", HEAD_BYTES // 2) + 1] or head
+            text = text[len(self.head) + len(self.cut) :]
+            tail = text[-TAIL_BYTES:]
+            tail = tail[tail.find(b"\n", 0, TAIL_BYTES // 2) + 1 :]
+            self.left_out += len(text) - len(tail)
+            self.cut = b"\n[%d bytes of this log are left out here]\n" % self.left_out
+            draft = self.path.with_suffix(".draft")
+            draft.write_bytes(self.head + self.cut + tail)
+            draft.replace(self.path)
+            self.file.close()
+            self.file = self.path.open("ab", buffering=0)
+            self.size = os.fstat(self.file.fileno()).st_size
+        except OSError:  # a full disk: it is tried again when more has come
+            self.size = HEAD_BYTES + TAIL_BYTES
+
+
+def main(control: int, status_file: Path, log_file: Path, command: list[str]) -> None:
     """Run the command until it ends or the pipe says so; then leave nothing of it behind."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.set_inheritable(control, False)
@@ -91,21 +151,29 @@ def main(control: int, status_file: Path, command: list[str]) -> None:
             signal.signal(number, signal.SIG_DFL)
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
+    reading, writing = os.pipe()
+    log = Log(log_file, reading)
     try:
         child = subprocess.Popen(
             command,
+            stdout=writing,
+            stderr=writing,
             start_new_session=True,
             preexec_fn=in_child,  # noqa: PLW1509
         )
     except OSError as error:
-        print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        log.write(f"cannot start {command[0]}: {error.strerror}\n".encode())
         report(status_file, 127, is_stop=False)
         return
+    finally:
+        os.close(writing)
     exit_codes: dict[int, int] = {}
     is_stop, kill_at = False, float("inf")
-    awaited = [control, *ends_of(child.pid)]
+    awaited = [control, reading, *ends_of(child.pid)]
     while child.pid not in exit_codes:
         readable, _, _ = select.select(awaited, [], [], 0.1)
+        if reading in readable and not log.take():
+            awaited.remove(reading)  # it has closed its output, and may live on
         if control in readable:
             message = os.read(control, 64)
             if not message:
@@ -115,7 +183,9 @@ def main(control: int, status_file: Path, command: list[str]) -> None:
         if time.monotonic() > kill_at:
             break
         exit_codes |= reap()
+    log.take()  # or who is about to end by itself waits for us
     exit_codes |= kill_all(8.0)
+    log.take()
     report(status_file, exit_codes.get(child.pid, -signal.SIGKILL), is_stop=is_stop)
 
 
@@ -141,4 +211,4 @@ def report(status_file: Path, exit_code: int, *, is_stop: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[4:])
+    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[5:])

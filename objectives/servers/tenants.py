@@ -12,9 +12,11 @@ from typing import Annotated
 
 from objectives.devices import ballast
 from objectives.devices.device import Device
+from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, SetupError, StartTimeout
 from objectives.plain_data.ranges import Range
+from objectives.plain_data.spellable import spellable
 from objectives.servers.process import TENANT, Server, serving
 
 BALLAST = Path(ballast.__file__)
@@ -73,12 +75,12 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
                 )
                 servers.append(stack.enter_context(running))
             except (ServerDied, StartTimeout) as error:
-                why = log.read_text().strip()[-200:]
+                why = spellable(read_log(log).strip()[-200:])
                 raise SetupError(
                     f"tenant {tenant.name!r} could not hold {mib:,} MiB: {why}"
                 ) from error
         yield servers
 
 
-def _is_there(held: Path, url: str) -> bool:  # noqa: ARG001  a ballast has no port
+def _is_there(held: Path, url: str, within_s: float) -> bool:  # noqa: ARG001  it has no port
     return held.exists()

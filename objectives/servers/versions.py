@@ -54,7 +54,10 @@ def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError(f"the interpreter {python} does not run: {error}") from error
-    by_name: dict[str, str] = json.loads(answer.stdout)
+    try:  # what else it prints, as at its start, comes before
+        by_name: dict[str, str] = json.loads(answer.stdout.splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        raise SetupError(f"the interpreter {python} prints no versions") from error
     return by_name
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
@@ -130,7 +131,7 @@ def _settle(device: Device) -> None:
     deadline = time.monotonic() + SETTLE_S
     before = device.sample().free_mib
     while time.monotonic() < deadline:
-        time.sleep(1.0)
+        waiting.sleep(1.0)
         now = device.sample().free_mib
         if now - before < STEADY_MIB:
             return

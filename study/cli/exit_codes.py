@@ -11,8 +11,8 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
+from objectives import waiting
 from objectives.errors import BadInput, SetupError, StudyError
 from study.cli.say import at_width
 from study.text import one_line, visible
@@ -22,16 +22,14 @@ from study.text import one_line, visible
 def exiting() -> Iterator[None]:
     """Turn our own errors into a sentence and an exit code.
 
-    The codes are 2 for bad input, 3 for set-up, 130 for Ctrl-C or SIGTERM.
+    The codes are 2 for bad input, 3 for set-up, 130 for Ctrl-C, SIGTERM or SIGHUP: such a signal is
+    raised where the command next waits, or at its end.
     """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # see `study.cli.startup`
+    handlers = {number: signal.getsignal(number) for number in waiting.SIGNALS}
+    waiting.listen()
     try:
         yield
+        waiting.check()
     except StudyError as error:
         text = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))
         _say(f"error: {text}")
@@ -42,7 +40,10 @@ def exiting() -> Iterator[None]:
         raise SystemExit(SetupError.exit_code) from None
     except KeyboardInterrupt:
         _say("stopped; servers ended, state kept: run the same command again to go on")
-        raise SystemExit(130) from None
+        raise SystemExit(waiting.STOPPED) from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _say(text: str) -> None:

@@ -1,15 +1,59 @@
-"""End a script without a traceback where Ctrl-C comes while it still imports.
+"""Make a script end well whatever comes while it still imports, and whoever stops reading it.
 
-Every script imports it first. There is nothing to stop or keep until then;
-`study.cli.exit_codes.exiting` turns Ctrl-C into an orderly end. And what a terminal or a pipe
-cannot spell (±, in ASCII) becomes a question mark.
+Every script imports it first. There is nothing to stop or keep until then, so that a signal ends
+it at once; `study.cli.exit_codes.exiting` turns one into an orderly end. What a terminal or a pipe
+cannot spell (±, in ASCII) becomes a question mark. A reader that leaves (`| head -1`), or a
+terminal that is gone, ends nothing: what is said after that is heard by nobody, and the work and
+its exit code are the same.
 """
 
+from __future__ import annotations
+
+import errno
 import io
+import os
 import signal
 import sys
+from types import FrameType
+from typing import Any
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-for stream in (sys.stdout, sys.stderr):
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")
+GONE = (errno.EPIPE, errno.EIO)
+
+
+class Output(io.FileIO):
+    """This output goes nowhere once nobody reads it any more."""
+
+    def write(self, data: Any) -> int:
+        """Write what is said."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return memoryview(data).nbytes
+
+
+def heard(stream: object, number: int) -> object:
+    """Return a standard stream that outlives its reader; what a test put in its place stays."""
+    if stream not in (sys.__stdout__, sys.__stderr__) or not isinstance(stream, io.TextIOWrapper):
+        return stream
+    raw = Output(number, "wb", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering,
+    )
+
+
+def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's signature
+    os._exit(130)
+
+
+for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(signal_number) is not signal.SIG_IGN:
+        signal.signal(signal_number, _leave)
+sys.stdout, sys.stderr = heard(sys.stdout, 1), heard(sys.stderr, 2)

@@ -69,7 +69,12 @@ def main() -> None:
         help="merge the pairs.jsonl of several cards and judge them; launches nothing",
     )
     add("--ladder", nargs="?", const="", help=SUPPRESS)
-    add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
+    add(
+        "--timeout",
+        type=float,
+        metavar="S",
+        help="begin nothing that is not expected to end in this time, but the first",
+    )
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     add("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")

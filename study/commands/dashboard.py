@@ -1,9 +1,11 @@
-"""Look at a study in the browser, on this machine only.
+"""Look at a study in the browser, on this machine.
 
     python scripts/dashboard.py                   the study that ships, after it was replayed
     python scripts/dashboard.py artifacts/cpu_allocation/study.db
                                                   another one; it may still be running
     python scripts/dashboard.py sqlite:///study.db --port 8081
+    ssh -L 8080:127.0.0.1:8080 MACHINE            on another machine, before its browser
+    python scripts/dashboard.py --host 192.0.2.7  served there too, to whoever has its token
 
 It is optuna-dashboard with notes, plots and files of our own.
 Exit: 0 after Ctrl-C, 2 where there is no such study, 3 where the port is taken.
@@ -23,6 +25,12 @@ def main() -> None:
     options.add_argument(
         "--port", type=int, default=8080, metavar="N", help="default 8080; 0 takes a free one"
     )
+    options.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="by which others reach this machine; the address that is shown has a token then",
+    )
     arguments = options.parse_args()
     if not 0 <= arguments.port <= 65_535:
         options.error(f"--port must be from 0 to 65535, not {arguments.port}")
@@ -32,4 +40,9 @@ def main() -> None:
     from study.storage.find import storage_url
 
     with exiting():
-        serve(storage_url(arguments.storage), arguments.port, partial(print, flush=True))
+        serve(
+            storage_url(arguments.storage),
+            arguments.port,
+            partial(print, flush=True),
+            arguments.host,
+        )

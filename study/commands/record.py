@@ -34,7 +34,12 @@ def main() -> None:
         help="launches per configuration (default 2; 0: only --take)",
     )
     add("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
-    add("--timeout", type=float, metavar="S", help="begin nothing that would not end in this time")
+    add(
+        "--timeout",
+        type=float,
+        metavar="S",
+        help="begin nothing that is not expected to end in this time, but the first",
+    )
     add(
         "--take",
         type=Path,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import re
+import secrets
+import socket
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -17,9 +19,11 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
+from objectives import waiting
 from objectives.errors import BadInput, SetupError
 from objectives.measurement import Measurement
 from study.dashboard.annotate import annotate
+from study.dashboard.gate import LOOPBACK, Gate
 from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import store
 from study.storage.find import folder_of, names, promotions_of, refuse_without_studies
@@ -135,33 +139,46 @@ def _written_at(path: Path) -> tuple[Path, int | None]:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    def service_actions(self) -> None:
+        """Look twice a second whether a signal asked for the end."""
+        waiting.check()
+
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         logging.getLogger("study.dashboard.server").debug(format, *args)
 
 
-def serve(url: str, port: int, tell: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C, on the loopback interface only.
+def serve(url: str, port: int, tell: Callable[[str], None], host: str = HOST) -> None:
+    """Serve until Ctrl-C: on the loopback interface, or at another address with a token.
 
     Raises:
-        BadInput: The storage cannot be opened or holds no study of ours.
-        SetupError: The port is taken.
+        BadInput: The storage cannot be opened or holds no study of ours, or the address is none.
+        SetupError: The port is taken, or the address is not this machine's.
     """
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104  they are refused
+        raise BadInput("--host names the one address by which others reach this machine")
+    token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     storage = open_storage(url)
     refuse_without_studies(url, storage)
     dashboard = wsgi(DashboardStorage(url), artifact_store=store(folder_of(url)))
     app = AnnotatingApp(dashboard, storage, promotions_of(url), tell)
     app.refresh()
+    gate = Gate(app, host, token)
     try:
-        server = make_server(HOST, port, app, server_class=_Server, handler_class=_Quiet)
-    except OSError as error:
+        server = make_server(host, port, gate, server_class=_Server, handler_class=_Quiet)
+    except (OSError, UnicodeError) as error:
         raise SetupError(
-            f"port {port} cannot be used ({error.strerror}); "
+            f"port {port} of {host} cannot be used ({getattr(error, 'strerror', error)}); "
             f"name another, such as --port {port + 1}"
         ) from error
     with server:
-        tell(f"http://{HOST}:{server.server_port}/  (Ctrl-C ends it)")
+        at = f"{host}:{server.server_port}"
+        if token is None:
+            tell(f"http://{at}/  (Ctrl-C ends it)")
+            tell(f"from another machine: ssh -L {server.server_port}:{at} {socket.gethostname()}")
+        else:
+            tell(f"http://{at}/?token={token}  (Ctrl-C ends it; whoever has this address may come)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

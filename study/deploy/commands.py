@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 from study.deploy.admission import admit, device_of
@@ -36,8 +35,6 @@ def run_verb(
             for line in plan_lines(deployment, target_of(deployment), admitted):
                 print(line)
         case "apply":
-            # a lost connection is an interruption
-            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
             check_times(deployment)
             apply(
                 deployment,

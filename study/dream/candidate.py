@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
@@ -106,7 +107,7 @@ def measured(spec: Spec, allocation: Allocation, folder: Path) -> Outcome:
         except InUse:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(LOOK_S)
+            waiting.sleep(LOOK_S)
 
 
 def _live(spec: Spec, source: Source, job: Job, folder: Path) -> Outcome:

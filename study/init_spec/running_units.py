@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import httpx
 import psutil
 
-from objectives.apis.short_requests import certificates
+from objectives.apis.short_requests import NoAnswer, request
 from objectives.errors import BadInput, SetupError
 from study.systemd.manager import find_unit
 from study.systemd.systemctl import parse_show
@@ -134,7 +133,6 @@ def http_status(port: int, method: str, path: str) -> int | None:
     """
     url = f"http://127.0.0.1:{port}{path}"
     try:
-        with httpx.stream(method, url, timeout=2, trust_env=False, verify=certificates()) as answer:
-            return answer.status_code
-    except httpx.HTTPError:
+        return request(method, url, within_s=2.0).status
+    except NoAnswer:
         return None

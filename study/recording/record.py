@@ -23,6 +23,7 @@ from study.bench.run_lock import alone
 from study.provenance import git_commit
 from study.recording.export_study import gather, refuse_other_conditions
 from study.recording.rounds import longest_s, remaining, rounds
+from study.search.expected_time import TimeBudget
 from study.service_pause.options import Lending
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
@@ -142,6 +143,7 @@ def _launched(
     ramp_range = RampRange.from_json(stored) if stored else None
     folder, card = out.with_suffix(""), machine.device.identity.uuid
     todo = remaining(planned, entries, spec.baseline, card)
+    budget = TimeBudget(math.inf if timeout_s is None else timeout_s, tell, began)
     with Colocation(
         machine.setting,
         device_set(machine.device),
@@ -152,7 +154,7 @@ def _launched(
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
             expected_s = longest_s(spec.workload, entries, allocation)
-            if timeout_s is not None and time.monotonic() - began + expected_s > timeout_s:
+            if not budget.lets_begin(expected_s):
                 tell(
                     f"{allocation} takes about {expected_s:.0f} s and would not end in time; "
                     "run again to go on"

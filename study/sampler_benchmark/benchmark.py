@@ -11,11 +11,12 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
 import optuna
 
+from objectives import waiting
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark.contest import SLOW, Contest
 from study.sampler_benchmark.journal import RunJournal
@@ -59,6 +60,7 @@ def hold(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if jobs == 1:
         for task in tasks:
+            waiting.check()
             journal.add(runs := _race(task))
             ended(len(runs), f"{task[0]} {task[1]}")
     elif tasks:
@@ -76,9 +78,13 @@ def _in_processes(
     pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_prepare)
     futures = {pool.submit(_race, task): task for task in tasks}
     try:
-        for done in as_completed(futures):
-            journal.add(runs := done.result())
-            ended(len(runs), " ".join(futures[done][:2]))
+        pending = set(futures)
+        while pending:
+            over, pending = wait(pending, waiting.LOOK_S, FIRST_COMPLETED)
+            waiting.check()
+            for done in over:
+                journal.add(runs := done.result())
+                ended(len(runs), " ".join(futures[done][:2]))
     except BrokenProcessPool as error:
         raise SetupError(
             "a process of the comparison was killed; run again to go on, with fewer --jobs"

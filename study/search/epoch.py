@@ -16,7 +16,9 @@ from pathlib import Path
 import optuna
 from optuna.exceptions import StorageInternalError
 
+from objectives import waiting
 from objectives.allocation import Allocation
+from objectives.diagnosis.diagnose import OVERDUE
 from objectives.engines.engine import apis_of
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Measure
@@ -34,7 +36,7 @@ from study.search.ask import (
     with_origin,
 )
 from study.search.ending import Ending, RunLimit
-from study.search.expected_time import expected_trial_s
+from study.search.expected_time import TimeBudget, expected_trial_s
 from study.search.known_results import KnownResults
 from study.search.resume import resume
 from study.search.score import StudyScorer
@@ -79,7 +81,7 @@ class Epoch:
         measure: It measures live, or replays.
         folder: The folder of the study's artifacts.
         max_trials: The most over all runs.
-        timeout_s: Of this run, seconds.
+        timeout_s: Of this run, seconds: nothing begins that is not expected to end within it.
         seed: It draws what the sampler and the measurements draw.
         progress: Who hears of trials meanwhile.
         is_replay: Whether a recording is replayed.
@@ -110,7 +112,6 @@ class Epoch:
     _metrics: MetricsFile = field(init=False, repr=False)
     _scorer: StudyScorer = field(init=False, repr=False)
     _last: Trial | None = field(default=None, init=False)
-    _launched: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         replicates = self.selector.exhausted == "replicate"
@@ -120,7 +121,7 @@ class Epoch:
 
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
-        started = time.monotonic()
+        budget = TimeBudget(math.inf if self.is_replay else self.timeout_s, self.progress.on_line)
         self._scorer = resume(self._results, self.context, self.folder, self.progress.on_line)
         self._metrics.catch_up()
         if self.only is None and not counted(self.study):
@@ -135,8 +136,8 @@ class Epoch:
                     if earlier is None
                     else 0.0
                 )
-                over = time.monotonic() - started + needed_s > self.timeout_s
-                if over and self._launched and not self.is_replay:
+                waiting.check()
+                if budget.is_over if earlier else not budget.lets_begin(needed_s):
                     for left, _ in batch[position:]:
                         give_up(self.study, left, State.NOT_STARTED)
                     return Ending(limit=RunLimit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
@@ -183,12 +184,12 @@ class Epoch:
             if earlier is not None:
                 self._repeat(trial, begun, earlier)
             else:
-                self._launched = True
                 self.progress.on_begin(begun)
                 self._measure(trial, begun, time.monotonic())
             self._last = row(self.study.get_trials(deepcopy=False)[trial.number])
-            self._metrics.add(self._last)
-            self.progress.on_trial(self._last)
+            if self._last.counts:
+                self._metrics.add(self._last)
+                self.progress.on_trial(self._last)
         except BaseException as error:
             is_setup = isinstance(error, SetupError)
             # interrupted while it wrote: the next run frees what is left
@@ -232,11 +233,24 @@ class Epoch:
             self._settle(trial, allocation, measured)
         elif outcome.failure is not None:
             attach(trial, self.folder, job.folder, outcome.failure.measured)
-            tell_failure(self.study, trial, outcome.failure)
+            if self._is_tried_again(outcome.failure, allocation):
+                set_attributes(trial, overdue=True)
+                give_up(self.study, trial, State.INTERRUPTED)
+                why = outcome.failure.diagnosis.evidence
+                self.progress.on_line(f"trial {trial.number}: {why}; it is tried once more")
+            else:
+                tell_failure(self.study, trial, outcome.failure)
         elif outcome.given_up is not None and racer is not None and racer.score is not None:
             attach(trial, self.folder, job.folder, outcome.given_up)
             best, constraints = racer.score.fitness.value, racer.score.constraints
             tell_dominated(self.study, trial, outcome.given_up, best, constraints)
+
+    def _is_tried_again(self, failure: Failure, allocation: Allocation) -> bool:
+        """Return whether its time was over, and for the first time."""
+        values, trials = dict(allocation.values), self.study.get_trials(deepcopy=False)
+        earlier = (t.user_attrs for t in trials if t.user_attrs.get("overdue"))
+        is_first = all(attributes.get("allocation") != values for attributes in earlier)
+        return failure.diagnosis.failure_class == OVERDUE and is_first
 
     def _racer(self, trial: optuna.Trial, begun: Begun) -> Racer | None:
         """Return the racer of a trial; what is in use today and what is known are measured whole.

@@ -1,10 +1,13 @@
-"""Estimate how long the next trial will take."""
+"""Estimate how long the next trial will take, and say whether it may begin."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 
+from objectives import waiting
 from objectives.traffic.workload import Workload
 from study.storage.trials import State, Trial
 
@@ -28,3 +31,50 @@ def guess_s(workload: Workload, *, is_first: bool = False) -> float:
     """
     ramps = 2 if is_first else 1
     return START_GUESS_S + 15.0 + 1.5 * workload.window_s + ramps * workload.ramp_s
+
+
+@dataclass(slots=True)
+class TimeBudget:
+    """A budget of time lets nothing begin that is not expected to end within it, but the first.
+
+    The first always begins: else a budget that is too small would come to nothing at every run.
+    What has begun is not cut off by it: each measurement has a longest time of its own.
+
+    Args:
+        timeout_s: The budget, seconds; infinite for none.
+        tell: It is told where the budget is too small for the first.
+        began_s: When it began, by `time.monotonic`.
+    """
+
+    timeout_s: float
+    tell: Callable[[str], None]
+    began_s: float = field(default_factory=time.monotonic)
+    _has_begun: bool = False
+
+    @property
+    def left_s(self) -> float:
+        """Return what is left of it, seconds."""
+        return self.began_s + self.timeout_s - time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing may begin any more, however short it is."""
+        return self._has_begun and self.left_s < 0
+
+    def lets_begin(self, expected_s: float) -> bool:
+        """Return whether what takes about so long may begin; it has begun then.
+
+        Raises:
+            KeyboardInterrupt: A signal asked for the end.
+        """
+        waiting.check()
+        is_first, left_s = not self._has_begun, self.left_s
+        if expected_s > left_s and not is_first:
+            return False
+        if expected_s > left_s:
+            self.tell(
+                f"the first takes about {expected_s:,.0f} s and {max(0.0, left_s):,.0f} s are left "
+                "of this run's time: it is measured all the same, and nothing after it"
+            )
+        self._has_begun = True
+        return True

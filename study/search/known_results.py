@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import optuna
 
 from objectives.allocation import Allocation
+from objectives.diagnosis.diagnose import OVERDUE
 from objectives.search_space.space import Space
 from study.search.ask import launches_left
 from study.search.ending import Ending, RunLimit
@@ -88,6 +89,8 @@ class KnownResults:
         """Return what needs no further launch: measured, out of memory, or failed twice."""
         trials = counted(self.study)
         failures = Counter(str(r.allocation) for r in trials if r.state is State.FAILED)
+        overdue = [r for r in trials if r.diagnosis and r.diagnosis.failure_class == OVERDUE]
+        failures.update(str(r.allocation) for r in overdue)  # it was interrupted once before
         return {str(r.allocation) for r in trials if r.is_known or failures[str(r.allocation)] >= 2}
 
     def _is_fresh(self, begun: Begun) -> bool:

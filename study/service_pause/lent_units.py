@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from objectives import waiting
 from objectives.errors import BadInput
 from study.service_pause.restore_timer import PROMISE_PREFIX
 from study.systemd.manager import UNIT_NAME, Manager, UnitState, state
@@ -70,4 +71,4 @@ def changed_units(states: Sequence[UnitState]) -> list[str]:
                 problems.append(f"{before.unit} is {now.enabled}, it was {before.enabled}")
         if not problems or time.monotonic() > deadline:
             return problems
-        time.sleep(0.25)
+        waiting.sleep(0.25)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from objectives import waiting
 from objectives.errors import SetupError
 from study.systemd import systemctl
 from study.systemd.systemctl import parse_show, span_s
@@ -167,7 +168,7 @@ def _ended(name: str, timeout_s: float) -> bool:
     while unit(name).active not in ("inactive", "failed"):
         if time.monotonic() > until:
             return False
-        time.sleep(0.1)
+        waiting.sleep(0.1)
     return True
 
 

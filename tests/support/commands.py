@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from objectives import waiting
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "run_study.py"
 
@@ -72,7 +74,7 @@ def stream() -> io.TextIOWrapper:
 def restoring() -> Iterator[None]:
     """Restore what a command changes of its process: arguments, signals, environment."""
     argv, env = sys.argv, dict(os.environ)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in waiting.SIGNALS}
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ from objectives.apis.completions import StreamError
 from objectives.load.replies import Fault, Reply, RequestError
 from objectives.load.sending import http_client
 from objectives.load.sending.plan import Endpoints
+from objectives.plain_data.spellable import spellable
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
@@ -23,11 +24,13 @@ FAULTS: Mapping[type[Exception], Fault] = {
     http_client.ConnectError: Fault.CONNECT,
     http_client.RemoteProtocolError: Fault.PROTOCOL,
     TimeoutError: Fault.TIMEOUT,
-    ValueError: Fault.ANSWER,
+    ValueError: Fault.MALFORMED,
+    RecursionError: Fault.MALFORMED,
 }
 REQUEST_FAILURES = tuple(FAULTS)
 EMPTY = RequestError(Fault.EMPTY, "empty answer")
 NOTHING = Answer(is_empty=True)
+MOST_WORDS = 300  # characters of what a server says of its failure
 AHEAD_S = 0.05  # so much before its time a request's connection is opened
 
 
@@ -103,7 +106,7 @@ class Connection:
             try:
                 answer = reading.answer()
                 error = EMPTY if answer.is_empty else None
-            except ValueError as failure:
+            except REQUEST_FAILURES as failure:
                 error = _error(failure)
         end_s = time.monotonic()
         clip = self.clips[request.clip] if endpoint.api.is_fed_audio else None
@@ -116,7 +119,7 @@ class Connection:
             tokens=answer.tokens,
             audio_s=clip.seconds if clip else None,
             clip=request.clip if clip else None,
-            text=None if answer.text is None else _text(answer.text),
+            text=answer.text,
             turn=request.turn,
             error=error,
         )
@@ -138,7 +141,7 @@ class Connection:
             async with asyncio.timeout(self.timeout_s):
                 status = await line.ask("POST", api.path, reading.feed, body, api.content_type)
             if status != 200:
-                refusal = line.refusal[:300].decode(errors="replace")
+                refusal = spellable(line.refusal[:MOST_WORDS].decode(errors="replace"))
                 error = RequestError(Fault.STATUS, f"HTTP {status}: {refusal}", status)
         except REQUEST_FAILURES as failure:
             error = _error(failure)
@@ -150,11 +153,7 @@ class Connection:
 def _error(failure: Exception) -> RequestError:
     """Return the error of a request that an exception ended."""
     fault = next(fault for kind, fault in FAULTS.items() if isinstance(failure, kind))
-    if fault is Fault.STREAM:
-        return RequestError(fault, _text(str(failure)))
-    return RequestError(fault, _text(f"{type(failure).__name__}: {failure}"))
-
-
-def _text(text: str) -> str:
-    """Return what a server sent without halves of letters, which JSON has and no file takes."""
-    return text.encode(errors="replace").decode()
+    words = str(failure)[:MOST_WORDS]
+    if fault is not Fault.STREAM:
+        words = f"{type(failure).__name__}: {words}"
+    return RequestError(fault, spellable(words))

@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 import httptools
 
 BUFFER_BYTES = 16_384
+MOST_REFUSAL = 2**16  # bytes of an answer with another status
+MOST_BESIDE = 2**16  # bytes of an answer that are none of its body: a head without end, trailers
+BESIDE = 16  # and so many more for each byte of the body: chunks may be small
 IDLE_S = 2.0  # a connection that idled longer is not used again: uvicorn hangs up after 5 s
 
 
@@ -55,8 +58,14 @@ class HttpLine(asyncio.BufferedProtocol):
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._transport: asyncio.WriteTransport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._feed: Callable[[bytes], None] = lambda _: None
         self.is_idle, self.idle_since = False, 0.0
+        self._begin()
+
+    def _begin(self) -> None:
         self.status, self.refusal, self._is_framed = 0, b"", False
+        self._beside_bytes = self._body_bytes = 0
 
     async def ask(
         self,
@@ -86,7 +95,7 @@ class HttpLine(asyncio.BufferedProtocol):
         self._parser, self._feed = httptools.HttpResponseParser(self), feed
         if self.is_idle:
             self._ended, self.is_idle = asyncio.get_running_loop().create_future(), False
-            self.status, self.refusal, self._is_framed = 0, b"", False
+            self._begin()
         try:
             transport, _ = await self._opening
         except OSError as error:
@@ -121,13 +130,20 @@ class HttpLine(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Parse the bytes that have come."""
+        """Parse the bytes that have come; what nobody asked for ends the connection's use."""
+        if self._ended.done():
+            self.is_idle = False
+            return
+        body_bytes = self._body_bytes
         try:
             self._parser.feed_data(self._view[:nbytes])
         except httptools.HttpParserCallbackError as error:
             self._end(error.__context__ or error)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._end(RemoteProtocolError(f"not HTTP: {error}"))
+        self._beside_bytes += nbytes - (self._body_bytes - body_bytes)
+        if self._beside_bytes > MOST_BESIDE + BESIDE * self._body_bytes:
+            self._end(RemoteProtocolError("not HTTP: a head without end"))
 
     def connection_lost(self, error: Exception | None) -> None:
         """End an answer: it is whole without a length, and cut off with one."""
@@ -146,18 +162,32 @@ class HttpLine(asyncio.BufferedProtocol):
         )
 
     def on_headers_complete(self) -> None:
-        """Keep the status."""
-        self.status = self._parser.get_status_code()
+        """Keep the status; a second answer to one request is none."""
+        if self._ended.done():
+            self.is_idle = False
+        else:
+            self.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the answer, or keep it as the refusal."""
+        self._body_bytes += len(body)
+        if self._ended.done():
+            return
         if self.status == 200:
             self._feed(body)
+        elif self._body_bytes > MOST_REFUSAL:
+            self.refusal += body[: MOST_REFUSAL - len(self.refusal)]
+            self._end()  # what follows is not waited for, and the connection carries no other
         else:
             self.refusal += body
 
     def on_message_complete(self) -> None:
         """End the answer; the connection may carry another request."""
+        if self._ended.done():
+            return
+        if self.status < 200:  # an interim one, such as 100: the answer itself follows
+            self.status, self._is_framed = 0, False
+            return
         self.is_idle, self.idle_since = self._parser.should_keep_alive(), time.monotonic()
         self._end()
 

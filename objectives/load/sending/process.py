@@ -13,6 +13,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
+from objectives import waiting
 from objectives.errors import SetupError
 
 PROGRAM = (  # it finds what this process finds, wherever it was started
@@ -86,12 +87,17 @@ class SendingProcess:
 
         Raises:
             SetupError: The process has ended by itself.
+            KeyboardInterrupt or Overdue: As `objectives.waiting`.
         """
         until_s, poll = time.monotonic() + within_s, select.poll()
         poll.register(self._output, select.POLLIN)
         while b"\n" not in self._received:
-            if not poll.poll(max(0.0, until_s - time.monotonic()) * 1000):
-                return None
+            waiting.check()
+            left_s = max(0.0, until_s - time.monotonic())
+            if not poll.poll(min(left_s, waiting.LOOK_S) * 1000):
+                if left_s <= waiting.LOOK_S:
+                    return None
+                continue
             if not (data := self._output.read(1 << 16)):
                 raise self._ended()
             self._received += data

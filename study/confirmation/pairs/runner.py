@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from study.confirmation.verdict.cause_words import CLAIM_TITLES
 from study.confirmation.verdict.wording import DIRECTIONS, gain_pct, signed
 from study.rule.claims import claim_gains
 from study.rule.pairs import LOST
+from study.search.expected_time import TimeBudget
 
 PATIENCE = 2  # pairs in a row that may be disturbed
 
@@ -78,9 +80,11 @@ class Runner:
             self.tell(outlook(self.journal, self.of, self.most, self.part))
             for line in slices_in_words(self.of.traffics, self.most, self.of.clips):
                 self.tell(line)
+        timeout_s = math.inf if self.timeout_s is None else self.timeout_s
+        budget = TimeBudget(timeout_s, self.tell, self.began_s)
         device, on_phase = self.bench.device, self._launcher.on_phase
         with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
-            while (step := self._next()) is not None and self._has_time(step, is_first=not done):
+            while (step := self._next()) is not None and self._has_time(step, budget):
                 if self.steps is not None and done >= self.steps:
                     break
                 done += 1
@@ -98,22 +102,17 @@ class Runner:
     def _next(self) -> Next | None:
         return next_step(self.journal, self.of, self.most, self.part)
 
-    def _has_time(self, step: Next, *, is_first: bool) -> bool:
-        """Tell whether the next step would end in time; a run begins its first one on a guess."""
-        if self.timeout_s is None:
+    def _has_time(self, step: Next, budget: TimeBudget) -> bool:
+        """Tell whether the next step would end in time."""
+        needed_s, _ = expected_step_s(step, self.journal, self.of)
+        if budget.lets_begin(needed_s):
             return True
-        left = self.timeout_s - (time.monotonic() - self.began_s)
-        needed, is_measured = self._expected_s(step)
-        if needed <= left or (is_first and not is_measured):
-            return True
-        way_out = "give a longer --timeout" if is_first else "run the same command again"
+        left_s = max(0, budget.left_s)
         self.tell(
-            f"the next needs about {needed:.0f} s and {max(0, left):.0f} s are left: {way_out}"
+            f"the next needs about {needed_s:.0f} s and {left_s:.0f} s are left: "
+            "run the same command again"
         )
         return False
-
-    def _expected_s(self, step: Next) -> tuple[float, bool]:
-        return expected_step_s(step, self.journal, self.of)
 
     def _take(self, step: Next, colocation: Colocation) -> None:
         if step.step == "today":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from objectives import waiting
 from objectives.devices.device import Device
 from study.deploy.errors import StepFailed
 
@@ -25,7 +26,7 @@ def wait_for_memory(device: Device, needed_mib: float | None, timeout_s: float) 
     """
     until, before = time.monotonic() + timeout_s, device.sample().free_mib
     while True:
-        time.sleep(MEMORY_LOOK_S)
+        waiting.sleep(MEMORY_LOOK_S)
         free = device.sample().free_mib
         if free - before < STEADY_MIB and (needed_mib is None or free >= needed_mib):
             return free

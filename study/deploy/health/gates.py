@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from objectives import waiting
 from objectives.apis.short_requests import page
 from objectives.diagnosis.diagnose import consequence_of, diagnose
 from objectives.diagnosis.symptoms import SYMPTOMS
@@ -70,7 +71,7 @@ def wait_until_ready(target: Target, deployment: Deployment, name: str) -> None:
                 f"{service.unit or name} was not ready within {service.start_timeout_s:g} s: "
                 f"{problem}"
             )
-        time.sleep(READY_POLL_S)
+        waiting.sleep(READY_POLL_S)
 
 
 def try_gates(

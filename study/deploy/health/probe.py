@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import time
 from dataclasses import dataclass
 from functools import cache
 
-import httpx
-
-from objectives.apis.short_requests import certificates, page, request
+from objectives.apis.completions import completed
+from objectives.apis.metrics_page import amount, samples
+from objectives.apis.short_requests import NoAnswer, certificates, page, request
+from objectives.apis.transcription import transcript
 from objectives.engines.kv_cache import kv_cache
 from objectives.traffic.clips import Clip, read_clips
 from study.deploy.config.deployed import Deployed, Probe
 
 PROBE_TOKENS = 16
-BUCKET = re.compile(
-    r'^(?:vllm:)?e2e_request_latency_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', re.MULTILINE
-)
+BUCKETS = ("e2e_request_latency_seconds_bucket", "vllm:e2e_request_latency_seconds_bucket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +43,41 @@ def send_probe(probe: Probe) -> ProbeResult | None:
 
 
 def _error(probe: Probe) -> str | None:
+    if probe.kind == "command":
+        return _error_of_command(probe)
+    clip, is_completion = _clip(), probe.kind == "completion"
+    read = completed if is_completion else transcript
+    prompt = {"prompt": "Say yes.", "max_tokens": PROBE_TOKENS, "ignore_eos": True}
+    body = (
+        {"json": {"model": probe.model, **prompt}}
+        if is_completion
+        else {
+            "files": {"file": (clip.name, clip.audio, "audio/flac")},
+            "data": {"model": probe.model},
+        }
+    )
     try:
-        match probe.kind:
-            case "command":
-                done = subprocess.run(
-                    probe.argv, capture_output=True, timeout=probe.timeout_s, check=False
-                )
-                return f"{probe.argv[0]} exited with {done.returncode}" if done.returncode else None
-            case "completion":
-                body = {
-                    "model": probe.model,
-                    "prompt": "Say yes.",
-                    "max_tokens": PROBE_TOKENS,
-                    "ignore_eos": True,
-                }
-                answer = request("POST", str(probe.url), timeout_s=probe.timeout_s, json=body)
-                is_good = answer.status_code == 200 and bool(answer.json()["choices"][0]["text"])
-            case _:
-                clip = _clip()
-                answer = request(
-                    "POST",
-                    str(probe.url),
-                    timeout_s=probe.timeout_s,
-                    files={"file": (clip.name, clip.audio, "audio/flac")},
-                    data={"model": probe.model},
-                )
-                is_good = answer.status_code == 200 and bool(answer.json()["text"].strip())
+        answer = request("POST", str(probe.url), within_s=probe.timeout_s, **body)
+        if answer.status == 200 and read(answer.body).strip():
+            return None
+    except NoAnswer as error:
+        return str(error)
+    except ValueError:
+        return f"an answer that is no {probe.kind}"
+    return f"HTTP {answer.status}: {answer.text[:120]!r}"
+
+
+def _error_of_command(probe: Probe) -> str | None:
+    quiet = subprocess.DEVNULL  # it may write without end
+    try:
+        done = subprocess.run(
+            probe.argv, stdout=quiet, stderr=quiet, timeout=probe.timeout_s, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"{probe.argv[0]} took longer than {probe.timeout_s:g} s"
-    except (OSError, httpx.HTTPError) as error:
+    except OSError as error:
         return f"{type(error).__name__}: {error}"
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return f"an answer that is no {probe.kind}"
-    return None if is_good else f"HTTP {answer.status_code}: {answer.text[:120]!r}"
+    return f"{probe.argv[0]} exited with {done.returncode}" if done.returncode else None
 
 
 @cache
@@ -135,6 +135,13 @@ def read_counters(service: Deployed) -> RequestCounters | None:
     if text is None:
         return None
     summed: dict[float, float] = {}
-    for bound, n in BUCKET.findall(text):
-        summed[float(bound)] = summed.get(float(bound), 0.0) + float(n)
+    for name in BUCKETS:
+        for labels, n in samples(text, name):
+            if (bound := _bound(labels.get("le", ""))) is not None:
+                summed[bound] = summed.get(bound, 0.0) + n
     return RequestCounters(tuple(sorted(summed.items()))) if summed else None
+
+
+def _bound(text: str) -> float | None:
+    """Return the bound of a bucket, s; None for what is none."""
+    return float("inf") if text == "+Inf" else amount(text)

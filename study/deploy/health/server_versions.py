@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from objectives.apis.api import parsed
 from objectives.apis.short_requests import page
 from objectives.engines.engine import Engine
 from objectives.errors import BadInput
@@ -60,7 +60,8 @@ def _running(deployment: Deployment, engine: Engine) -> dict[str, str]:
     if text is None:
         return {}
     try:
-        version = json.loads(text)["version"]
-    except (ValueError, KeyError, TypeError):
+        answer = parsed(text.encode())
+    except ValueError:
         return {}
-    return {engine.server_packages[0]: str(version)}
+    version = answer.get("version") if isinstance(answer, dict) else None
+    return {engine.server_packages[0]: version[:100]} if isinstance(version, str) else {}

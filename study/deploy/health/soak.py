@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from objectives import waiting
 from objectives.apis.short_requests import page
 from objectives.load.figures_of_replies import nearest_rank
 from study.deploy.config.deployment import Deployment, Thresholds
@@ -105,7 +106,7 @@ def observe_window(
                 looked = time.monotonic()
             if (left := due - time.monotonic()) <= 0:
                 break
-            time.sleep(min(left, SOAK_LOOK_S))
+            waiting.sleep(min(left, SOAK_LOOK_S))
     look()
     return {
         name: _figures(answers[name], before[name], read_counters(s))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
@@ -161,7 +162,7 @@ def locked(
                         f"another promote.py is at work on {folder}; "
                         "wait for it, or see `scripts/promote.py status`"
                     ) from error
-                time.sleep(0.1)
+                waiting.sleep(0.1)
         yield
     finally:
         os.close(handle)

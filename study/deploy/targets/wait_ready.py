@@ -4,26 +4,42 @@ The second unit runs it before its own start. It needs the standard library only
 user can run it. Where UNIT is off, nobody waits for it.
 """
 
+import http.client
+import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
+LOOK_S = 2.0  # for all of one look: a page may send a byte now and then
 APART_S = 2.0  # both may be started by one command, a moment apart
+
+
+def over(number: int, frame: object) -> None:  # noqa: ARG001  a handler's signature
+    """End a look."""
+    raise TimeoutError
+
+
+def says_200(url: str) -> bool:
+    """Return whether a page's status is 200, told within `LOOK_S`."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    signal.signal(signal.SIGALRM, over)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, LOOK_S)
+        with opener.open(url, timeout=LOOK_S) as answer:
+            return bool(answer.status == 200)
+    except (OSError, http.client.HTTPException, ValueError):  # a URLError is an OSError
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def main() -> int:
     """Return 0 when URL says 200; 1 when UNIT is off or the time is over."""
     url, unit, began = sys.argv[1], sys.argv[3], time.monotonic()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < began + float(sys.argv[2]):
-        try:
-            with opener.open(url, timeout=2) as answer:
-                if answer.status == 200:
-                    return 0
-        except (urllib.error.URLError, OSError):
-            pass
+        if says_200(url):
+            return 0
         command = ["systemctl", "is-active", unit]
         state = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
         is_on = state in ("active", "activating", "reloading")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from objectives import waiting
 from objectives.errors import StudyError
 from study.deploy.config.deployment import Deployment
 from study.deploy.recover import recover
@@ -39,7 +39,7 @@ def watch(deployment: Deployment, *, once: bool = False) -> None:
             print_event("error", exit_code=error.exit_code, why=str(error))
         if once:
             return
-        time.sleep(deployment.watch.every_s)
+        waiting.sleep(deployment.watch.every_s)
 
 
 def print_event(event: str, **more: object) -> None:

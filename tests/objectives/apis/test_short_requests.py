@@ -56,11 +56,11 @@ def test_a_page_is_its_text_whatever_its_bytes() -> None:
 def test_a_page_that_never_ends_is_given_up_in_time() -> None:
     begin_s = time.monotonic()
     with served(trickle) as url:
-        assert page(url, timeout_s=0.5) is None
+        assert page(url, within_s=0.5) is None
     assert time.monotonic() - begin_s < 5
 
 
 def test_a_page_without_bounds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(short_requests, "MOST_BYTES", 2**20)
     with served(flood) as url:
-        assert page(url, timeout_s=60.0) is None
+        assert page(url, within_s=60.0) is None

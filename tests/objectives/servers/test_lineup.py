@@ -29,8 +29,8 @@ def pair(device):
     lineup.stop("llm", "stt")
 
 
-def ready(url):
-    return Vllm(SERVICE).is_ready(url)
+def ready(url, within_s):
+    return Vllm(SERVICE).is_ready(url, within_s)
 
 
 def test_a_command_that_runs_is_not_started_again(pair, fake_command, tmp_path):
@@ -83,9 +83,9 @@ def test_memory_is_what_the_device_lost_where_it_cannot_tell_of_processes(
 ):
     device.held_mib = lambda pid: None
 
-    def loads(url):
+    def loads(url, within_s):
         device.free_mib = 5_000.0
-        return ready(url)
+        return ready(url, within_s)
 
     assert (
         pair.start("llm", "completions", fake_command(), loads, tmp_path / "1.log", {})[
@@ -142,16 +142,16 @@ def test_stopping_waits_until_the_memory_is_back(pair, device, fake_command, tmp
 @pytest.mark.parametrize(("mood", "is_ready"), [("well", True), ("never-ready", False)])
 def test_ready_is_a_real_answer_of_both_kinds(fake, mood, is_ready):
     url = fake(mood).url
-    assert Vllm(SERVICE).is_ready(url) is is_ready
-    assert FasterWhisper(SttService()).is_ready(url, CLIP) is is_ready
+    assert Vllm(SERVICE).is_ready(url, 60) is is_ready
+    assert FasterWhisper(SttService()).is_ready(url, 60, CLIP) is is_ready
 
 
 def test_an_open_port_that_answers_otherwise_is_not_ready(fake):
     url = fake().url
-    assert not Vllm(LlmService(command="any", served_model="another")).is_ready(url)
-    assert not Vllm(LlmService(command="any", health_path="/no-such-page")).is_ready(url)
-    assert not FasterWhisper(SttService(health_path="/no-such-page")).is_ready(url, CLIP)
-    assert not FasterWhisper(SttService()).is_ready("http://127.0.0.1:1", CLIP)
+    assert not Vllm(LlmService(command="any", served_model="another")).is_ready(url, 60)
+    assert not Vllm(LlmService(command="any", health_path="/no-such-page")).is_ready(url, 60)
+    assert not FasterWhisper(SttService(health_path="/no-such-page")).is_ready(url, 60, CLIP)
+    assert not FasterWhisper(SttService()).is_ready("http://127.0.0.1:1", 60, CLIP)
 
 
 def test_engine_metrics_are_empty_where_there_are_none(fake):

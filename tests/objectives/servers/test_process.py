@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,12 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
+from odd_servers import ANSWERS, always, listening
 
 from objectives.engines.command import Command
+from objectives.engines.vllm import Vllm
 from objectives.errors import ServerDied, StartTimeout
 from objectives.servers import process as module
 from objectives.servers import supervisor
 from objectives.servers.process import marked, reap_left_behind, serving
+from objectives.services import LlmService
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 GONE_S = 10
@@ -25,7 +29,7 @@ from objectives.engines.command import Command
 from objectives.servers.process import serving
 log = Path(sys.argv[1]) / "llm.log"
 command = Command(tuple(sys.argv[2:]), {}, 30)
-def ready(url):
+def ready(url, within_s):
     text = log.read_text()
     return "grandchild" in text and "complete." in text
 with serving("llm", command, log=log, ready=ready):
@@ -47,7 +51,7 @@ def are_gone(mark):
 
 
 def says(log, *words):
-    return lambda _: all(word in log.read_text() for word in words)
+    return lambda *_: all(word in log.read_text() for word in words)
 
 
 def main_process(mark):
@@ -100,7 +104,7 @@ def test_a_server_that_dies_at_the_start_tells_its_exit_code_and_log(tmp_path, f
     log = tmp_path / "llm.log"
     with (
         pytest.raises(ServerDied, match="exit code 1") as died,
-        serving("llm", fake_command("oom-at-start"), log=log, ready=lambda _: False),
+        serving("llm", fake_command("oom-at-start"), log=log, ready=lambda *_: False),
     ):
         pytest.fail("it is not ready")
     assert died.value.server_exit_code == 1
@@ -112,7 +116,7 @@ def test_a_command_that_does_not_exist_is_a_death_with_the_reason(tmp_path):
     command = Command(("/no/such/server",), {}, 30.0)
     with (
         pytest.raises(ServerDied) as died,
-        serving("x", command, log=tmp_path / "x.log", ready=lambda _: False),
+        serving("x", command, log=tmp_path / "x.log", ready=lambda *_: False),
     ):
         pytest.fail("it is not ready")
     assert died.value.server_exit_code == 127
@@ -121,18 +125,53 @@ def test_a_command_that_does_not_exist_is_a_death_with_the_reason(tmp_path):
 
 def test_a_server_that_is_late_is_ended(tmp_path, fake_command):
     log, marks = tmp_path / "llm.log", []
+
+    def noted(url, within_s):
+        marks.append(mark_of(tmp_path))
+        return False
+
     with (
         pytest.raises(StartTimeout, match=r"not ready within 0\.5 s"),
         serving(
             "llm",
             fake_command(start_timeout_s=0.5),
             log=log,
-            ready=lambda _: marks.append(mark_of(tmp_path)),
+            ready=noted,
         ),
     ):
         pytest.fail("it is not ready")
     assert marks
     assert marked(marks[0]) == []
+
+
+def test_a_page_that_drips_holds_no_start(tmp_path, fake_command):
+    ends_s, engine = [], Vllm(LlmService(command="any"))
+
+    def ready(url, within_s):
+        assert not engine.is_ready(urls["drips"], within_s)
+        ends_s.append(time.monotonic())
+        return False
+
+    with listening({"drips": always(ANSWERS["drips a head"])}) as urls:
+        begin_s = time.monotonic()
+        with (
+            pytest.raises(StartTimeout),
+            serving("a", fake_command(start_timeout_s=1), log=tmp_path / "a.log", ready=ready),
+        ):
+            pytest.fail("it is not ready")
+    assert ends_s[-1] - begin_s < 3
+
+
+def test_a_server_that_is_ready_too_late_is_ended(tmp_path, fake_command):
+    def ready(url, within_s):
+        time.sleep(within_s + 0.05)
+        return True
+
+    with (
+        pytest.raises(StartTimeout),
+        serving("a", fake_command(start_timeout_s=0.2), log=tmp_path / "a.log", ready=ready),
+    ):
+        pytest.fail("it is ready too late")
 
 
 def test_an_error_in_the_block_stops_the_server(tmp_path, fake_command):
@@ -222,3 +261,33 @@ def test_one_look_that_finds_nobody_does_not_end_the_killing(monkeypatch):
         monkeypatch.setattr(supervisor, "reap", dict)
         supervisor.kill_all(5.0)
         assert orphan.wait(5) == -signal.SIGKILL
+
+
+CHATTY = """
+import sys
+print("first", flush=True)
+for n in range(200):
+    sys.stdout.write(f"line {n:05} " + "x" * 100_000 + chr(10))
+print("CUDA out of memory. last", flush=True)
+sys.exit(7)
+"""
+
+
+def test_what_a_server_says_without_end_is_cut_in_the_middle_of_its_log(tmp_path):
+    log = tmp_path / "llm.log"
+    command = Command((sys.executable, "-c", CHATTY), {}, 60)
+    with (
+        pytest.raises(ServerDied, match="exit code 7"),
+        serving("llm", command, log=log, ready=lambda *_: False),
+    ):
+        pytest.fail("it is not ready")
+    text = log.read_text()
+    assert len(text) < 4 * supervisor.TAIL_BYTES
+    assert text.startswith("first\nline 00000 ")
+    assert text.endswith("\nCUDA out of memory. last\n")
+    [left_out] = re.findall(r"\[(\d+) bytes of this log are left out here\]", text)
+    told = sum(len(line) + 1 for line in text.splitlines() if not line.startswith("[")) - 1
+    assert int(left_out) + told == len("first\n") + 200 * 100_012 + len(
+        "CUDA out of memory. last\n"
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["llm.exit", "llm.log"]

@@ -200,13 +200,41 @@ def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Pa
         "import os, signal, sys; import study.cli.startup; "
         "os.kill(os.getpid(), signal.SIGINT); print('not stopped')"
     )
-    assert interrupted(stop) == (-signal.SIGINT, "", "")
+    assert interrupted(stop) == (130, "", "")
     ours = [
         line
         for line in script.read_text().splitlines()
         if re.match(r"(import|from) (study|objectives)", line)
     ]
     assert ours[0].startswith("import study.cli.startup"), "before anything of ours that takes time"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_so_does_another_signal(number: int) -> None:
+    stop = f"import os; import study.cli.startup; os.kill(os.getpid(), {number}); print('no')"
+    assert interrupted(stop) == (130, "", "")
+
+
+def test_a_reader_that_leaves_ends_nothing() -> None:
+    program = (
+        "import study.cli.startup, sys\n"
+        "print('first', flush=True)\n"
+        "sys.stdin.read()\n"
+        "for _ in range(10_000): print('more ± ' * 10)\n"
+        "print('to be read', file=sys.stderr)\n"
+        "sys.exit(7)\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == "first\n"
+        process.stdout.close()
+        process.stdin.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == "to be read\n"
+        assert process.wait(60) == 7
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from study.confirmation.records import PairLaunch, Role
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
 from study.rule.rule import Claim
+from study.search.expected_time import TimeBudget
 
 
 @pytest.fixture(autouse=True)
@@ -88,9 +89,9 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
 ) -> None:
     has_time, steps = Runner._has_time, []
 
-    def three(runner: Runner, step: Next, *, is_first: bool) -> bool:
+    def three(runner: Runner, step: Next, budget: TimeBudget) -> bool:
         steps.append(step.step)
-        return len(steps) <= 3 and has_time(runner, step, is_first=is_first)
+        return len(steps) <= 3 and has_time(runner, step, budget)
 
     under, sent = Colocation.under, []
 
@@ -227,21 +228,21 @@ def test_a_run_that_is_cut_goes_on_with_whole_pairs(
 
 @pytest.fixture
 def one_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run has time for the first step alone, which is begun on a guess."""
-    monkeypatch.setattr(Runner, "_expected_s", lambda self, _: (1e9, bool(self.journal.pairs)))
+    """A run has time for no step, and begins the first alone."""
+    monkeypatch.setattr("study.confirmation.pairs.runner.expected_step_s", lambda *_: (1e9, True))
 
 
 @pytest.mark.usefixtures("instant", "one_step")
-def test_with_too_little_time_nothing_is_begun_and_the_verdict_says_how_many_pairs_are_missing(
+def test_with_too_little_time_the_first_step_is_taken_and_the_verdict_says_how_many_are_missing(
     tmp_path: Path,
 ) -> None:
     path = promotion(tmp_path)
-    confirmed(path, options={"timeout_s": 1.0})  # the first step is begun on a guess
-    found = journal.read_journal(journal_of(path))
-    assert [p.stage for p in found.pairs] == ["aa"]
-    code, said = confirmed(path, options={"timeout_s": 1.0})
-    assert any("give a longer --timeout" in line for line in said)
-    assert journal.read_journal(journal_of(path)) == found
+    for count in (1, 2):
+        code, said = confirmed(path, options={"timeout_s": 1.0})
+        assert any("it is measured all the same, and nothing after it" in line for line in said)
+        assert any("run the same command again" in line for line in said)
+        found = journal.read_journal(journal_of(path))
+        assert [p.stage for p in found.pairs] == ["aa"] * count
     data = verify(path)
     assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
     assert data["note"] == "its confirmation is not finished: 0 of 12 pairs at most"

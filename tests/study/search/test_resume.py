@@ -18,6 +18,7 @@ import pytest
 from commands import command, run_study
 from live_factories import live
 
+from objectives import waiting
 from objectives.servers.process import marked
 from study.cli.exit_codes import exiting
 from study.storage.trials import Trial, rows
@@ -126,7 +127,7 @@ def test_sigterm_is_a_ctrl_c() -> None:
     try:
         with pytest.raises(SystemExit) as raised, exiting():
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
+            waiting.sleep(60)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert raised.value.code == 130
