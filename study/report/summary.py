@@ -15,8 +15,7 @@ from objectives.measurement import Measurement
 from study.analysis.compare import closest_rival
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.decision import Decision, decision_of
-from study.analysis.reweigh import changed_limits, judged, rescored, weighed
-from study.analysis.words_basis import words_judged
+from study.analysis.reweigh import changed_limits, judged, rescored, weighed, words_judged
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
