@@ -65,7 +65,7 @@ def test_a_winner_that_works_each_time_is_confirmed_and_so_is_that_todays_fails(
     tmp_path: Path, launches: Any
 ) -> None:
     launched = launches(TODAY)
-    path = promotion(tmp_path, baseline_works=False)
+    path = promotion(tmp_path, baseline_works=False, measured_elsewhere=False)
     code, said, told = confirmed(path)
     assert (code, launched) == (0, [TODAY, *[WINNER] * 12])
     assert told["says"] == (
