@@ -50,7 +50,7 @@ def wrapped_at(text: str, width: int) -> str:
     for line in text.split("\n"):
         indent = line[: len(line) - len(line.lstrip())]
         lines += textwrap.wrap(
-            line,
+            line.strip(),
             width,
             initial_indent=indent,
             subsequent_indent=f"{indent}  ",

@@ -106,7 +106,7 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
     """Choose the best eligible configuration by smoothed mean, if it beats the baseline.
 
     A lead by efficiency and stability alone does not count. What works beats a baseline that does
-    not; where that gave no measurement, or nothing is in use, the best may be the reference itself.
+    not; where that gave no measurement, or nothing is in use, nothing has to be beaten.
     """
     launched = configurations_in(trials)
     reasons = {str(c.allocation): reason for c in launched if (reason := ineligibility(c, context))}
@@ -131,11 +131,10 @@ def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
         return decision(Conclusion.BASELINE_NOT_MEASURED, None)
     passed_over, is_behind = list[PassedOver](), False
     for standing, leader in zip(standings, ranked, strict=True):
-        is_reference = _is_same(leader, reference)
-        if is_reference and context.has_today and baseline is not None:
+        if baseline is not None and _is_same(leader, baseline):
             is_behind = True  # what is in use stays: nothing that scored better may be promoted
             break
-        obstacle = ineligibility(leader, context, None if is_reference else reference)
+        obstacle = ineligibility(leader, context, baseline)
         if obstacle is None:
             alone = max(contending, key=lambda s: s.raw_mean)
             is_ahead = alone.raw_mean > standing.raw_mean
