@@ -36,10 +36,8 @@ def _plain(value: Any) -> Any:
 
 
 def may_be_in_memory(study: optuna.Study) -> bool:
-    """Return whether a study can be held in memory: it grew from no other, and no trial is open."""
-    return "grown_from" not in study.user_attrs and all(
-        trial.state.is_finished() for trial in study.get_trials(deepcopy=False)
-    )
+    """Return whether a study can be held in memory: no trial of it is open."""
+    return all(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
 @contextmanager
@@ -47,27 +45,20 @@ def in_memory(study: optuna.Study) -> Iterator[optuna.Study]:
     """Yield a copy of a study; whatever ends the block, the trials that it added are stored.
 
     Args:
-        study: Nobody else may add trials to it meanwhile.
+        study: Nobody else may add trials to it meanwhile. Those that it has grown from are copied
+            too, to be read.
     """
     storage, stored = _PlainValues(), study._storage
-    copy = optuna.create_study(
-        storage=storage,
-        study_name=study.study_name,
-        directions=study.directions,
-        sampler=study.sampler,
-    )
-    known = study.get_trials(deepcopy=False)
-    for trial in known:
-        storage.create_new_trial(copy._study_id, trial)
-    user, system = study.user_attrs, stored.get_study_system_attrs(study._study_id)
-    for name, value in user.items():
-        storage.set_study_user_attr(copy._study_id, name, value)
-    for name, value in system.items():
-        storage.set_study_system_attr(copy._study_id, name, value)
+    copy, older = _copied(study, storage), study
+    while (name := older.user_attrs.get("grown_from")) is not None:
+        older = optuna.load_study(study_name=name, storage=stored)
+        _copied(older, storage)
+    known = len(copy.get_trials(deepcopy=False))
+    user, system = copy.user_attrs, storage.get_study_system_attrs(copy._study_id)
     try:
         yield copy
     finally:
-        for trial in copy.get_trials(deepcopy=False)[len(known) :]:
+        for trial in copy.get_trials(deepcopy=False)[known:]:
             stored.create_new_trial(study._study_id, trial)
         for name, value in copy.user_attrs.items():
             if user.get(name) != value:
@@ -75,3 +66,20 @@ def in_memory(study: optuna.Study) -> Iterator[optuna.Study]:
         for name, value in storage.get_study_system_attrs(copy._study_id).items():
             if system.get(name) != value:
                 stored.set_study_system_attr(study._study_id, name, value)
+
+
+def _copied(study: optuna.Study, storage: InMemoryStorage) -> optuna.Study:
+    """Copy a study with all that it holds into a storage; its sampler is the same."""
+    copy = optuna.create_study(
+        storage=storage,
+        study_name=study.study_name,
+        directions=study.directions,
+        sampler=study.sampler,
+    )
+    for trial in study.get_trials(deepcopy=False):
+        storage.create_new_trial(copy._study_id, trial)
+    for name, value in study.user_attrs.items():
+        storage.set_study_user_attr(copy._study_id, name, value)
+    for name, value in study._storage.get_study_system_attrs(study._study_id).items():
+        storage.set_study_system_attr(copy._study_id, name, value)
+    return copy

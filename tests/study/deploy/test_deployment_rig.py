@@ -123,7 +123,7 @@ def test_a_killed_apply_is_ended_by_one_command(machine: Machine) -> None:
 
 
 def test_the_timer_ends_what_a_killed_apply_left_and_the_next_apply_works(machine: Machine) -> None:
-    machine.deployment(dead_man_s="11")
+    machine.deployment(dead_man_s="14")
     machine.kill_when("soak window 1", apply=[machine.promotion()])
     assert machine.running() == NEW
     output = machine.promote("status")[1]

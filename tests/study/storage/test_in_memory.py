@@ -82,12 +82,11 @@ def test_what_an_interrupted_block_had_added_is_stored_too(tmp_path: Path) -> No
     ]
 
 
-def test_a_study_with_an_open_trial_or_an_ancestor_stays_where_it_is(tmp_path: Path) -> None:
-    whole, grown, begun = (opened(tmp_path / "s.db", name) for name in ("whole", "grown", "begun"))
+def test_a_study_with_an_open_trial_stays_where_it_is(tmp_path: Path) -> None:
+    whole, begun = (opened(tmp_path / "s.db", name) for name in ("whole", "begun"))
     told(whole, 1.0)
-    grown.set_user_attr("grown_from", "whole")
     begun.enqueue_trial({"x": 1.0})
-    assert [may_be_in_memory(s) for s in (whole, grown, begun)] == [True, False, False]
+    assert [may_be_in_memory(s) for s in (whole, begun)] == [True, False]
 
 
 def test_a_replay_in_memory_leaves_what_one_in_its_file_leaves(
@@ -107,15 +106,18 @@ def test_a_replay_in_memory_leaves_what_one_in_its_file_leaves(
         url = f"sqlite:///{tmp_path / out / 'made/study.db'}"  # named, it may have other writers
         more = ("--storage", url) if out == "file" else ()
         (tmp_path / out / "made").mkdir(parents=True)
-        for budget in (4, 20):  # the second run goes on with what the first one left
-            ran = run_study(spec, "--out", tmp_path / out, "--n-trials", budget, *more)
+        # the second run goes on with what the first one left, the third with other weights
+        for words in (("--n-trials", 4), (), ("--preset", "capacity")):
+            ran = run_study(spec, "--out", tmp_path / out, *words, *more)
             assert ran.returncode == 0, ran.stderr
-        study = opened(tmp_path / out / "made/study.db", "made-tournament-0")
-        attributes = study._storage.get_study_system_attrs(study._study_id)
+        held = []
+        for name in ("made-tournament-0", "made-tournament-0-2"):
+            study = opened(tmp_path / out / "made/study.db", name)
+            own = {k: v for k, v in study.user_attrs.items() if k != "promotion"}  # which is a path
+            attributes = study._storage.get_study_system_attrs(study._study_id)
+            held.append((kept(study), own, attributes))
         lines = (tmp_path / out / "made/epoch_1/metrics.jsonl").read_text().splitlines()
-        flat = [line.partition('"at": ')[0] for line in lines]
-        own = {k: v for k, v in study.user_attrs.items() if k != "promotion"}  # which is a path
-        both.append((kept(study), own, attributes, flat))
-    assert used == ["made-tournament-0"] * 2
+        both.append((held, [line.partition('"at": ')[0] for line in lines]))
+    assert used == ["made-tournament-0"] * 2 + ["made-tournament-0-2"]
     assert both[0] == both[1]
-    assert len(both[0][0]) == 10
+    assert [len(trials) for trials, _, _ in both[0][0]] == [10, 10]
