@@ -10,7 +10,7 @@ from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.evaluation import Failure, Job, Outcome, Phase
-from objectives.exercise import Exercise
+from objectives.exercise.exercise import Exercise
 from objectives.measurement import Measurement
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
