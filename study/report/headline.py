@@ -94,7 +94,7 @@ def today_fails(summary: Summary) -> list[str]:
     launches = [*(t for t in today.measured if not t.is_feasible), *today.failed]
     line = f"In use today, {short(context.baseline)}: {outcome_in_words(launches[-1])}"
     if today.failed and not today.fails and not today.measured:
-        line += ", by another process, so that nothing is known of it"
+        line += ", which says nothing of it"
     proof = next((t.diagnosis.evidence for t in today.failed if t.diagnosis), "")
     return [f"{line}. Its log: {cut(proof)}" if proof else f"{line}."]
 
