@@ -19,22 +19,26 @@ from objectives.devices.cores import apart
 from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, place_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
-from objectives.diagnosis.diagnose import OVERDUE, Diagnosis
+from objectives.diagnosis.diagnose import LATE, OVERDUE, Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import engines_of
 from objectives.errors import Disturbed, GivenUp, Overdue, SetupError, TrialFailed
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase, Step
-from objectives.exercise import Exercise, window_figures
+from objectives.exercise.exercise import Exercise
+from objectives.exercise.idle import has_left_work
+from objectives.exercise.longest import launch_s, longest_hold_s, longest_measurement_s
+from objectives.exercise.ready_servers import ReadyServers
+from objectives.exercise.turns import hold, ramp
+from objectives.exercise.window_figures import window_figures
 from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress
 from objectives.load.segments import so_far
-from objectives.load.sending.plan import Endpoints
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
-from objectives.servers.blame import Suspects, prechecked
+from objectives.servers.blame import prechecked
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import TrialLauncher
 from objectives.servers.lineup import Lineup
-from objectives.servers.longest import launch_s, longest_hold_s, longest_measurement_s
+from objectives.servers.memory_budget import Prediction
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
 from objectives.servers.retries import retried, undisturbed
@@ -186,14 +190,16 @@ class Colocation:
 
         def once() -> Hold:
             prediction = self._starts.prediction(job.allocation, self._lineup)
-            endpoints, suspects = self._launcher.launch(job, self.on_phase, prediction)
-            generator = self._generator
-            self._exercise.alone(generator, endpoints, suspects, self.on_phase, "", is_scored=False)
-            hold, turns = self._exercise.hold(
-                generator, endpoints, suspects, self.on_phase, self.setting.limits, rate_per_s
-            )
+            servers = self._launched(job, self.on_phase, prediction)
+            self._exercise.alone(servers, "", is_scored=False)
+            source = self._exercise.turns(servers, self.setting.limits)
+            held, turns, is_late = hold(source, servers, rate_per_s)
             write(job.folder / "hold.jsonl", turns.replies)
-            return hold
+            self._leave_idle(servers, [r.error for r in turns.replies])
+            if is_late:
+                why = "our own requests left late, and without that the rate might have been held"
+                raise Disturbed(Diagnosis(LATE, None, FailurePhase.LOAD, None, why))
+            return held
 
         def attempt() -> Hold:
             self._hold_tenants()
@@ -246,8 +252,8 @@ class Colocation:
             raise prechecked(prediction)
         with ExitStack() as stack:
             watches = {n: stack.enter_context(watching(d)) for n, d in self.devices.items()}
-            endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
-            measured, devices = self._load(job, on_phase, endpoints, suspects, watches)
+            servers = self._launched(job, on_phase, prediction)
+            measured, devices = self._load(job, servers, watches)
         by_name = {
             name: DeviceFigures(
                 **arguments_of(DeviceFigures, figures),
@@ -257,13 +263,12 @@ class Colocation:
         }
         return replace(Measurement.from_flat(measured), devices=by_name)
 
+    def _launched(self, job: Job, on_phase: OnPhase, prediction: Prediction) -> ReadyServers:
+        endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
+        return ReadyServers(self._generator, endpoints, suspects, on_phase)
+
     def _load(
-        self,
-        job: Job,
-        on_phase: OnPhase,
-        endpoints: Endpoints,
-        suspects: Suspects,
-        watches: Mapping[str, Watch],
+        self, job: Job, servers: ReadyServers, watches: Mapping[str, Watch]
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Return the figures of every load, added to those of the starts, and each device's own.
 
@@ -273,7 +278,7 @@ class Colocation:
         ramp comes first, since without the capacity a few seconds of the window rule out hardly
         any allocation.
         """
-        measured, allocation = suspects.measured, job.allocation
+        measured, allocation = servers.suspects.measured, job.allocation
         is_worth = job.is_worth or (lambda _: True)
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
@@ -281,12 +286,9 @@ class Colocation:
             allocation.speech_key,
             not any(e.is_random(allocation) for e in self._engines),
         )
-        generator = self._generator
-        alone = self._exercise.alone(
-            generator, endpoints, suspects, on_phase, speech, is_scored=is_scored
-        )
-        words = self._exercise.word_figures(endpoints, speech)
-        measured |= self._ramp(job, endpoints, suspects, on_phase)
+        alone = self._exercise.alone(servers, speech, is_scored=is_scored)
+        words = self._exercise.word_figures(servers.endpoints, speech)
+        measured |= self._ramp(job, servers)
         if not is_worth(Measurement.from_flat(measured | words)):
             raise GivenUp(measured)
 
@@ -294,21 +296,35 @@ class Colocation:
             devices = [self._memory(n, w.since(progress.start_s)) for n, w in watches.items()]
             return is_worth(so_far(measured | words, progress, devices))
 
-        window, figures = self._exercise.window(generator, endpoints, suspects, on_phase, goes_on)
+        window, figures = self._exercise.window(servers, goes_on)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
+        figures["lag_exceeded"] |= measured.get("lag_exceeded", False)
         measured |= figures | window_figures(window, self._exercise.ends_s, alone)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
+        errors = [r.error for r in window.replies]
+        self._leave_idle(servers, errors, is_drained=window.is_drained)
         if window.is_given_up:
-            if not window.is_drained:
-                on_phase(Phase(Step.STOPPING))
-                self.restart()  # what is still in work would disturb the next measurement
             raise GivenUp(measured)
         limits = limits_of(self.setting.limits)
         measured["goodput_pct"] = goodput_pct(((r.turn, r) for r in window.replies), limits)
         measured |= words
         return measured, devices
+
+    def _leave_idle(
+        self, servers: ReadyServers, errors: Sequence[object | None], *, is_drained: bool = True
+    ) -> None:
+        """Let what is still in work disturb no later measurement: it is waited for, or ended."""
+        is_idle = is_drained
+        if is_idle and has_left_work(errors):
+            try:
+                is_idle = self._exercise.settle(servers)
+            except (TrialFailed, SetupError):  # what is measured stays so
+                is_idle = False
+        if not is_idle:
+            servers.on_phase(Phase(Step.STOPPING))
+            self.restart()
 
     def _memory(self, place: str, samples: Sequence[Sample]) -> dict[str, Any]:
         """Return the figures of a device over a window, by their names."""
@@ -316,17 +332,14 @@ class Colocation:
         held_mib = total_mib - self._lineup.free_at_rest_mib[place]
         return {"device_total_mib": total_mib, **memory(samples, total_mib, held_mib=held_mib)}
 
-    def _ramp(
-        self, job: Job, endpoints: Endpoints, suspects: Suspects, on_phase: OnPhase
-    ) -> dict[str, Any]:
+    def _ramp(self, job: Job, servers: ReadyServers) -> dict[str, Any]:
         """Return the figures of capacity; the first ramp that shows one fixes the range of all."""
         if self.setting.workload.ramp_s <= 0:
             return {}
-        ramp, here, figures = self._exercise.ramp(
-            self._generator, endpoints, suspects, on_phase, self.setting.limits, self.ramp_range
-        )
+        source = self._exercise.turns(servers, self.setting.limits)
+        turns, here, figures = ramp(source, servers, self.ramp_range)
         if figures["capacity_turns_per_s"]:
             self.ramp_range = here
-        write(job.folder / "ramp.jsonl", ramp.replies)
-        full = {} if ramp.kv_full_s is None else {KV_FULL: round(ramp.kv_full_s, 3)}
+        write(job.folder / "ramp.jsonl", turns.replies)
+        full = {} if turns.kv_full_s is None else {KV_FULL: round(turns.kv_full_s, 3)}
         return figures | {"ramp": here.to_json() | full}

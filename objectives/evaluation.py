@@ -33,7 +33,10 @@ class Step(StrEnum):
     LOADING_AGAIN = "loading_again"  # since our own requests left late
     RAMP = "ramp"
     RAMP_AGAIN = "ramp_again"  # the baseline's, in the range of all others
+    RAMP_LATE = "ramp_late"  # once more, since our own requests left late
+    SETTLING = "settling"  # until the servers are idle again
     HOLD = "hold"
+    HOLD_LATE = "hold_late"  # the same
     RETRYING = "retrying"
 
 

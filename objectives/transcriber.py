@@ -13,7 +13,9 @@ import gc
 import io
 import json
 import re
+import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -222,7 +224,7 @@ class Handler(BaseHTTPRequestHandler):
         if text.get("temperature", "").strip("0."):
             raise Refused(400, "this server decodes at temperature 0 only")
         audio = samples(fields["file"])
-        answer, service_s = self.server.queue.submit(whisper.transcribe, audio, language).result()
+        answer, service_s = self.server.queue.submit(self.transcribed, audio, language).result()
         self.server.counts["requests"] += 1
         shapes = {
             "verbose_json": answer,
@@ -230,6 +232,22 @@ class Handler(BaseHTTPRequestHandler):
             "text": answer["text"] + "\n",
         }
         return 200, shapes[shape], {"openai-processing-ms": f"{1000 * service_s:.1f}"}
+
+    def transcribed(self, audio: np.ndarray, language: str | None) -> tuple[dict[str, Any], float]:
+        """Return what the model hears, and the time that it took, seconds.
+
+        A client that has hung up while its request was queued takes none of the model's time.
+
+        Raises:
+            ConnectionAbortedError: It has hung up.
+        """
+        readable = select.poll()  # which knows no highest descriptor
+        readable.register(self.connection, select.POLLIN)
+        if readable.poll(0) and not self.connection.recv(1, socket.MSG_PEEK):
+            raise ConnectionAbortedError("its request was still queued")
+        whisper = self.server.whisper
+        assert whisper is not None  # noqa: S101  a request waits for no model
+        return whisper.transcribe(audio, language)
 
     def answer(self, status: int, body: Any, headers: dict[str, str]) -> None:
         """Send an answer: text as it is, anything else as JSON."""

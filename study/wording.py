@@ -119,6 +119,7 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
     "stt_wrong": ("answered wrongly", "the speech server answered with errors, twice"),
     "gpu_fault": ("device fault", "the device reported a fault, twice"),
     "overdue": ("not over in time", "it took longer than all its parts may, twice"),
+    "late_requests": ("left late", "our own requests left late, again and again"),
     "contaminated": (
         "disturbed",
         "another process took or freed memory while the server looked at it",
@@ -136,6 +137,9 @@ STEPS: Mapping[Step, str] = {
     Step.RAMP: "ramp of turns",
     Step.HOLD: "turns at a constant rate",
     Step.RAMP_AGAIN: "ramp of turns again, around what the first one found",
+    Step.SETTLING: "waiting until the servers are idle again",
+    Step.RAMP_LATE: "ramp of turns again: our requests left late",
+    Step.HOLD_LATE: "turns at a constant rate again: our requests left late",
 }
 WORD_GATES: Mapping[WordVerdict | None, str] = {
     WordVerdict.PASS: "as good as the baseline's, within the gate",

@@ -33,6 +33,7 @@ class RampReply:
         seed: The seed of its arrivals.
         turn: The number of the turn; None in files that have none.
         scheduled_s: When the request should have left.
+        sent_s: When it left; None in files that do not say so.
         first_s: When its first content came.
         end_s: When its answer was complete.
         tokens: The number of output tokens.
@@ -45,6 +46,7 @@ class RampReply:
     ramp: int = 0
     seed: int | None = None
     turn: int | None = None
+    sent_s: float | None = None
     first_s: float | None = None
     end_s: float | None = None
     tokens: int | None = None
@@ -156,6 +158,7 @@ def reply_of(line: int, data: Any, services: Collection[str] | None = None) -> R
         seed=_count(data, "seed"),
         turn=_count(data, "turn"),
         scheduled_s=scheduled_s,
+        sent_s=_number(data, "sent_s"),
         first_s=first_s,
         end_s=end_s,
         tokens=_count(data, "tokens"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from objectives.devices.machine_lock import is_locked_now, lock_file, opened
 
 LEAST = 4  # of fewer cores the servers can spare none
 NODES = Path("/sys/devices/system/node")
@@ -72,25 +74,58 @@ def numbers(text: str) -> frozenset[int]:
 
 
 def cores_here() -> Cores:
-    """Return which of the cores that this process may use now are whose."""
-    nodes = []
-    for file in sorted(NODES.glob("node[0-9]*/cpulist")):
-        with suppress(OSError):  # a node that has just been taken away
-            nodes.append(numbers(file.read_text()))
-    return shared_out(os.sched_getaffinity(0), nodes)
+    """Return which of the cores that this process may use are whose, as others hold them now."""
+    with _claimed() as cores:
+        return cores
 
 
 @contextmanager
 def apart() -> Iterator[Cores]:
-    """Keep this process, and what it starts, off the generator's core while the block lasts."""
-    before, cores = os.sched_getaffinity(0), cores_here()
-    if cores.generator:
-        _move(cores.servers)
+    """Keep this process, and what it starts, off the generator's core while the block lasts.
+
+    Of the processes that measure on this machine each takes a core of its own, and keeps its
+    servers off those that were taken before.
+    """
+    before = os.sched_getaffinity(0)
+    with _claimed() as cores:
+        if cores.servers != before:
+            _move(cores.servers)
+        try:
+            yield cores
+        finally:
+            if cores.servers != before:
+                _move(before)
+
+
+@contextmanager
+def _claimed() -> Iterator[Cores]:
+    """Lock a core for the generator while the block lasts; the kernel frees it in any case."""
+    allowed, taken = os.sched_getaffinity(0), set[int]()
+    with ExitStack() as stack:
+        while True:
+            cores = shared_out(allowed - taken, _nodes())
+            if not cores.generator or _is_ours(stack, *cores.generator):
+                yield cores
+                return
+            taken |= cores.generator
+
+
+def _is_ours(stack: ExitStack, core: int) -> bool:
+    """Return whether the lock of a core could be had, or there are no locks here at all."""
     try:
-        yield cores
-    finally:
-        if cores.generator:
-            _move(before)
+        descriptor = opened(lock_file(f"core-{core}"))
+        stack.callback(os.close, descriptor)
+        return is_locked_now(descriptor)
+    except OSError:
+        return True
+
+
+def _nodes() -> list[frozenset[int]]:
+    nodes = []
+    for file in sorted(NODES.glob("node[0-9]*/cpulist")):
+        with suppress(OSError):  # a node that has just been taken away
+            nodes.append(numbers(file.read_text()))
+    return nodes
 
 
 def _move(cores: Collection[int]) -> None:

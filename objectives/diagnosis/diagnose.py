@@ -15,6 +15,7 @@ from objectives.plain_data.spellable import spellable
 Match = re.Match[str]
 FOREIGN_MIB = 256.0  # the free memory of an undisturbed device wanders less than this
 OVERDUE = "overdue"  # the failure of what has used up its own time
+LATE = "late_requests"  # of what our own requests, which left late, have spoilt
 MOST_MIB = 1e9  # of any device
 ENDS_ON_REQUEST = (0, -2, -15, 130, 143)
 

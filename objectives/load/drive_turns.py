@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from objectives.capacity.limits import Limit, latest_ms, missed
@@ -56,35 +56,45 @@ class SentTurns:
 IsOver = Callable[[SentTurns, float], bool]
 
 
-def drive_turns(
-    generator: Generator,
-    endpoints: Endpoints,
-    clips: Sequence[Clip],
-    workload: Workload,
-    rate: RampRate,
-    limits: Sequence[Limit],
-    *,
-    salt: int,
-    broken: Callable[[], Symptom | None],
-    is_over: IsOver,
-) -> SentTurns:
-    """Send turns at a rate until they are over, and wait for what is open.
+@dataclass(frozen=True, slots=True)
+class TurnSource:
+    """A source of turns sends them to the servers of one launch.
 
     Args:
         generator: What sends them.
         endpoints: Where the servers listen, in the order in which a turn passes them.
         clips: The speech of the turns.
         workload: The seed, and the sizes of requests.
-        rate: The rate at which turns arrive.
         limits: What a good turn meets.
-        salt: A number that no other turns on these servers have, so that no prompt is cached.
         broken: It is called a few times a second and returns why all must end.
+        settle: It waits until the servers are idle again, and returns whether they are.
+        salts: Numbers for the turns of each ramp or hold on these servers, so that no prompt is
+            cached.
+    """
+
+    generator: Generator
+    endpoints: Endpoints
+    clips: Sequence[Clip]
+    workload: Workload
+    limits: Sequence[Limit]
+    broken: Callable[[], Symptom | None]
+    settle: Callable[[], bool]
+    salts: Iterator[int]
+
+
+def drive_turns(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurns:
+    """Send turns at a rate until they are over, and wait for what is open.
+
+    Args:
+        source: What sends them.
+        rate: The rate at which turns arrive.
         is_over: It is called a few times a second and returns whether nothing more is to be sent.
 
     Raises:
         SetupError: The generator's process ended by itself.
     """
-    turns = SentTurns(rate, turn_times(rate, workload.seed))
+    workload, endpoints, clips = source.workload, source.endpoints, source.clips
+    turns, salt = SentTurns(rate, turn_times(rate, workload.seed)), next(source.salts)
     services = {s: end.api.is_fed_audio for s, end in endpoints.items()}
 
     def requests_of(number: int) -> list[Request]:
@@ -94,10 +104,10 @@ def drive_turns(
     first = [requests_of(n) for n in range(bisect_right(turns.times_s, KNOWN_S))]
     is_whole = len(first) == len(turns.times_s)
     plan = Plan(endpoints, first, workload.request_timeout_s, is_whole=is_whole)
-    with KvUsage(endpoints) as usage, generator.sending(plan, clips) as sending:
-        running = _Running(sending, workload.seed, limits, turns, requests_of)
-        running.follow(usage, broken, is_over)
-        running.drain(broken, workload.request_timeout_s)
+    with KvUsage(endpoints) as usage, source.generator.sending(plan, clips) as sending:
+        running = _Running(sending, workload.seed, source.limits, turns, requests_of)
+        running.follow(usage, source.broken, is_over)
+        running.drain(source.broken, workload.request_timeout_s)
         for number, reply in sending.hang_up():
             running.note(number, reply)
     running.leave()
@@ -208,6 +218,7 @@ class _Running:
             scheduled_s=round(reply.scheduled_s - self.sending.start_s, 6),
             seed=self.seed,
             turn=reply.turn,
+            sent_s=since(reply.sent_s),
             first_s=since(reply.first_s),
             end_s=since(reply.end_s),
             tokens=reply.tokens,

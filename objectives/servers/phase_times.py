@@ -15,6 +15,8 @@ TIMED = {
     Step.LOADING_AGAIN: "window",
     Step.RAMP: "ramp",
     Step.RAMP_AGAIN: "ramp",
+    Step.RAMP_LATE: "ramp",
+    Step.SETTLING: "ramp",  # which mostly makes it necessary
 }
 
 

@@ -15,7 +15,7 @@ from objectives.devices.cores import cores_here
 from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from objectives.evaluation import Job, Phase
-from objectives.exercise import Exercise
+from objectives.exercise.exercise import Exercise
 from objectives.load.figures_of_replies import nearest_rank
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import read_clips

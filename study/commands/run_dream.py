@@ -65,8 +65,8 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.dream.rotation.main import run_dream, show_status
-    from study.dream.rotation.runner import RunnerOptions
     from study.dream.rotation.unit import unit_text
+    from study.dream.schedule.options import RunnerOptions
 
     with exiting():
         chosen = RunnerOptions(

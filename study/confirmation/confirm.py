@@ -11,6 +11,7 @@ from typing import Any
 
 from objectives.devices.device import Identity
 from objectives.errors import BadInput
+from objectives.evaluation import OnPhase
 from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
@@ -64,10 +65,21 @@ class ConfirmOptions:
     steps: int | None = None
 
 
-def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> int:
+def confirm(
+    of: Subject,
+    options: ConfirmOptions,
+    tell: Callable[[str], None],
+    on_phase: OnPhase = lambda _: None,
+) -> int:
     """Measure, judge and write; return the exit code: 0 confirmed, 4 rejected, 5 inconclusive.
 
     A KeyboardInterrupt leaves every server stopped and every whole pair on disk.
+
+    Args:
+        of: What is confirmed.
+        options: What the command line adds.
+        tell: Called with each line for the user.
+        on_phase: Called as each phase of a launch begins.
 
     Raises:
         BadInput: The promotion was found elsewhere, or the journal was begun for something else.
@@ -82,7 +94,7 @@ def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -
             raise BadInput("--part and --take are for cards that measure; leave both out")
         pairs, file = _recorded(of, options, tell), of.spec.measure
     else:
-        pairs, file = _live(of, options, folder, tell), folder / JOURNAL_FILE
+        pairs, file = _live(of, options, folder, tell, on_phase), folder / JOURNAL_FILE
         if options.part != WHOLE:
             tell(
                 f"{len(pairs.of('ab'))} pairs of this card's part are in {file}; when all are "
@@ -96,7 +108,11 @@ def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -
 
 
 def _live(
-    of: Subject, options: ConfirmOptions, folder: Path, tell: Callable[[str], None]
+    of: Subject,
+    options: ConfirmOptions,
+    folder: Path,
+    tell: Callable[[str], None],
+    on_phase: OnPhase,
 ) -> PairsJournal:
     began_s = time.monotonic()
     with alone(folder) as reaped:
@@ -131,6 +147,7 @@ def _live(
                 timeout_s,
                 began_s,
                 options.steps,
+                on_phase,
             ).run()
 
 

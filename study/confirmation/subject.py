@@ -115,6 +115,7 @@ def subject(
     aa_pairs: int = AA_PAIRS,
     workloads: Sequence[str] | None = None,
     ramp_s: float | None = None,
+    spec_content: bytes | None = None,
 ) -> Subject:
     """Read a promotion and its spec; options replace what the spec says.
 
@@ -126,6 +127,7 @@ def subject(
         aa_pairs: Pairs of the baseline against itself.
         workloads: The names of the held-out workloads.
         ramp_s: The longest time of a ramp up to twice the baseline's capacity, s; 0 leaves it out.
+        spec_content: The bytes of `spec_file`, where it may have changed since they were read.
 
     Raises:
         BadInput: The promotion was changed or is none of this project, or its spec is another, or
@@ -144,7 +146,7 @@ def subject(
             one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE")
         )
     name = data.get("name")
-    spec = load(file, experiment or experiment_of(file, name))
+    spec = load(file, experiment or experiment_of(file, name), content=spec_content)
     if name == slug(spec.name):  # as an experiment its files have a shorter name
         spec = replace(spec, name=slug(spec.name))
     if ramp_s is not None:

@@ -48,7 +48,7 @@ class Racer:
 
     def __call__(self, so_far: Measurement) -> bool:
         """Return whether the rest of the measurement is worth its time."""
-        if self.scorer.reference is None:
+        if self.scorer.reference is None or so_far.lag_exceeded:  # of that it shows too little
             return True
         best = at_best(so_far, self.services)
         fitness = self.scorer.fitness(best)

@@ -5,6 +5,7 @@ It does so in each kind of storage.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import statistics
 import time
@@ -35,12 +36,14 @@ PATIENCE_MS = 3_000.0  # a sampler whose median is longer is not asked in a larg
 class AskTime:
     """The time of an ask in a study that holds many trials.
 
-    The first ask, which reads the storage, does not count.
+    The first ask, which reads the storage, does not count. Beside pending trials nothing is told
+    between two asks, as when a round is asked; without them each trial is told before the next.
 
     Args:
         sampler: The name of the sampler.
         storage: "memory", "sqlite" or "journal".
         trials: How many complete trials the study holds.
+        pending: How many trials were asked for before and not told.
         n: How many asks were timed.
         ms: Their median, ms; None where it was not measured.
         low_ms: The fastest of them, ms.
@@ -51,6 +54,7 @@ class AskTime:
     sampler: str
     storage: str
     trials: int
+    pending: int
     n: int
     ms: float | None
     low_ms: float | None
@@ -64,8 +68,9 @@ def ask_times(
     *,
     sizes: Sequence[int] = STUDY_SIZES,
     storages: Sequence[str] = STORAGES,
+    pending: Sequence[int] = (0,),
 ) -> Iterator[AskTime]:
-    """Time every sampler on the mixed space, in every storage and size.
+    """Time every sampler on the mixed space, in every storage and size, beside pending trials.
 
     The folder is for the storages' files, and left empty.
     """
@@ -73,32 +78,37 @@ def ask_times(
         slow: dict[str, AskTime] = {}
         for size in sorted(sizes):
             with _filled(storage, size, folder) as fresh:
-                for name in samplers:
+                for name, running in itertools.product(samplers, pending):
                     if name in slow:
                         at = slow[name]
                         why = f"the median at {at.trials:,} trials was {at.ms:,.0f} ms"
-                        ask = AskTime(name, storage, size, 0, None, None, None, why)
+                        ask = AskTime(name, storage, size, running, 0, None, None, None, why)
                     else:
-                        ask = _time(name, storage, size, fresh())
+                        ask = _time(name, storage, size, running, fresh())
                     if ask.ms is not None and ask.ms > PATIENCE_MS:
                         slow[name] = ask
                     yield ask
 
 
-def _time(name: str, storage: str, size: int, backend: BaseStorage) -> AskTime:
-    sampler = contestant(name, seed=0, space=MIXED, budget=size + REPEATS + 1, batch=1)
+def _time(name: str, storage: str, size: int, pending: int, backend: BaseStorage) -> AskTime:
+    budget = size + pending + REPEATS + 1
+    sampler = contestant(name, seed=0, space=MIXED, budget=budget, batch=pending or 1)
     study = optuna.load_study(study_name="asked", storage=backend, sampler=sampler)
     problem = synthetic("mixed", 0)
     spans_ms = []
+    for _ in range(pending):
+        study.ask(dict(MIXED))
     for _ in range(REPEATS + 1):
         began = time.perf_counter()
         trial = study.ask(dict(MIXED))
         spans_ms.append(1000 * (time.perf_counter() - began))
-        study.tell(trial, problem.outcome(problem.key(trial.params)).value)
+        if not pending:
+            study.tell(trial, problem.outcome(problem.key(trial.params)).value)
         if len(spans_ms) > 3 and sum(spans_ms) > 1000 * ENOUGH_S:
             break
     warm = spans_ms[1:]
-    return AskTime(name, storage, size, len(warm), statistics.median(warm), min(warm), max(warm))
+    middle = statistics.median(warm)
+    return AskTime(name, storage, size, pending, len(warm), middle, min(warm), max(warm))
 
 
 @contextmanager

@@ -18,19 +18,20 @@ import optuna
 
 from objectives import waiting
 from objectives.errors import BadInput, SetupError
-from study.sampler_benchmark.contest import SLOW, Contest
+from study.sampler_benchmark.contest import SLOW, SLOWEST, Contest
 from study.sampler_benchmark.journal import RunJournal
 from study.sampler_benchmark.problems.suites import problem, small
 from study.sampler_benchmark.trial_run import SamplerRun, race
 
-SMALL_BUDGET, BUDGET = 40, 80  # trials of a run, on a table of a few cells and on a larger space
+SMALL_BUDGET, BUDGET = 40, 100  # trials of a run, on a table of a few cells and on a larger space
+LEAST_ROUNDS = 3  # where many are asked for at a time, the later ones know of the first
 SEEDS_A_TASK = 5  # seeds of one task
-Task = tuple[str, str, int, tuple[int, ...]]
+Task = tuple[str, str, int, tuple[int, ...], bool]  # the last: whether runs end at the target
 
 
-def budget_of(name: str) -> int:
-    """Return how many trials a run on this problem has."""
-    return SMALL_BUDGET if small(name) else BUDGET
+def budget_of(name: str, batch: int) -> int:
+    """Return how many trials a run on this problem has, asked for so many at a time."""
+    return SMALL_BUDGET if small(name) else max(BUDGET, LEAST_ROUNDS * batch)
 
 
 def hold(
@@ -56,7 +57,7 @@ def hold(
         )
     held = {(r.problem, r.sampler, r.batch, r.seed) for r in journal.runs}
     ended(sum(key in held for key in keys), "")
-    tasks = _tasks([key for key in keys if key not in held])
+    tasks = _tasks([key for key in keys if key not in held], contest.to_target)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if jobs == 1:
         for task in tasks:
@@ -95,7 +96,7 @@ def _in_processes(
             child.terminate()
 
 
-def _tasks(runs: Sequence[tuple[str, str, int, int]]) -> list[Task]:
+def _tasks(runs: Sequence[tuple[str, str, int, int]], to_target: bool) -> list[Task]:
     """Bundle runs of one problem, sampler and batch.
 
     The slow ones come first, so that no process is left over.
@@ -105,12 +106,12 @@ def _tasks(runs: Sequence[tuple[str, str, int, int]]) -> list[Task]:
         seeds.setdefault((name, sampler, batch), []).append(seed)
     tasks = []
     for (name, sampler, batch), all_of_them in seeds.items():
-        size = 1 if sampler == "gp" else SEEDS_A_TASK
+        size = 1 if sampler in SLOWEST else SEEDS_A_TASK
         tasks += [
-            (name, sampler, batch, tuple(all_of_them[i : i + size]))
+            (name, sampler, batch, tuple(all_of_them[i : i + size]), to_target)
             for i in range(0, len(all_of_them), size)
         ]
-    return sorted(tasks, key=lambda task: task[1] not in SLOW)
+    return sorted(tasks, key=lambda task: task[1] not in (*SLOWEST, *SLOW))
 
 
 def _prepare() -> None:
@@ -120,11 +121,18 @@ def _prepare() -> None:
 
 
 def _race(task: Task) -> list[SamplerRun]:
-    name, sampler, batch, seeds = task
+    name, sampler, batch, seeds, to_target = task
     if sampler == "gp":
         import torch  # noqa: PLC0415  an extra
 
         torch.set_num_threads(1)
     return [
-        race(problem(name, seed), sampler, batch=batch, budget=budget_of(name)) for seed in seeds
+        race(
+            problem(name, seed),
+            sampler,
+            batch=batch,
+            budget=budget_of(name, batch),
+            to_target=to_target,
+        )
+        for seed in seeds
     ]

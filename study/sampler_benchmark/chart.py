@@ -149,8 +149,9 @@ def naming(estimates: Sequence[FigureEstimate], batch: int) -> Chart:
 def ask_time(asks: Sequence[AskTime]) -> Chart:
     """Draw ms for an ask against the trials that a study holds, a panel for each storage.
 
-    Bars go from the fastest to the slowest.
+    Bars go from the fastest to the slowest. Asks beside pending trials are in the table only.
     """
+    asks = [t for t in asks if not t.pending]
     storages = list(dict.fromkeys(t.storage for t in asks))
     samplers = list(dict.fromkeys(t.sampler for t in asks))
     figure, panels = _panels(len(storages), 4.2, 3.4, "trials in the study")

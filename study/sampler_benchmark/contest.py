@@ -19,7 +19,8 @@ from study.sampler_benchmark.samplers import (
 
 # the population of the tournament: a live study asks a generation before any of it is told
 LIVE_BATCH = 5
-SLOW = ("gp", "nevergrad", "tpe4")  # 30, 3 and 2 ms a trial, and more in larger spaces
+SLOW = ("nevergrad", "ngopt", "tpe4")  # 2 to 5 ms a trial, and more in larger spaces
+SLOWEST = ("gp", "smac")  # 30 to 100 ms a trial
 LEAST = 5  # seeds, unless fewer are asked for
 QUICK_SAMPLERS = ("tournament", "tpe", "random", "nsga2", "exhaustive")
 QUICK_PROBLEMS = ("smooth", "noisy-cliff")
@@ -33,19 +34,23 @@ class Contest:
         samplers: The names of the samplers.
         problems: The names of the problems.
         batches: How many trials are asked for at a time, for each run.
-        seeds: How many seeds tables and synthetic problems get; suites, nevergrad and tpe4 get a
-            quarter of them, gp a twentieth, and a fortieth in large spaces; but at least 5.
+        seeds: How many seeds tables and synthetic problems get; suites and slow samplers get a
+            quarter of them, gp and smac a twentieth, and a fortieth in large spaces; but at least
+            5.
+        to_target: Whether a run ends where it first meets the target: that is quick, and tells the
+            trials to it and nothing else.
     """
 
     samplers: tuple[str, ...]
     problems: tuple[str, ...]
     batches: tuple[int, ...]
     seeds: int
+    to_target: bool = False
 
     def seeds_of(self, name: str, sampler: str) -> range:
         """Return the seeds of one sampler on one problem, from 0."""
         share = 4 if sampler in SLOW or name in suites.PROBLEM_PACKAGES else 1
-        if sampler == "gp":
+        if sampler in SLOWEST:
             share = 20 if small(name) else 40
         return range(max(min(LEAST, self.seeds), self.seeds // share))
 
@@ -109,6 +114,7 @@ def entered(
     seeds: int = 200,
     *,
     quick: bool = False,
+    to_target: bool = False,
 ) -> tuple[Contest, list[str]]:
     """Return the contest of these samplers and problems, and a sentence for each that is not in it.
 
@@ -122,13 +128,17 @@ def entered(
         raise SetupError("figures need matplotlib; python -m pip install -e '.[bench]'")
     if quick:
         samplers, problems = samplers or QUICK_SAMPLERS, problems or QUICK_PROBLEMS
-    usual = tuple(name for name in PROBLEMS if name != "noisy-mixed")
+    usual = tuple(name for name in PROBLEMS if name not in suites.BY_NAME)
     chosen, without = available(samplers, RIVALS, missing_for_sampler, "sampler")
     fields, also = available(
         problems or None, PROBLEMS if problems else usual, suites.missing_for_problem, "problem"
     )
     contest = Contest(
-        samplers=chosen, problems=fields, batches=tuple(dict.fromkeys(batches)), seeds=seeds
+        samplers=chosen,
+        problems=fields,
+        batches=tuple(dict.fromkeys(batches)),
+        seeds=seeds,
+        to_target=to_target,
     )
     return contest, [*without, *also]
 

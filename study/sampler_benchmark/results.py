@@ -73,11 +73,13 @@ class Results:
         """Return every figure by the name of its file."""
         charts = {}
         for batch in self.contest.batches:
-            charts[f"regret-{batch}"] = chart.regret_over_trials(self.runs, batch)
+            if not self.contest.to_target:
+                charts[f"regret-{batch}"] = chart.regret_over_trials(self.runs, batch)
             charts[f"trials-to-target-{batch}"] = chart.trials_to_target(self.estimates, batch)
-            if any(name.startswith("noisy") for name in self.contest.problems):
+            is_noisy = any(name.startswith("noisy") for name in self.contest.problems)
+            if is_noisy and not self.contest.to_target:
                 charts[f"naming-{batch}"] = chart.naming(self.estimates, batch)
-        if self.asks:
+        if any(not ask.pending for ask in self.asks):
             charts["ask-time"] = chart.ask_time(self.asks)
         return charts
 
@@ -89,6 +91,7 @@ def compare_samplers(
     jobs: int = 2,
     ask_sizes: Sequence[int] = (),
     ask_storages: Sequence[str] = STORAGES,
+    ask_pending: Sequence[int] = (0,),
     notes: Sequence[str] = (),
     console: Console | None = None,
 ) -> Results:
@@ -100,6 +103,7 @@ def compare_samplers(
         jobs: How many processes run at once.
         ask_sizes: In studies of so many trials asks are timed too, after the contest, alone.
         ask_storages: The storages in which they are.
+        ask_pending: Beside so many trials that were asked for and not told.
         notes: Sentences for the results.
         console: Where progress is shown; nowhere by default.
 
@@ -107,7 +111,7 @@ def compare_samplers(
         BadInput: The folder holds runs that cannot be mixed with new ones.
     """
     console = console or Console(stderr=True, quiet=True)
-    journal = RunJournal(folder)
+    journal = RunJournal(folder, to_target=contest.to_target)
     notes = [*notes, *contest.left_out(), *telling_notes(contest.samplers)]
     total = len(list(contest.runs()))
     with _progress(console) as progress:
@@ -119,11 +123,17 @@ def compare_samplers(
             ended=lambda n, what: progress.update(runs_bar, advance=n, what=what),
         )
         asks_bar = progress.add_task(
-            "asks", total=len(ask_sizes) * len(ask_storages) * len(contest.samplers), what=""
+            "asks",
+            total=len(ask_sizes) * len(ask_storages) * len(ask_pending) * len(contest.samplers),
+            what="",
         )
         asks = []
         for ask in ask_times(
-            contest.samplers, folder / "storages", sizes=ask_sizes, storages=ask_storages
+            contest.samplers,
+            folder / "storages",
+            sizes=ask_sizes,
+            storages=ask_storages,
+            pending=ask_pending,
         ):
             asks.append(ask)
             progress.update(asks_bar, advance=1, what=f"{ask.sampler} {ask.storage} {ask.trials:,}")
@@ -186,7 +196,12 @@ def _provenance(results: Results, started: str) -> list[str]:
         f"started {started}; git commit {here['git_commit']}; Python {here['python']}; {versions}",
         f"machine: {processor() or 'unknown CPU'}, {os.cpu_count()} CPUs, "
         f"{platform.system()} {platform.release()}",
-        "budgets: " + ", ".join(f"{name} {budget_of(name)}" for name in contest.problems),
+        "budgets: "
+        + ", ".join(
+            f"{name} {budget_of(name, batch)} by {batch}"
+            for name in contest.problems
+            for batch in contest.batches
+        ),
         *(
             f"seeds of {name}, from 0: "
             + ", ".join(f"{sampler} {n}" for sampler, n in counts.items())

@@ -3,7 +3,7 @@
     trials_to_target    trials until the target was first evaluated; a miss counts as budget + 1, so
                         that the mean is a lower bound wherever `missed` is above 0
     missed              share of runs that never met it
-    regret_10 ... _80   true regret of the best configuration among the first trials: 0 the best,
+    regret_15 ... _100  true regret of the best configuration among the first trials: 0 the best,
                         1 the median
     repeats             share of proposals that were known, among the first trials, where nothing
                         forces one
@@ -72,15 +72,17 @@ def figures_of_run(run: SamplerRun) -> dict[str, float]:
     >>> path = ((0, 2.0), (3, 0.0))
     >>> run = SamplerRun("smooth", "tpe", 1, 0, 40, 15, path, 3, 5, None, None, {}, 0.1)
     >>> figures = figures_of_run(run)
-    >>> figures["trials_to_target"], figures["regret_10"], "oom" in figures
+    >>> figures["trials_to_target"], figures["regret_15"], "oom" in figures
     (3.0, 0.0, False)
     """
     values: dict[str, float] = {
         "trials_to_target": float(run.found if run.found is not None else run.budget + 1),
         "missed": float(run.found is None),
-        **{f"regret_{at}": run.regret(at) for at in CHECKPOINTS if at <= run.budget},
-        "repeats": run.repeats / run.fresh,
     }
+    if not run.to_target:
+        values |= {f"regret_{at}": run.regret(at) for at in CHECKPOINTS if at <= run.budget}
+    if run.repeats is not None:
+        values["repeats"] = run.repeats / run.fresh
     if run.oom is not None and run.oom_repeats is not None:
         values |= {"oom": float(run.oom), "oom_repeats": float(run.oom_repeats)}
     for at, named in sorted(run.named.items()):

@@ -13,10 +13,10 @@ LEGEND = "= tied with the tournament, < fewer than it, > more"
 FIGURE_COLUMNS = {
     "trials_to_target": "trials to target",
     "missed": "missed %",
-    "regret_10": "regret at 10",
-    "regret_20": "at 20",
+    "regret_15": "regret at 15",
+    "regret_25": "at 25",
     "regret_40": "at 40",
-    "regret_80": "at 80",
+    "regret_100": "at 100",
     "repeats": "repeats %",
     "oom": "out of memory",
     "oom_repeats": "known to be",
@@ -124,13 +124,19 @@ def speeds(estimates: Iterable[FigureEstimate]) -> Table:
 
 def asking(asks: Sequence[AskTime]) -> Table:
     """Return ms for an ask: a row for each sampler, a column for each storage and size."""
-    columns = tuple(dict.fromkeys((t.storage, t.trials) for t in asks))
-    at = {(t.sampler, t.storage, t.trials): t for t in asks}
+    columns = tuple(dict.fromkeys((t.storage, t.trials, t.pending) for t in asks))
+    at = {(t.sampler, t.storage, t.trials, t.pending): t for t in asks}
     rows = tuple(
         (s, *(_ms(at.get((s, *c))) for c in columns))
         for s in dict.fromkeys(t.sampler for t in asks)
     )
-    head = ("sampler", *(f"{storage}, {trials:,}" for storage, trials in columns))
+    head = (
+        "sampler",
+        *(
+            f"{storage}, {trials:,}" + (f", {pending:,} pending" if pending else "")
+            for storage, trials, pending in columns
+        ),
+    )
     return Table("Milliseconds for an ask: median (fastest to slowest)", head, rows)
 
 

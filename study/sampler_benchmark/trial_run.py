@@ -14,7 +14,7 @@ from study.sampler_benchmark.problems.problem import Coordinates, Problem, Truth
 from study.sampler_benchmark.samplers import AS_PRUNED, AS_VALUE, contestant, telling
 from study.tournament import recommend
 
-CHECKPOINTS = (10, 20, 40, 80)  # trials after which the regret is read and the best is named
+CHECKPOINTS = (15, 25, 40, 100)  # trials after which the regret is read and the best is named
 EXACT = 1e-9
 
 
@@ -44,11 +44,13 @@ class SamplerRun:
         fresh: How many of the first trials need not repeat a configuration.
         path: Trial and true regret of each improvement, trials counted from 1 as they were told.
         found: The trial that first met the target; None is a miss.
-        repeats: Trials among the first `fresh` that proposed an earlier configuration again.
+        repeats: Trials among the first `fresh` that proposed an earlier configuration again; None
+            in a run that ended at the target.
         oom: Trials spent on what does not fit; None where all fits.
         oom_repeats: Trials spent on what was known not to fit, likewise.
         named: By number of trials, what the study names after them.
         wall_s: The seconds of the whole run.
+        to_target: Whether it ended where it first met the target, and so tells no more than that.
     """
 
     problem: str
@@ -59,21 +61,34 @@ class SamplerRun:
     fresh: int
     path: tuple[tuple[int, float], ...]
     found: int | None
-    repeats: int
+    repeats: int | None
     oom: int | None
     oom_repeats: int | None
     named: Mapping[int, Named]
     wall_s: float
+    to_target: bool = False
 
     def regret(self, trial: int) -> float:
         """Return the true regret of the best among the first trials, or that of the worst value."""
         return next((r for at, r in reversed(self.path) if at <= trial), self.path[0][1])
 
 
-def race(problem: Problem, name: str, *, batch: int, budget: int) -> SamplerRun:
-    """Run one study of `budget` trials; sampler and problem have the same seed."""
+def race(
+    problem: Problem, name: str, *, batch: int, budget: int, to_target: bool = False
+) -> SamplerRun:
+    """Run one study of `budget` trials; sampler and problem have the same seed.
+
+    With `to_target` it ends where it first meets the target.
+    """
     began = time.perf_counter()
-    sampler = contestant(name, seed=problem.seed, space=problem.space, budget=budget, batch=batch)
+    sampler = contestant(
+        name,
+        seed=problem.seed,
+        space=problem.space,
+        budget=budget,
+        batch=batch,
+        monotone=problem.monotone,
+    )
     study = optuna.create_study(direction="maximize", sampler=sampler)
     space, way = dict(problem.space), telling(name)
     counts: dict[Coordinates, int] = {}
@@ -82,7 +97,7 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> SamplerRun:
     fresh = min(budget, problem.size or budget)
     repeats = oom = oom_repeats = number = 0
     named: dict[int, Named] = {}
-    while number < budget:
+    while number < budget and not (to_target and first_hit):
         for trial in [study.ask(space) for _ in range(min(batch, budget - number))]:
             number += 1
             key = problem.key(trial.params)
@@ -93,7 +108,8 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> SamplerRun:
             if truth.fits:
                 value = truth.value + problem.noise(key, k)
                 worst = value if number - oom == 1 else min(worst, value)
-                _tell(study, trial, truth, value, problem.has_memory and way != AS_VALUE)
+                is_named = problem.has_memory and not problem.is_silent and way != AS_VALUE
+                _tell(study, trial, truth, value, is_named)
                 regret = problem.regret_of(truth.value)
                 if regret < path[-1][1]:
                     path.append((number, regret))
@@ -103,7 +119,9 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> SamplerRun:
                 oom += 1
                 oom_repeats += k > 0
                 _tell_failure(study, trial, truth, worst, way)
-            if number in CHECKPOINTS:
+            if to_target and first_hit:
+                break
+            if number in CHECKPOINTS and not to_target:
                 named[number] = _named(study, problem)
     return SamplerRun(
         problem=problem.name,
@@ -114,11 +132,12 @@ def race(problem: Problem, name: str, *, batch: int, budget: int) -> SamplerRun:
         fresh=fresh,
         path=tuple((at, round(r, 6)) for at, r in path),
         found=first_hit,
-        repeats=repeats,
-        oom=oom if problem.has_memory else None,
-        oom_repeats=oom_repeats if problem.has_memory else None,
+        repeats=None if to_target else repeats,
+        oom=oom if problem.has_memory and not to_target else None,
+        oom_repeats=oom_repeats if problem.has_memory and not to_target else None,
         named=named,
         wall_s=round(time.perf_counter() - began, 4),
+        to_target=to_target,
     )
 
 

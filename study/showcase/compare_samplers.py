@@ -3,8 +3,10 @@
     python scripts/compare_samplers.py --quick            under a minute: does it work?
     python scripts/compare_samplers.py --samplers tournament tpe --problems smooth
                                                           two samplers, one kind of table
+    python scripts/compare_samplers.py --problems hills ridges cliffs --to-target
+                                                          tables that nobody tuned to, quickly
     python scripts/compare_samplers.py --seeds 200 --out artifacts/comparison
-                                                          everything, in about half an hour
+                                                          nearly everything, in about an hour
 
 Stopped, it goes on where it was when the same command is run again.
 Needs `pip install -e '.[bench]'`.
@@ -49,7 +51,16 @@ def main() -> None:
         metavar="N",
         help="time asks in studies of so many trials",
     )
+    add(
+        "--ask-pending",
+        type=int,
+        nargs="+",
+        default=[0],
+        metavar="N",
+        help="time them beside so many running trials",
+    )
     add("--out", type=Path, metavar="DIR", help="default: artifacts/comparison")
+    add("--to-target", action="store_true", help="end each run at its target: quicker, tells less")
     add("--quick", action="store_true", help="five samplers, two problems, ten seeds")
     arguments = options.parse_args()
     is_quick = arguments.quick
@@ -62,9 +73,11 @@ def main() -> None:
         ("batches", arguments.batches),
         ("jobs", [arguments.jobs]),
         ("ask-sizes", sizes),
+        ("ask-pending", [n + 1 for n in arguments.ask_pending]),
     ):
         if not all(1 <= n <= 1_000_000 for n in values):
-            options.error(f"--{name} must be 1 or more")
+            least = 0 if name == "ask-pending" else 1
+            options.error(f"--{name} must be {least} or more")
 
     from rich.console import Console
 
@@ -74,7 +87,12 @@ def main() -> None:
 
     with exiting():
         contest, notes = entered(
-            arguments.samplers, arguments.problems, arguments.batches, seeds, quick=is_quick
+            arguments.samplers,
+            arguments.problems,
+            arguments.batches,
+            seeds,
+            quick=is_quick,
+            to_target=arguments.to_target,
         )
         # it draws: `entered` says what that needs
         from study.sampler_benchmark.results import compare_samplers, show_results
@@ -87,6 +105,7 @@ def main() -> None:
             jobs=arguments.jobs,
             ask_sizes=sizes,
             ask_storages=STORAGES[:1] if is_quick else STORAGES,
+            ask_pending=arguments.ask_pending,
             notes=notes,
             console=console,
         )

@@ -28,12 +28,15 @@ class Budget:
         max_candidates: The most trials of a generation; a factor of the most over all runs.
         max_generations: The other factor.
         allow_gpu: Whether a GPU may be used.
+        total_sec: The time of all of its turns among other experiments (study/guides/dream.md),
+            seconds; None: no limit. A run by itself does not use it.
     """
 
     wallclock_sec: Annotated[float, Range(1, 1e7)] = 3600.0
     max_candidates: Annotated[int, Range(1, 10_000)] = 10
     max_generations: Annotated[int, Range(1, 10_000)] = 4
     allow_gpu: bool = True
+    total_sec: Annotated[float | None, Range(1, 1e9)] = None
 
     @property
     def max_trials(self) -> int:

@@ -39,8 +39,10 @@ trial is told).
 constraint that more (1) or less (-1) of a parameter demands more, or that it does not matter (0).
 Then one trial that broke it speaks against all that demands at least as much: such a configuration
 is taken to meet the constraint with a chance of 5 %, and comes last, until a trial that demands as
-much has met it. Who broke no constraint has met those that it does not name. Categories count in
-the order of their list.
+much has met it. Once there is nothing else, it comes in the places of random candidates, and the
+others replicate the leaders; where a replicate has shown no noise, it comes in all places. Who
+broke no constraint has met those that it does not name. Categories count in the order of their
+list.
 
 **State lives in the storage.** Generation, slot, role ("random", "child", "fresh", "enqueued",
 "replicate" or "repeat"), parents and proposal are attributes of the trial, settings and seed of the

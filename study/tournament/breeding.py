@@ -71,10 +71,12 @@ class Breeder:
         if offspring := self._novel(lambda: inherit([], self.space, self.rng)) or self._untried():
             return Proposal(role, [], self._screened(offspring))
         replicate = self._replicate() if replicates else None
-        # what is ruled out comes last; where something else is worth a trial, or a repeat is free,
-        # only in the places of fresh blood
+        # What is ruled out comes last, only in the places of fresh blood: a replicate of a leader
+        # helps to decide, such a trial mostly fails. Elsewhere it comes where replicates were seen
+        # to tell nothing.
         is_fresh = slot >= settings.population_size - settings.fresh_inject
-        is_better = (replicate and self.ledger.is_noisy) or not replicates
+        is_exact = self.ledger.is_replicated and not self.ledger.is_noisy
+        is_better = (replicate and not is_exact) or not replicates
         if (is_fresh or not is_better) and (offspring := self._ruled_out()):
             return Proposal(role, [], self._screened(offspring))
         return replicate or self._repeat()

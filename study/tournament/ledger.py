@@ -54,6 +54,7 @@ class Ledger:
         self.running = RunningTrials()
         self.trials: Sequence[FrozenTrial] = ()
         self.is_noisy = False
+        self.is_replicated = False  # whether anything was measured twice: else nobody knows
         self.asking = -1  # for whom the trials were read
 
     def catch_up(self, trials: Sequence[FrozenTrial], asking: int = -1) -> None:
@@ -135,6 +136,7 @@ class Ledger:
                 excess = excess or math.inf  # one that does not say by how much is the worst
         elif trial.user_attrs.get("repeat_of") is None and trial.value is not None:
             insort(cell.values, _bounded(self._sign * trial.value))
+            self.is_replicated = self.is_replicated or len(cell.values) > 1
             self.is_noisy = self.is_noisy or cell.values[0] != cell.values[-1]
         cell.violation = max(cell.violation, excess)
         cell.is_spent = cell.is_spent or bool(trial.user_attrs.get("spent"))

@@ -99,6 +99,35 @@ def test_a_server_without_its_model_is_not_healthy():
         )
 
 
+class Slow(StandIn):
+    """A stand-in that notes what it transcribes, and waits for a word before it answers."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go_on, self.lengths = threading.Event(), threading.Event(), []
+
+    def transcribe(self, audio, language):
+        self.lengths.append(len(audio))
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return super().transcribe(audio, language)
+
+
+def test_a_queued_request_whose_client_hung_up_takes_none_of_the_models_time(capsys):
+    whisper = Slow()
+    with answering(whisper) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, TRANSCRIPTIONS, files=SOUND)
+        assert whisper.begun.wait(20)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(client.base_url.join(TRANSCRIPTIONS), files=SOUND, timeout=0.2)
+        whisper.go_on.set()
+        assert first.result().status_code == 200
+        assert client.post(TRANSCRIPTIONS, files=SOUND).status_code == 200
+        assert client.get("/health").json()["requests"] == 2
+    assert len(whisper.lengths) == 2
+    assert "hung up" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("shape", "content"),
     [

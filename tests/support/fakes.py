@@ -80,7 +80,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(("127.0.0.1", options.port), Production if options.service else Fake)
         self.options = options
-        self.lock, self.turn = threading.Lock(), threading.Lock()
+        self.lock = threading.Lock()
+        self.turn = threading.Semaphore()  # first come, first served
         self.served = {"llm": 0, "stt": 0}
         self.in_flight = 0
 

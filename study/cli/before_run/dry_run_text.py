@@ -65,9 +65,9 @@ def _words(outlook: WordOutlook) -> list[str]:
         elif outlook.longer:
             would += f" (`workload: {{words: {outlook.longer}}}` has them)"
         reasons.append(
-            f"{outlook.too_few} {of} are held back even if they hear as well as today's, since "
-            f"{outlook.words} words ({outlook.minutes:.1f} min) cannot meet "
-            f"a gate of {outlook.limit_points:g}{would}"
+            f"{outlook.too_few} {of}, those with another speech than today's, are held back even "
+            f"if they hear as well, since {outlook.words} words ({outlook.minutes:.1f} min) cannot "
+            f"meet a gate of {outlook.limit_points:g}{would}"
         )
     if outlook.not_measured:
         reasons.append(

@@ -10,7 +10,7 @@ from pathlib import Path
 from objectives.colocation import Colocation
 from objectives.devices.device import Identity
 from objectives.evaluation import Failure, Job
-from objectives.exercise import Exercise
+from objectives.exercise.exercise import Exercise
 from study.confirmation.pairs.arrivals import hold_seed
 from study.confirmation.records import FailedLaunch, PairsJournal, Role, RoleHold
 from study.confirmation.subject import Subject

@@ -12,7 +12,7 @@ from pathlib import Path
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
-from objectives.evaluation import Failure
+from objectives.evaluation import Failure, OnPhase
 from study.bench.bench import Bench
 from study.confirmation.journal import write_journal
 from study.confirmation.pairs.arrivals import slices_in_words, traffics_of
@@ -50,6 +50,7 @@ class Runner:
         timeout_s: Nothing is begun that would not end within it, s; None for no limit.
         began_s: When that time began, by `time.monotonic`.
         steps: How many steps to take at most; None for no limit.
+        on_phase: Called as each phase begins.
     """
 
     of: Subject
@@ -62,12 +63,15 @@ class Runner:
     timeout_s: float | None = None
     began_s: float = field(default_factory=time.monotonic)
     steps: int | None = None
+    on_phase: OnPhase = lambda _: None
     _launcher: Launcher = field(init=False)
 
     def __post_init__(self) -> None:
         """Take over what an earlier run has scored and fixed."""
         words = scored_words(self.journal, self.of)
-        self._launcher = Launcher(self.of, self.tell, dict(self.journal.ramp_ranges), words)
+        self._launcher = Launcher(
+            self.of, self.tell, dict(self.journal.ramp_ranges), words, watch=self.on_phase
+        )
 
     def run(self) -> PairsJournal:
         """Measure until a look decides or the time is up; what is measured is on disk.

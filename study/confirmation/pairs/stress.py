@@ -10,7 +10,7 @@ from pathlib import Path
 from objectives.colocation import Colocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.evaluation import Failure, Job
-from objectives.exercise import Exercise
+from objectives.exercise.exercise import Exercise
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import PairsJournal, Stress
 from study.confirmation.subject import Subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from objectives.figures import figure
-from study.rule.limits import LimitFinding
+from study.rule.limits import AT_MOST, LimitFinding
 from study.rule.rule import LOOKS, Claim, Rule
 from study.rule.verdict import Cause, Reason, RuleVerdict
 from study.rule.watched import covering_limit
@@ -96,7 +96,9 @@ def _launches(found: LimitFinding) -> str:
     today = "not measured" if found.baseline_ms is None else _ms(found.baseline_ms)
     is_known = math.isfinite(found.next_launch_ms)
     next_one = _ms(found.next_launch_ms) if is_known else "any time"
-    return f"one more launch may take {next_one}, today's take {today}"
+    is_inside = is_known and found.next_launch_ms <= found.limit_ms
+    more = f", more than {AT_MOST:g} x that" if is_inside and found.baseline_ms else ""
+    return f"today's launches take {today}, and one more of the winner may take {next_one}{more}"
 
 
 def _ms(ms: float) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution
 
 from study.tournament.axes import levels, place
 from study.tournament.configurations import size
+from study.tournament.monotone import Monotone
 
 Coordinates = tuple[float, ...]
 
@@ -55,6 +56,8 @@ class Problem:
         worst: The worst of them.
         near: The regret up to which a configuration meets the target; 0 is the optimum itself.
         has_memory: Whether configurations exist that do not fit.
+        is_silent: Whether what fits names no constraint.
+        monotone: Directions of constraints, for a sampler that can be told of them.
     """
 
     name: str
@@ -67,6 +70,8 @@ class Problem:
     worst: float
     near: float = 0.0
     has_memory: bool = False
+    is_silent: bool = False
+    monotone: Monotone = field(default_factory=dict)
 
     @property
     def size(self) -> int | None:

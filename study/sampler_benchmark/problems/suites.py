@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 
 from objectives.errors import BadInput, SetupError
+from study.sampler_benchmark.problems.families import FAMILIES
 from study.sampler_benchmark.problems.mixint import mixint
 from study.sampler_benchmark.problems.networks import HPO, networks
 from study.sampler_benchmark.problems.problem import Problem
@@ -20,12 +21,13 @@ PROBLEM_PACKAGES = {
     "bbob-mixint": ("cocoex", "coco-experiment"),
 }
 NOISY = tuple(f"noisy-{name}" for name in SYNTHETIC)
+BY_NAME = ("noisy-mixed", *FAMILIES, *(f"noisy-{name}" for name in FAMILIES))  # else left out
 PROBLEMS = (*SYNTHETIC, *NOISY, *RECORDED_SPECS, *PROBLEM_PACKAGES)
 
 
 def small(name: str) -> bool:
     """Tell whether a problem is a table of a few cells."""
-    return name.removeprefix("noisy-") in TABLES or name in RECORDED_SPECS
+    return name.removeprefix("noisy-") in (*TABLES, *FAMILIES) or name in RECORDED_SPECS
 
 
 def problem(name: str, seed: int) -> Problem:

@@ -1,4 +1,4 @@
-"""This module draws synthetic problems: four kinds of 5 x 3 tables, and a mixed space of six axes.
+"""This module draws synthetic problems: kinds of 5 x 3 tables, and a mixed space of six axes.
 
 Each seed draws another.
 
@@ -9,6 +9,7 @@ Each seed draws another.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from optuna.distributions import (
@@ -18,10 +19,11 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from study.sampler_benchmark.problems.families import FAMILIES, WRONG, family
 from study.sampler_benchmark.problems.problem import Problem, stream, tabulated
 
 TABLES = ("smooth", "ridge", "cliff", "unstructured")
-SYNTHETIC = (*TABLES, "mixed")
+SYNTHETIC = (*TABLES, *FAMILIES, "mixed")
 NOISE = 0.15  # standard deviation, where a table's values go from 0 to 1
 SHARE_AXIS = FloatDistribution(0.30, 0.50, step=0.05)
 SPEECH_AXIS = CategoricalDistribution(["tiny", "base", "small"])
@@ -54,13 +56,18 @@ def synthetic(name: str, seed: int, noise: float = 0.0) -> Problem:
             values, deficits = _cliff(rng)
         case "unstructured":
             values = rng.random((5, 3))
+        case _ if name in FAMILIES:
+            values, deficits = family(name, rng)
         case _:
             space, values = MIXED, _mixed(rng)
     fitting = values if deficits is None else values[deficits <= 0]
     scaled = (values - fitting.min()) / (fitting.max() - fitting.min())
     full_name = f"noisy-{name}" if noise else name
     share = 0.01 if name == "mixed" else 0.0
-    return tabulated(full_name, seed, space, scaled, noise_of, deficits=deficits, found_share=share)
+    made = tabulated(full_name, seed, space, scaled, noise_of, deficits=deficits, found_share=share)
+    if name == "wrong-direction":
+        return replace(made, monotone=WRONG)
+    return replace(made, is_silent=name == "failures-only")
 
 
 def _smooth(rng: np.random.Generator) -> np.ndarray:

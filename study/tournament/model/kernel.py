@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -48,23 +49,10 @@ class Shape:
 
     @property
     def log_prior(self) -> float:
-        logs = np.log(self.scales)
-        expected = math.log(EXPECTED_SCALE * math.sqrt(len(logs)))
-        unlikely = float(np.mean((logs - expected) ** 2)) / SPREAD**2
-        return -0.5 * min(len(logs), 2) * unlikely - SLANTED * len(self.slants)
-
-    @property
-    def weights(self) -> Array:
-        """Return the weight of each of the `features` in a squared distance."""
         d = len(self.scales)
-        inverse = np.array(self.scales) ** -2.0
-        straight = np.where(self.ordered, inverse, 0.0)
-        products = np.zeros((d, d))
-        for i, j, slant in self.slants:
-            straight[j] += slant * slant * inverse[i]
-            products[min(i, j), max(i, j)] -= 2 * slant * inverse[i]
-        pairs = [products[pair] for pair in _pairs(d)]
-        return np.concatenate([straight, np.where(self.ordered, 0.0, inverse), pairs])
+        expected = math.log(EXPECTED_SCALE * math.sqrt(d))
+        unlikely = sum((math.log(scale) - expected) ** 2 for scale in self.scales) / d / SPREAD**2
+        return -0.5 * min(d, 2) * unlikely - SLANTED * len(self.slants)
 
     def moves(self, free: Sequence[int]) -> Iterator[Shape]:
         """Yield every shape that differs in one thing.
@@ -95,6 +83,23 @@ class Shape:
                     yield replace(self, ordered=both, slants=(*others, (i, j, slant)))
             if len(others) < len(self.slants):
                 yield replace(self, slants=others)
+
+
+@lru_cache(maxsize=4096)
+def _weights(
+    scales: tuple[float, ...],
+    ordered: tuple[bool, ...],
+    slants: tuple[tuple[int, int, float], ...],
+) -> tuple[float, ...]:
+    """Return the weight of each of the `features` in a squared distance."""
+    inverse = [scale**-2 for scale in scales]
+    straight = [one if is_one else 0.0 for one, is_one in zip(inverse, ordered, strict=True)]
+    differ = [0.0 if is_one else one for one, is_one in zip(inverse, ordered, strict=True)]
+    products = dict.fromkeys(_pairs(len(scales)), 0.0)
+    for i, j, slant in slants:
+        straight[j] += slant * slant * inverse[i]
+        products[min(i, j), max(i, j)] -= 2 * slant * inverse[i]
+    return (*straight, *differ, *products.values())
 
 
 def _with(values: tuple[T, ...], index: int, value: T) -> tuple[T, ...]:
@@ -130,7 +135,7 @@ def correlations(shapes: Sequence[Shape], of: Array) -> Array:
         shapes: The hyperparameters.
         of: The `features` of the rows.
     """
-    weights = np.array([shape.weights for shape in shapes])
+    weights = np.array([_weights(shape.scales, shape.ordered, shape.slants) for shape in shapes])
     return matern(np.maximum(np.tensordot(weights, of, 1), 0.0))
 
 

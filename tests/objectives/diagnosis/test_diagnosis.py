@@ -534,6 +534,8 @@ def test_every_class_has_an_outcome():
         "predicted_oom",
         "predicted_kv_too_small",
         "stt_wrong",
+        "overdue",
+        "late_requests",
     }
     assert named | made == set(patterns()["outcomes"])
     assert consequence_of("oom_startup") == Consequence("infeasible", breaks="memory")
@@ -541,7 +543,7 @@ def test_every_class_has_an_outcome():
     assert consequence_of("gpu_hardware") == Consequence("stop")
     assert all(
         (consequence_of(name).kind == "retry")
-        == (consequence_of(name).retries > 0)
+        == (consequence_of(name).retries > 0 or name == "overdue")  # which its study tries again
         == (consequence_of(name).then is not None)
         for name in named | made
     )

@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from factories import endpoints_of
 
 from objectives.capacity.ramp_figures import limits_of
 from objectives.load.drive_hold import drive_hold
-from objectives.load.drive_turns import OPEN
+from objectives.load.drive_turns import OPEN, TurnSource
 from objectives.load.replies import Symptom
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
@@ -22,9 +23,10 @@ ENDED = Symptom("the llm server ended under load")
 def hold_of(generator, server, rate_per_s, hold_s, *, limits_ms=EASY, broken=lambda: None, **more):
     endpoints = endpoints_of(server.url, server.url, 2048)
     workload, limits = replace(PLAN, hold_s=hold_s, **more), limits_of(limits_ms)
-    return drive_hold(
-        generator, endpoints, CLIPS, workload, rate_per_s, limits, salt=1, broken=broken
+    source = TurnSource(
+        generator, endpoints, CLIPS, workload, limits, broken, lambda: True, count(1)
     )
+    return drive_hold(source, rate_per_s)
 
 
 def test_a_rate_that_the_servers_follow_is_held(generator, fake):

@@ -1,6 +1,7 @@
 """A ramp sends turns through both fake servers at a rising rate, and ends once they are bad."""
 
 import time
+from itertools import count
 
 import pytest
 from factories import endpoints_of
@@ -9,7 +10,7 @@ from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_rate import RampRate
 from objectives.load import ramp as ramps
 from objectives.load.drive_ramp import drive_ramp
-from objectives.load.drive_turns import OPEN
+from objectives.load.drive_turns import OPEN, TurnSource
 from objectives.load.replies import Symptom
 from objectives.traffic.clips import read_clips
 from objectives.traffic.trace import turn_requests
@@ -24,7 +25,10 @@ ENDED = Symptom("the llm server ended under load")
 def ramp_of(generator, server, limits_ms, rate, *, workload=PLAN, broken=lambda: None):
     endpoints = endpoints_of(server.url, server.url, 2048)
     limits = limits_of(limits_ms)
-    ramp = drive_ramp(generator, endpoints, CLIPS, workload, rate, limits, salt=1, broken=broken)
+    source = TurnSource(
+        generator, endpoints, CLIPS, workload, limits, broken, lambda: True, count(1)
+    )
+    ramp = drive_ramp(source, rate)
     if ramp.aborted is not None:
         return ramp, {}
     return ramp, ramp_figures(
@@ -41,7 +45,8 @@ def test_a_turn_is_a_clip_and_then_a_prompt(generator, fake):
             (r for r in ramp.replies if r.turn == turn), key=lambda r: -ord(r.service[0])
         )
         assert (clip.service, prompt.service, prompt.tokens) == ("stt", "llm", 3)
-        assert clip.scheduled_s <= clip.end_s == prompt.scheduled_s <= prompt.first_s
+        assert clip.scheduled_s <= clip.sent_s <= clip.end_s == prompt.scheduled_s
+        assert prompt.scheduled_s <= prompt.sent_s <= prompt.first_s
     assert figures["capacity_bound_by"] == "generator"
     assert 15 < figures["capacity_turns_per_s"] <= 20
     assert figures["capacity_bracket"][1] is None

@@ -13,7 +13,7 @@ from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
-from objectives.exercise import Exercise
+from objectives.exercise.exercise import Exercise
 from objectives.load import ramp
 from objectives.measurement import INFINITE
 from objectives.servers import blame

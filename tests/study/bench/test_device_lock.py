@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
+from objectives.devices.machine_lock import lock_file
 from objectives.errors import SetupError
-from study.bench.device_lock import lock_file, sole_use
+from study.bench.device_lock import sole_use
 
 HOLD = (
     "import sys, time\nfrom study.bench.device_lock import sole_use\n"

@@ -35,7 +35,7 @@ def test_by_one_minute_of_speech_ten_of_its_configurations_cannot_win(gpu):
     assert (few.candidates, few.too_few, few.not_measured, few.words) == (14, 10, 0, 159)
     assert (few.minutes < few.minutes_needed < 6, few.longer) == (True, "dictation")
     (line,) = _words(few)
-    assert "10 of 14 candidates are held back" in line
+    assert "10 of 14 candidates, those with another speech than today's, are held back" in line
     assert "(`workload: {words: dictation}` has them)" in line
 
 

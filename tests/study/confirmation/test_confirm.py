@@ -18,7 +18,7 @@ import objectives
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.errors import BadInput, SetupError
-from objectives.exercise import Exercise
+from objectives.exercise.exercise import Exercise
 from objectives.load import figures_of_replies
 from objectives.measurement import Measurement
 from objectives.servers import blame

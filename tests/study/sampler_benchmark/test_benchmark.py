@@ -13,7 +13,7 @@ from study.sampler_benchmark.benchmark import hold
 from study.sampler_benchmark.contest import Contest, entered
 from study.sampler_benchmark.journal import RunJournal
 from study.sampler_benchmark.problems.suites import PROBLEMS
-from study.sampler_benchmark.samplers import RIVALS
+from study.sampler_benchmark.samplers import RIVALS, SAMPLER_PACKAGES
 
 SMALL = Contest(
     samplers=("random", "exhaustive"), problems=("smooth", "noisy-cliff"), batches=(1, 5), seeds=3
@@ -136,9 +136,9 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path):
 def test_by_default_all_that_can_be_had_here_takes_part(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "matplotlib" or None)
     contest, notes = entered(None, None, seeds=1)
-    assert set(contest.samplers) == set(RIVALS) - {"gp", "cmaes", "nevergrad"}
-    assert "bbob-mixint" not in contest.problems
-    assert len(notes) == 7
+    assert set(contest.samplers) == set(RIVALS) - set(SAMPLER_PACKAGES)
+    assert not {"bbob-mixint", "noisy-mixed", "matern"} & set(contest.problems)
+    assert len(notes) == len(SAMPLER_PACKAGES) + 4
     assert all("pip install" in note for note in notes)
 
 
@@ -149,6 +149,25 @@ def test_what_is_asked_for_by_name_and_not_installed_is_refused(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(SetupError, match="figures need matplotlib"):
         entered(["tpe"], ["smooth"], seeds=1)
+
+
+def test_runs_to_the_target_and_whole_ones_do_not_share_a_journal(tmp_path):
+    RunJournal(tmp_path, to_target=True).add([run_of(to_target=True)])
+    assert RunJournal(tmp_path, to_target=True).runs[0].to_target
+    with pytest.raises(BadInput, match="under other conditions: to_target; name another --out"):
+        RunJournal(tmp_path)
+
+
+def test_a_contest_to_the_target_ends_each_run_there(tmp_path):
+    contest = replace(SMALL, problems=("smooth",), to_target=True)
+    runs = hold(contest, RunJournal(tmp_path, to_target=True), jobs=1, ended=silent)
+    assert all(run.to_target for run in runs)
+    assert all(run.path[-1] == (run.found, 0.0) for run in runs if run.found)
+
+
+def test_many_at_a_time_have_rounds_that_know_of_the_first():
+    assert module.budget_of("mixed", 1) == 100
+    assert module.budget_of("mixed", 128) == 3 * 128
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

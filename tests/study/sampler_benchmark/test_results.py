@@ -62,10 +62,13 @@ def test_jupyter_is_shown_markdown():
 
 def test_what_was_not_timed_is_a_dash():
     times = [
-        AskTime("gp", "memory", 100, 3, 900.0, 800.0, 1000.0),
-        AskTime("gp", "memory", 1000, 0, *[None] * 3, "slow"),
+        AskTime("gp", "memory", 100, 0, 3, 900.0, 800.0, 1000.0),
+        AskTime("gp", "memory", 1000, 0, 0, *[None] * 3, "slow"),
+        AskTime("gp", "memory", 100, 8, 3, 90.0, 80.0, 100.0),
     ]
-    assert asking(times).rows == (("gp", "900.0 (800.0 to 1000.0)", "-"),)
+    table = asking(times)
+    assert table.head[1:] == ("memory, 100", "memory, 1,000", "memory, 100, 8 pending")
+    assert table.rows == (("gp", "900.0 (800.0 to 1000.0)", "-", "90.0 (80.0 to 100.0)"),)
 
 
 @pytest.mark.parametrize("storage", ["memory", "sqlite", "journal"])
@@ -77,6 +80,14 @@ def test_an_ask_is_timed_in_every_storage_and_leaves_no_file(tmp_path, storage):
     ]
     assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in found)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ask_beside_pending_trials_is_timed_in_one_round(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(optuna.Study, "tell", lambda *_: told.append(1))
+    (found,) = ask_times(["tournament"], tmp_path, sizes=[5], storages=["memory"], pending=[9])
+    assert (found.pending, found.n, told) == (9, 7, [])
+    assert found.ms > 0
 
 
 def test_a_sampler_that_is_slow_is_not_asked_in_a_larger_study(tmp_path, monkeypatch):

@@ -16,8 +16,7 @@ from study.sampler_benchmark.samplers import (
     telling,
 )
 from study.sampler_benchmark.trial_run import race
-
-PACKAGES = {name: module for name, (module, _) in SAMPLER_PACKAGES.items()}
+from study.tournament import TournamentSampler
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +25,12 @@ def quiet():
 
 
 def require(name):
-    if name in PACKAGES:
-        needs(PACKAGES[name], SAMPLER_PACKAGES[name][1])
-    if name == "gp":
+    for package, extra in SAMPLER_PACKAGES.get(name, ()):
+        if extra != "rivals":
+            needs(package, extra)
+    if why := missing_for_sampler(name):  # the extra [rivals] is large, and CI goes without it
+        pytest.skip(why)
+    if name in ("gp", "autosampler"):
         import torch
 
         torch.set_num_threads(1)  # several would wait for each other on a loaded machine
@@ -59,7 +61,7 @@ def test_every_sampler_runs_beside_a_cliff_without_a_warning(name, batch):
     assert not any(trial.state == TrialState.RUNNING for trial in trials)
 
 
-@pytest.mark.parametrize("name", ["cmaes", "tpe4", "nevergrad", "exhaustive"])
+@pytest.mark.parametrize("name", ["cmaes", "tpe4", "nevergrad", "ngopt", "hillclimb", "exhaustive"])
 def test_the_same_seed_gives_the_same_run(name):
     require(name)
     first, again = (race(problem("mixed", 2), name, batch=5, budget=20) for _ in range(2))
@@ -87,8 +89,8 @@ def test_what_does_not_fit_is_told_so_that_the_sampler_hears_it(name, state, is_
         assert trial.constraints == {"memory": made.outcome(made.key(trial.params)).deficit}
 
 
-def test_only_cmaes_is_told_by_the_value_alone():
-    assert [name for name in RIVALS if telling(name) == "value"] == ["cmaes"]
+def test_only_those_without_constraints_are_told_by_the_value_alone():
+    assert [name for name in RIVALS if telling(name) == "value"] == ["cmaes", "smac"]
 
 
 def test_what_is_told_as_complete_is_never_better_than_what_was_measured_by_then():
@@ -119,6 +121,58 @@ def test_exhaustive_asks_for_no_cell_twice_within_a_batch():
     _, trials = trials_of("exhaustive", made, 30, batch=5)
     keys = [made.key(trial.params) for trial in trials]
     assert all(keys.count(key) == 2 for key in keys)
+
+
+def test_hill_climbing_goes_on_from_the_best_neighbour_and_measures_nothing_twice():
+    def around(at):
+        share, model = at
+        beside = {(share + step, model) for step in (-1, 1)} & set(keys)
+        return beside | {(share, other) for other in range(3) if other != model}
+
+    for seed in range(5):
+        made = problem("smooth", seed)
+        _, trials = trials_of("hillclimb", made, 15)
+        keys = [made.key(trial.params) for trial in trials]
+        assert len(set(keys)) == 15
+        n = len(around(keys[0]))
+        assert set(keys[1 : n + 1]) == around(keys[0])
+        best = min(keys[: n + 1], key=made.regret)
+        assert best == keys[0] or keys[n + 1] in around(best)
+
+
+def test_hill_climbing_starts_elsewhere_once_nothing_around_is_better():
+    made = problem("unstructured", 5)
+    _, trials = trials_of("hillclimb", made, 15)
+    assert {made.key(trial.params) for trial in trials} == {
+        (float(i), float(j)) for i in range(5) for j in range(3)
+    }
+
+
+def test_the_tournament_alone_is_told_a_direction():
+    told = {"memory": {"share": -1, "speech": 0}}
+    space = problem("cliffs", 0).space
+    ours, theirs = (
+        contestant(name, seed=0, space=space, budget=9, batch=1, monotone=told)
+        for name in ("tournament", "random")
+    )
+    assert isinstance(ours, TournamentSampler)
+    assert ours.settings()["monotone"] == told
+    assert isinstance(theirs, optuna.samplers.RandomSampler)
+
+
+def test_a_sampler_of_optunahub_says_how_it_is_fetched(monkeypatch, tmp_path):
+    require("gp")
+    needs("optunahub", "test")
+    monkeypatch.setenv("OPTUNAHUB_CACHE_HOME", str(tmp_path))
+    assert "optunahub.load_module('samplers/auto_sampler')" in missing_for_sampler("autosampler")
+    package = tmp_path / "github.com/optuna/optunahub-registry/main/package/samplers/auto_sampler"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from optuna.samplers import TPESampler as AutoSampler\n")
+    assert missing_for_sampler("autosampler") is None
+    made = problem("smooth", 0)
+    assert race(made, "autosampler", batch=1, budget=12).path == (
+        race(made, "tpe", batch=1, budget=12).path
+    )
 
 
 def test_tpe_as_optuna_4_had_it_does_not_search_as_tpe_of_optuna_5_does():

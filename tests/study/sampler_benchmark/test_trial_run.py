@@ -29,8 +29,8 @@ def test_a_miss_counts_as_one_trial_more_than_the_budget():
 
 
 def test_regret_is_that_of_the_best_among_the_first_trials():
-    run = run_of(found=15, budget=20)
-    assert [figures_of_run(run)[f"regret_{at}"] for at in (10, 20)] == [1.0, 0.0]
+    run = run_of(found=16, budget=25)
+    assert [figures_of_run(run)[f"regret_{at}"] for at in (15, 25)] == [1.0, 0.0]
     assert "regret_40" not in figures_of_run(run)
 
 
@@ -191,9 +191,32 @@ def test_nothing_is_named_while_nothing_fits(monkeypatch):
         **{f: getattr(made, f) for f in made.__slots__}
         | {"outcome": lambda _: Truth(float("nan"), 0.1)}
     )
-    run = module.race(nothing, "exhaustive", batch=5, budget=10)
-    assert run.named == {10: Named(None, None)}
-    assert (run.found, run.oom) == (None, 10)
+    run = module.race(nothing, "exhaustive", batch=5, budget=15)
+    assert run.named == {15: Named(None, None)}
+    assert (run.found, run.oom) == (None, 15)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_run_to_its_target_is_the_beginning_of_the_whole_one_and_tells_no_more(batch):
+    made = problem("noisy-cliff", 2)
+    whole, cut = (
+        race(made, "exhaustive", batch=batch, budget=40, to_target=to) for to in (False, True)
+    )
+    assert (cut.found, cut.path) == (whole.found, whole.path)
+    assert set(figures_of_run(cut)) == {"trials_to_target", "missed"}
+    assert set(figures_of_run(cut)) < set(figures_of_run(whole))
+
+
+@pytest.mark.parametrize(("name", "named_by"), [("cliffs", "all"), ("failures-only", "failures")])
+def test_what_fits_names_the_constraint_unless_the_problem_is_silent(monkeypatch, name, named_by):
+    import optuna
+
+    kept = []
+    create = optuna.create_study
+    monkeypatch.setattr(optuna, "create_study", lambda **o: kept.append(create(**o)) or kept[-1])
+    race(problem(name, 1), "exhaustive", batch=1, budget=15)
+    names = {trial.state.name: bool(trial.constraints) for trial in kept[0].trials}
+    assert names == {"COMPLETE": named_by == "all", "PRUNED": True}
 
 
 @pytest.mark.parametrize("sampler", ["random", "exhaustive"])

@@ -102,16 +102,38 @@ def test_what_a_frontier_rules_out_is_not_left():
 def test_what_a_frontier_rules_out_is_tried_last_of_all():
     study = new_study(monotone={"memory": {"share": 1, "size": 1}}, n_offspring=1)
     study.enqueue_trial({"share": 0.5, "size": "base"})
-    for number in range(15):
-        trial = study.ask(SPACE)
-        cell = trial.params["share"], ["tiny", "base", "small"].index(trial.params["size"])
-        if is_beyond := cell >= (0.49, 0) and cell[1] >= 1:
-            trial.set_constraint("memory", 1.0)
-            study.tell(trial, state=TrialState.PRUNED)
-        else:
-            study.tell(trial, 1.0)
-        assert is_beyond == (number == 0 or number > 9)
+    beyond = [is_beyond(study, 1.0) for _ in range(16)]
+    assert beyond[:10] == [True] + 9 * [False]
+    # one replicate tells that there is no noise, and so no other is worth anything
+    assert sum(beyond[10:]) == 5
     assert len({tuple(trial.params.items()) for trial in study.trials}) == 15
+
+
+def test_with_noise_the_leaders_are_replicated_before_what_a_frontier_rules_out():
+    """Only the places of fresh blood, one of five, go to what is ruled out."""
+    study = new_study(monotone={"memory": {"share": 1, "size": 1}})
+    study.enqueue_trial({"share": 0.5, "size": "base"})
+    noise = np.random.default_rng(0)
+    beyond = [is_beyond(study, noise.normal()) for _ in range(45)]
+    assert sum(beyond[1:10]) <= 2  # the doubt in a direction lets some in
+    assert sum(beyond) == 6
+    late = study.trials[15:]
+    assert {trial.user_attrs["slot"] for trial in late if trial.state.name == "PRUNED"} == {4}
+    assert {trial.user_attrs["role"] for trial in late if trial.state.name == "COMPLETE"} == {
+        "replicate"
+    }
+
+
+def is_beyond(study, value):
+    """Run a trial; tell whether it demands more memory than there is."""
+    trial = study.ask(SPACE)
+    size = ["tiny", "base", "small"].index(trial.params["size"])
+    if trial.params["share"] < 0.49 or size < 1:
+        study.tell(trial, value)
+        return False
+    trial.set_constraint("memory", 1.0)
+    study.tell(trial, state=TrialState.PRUNED)
+    return True
 
 
 def test_imported_trials_are_not_left_and_the_newest_range_counts():

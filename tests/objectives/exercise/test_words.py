@@ -1,26 +1,26 @@
-"""An exercise counts words over clips of their own, also those in which nothing was heard."""
+"""Words are counted over clips of their own, also those in which nothing was heard."""
 
 import pytest
 from factories import endpoints_of
 
 from objectives.errors import StudyError
-from objectives.exercise import Exercise
+from objectives.exercise.ready_servers import ReadyServers
+from objectives.exercise.words import count_words
 from objectives.servers.blame import Suspects
 from objectives.speech.wer import WordErrors
-from objectives.traffic.clips import Clip, read_clips
-from objectives.traffic.workload import Workload
+from objectives.traffic.clips import Clip
 
 WORDS = (
     Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",)),
     Clip("b.mp3", b"sound", 1.0, ("set a timer for ten minutes", "timer for 12 minutes")),
 )
+NOBODY = Suspects({}, {}, [])
 
 
-def counted(generator, server, suspects=None):
-    exercise = Exercise(Workload(), read_clips("assistant"), words=WORDS)
-    return exercise._count_words(
-        generator, endpoints_of(server.url, server.url, 2048, None), suspects
-    )
+def counted(generator, server, suspects=NOBODY):
+    endpoints = endpoints_of(server.url, server.url, 2048, None)
+    servers = ReadyServers(generator, endpoints, suspects, lambda _: None)
+    return count_words(servers, WORDS, timeout_s=60)
 
 
 def test_each_clip_is_held_against_its_own_references(generator, fake):

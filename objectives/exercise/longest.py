@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from objectives.capacity.ramp_range import DOUBLINGS, TWICE
 from objectives.diagnosis.patterns import patterns
 from objectives.services import Service
 from objectives.traffic.clips import Clip
@@ -15,6 +16,7 @@ from objectives.traffic.workload import Workload
 STOP_S = 50.0  # of a server: its end, and until its memory is back
 PATIENCE_S = 60.0  # of a start: a neighbour that passes, figures that are asked
 PART_S = 60.0  # of a part under load: bodies are made, what is open is hung up
+SETTLE_S = 300.0  # after a load that servers could not follow, until they are idle again
 WARM_UPS = 4  # of each service, with some room
 SLOWEST = 10.0  # speech recognition takes so many times the length of a clip at most
 
@@ -25,15 +27,16 @@ def longest_measurement_s(
     """Return the longest time of one measurement with all its launches, seconds."""
     retries = max(int(o.get("retries", 0)) for o in patterns()["outcomes"].values())
     loads_s = 2 * _load_s(services, workload, workload.window_s)  # again where we left late
-    if workload.ramp_s > 0:  # and again in the range that the first one found
-        loads_s += 2 * _load_s(services, workload, workload.ramp_s)
+    if workload.ramp_s > 0:  # also again in the range that the first one found, and again late
+        doubling_s = max(workload.ramp_doubling_s, workload.ramp_s / TWICE)
+        loads_s += 4 * _load_s(services, workload, DOUBLINGS * doubling_s)
     return (1 + retries) * (launch_s(services, workload) + _words_s(workload, words) + loads_s)
 
 
 def longest_hold_s(services: Mapping[str, Service], workload: Workload) -> float:
     """Return the longest time of one constant rate with all its launches, seconds."""
     retries = max(int(o.get("retries", 0)) for o in patterns()["outcomes"].values())
-    hold_s = _load_s(services, workload, workload.hold_s)
+    hold_s = 2 * _load_s(services, workload, workload.hold_s)
     return (1 + retries) * (launch_s(services, workload) + hold_s)
 
 
@@ -51,4 +54,4 @@ def _words_s(workload: Workload, words: Sequence[Clip]) -> float:
 
 def _load_s(services: Mapping[str, Service], workload: Workload, seconds: float) -> float:
     """Return the longest time of a load: its last turn passes all services one by one."""
-    return seconds + (1 + len(services)) * workload.request_timeout_s + PART_S
+    return seconds + (1 + len(services)) * workload.request_timeout_s + PART_S + SETTLE_S

@@ -1,0 +1,27 @@
+"""Servers are ready for load once all of a launch answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from objectives.evaluation import OnPhase
+from objectives.load.generator import Generator
+from objectives.load.sending.plan import Endpoints
+from objectives.servers.blame import Suspects
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyServers:
+    """The ready servers of one launch, and what is needed to load them.
+
+    Args:
+        generator: What sends the requests.
+        endpoints: Where the servers listen, in the order in which a turn passes them.
+        suspects: What may have failed.
+        on_phase: Called as each load begins.
+    """
+
+    generator: Generator
+    endpoints: Endpoints
+    suspects: Suspects
+    on_phase: OnPhase

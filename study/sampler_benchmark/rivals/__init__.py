@@ -1,0 +1,1 @@
+"""The rivals are the samplers that Optuna lacks, behind its ask and tell."""

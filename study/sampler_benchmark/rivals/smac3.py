@@ -1,0 +1,97 @@
+"""`Smac` puts SMAC3's random forests behind Optuna's ask and tell."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from study.sampler_benchmark.problems.problem import stream
+from study.sampler_benchmark.rivals.whole_space import WholeSpace
+from study.tournament.axes import draw, levels, value_at
+
+
+class Smac(WholeSpace):
+    """This sampler is SMAC3's facade for hyperparameters, as it is but for two settings.
+
+    Its forest learns from every trial and not from every eighth, and it takes values for exact, or
+    half of its trials would be repeats. Once it says that the space is exhausted, it draws.
+
+    Args:
+        seed: Its seed.
+        space: What is searched.
+        budget: How many trials it may propose.
+    """
+
+    def __init__(self, seed: int, space: Mapping[str, BaseDistribution], *, budget: int) -> None:
+        # an extra, and seconds of imports
+        import ConfigSpace  # noqa: PLC0415
+        from smac import HyperparameterOptimizationFacade, Scenario  # noqa: PLC0415
+        from smac.runhistory.dataclasses import TrialValue  # noqa: PLC0415
+
+        super().__init__(space)
+        places = ConfigSpace.ConfigurationSpace(seed=seed)
+        for name, axis in space.items():
+            if not np.isfinite(levels(axis)):
+                places.add(ConfigSpace.Float(name, (axis.low, axis.high)))  # type: ignore[attr-defined]
+                continue
+            is_ordered = not isinstance(axis, CategoricalDistribution)
+            order = list(range(int(levels(axis))))
+            places.add(ConfigSpace.Categorical(name, order, ordered=is_ordered))
+        self._folder = tempfile.TemporaryDirectory(prefix="smac-")
+        scenario = Scenario(
+            places,
+            n_trials=budget,
+            deterministic=True,
+            seed=seed,
+            output_directory=self._folder.name,
+        )
+        facade = HyperparameterOptimizationFacade
+        self._optimizer = facade(
+            scenario,
+            _nothing,
+            config_selector=facade.get_config_selector(scenario, retrain_after=1),
+            logging_level=False,
+            overwrite=True,
+        )
+        self._value_of = TrialValue
+        self._rng = stream("smac", seed)
+        self._asked: dict[int, Any] = {}
+
+    def sample_relative(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        from smac.main.exceptions import ConfigurationSpaceExhaustedException  # noqa: PLC0415
+
+        try:
+            info = self._asked[trial.number] = self._optimizer.ask()
+        except (StopIteration, ConfigurationSpaceExhaustedException):
+            return {name: draw(axis, self._rng) for name, axis in search_space.items()}
+        return {
+            name: value_at(axis, int(info.config[name]))
+            if np.isfinite(levels(axis))
+            else float(info.config[name])
+            for name, axis in search_space.items()
+        }
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        info = self._asked.pop(trial.number, None)
+        if info is None or state != TrialState.COMPLETE or values is None:
+            return
+        loss = -values[0] if study.direction == StudyDirection.MAXIMIZE else values[0]
+        self._optimizer.tell(info, self._value_of(cost=loss), save=False)
+
+
+def _nothing(config: Any, seed: int = 0) -> float:  # noqa: ARG001
+    """Stand for the target, which SMAC wants to have and never calls."""
+    return 0.0
