@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 NAME = (
@@ -84,17 +84,19 @@ def masked_service(data: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def masked_lines(text: str) -> str:
-    """Return an env file's text without any of its values but numbers.
+def masked_lines(text: str, shown: Collection[str] = ()) -> str:
+    """Return an env file's text without any of its values but numbers, and those of some names.
 
     >>> masked_lines("# of the LLM\\nSHARE=0.5\\nKEY=hunter2\\n")
     '# of the LLM\\nSHARE=0.5\\nKEY=***(f52fbd32)\\n'
     """
-    return "".join(map(_masked_line, text.splitlines(keepends=True)))
+    return "".join(_masked_line(line, shown) for line in text.splitlines(keepends=True))
 
 
-def _masked_line(line: str) -> str:
+def _masked_line(line: str, shown: Collection[str]) -> str:
     name, sign, value = line.partition("=")
+    if name.strip() in shown:
+        return line
     if not sign or line.lstrip().startswith("#") or HARMLESS.fullmatch(value.strip()):
         return masked(line)
     end = value[len(value.rstrip("\n")) :]

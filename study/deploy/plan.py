@@ -41,7 +41,8 @@ def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> It
     files = target.files(next_values(deployment, current, admitted))
     for name, old in target.current_text(files).items():
         where = f"{name} ({target.kind})"
-        before, after = (_shown(text, name) for text in (old, files[name]))
+        own = {str(a.binding.variable) for a in admitted.assigned}
+        before, after = (_shown(text, name, own) for text in (old, files[name]))
         yield from difflib.unified_diff(
             before.splitlines(), after.splitlines(), f"{where} now", where, lineterm=""
         )
@@ -59,9 +60,9 @@ def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> It
     )
 
 
-def _shown(text: str, name: str) -> str:
-    """Return a file's text without secrets: of an env file only numbers are shown."""
-    return masked_lines(text) if name == ENV_COPY else masked(text)
+def _shown(text: str, name: str, own: set[str]) -> str:
+    """Return a file's text without secrets; of an env file only our own values and numbers stay."""
+    return masked_lines(text, own) if name == ENV_COPY else masked(text)
 
 
 def changed(target: Target, current: Version | None) -> list[str]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from objectives.plain_data.masked import masked, masked_service, masked_words
+from objectives.plain_data.masked import masked, masked_lines, masked_service, masked_words
 
 SECRETS = (
     "--api-key {}",
@@ -84,6 +84,12 @@ def test_no_value_of_an_environment_is_kept_and_names_are() -> None:
     assert kept["args"][2:] == ["--port", "80"]
     assert masked_service(kept) == kept
     assert masked_service({"model": "m"}) == {"model": "m"}
+
+
+def test_of_an_env_file_only_some_values_are_shown() -> None:
+    text = "# ours\nSIZE=base\nSHARE=0.5\nKEY=Tr0ub4dor\n"
+    assert masked_lines(text, {"SIZE"}).splitlines()[:3] == text.splitlines()[:3]
+    assert "Tr0ub4dor" not in masked_lines(text, {"SIZE"})
 
 
 def test_words_are_values_of_what_stands_before_them() -> None:
