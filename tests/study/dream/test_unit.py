@@ -122,7 +122,7 @@ def test_the_next_start_goes_on_and_production_runs_in_the_turns_of_others(machi
 def test_a_reload_has_the_file_read_and_a_kill_gives_all_back(machine: Rig) -> None:
     before = trials(machine)
     machine.systemctl("start", UNIT)
-    machine.systemctl("reload", UNIT)
+    machine.systemctl("reload", UNIT)  # at once: it must not end who does not listen yet
     wait_until(lambda: len(trials(machine)) > len(before), 120)
     machine.systemctl("kill", "--kill-whom=main", "--signal=KILL", UNIT)
     all_is_back(machine)
