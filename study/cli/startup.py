@@ -42,10 +42,11 @@ def heard(stream: object, number: int) -> object:
         return stream
     raw = Output(number, "wb", closefd=False)
     return io.TextIOWrapper(
-        io.BufferedWriter(raw),
+        raw if stream.write_through else io.BufferedWriter(raw),  # as PYTHONUNBUFFERED asks
         encoding=stream.encoding,
         errors="replace",
         line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
     )
 
 

@@ -4,6 +4,7 @@
     python scripts/dashboard.py artifacts/cpu_allocation/study.db
                                                   another one; it may still be running
     python scripts/dashboard.py sqlite:///study.db --port 8081
+    python scripts/dashboard.py logs/dream        all experiments of a runner, by its --logdir
     ssh -L 8080:127.0.0.1:8080 MACHINE            on another machine, before its browser
     python scripts/dashboard.py --host 192.0.2.7  served there too, to whoever has its token
 
@@ -14,6 +15,7 @@ Exit: 0 after Ctrl-C, 2 where there is no such study, 3 where the port is taken.
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from study.cli.parser import add_storage, parser
 
@@ -40,9 +42,12 @@ def main() -> None:
     from study.storage.find import storage_url
 
     with exiting():
-        serve(
-            storage_url(arguments.storage),
-            arguments.port,
-            partial(print, flush=True),
-            arguments.host,
-        )
+        say = partial(print, flush=True)
+        if arguments.storage and Path(arguments.storage).is_dir():
+            from study.dream.dashboard.serve import serve_experiments
+            from study.dream.schedule.options import read_options
+
+            options_of_runner = read_options(Path(arguments.storage))
+            serve_experiments(options_of_runner, arguments.port, say, arguments.host)
+        else:
+            serve(storage_url(arguments.storage), arguments.port, say, arguments.host)

@@ -13,6 +13,7 @@ project. Run again, it goes on where it stopped. Exit: 0 done, 2 bad input, 3 se
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from study.cli.parser import parser
@@ -20,6 +21,7 @@ from study.cli.parser import parser
 
 def main() -> None:
     """Run the experiments that the arguments name."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the runner listens to it
     options = parser(__doc__)
     add = options.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="read anew before each cycle")
@@ -65,8 +67,8 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.dream.rotation.main import run_dream, show_status
-    from study.dream.rotation.runner import RunnerOptions
     from study.dream.rotation.unit import unit_text
+    from study.dream.schedule.options import RunnerOptions
 
     with exiting():
         chosen = RunnerOptions(

@@ -11,6 +11,7 @@ from typing import Any
 
 from objectives.devices.device import Identity
 from objectives.errors import BadInput
+from objectives.evaluation import OnPhase
 from objectives.recording import read
 from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
@@ -20,11 +21,12 @@ from study.confirmation.pairs.merge import merged
 from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.publish import block, publish
+from study.confirmation.publish import block, pairs_to_come, publish
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import wording
 from study.confirmation.verdict.assess import counted_pairs, verdict_of
+from study.confirmation.verdict.facts import today_in_words
 from study.confirmation.verdict.held import holds_in_words
 from study.promotion.status import Status
 from study.rule import verdict as rule_verdict
@@ -64,10 +66,21 @@ class ConfirmOptions:
     steps: int | None = None
 
 
-def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -> int:
+def confirm(
+    of: Subject,
+    options: ConfirmOptions,
+    tell: Callable[[str], None],
+    on_phase: OnPhase = lambda _: None,
+) -> int:
     """Measure, judge and write; return the exit code: 0 confirmed, 4 rejected, 5 inconclusive.
 
     A KeyboardInterrupt leaves every server stopped and every whole pair on disk.
+
+    Args:
+        of: What is confirmed.
+        options: What the command line adds.
+        tell: Called with each line for the user.
+        on_phase: Called as each phase of a launch begins.
 
     Raises:
         BadInput: The promotion was found elsewhere, or the journal was begun for something else.
@@ -76,13 +89,16 @@ def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
     when = wording.FIXED_BEFORE if of.spec.measure == "live" else "asked of launches made before"
     tell(f"{when}: {wording.rule_in_words(of.rule)}")
-    tell(f"baseline {of.baseline}; winner {of.winner}")
+    beside = (
+        f"in use today, and did not work: {of.today}" if of.today else f"baseline {of.baseline}"
+    )
+    tell(f"{'nothing in use' if of.rule.is_alone and not of.today else beside}; winner {of.winner}")
     if isinstance(of.spec.measure, Path):
         if options.part != WHOLE or options.take:
             raise BadInput("--part and --take are for cards that measure; leave both out")
         pairs, file = _recorded(of, options, tell), of.spec.measure
     else:
-        pairs, file = _live(of, options, folder, tell), folder / JOURNAL_FILE
+        pairs, file = _live(of, options, folder, tell, on_phase), folder / JOURNAL_FILE
         if options.part != WHOLE:
             tell(
                 f"{len(pairs.of('ab'))} pairs of this card's part are in {file}; when all are "
@@ -90,13 +106,17 @@ def confirm(of: Subject, options: ConfirmOptions, tell: Callable[[str], None]) -
             )
             return INCONCLUSIVE
     verdict = publish(of, pairs, str(file), options.pairs)
-    for line in _summary(of, pairs, verdict):
+    for line in _summary(of, pairs, verdict, options.pairs):
         tell(line)
     return EXIT[Status(verdict.status.value)]
 
 
 def _live(
-    of: Subject, options: ConfirmOptions, folder: Path, tell: Callable[[str], None]
+    of: Subject,
+    options: ConfirmOptions,
+    folder: Path,
+    tell: Callable[[str], None],
+    on_phase: OnPhase,
 ) -> PairsJournal:
     began_s = time.monotonic()
     with alone(folder) as reaped:
@@ -131,6 +151,7 @@ def _live(
                 timeout_s,
                 began_s,
                 options.steps,
+                on_phase,
             ).run()
 
 
@@ -163,7 +184,7 @@ def _recorded(of: Subject, options: ConfirmOptions, tell: Callable[[str], None])
 def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> Head:
     return Head(
         promotion=of.digest,
-        claim=of.rule.claim.value,
+        claim="works" if of.rule.is_alone else of.rule.claim.value,
         limits=dict(of.rule.limits),
         aa_pairs=of.aa_pairs,
         workloads=of.workloads,
@@ -193,15 +214,19 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
         )
 
 
-def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict) -> list[str]:
+def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict, most: int) -> list[str]:
     """Return the answer in lines for a person."""
     rule, pairs = of.rule, len(counted_pairs(journal, verdict))
     is_open = verdict.status is rule_verdict.Status.INCONCLUSIVE
     s = journal.stress
     free = None if s is None else s.free_memory_mib
-    outcome = wording.status_in_words(verdict.status, pairs, verdict.pairs_more)
+    more = pairs_to_come(of, verdict, pairs, most)
+    is_replay = of.spec.measure != "live"
+    outcome = wording.status_in_words(verdict.status, pairs, more, is_replay=is_replay)
     where = "" if of.spec.measure == "live" else " (from a recording: never applicable)"
+    today = today_in_words(journal, of)
     return [
+        *([] if today is None else [today]),
         *([] if free is None else [f"least free memory under stress: {free:,.0f} MiB"]),
         *(f"{'open: ' * is_open}{reason}" for reason in wording.reasons(verdict, rule)),
         *(f"gets worse: {wording.worse_in_words(w)}" for w in verdict.worse),

@@ -45,8 +45,10 @@ class Subject:
         path: The promotion's file.
         data: Its content.
         spec: The spec as it is now.
-        baseline: Today's allocation.
+        baseline: Today's allocation; the winner itself, where nothing that works is in use.
         winner: The allocation that is promoted.
+        today: What is in use and did not work, to be launched again; None where that is the
+            baseline, or nothing is in use.
         rule: What is claimed, and what must hold besides.
         aa_pairs: Pairs of the baseline against itself, before all others.
         traffics: The study's own workload first, then the held-out ones.
@@ -59,6 +61,7 @@ class Subject:
     spec: Spec
     baseline: Allocation
     winner: Allocation
+    today: Allocation | None
     rule: Rule
     aa_pairs: int
     traffics: tuple[WindowTraffic, ...]
@@ -100,7 +103,8 @@ class Subject:
             "version of the servers": _sha256(versions),
             SCORING: _sha256(Scorer(s.fitness, s.gates, s.workload).signature),
         }
-        for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
+        today = self.today or self.baseline
+        for role, allocation in (("baseline", today), ("winner", self.winner)):
             for service, command in commands_of(setting.services, allocation, env).items():
                 fixed[f"{service} command of the {role}"] = str(command)
         return fixed
@@ -115,6 +119,7 @@ def subject(
     aa_pairs: int = AA_PAIRS,
     workloads: Sequence[str] | None = None,
     ramp_s: float | None = None,
+    spec_content: bytes | None = None,
 ) -> Subject:
     """Read a promotion and its spec; options replace what the spec says.
 
@@ -126,6 +131,7 @@ def subject(
         aa_pairs: Pairs of the baseline against itself.
         workloads: The names of the held-out workloads.
         ramp_s: The longest time of a ramp up to twice the baseline's capacity, s; 0 leaves it out.
+        spec_content: The bytes of `spec_file`, where it may have changed since they were read.
 
     Raises:
         BadInput: The promotion was changed or is none of this project, or its spec is another, or
@@ -144,7 +150,7 @@ def subject(
             one_line(f"{path}: its spec {str(file)[:200]} is not here; name it with --spec FILE")
         )
     name = data.get("name")
-    spec = load(file, experiment or experiment_of(file, name))
+    spec = load(file, experiment or experiment_of(file, name), content=spec_content)
     if name == slug(spec.name):  # as an experiment its files have a shorter name
         spec = replace(spec, name=slug(spec.name))
     if ramp_s is not None:
@@ -156,13 +162,22 @@ def subject(
                 "or 0 to leave the ramp out"
             )
         spec = replace(spec, workload=replace(spec.workload, ramp_s=ramp_s))
-    baseline = _allocation(path, data, "baseline", spec.search_space, file)
     winner = _allocation(path, data, "parameters", spec.search_space, file)
+    in_use = None
+    if data.get("baseline") is not None:
+        in_use = _allocation(path, data, "baseline", spec.search_space, file)
     spec = _on_its_device(spec, data)
-    if str(baseline) != str(spec.baseline):
+    expected = spec.baseline if spec.has_today else None
+    if str(in_use) != str(expected):
         raise BadInput(
-            f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; "
+            f"{path}: its baseline is {in_use or 'none'}, that of {file} is {expected or 'none'}; "
             "name the right --spec"
+        )
+    is_alone = in_use is None or data.get("baseline_works") is False
+    if is_alone and claim is not None:
+        raise BadInput(
+            f"--claim {claim}: nothing that works is in use, so that nothing can be better than it;"
+            " leave --claim out: it is confirmed that the winner works"
         )
     if name != spec.name:
         raise BadInput(one_line(f"{path}: it is of study {name!r}, {file} is {spec.name!r}"))
@@ -184,10 +199,11 @@ def subject(
         path=path,
         data=data,
         spec=spec,
-        baseline=baseline,
+        baseline=winner if is_alone or in_use is None else in_use,
         winner=winner,
-        rule=rule_of(spec, claimed, [t.name for t in held_out]),
-        aa_pairs=aa_pairs,
+        today=in_use if is_alone else None,
+        rule=rule_of(spec, claimed, [t.name for t in held_out], is_alone=is_alone),
+        aa_pairs=0 if is_alone else aa_pairs,
         traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
         words=words,

@@ -156,14 +156,33 @@ def serve(url: str, port: int, tell: Callable[[str], None], host: str = HOST) ->
         BadInput: The storage cannot be opened or holds no study of ours, or the address is none.
         SetupError: The port is taken, or the address is not this machine's.
     """
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104  they are refused
-        raise BadInput("--host names the one address by which others reach this machine")
-    token = None if host in LOOPBACK else secrets.token_urlsafe(24)
+    listen(dashboard_of(url, tell), port, tell, host)
+
+
+def dashboard_of(url: str, tell: Callable[[str], None]) -> WSGIApplication:
+    """Return the dashboard of a storage.
+
+    Raises:
+        BadInput: The storage cannot be opened or holds no study of ours.
+    """
     storage = open_storage(url)
     refuse_without_studies(url, storage)
     dashboard = wsgi(DashboardStorage(url), artifact_store=store(folder_of(url)))
     app = AnnotatingApp(dashboard, storage, promotions_of(url), tell)
     app.refresh()
+    return app
+
+
+def listen(app: WSGIApplication, port: int, tell: Callable[[str], None], host: str = HOST) -> None:
+    """Serve an app until Ctrl-C: on the loopback interface, or at another address with a token.
+
+    Raises:
+        BadInput: The address is none.
+        SetupError: The port is taken, or the address is not this machine's.
+    """
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104  they are refused
+        raise BadInput("--host names the one address by which others reach this machine")
+    token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     gate = Gate(app, host, token)
     try:
         server = make_server(host, port, gate, server_class=_Server, handler_class=_Quiet)

@@ -91,6 +91,12 @@ def refuse_old_words(top: YamlEntry) -> None:
         raise claim.wrong(f"{claim.quotation} is a claim of 0.1", f"write {successor}")
 
 
+def only_in_rotation(top: YamlEntry) -> list[str]:
+    """Return the keys that a study uses only among other experiments (study/guides/dream.md)."""
+    total = top.at("budget", "total_sec")
+    return [".".join(total.path)] if total.is_present else []
+
+
 def check_metrics(top: YamlEntry) -> list[str]:
     """Refuse directions that contradict ours, and return the keys of `metrics` that are ignored."""
     if "metrics" not in top.items():

@@ -19,8 +19,15 @@ from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
-from study.spec.baseline import read_baseline, speech_sizes
-from study.spec.foreign_keys import LEGACY, OWN_KEYS, SHARED, check_metrics, refuse_old_words
+from study.spec.baseline import is_in_use, read_baseline, speech_sizes
+from study.spec.foreign_keys import (
+    LEGACY,
+    OWN_KEYS,
+    SHARED,
+    check_metrics,
+    only_in_rotation,
+    refuse_old_words,
+)
 from study.spec.memory.options import check_options, idle_parameters
 from study.spec.model import KEYS, Budget, FitnessRule, Gates, Selector, Spec
 from study.spec.search_space import (
@@ -55,19 +62,26 @@ DEPENDENT = (
 )
 
 
-def load(path: Path | None, experiment: str | None = None, *, is_here: bool = True) -> Spec:
+def load(
+    path: Path | None,
+    experiment: str | None = None,
+    *,
+    is_here: bool = True,
+    content: bytes | None = None,
+) -> Spec:
     """Return the validated spec of a file, of one of its `experiments`, or of the packaged default.
 
     Args:
         path: The file; None is the packaged default.
         experiment: The name of one of its `experiments`.
         is_here: Whether a live study is for this machine, which then has its servers and models.
+        content: The file's bytes, where it may have changed since they were read.
 
     Raises:
         BadInput: Something is wrong with it; the error is one line, with file, line and key.
     """
     path = path or Path(str(files("study"))) / DEFAULT_SPEC
-    root, text, data = read_yaml(path)
+    root, text, data = read_yaml(path, content)
     top, ignored = _chosen(root, experiment)
     keys = top.items()
     refuse_old_words(top)
@@ -137,10 +151,11 @@ def load(path: Path | None, experiment: str | None = None, *, is_here: bool = Tr
         measure=measure,
         workloads=workloads,
         baseline=space.allocation(baseline),
+        has_today=is_in_use(top),
         bounds=bounds,
         device=device,
         services=services,
-        ignored=(*ignored, *check_metrics(top)),
+        ignored=(*ignored, *only_in_rotation(top), *check_metrics(top)),
         notes=tuple(notes),
         path=path.absolute(),
         text=text,

@@ -28,12 +28,15 @@ class Budget:
         max_candidates: The most trials of a generation; a factor of the most over all runs.
         max_generations: The other factor.
         allow_gpu: Whether a GPU may be used.
+        total_sec: The time of all of its turns among other experiments (study/guides/dream.md),
+            seconds; None: no limit. A run by itself does not use it.
     """
 
     wallclock_sec: Annotated[float, Range(1, 1e7)] = 3600.0
     max_candidates: Annotated[int, Range(1, 10_000)] = 10
     max_generations: Annotated[int, Range(1, 10_000)] = 4
     allow_gpu: bool = True
+    total_sec: Annotated[float | None, Range(1, 1e9)] = None
 
     @property
     def max_trials(self) -> int:
@@ -128,6 +131,7 @@ class SpecFile:
         text_sha256: The digest of that.
         ignored: Keys that are accepted and not used, e.g. `evaluator.path`.
         notes: Sentences to show.
+        has_today: Whether its baseline is in use today, and not only tried first.
     """
 
     path: Path
@@ -135,6 +139,7 @@ class SpecFile:
     text_sha256: str
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    has_today: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +155,7 @@ class Spec(SpecFile):
         measure: Live, or the file of a recording.
         sampler: The sampler, where the command line names none.
         pruner: What gives up a candidate that cannot win in the middle; `none` measures all whole.
-        baseline: The allocation in use today.
+        baseline: The allocation in use today; where nothing is, what is tried first.
         bounds: Hard limits of numeric parameters.
         limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
         device: cpu, cuda, an index or a UUID.

@@ -21,14 +21,18 @@ WAYS_OUT = {
 }
 
 
-def read_yaml(path: Path) -> tuple[YamlEntry, str, bytes]:
+def read_yaml(path: Path, content: bytes | None = None) -> tuple[YamlEntry, str, bytes]:
     """Return the file's outermost mapping, its text and its bytes.
+
+    Args:
+        path: The file.
+        content: Its bytes, where it may have changed since they were read.
 
     Raises:
         BadInput: It cannot be read; the error is one line.
     """
     try:
-        data = read_bytes(path, links=True)
+        data = read_bytes(path, links=True) if content is None else content
         node = compose(data, aliases=True)
     except BadYaml as error:
         at = f"{path}" if error.flaw in (Flaw.NO_FILE, Flaw.UNREADABLE) else f"{path}:{error.line}"

@@ -68,8 +68,9 @@ def answer(connection: socket.socket) -> None:
             os.dup2(file, number)
             os.close(file)
         code = run_script(asked["words"], asked["env"], asked["umask"])
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
     for file in files:
         os.close(file)

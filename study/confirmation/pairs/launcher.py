@@ -9,7 +9,7 @@ from pathlib import Path
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
-from objectives.evaluation import Failure, Job, Outcome, Phase
+from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase
 from objectives.exercise.exercise import Exercise
 from objectives.measurement import Measurement
 from objectives.speech.wer import WordErrors
@@ -30,6 +30,7 @@ class Launcher:
         word_errors: Word errors by speech configuration; the clips are the same, so they are
             scored once.
         under: The workload that is measured now.
+        watch: Called as each phase begins.
     """
 
     of: Subject
@@ -37,10 +38,12 @@ class Launcher:
     ramp_ranges: dict[str, RampRange]
     word_errors: dict[str, tuple[WordErrors, ...]]
     under: str = ""  # the traffic of the moment, before a phase
+    watch: OnPhase = lambda _: None
 
     def on_phase(self, phase: Phase) -> None:
         """Tell the phase, with its workload before it."""
         self.tell(f"    {self.under}{phase_in_words(phase)}")
+        self.watch(phase)
 
     def launch(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,16 +13,17 @@ import yaml
 
 from objectives.errors import BadInput
 from objectives.plain_data.ranges import Range
-from study.bounded_yaml import construct
 from study.dream.experiments.generic import name_is_plain, read_generic
 from study.dream.experiments.model import Experiment
 from study.dream.experiments.own import is_own, read_own
 from study.dream.experiments.quiet_hours import QuietHours, read_quiet_hours
+from study.dream.experiments.values import plain_value
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
 BACKOFF_S = 60.0
 PATIENCE = 8
+FOLDERS = ("promotions", "winners", "survivors")  # beside those of experiments
 CAPS = ("wallclock_sec", "max_candidates", "max_generations")
 
 
@@ -58,6 +59,7 @@ class DreamFile:
         experiments: The entries that can be run, in the order of the file.
         broken: The others.
         ignored: Keys that the ancestor had and never read, or that nothing here needs.
+        content: The bytes of the file.
     """
 
     path: Path
@@ -70,6 +72,7 @@ class DreamFile:
     experiments: tuple[Experiment, ...]
     broken: tuple[Broken, ...]
     ignored: tuple[str, ...]
+    content: bytes = field(repr=False)
 
     @property
     def entries(self) -> tuple[Experiment | Broken, ...]:
@@ -81,13 +84,17 @@ class DreamFile:
         return next((e for e in self.entries if e.name == name), None)
 
 
-def read_dream_file(path: Path) -> DreamFile:
+def read_dream_file(path: Path, content: bytes | None = None) -> DreamFile:
     """Return the file.
+
+    Args:
+        path: The file.
+        content: Its bytes, where it may have changed since they were read.
 
     Raises:
         BadInput: The file as a whole cannot be used; the error is one line.
     """
-    top, _, _ = read_yaml(path)
+    top, _, content = read_yaml(path, content)
     keys = top.items()
     if "experiments" not in keys:
         raise top.at("experiments").wrong("it is missing", "add a list of experiments")
@@ -99,7 +106,7 @@ def read_dream_file(path: Path) -> DreamFile:
     weights: dict[str, float] = {}
     if not (given := top.at("fitness_aggregation", "weights")).is_null:
         weights = given.build(Mapping[str, Annotated[float, Range(-1e9, 1e9)]])
-    plain_run: Any = construct(run.node) if run.is_mapping else {}
+    plain_run: Any = plain_value(run) if run.is_mapping else {}
     caps = {
         name: cap.at(name).build(float if name == "wallclock_sec" else int, Range(0.1, 1e7))
         for name in CAPS
@@ -114,10 +121,9 @@ def read_dream_file(path: Path) -> DreamFile:
         digest = hashlib.sha256(f"{yaml.serialize(entry.node)} {shared}".encode()).hexdigest()[:16]
         name = entry.at("name").text if entry.is_mapping else ""
         try:
-            readable.append(_entry(entry, digest, path, weights, plain_run, caps))
-            if name in [*(e.name for e in readable[:-1]), *(b.name for b in broken)]:
-                readable.pop()
-                raise entry.at("name").wrong(f"{name!r} is here twice", "give it another name")
+            experiment = _entry(entry, digest, path, content, weights, plain_run, caps)
+            _refuse_known(entry.at("name"), experiment, readable, broken)
+            readable.append(experiment)
         except BadInput as error:
             is_enabled = not entry.is_mapping or entry.at("enabled").text.lower() != "false"
             broken.append(
@@ -136,6 +142,7 @@ def read_dream_file(path: Path) -> DreamFile:
         experiments=tuple(readable),
         broken=tuple(broken),
         ignored=tuple(k for k in keys if k in ("spica_retention", "mutators", "logging")),
+        content=content,
     )
 
 
@@ -143,6 +150,7 @@ def _entry(
     entry: YamlEntry,
     digest: str,
     path: Path,
+    content: bytes,
     weights: Mapping[str, float],
     run: Mapping[str, Any],
     caps: Mapping[str, Any],
@@ -159,8 +167,29 @@ def _entry(
         "patience": patience or PATIENCE,
     }
     if is_own(entry):
-        return read_own(entry, common, path, allows_gpu=caps.get("allow_gpu", True))
-    return read_generic(entry, common, weights, run, caps)
+        return read_own(entry, common, path, content, caps)
+    generic = read_generic(entry, common, weights, run, caps)
+    try:  # another evaluator may do what this one did not
+        code = generic.evaluator.path.read_bytes()
+    except OSError as error:
+        raise entry.at("evaluator").wrong(
+            f"{generic.evaluator.path} cannot be read ({error.strerror})", "name another file"
+        ) from error
+    return replace(generic, digest=hashlib.sha256(digest.encode() + code).hexdigest()[:16])
+
+
+def _refuse_known(
+    entry: YamlEntry, experiment: Experiment, readable: list[Experiment], broken: list[Broken]
+) -> None:
+    """Refuse a name that another entry has, or whose files another entry writes."""
+    name, slug = experiment.name, experiment.slug
+    if name in [*(e.name for e in readable), *(b.name for b in broken)]:
+        raise entry.wrong(f"{name!r} is here twice", "give it another name")
+    other = next((e.name for e in readable if e.slug == slug), None)
+    if other is not None:
+        raise entry.wrong(f"{name} and {other} would write the same files", "rename one")
+    if slug in FOLDERS:
+        raise entry.wrong(f"{slug} is the folder of all {slug}", "give it another name")
 
 
 def _number(entry: YamlEntry, kind: type, low: float, high: float) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from objectives.figures import Direction
 from objectives.plain_data.ranges import Range
-from study.bounded_yaml import construct
-from study.dream.experiments.model import Budget, Evaluator, GenericExperiment, Goal
-from study.dream.experiments.values import Values, read_values
+from study.dream.experiments.goals import read_goals
+from study.dream.experiments.model import Budget, Evaluator, GenericExperiment
+from study.dream.experiments.values import Values, plain_value, read_values
 from study.spec.choices import SAMPLERS, SamplerName
 from study.spec.model import Selector
 from study.spec.yaml_node import YamlEntry
@@ -33,7 +32,6 @@ KEYS = (
 )
 LEGACY = ("template", "domain_evaluator", "rzero", "mutators", "description", "tags", "logging")
 CALLED = ("class", "factory", "symbol")  # which of them is called, in the order of the ancestor
-OWN_FIGURE = "fitness"  # of an evaluator for which no figure is named
 
 
 def read_generic(
@@ -67,13 +65,15 @@ def read_generic(
     if top.at("sampler").is_present:
         known = tuple(s for s in SAMPLERS if s != "recorded")
         sampler = top.at("sampler").build(Literal[known])
-    plain_budget = construct(top.at("budget").node) if top.at("budget").is_present else {}
+    plain_budget = plain_value(top.at("budget")) if top.at("budget").is_present else {}
     return GenericExperiment(
         **common,
+        max_generations=budget.max_generations,
+        total_s=budget.total_sec,
         values=values,
         evaluator=_evaluator(top),
         budget=budget,
-        goals=_goals(top, weights, notes),
+        goals=read_goals(top, weights, notes),
         selector=selector,
         sampler=sampler,
         seed=seed if isinstance(seed, int) else 0,
@@ -86,6 +86,13 @@ def read_generic(
 
 def _capped(entry: YamlEntry, caps: Mapping[str, Any], notes: list[str]) -> Budget:
     budget: Budget = entry.build(Budget) if entry.is_present and not entry.is_null else Budget()
+    lower = capped(budget, caps, notes)
+    values = {name: getattr(budget, name) for name in Budget.__dataclass_fields__}
+    return Budget(**values | lower)
+
+
+def capped(budget: object, caps: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Return what of a budget is above the file's own caps, as low as they are, and note it."""
     lower = {
         name: cap
         for name, cap in caps.items()
@@ -94,8 +101,7 @@ def _capped(entry: YamlEntry, caps: Mapping[str, Any], notes: list[str]) -> Budg
     if lower:
         text = ", ".join(f"{name} {value}" for name, value in lower.items())
         notes.append(f"run.global_budget limits it to {text}")
-    values = {name: getattr(budget, name) for name in Budget.__dataclass_fields__}
-    return Budget(**values | lower)
+    return lower
 
 
 def _selector(top: YamlEntry, budget: Budget) -> Selector:
@@ -136,7 +142,7 @@ def _evaluator(top: YamlEntry) -> Evaluator:
     kwargs: Any = {}
     if not (given := entry.at("init_kwargs")).is_null:
         given.items()  # a mapping, or it is refused with its line
-        kwargs = construct(given.node)
+        kwargs = plain_value(given)
     python = entry.at("python").build(str) if entry.at("python").is_present else None
     symbol = entry.at(called[0]).build(str) if called else "evaluate"
     match called:
@@ -160,64 +166,11 @@ def _file(entry: YamlEntry, text: str, folder: Path) -> Path:
     return path.absolute()
 
 
-def _goals(top: YamlEntry, weights: Mapping[str, float], notes: list[str]) -> tuple[Goal, ...]:
-    metrics = top.at("metrics")
-    if not metrics.is_null:
-        metrics.only(("target_direction", "map", "target"))
-    wanted = metrics.at("target_direction")
-    directions = {OWN_FIGURE: Direction.UP}
-    if not wanted.is_null:
-        directions = {n: e.build(Direction) for n, e in wanted.items().items()}
-    mapped = _texts(metrics.at("map"))
-    targets = _numbers(metrics.at("target"))
-    overrides = top.at("overrides")
-    if not overrides.is_null:
-        overrides.only(("fitness_weights", "mutators"))
-        if not (own := overrides.at("fitness_weights")).is_null:
-            weights = _numbers(own)
-    if unknown := [name for name in targets if name not in directions]:
-        raise metrics.at("target", unknown[0]).unknown(directions)
-    goals = tuple(
-        Goal(
-            name,
-            canonical := mapped.get(name, name),
-            direction,
-            abs(weights.get(canonical, 1.0)),
-            targets.get(name),
-        )
-        for name, direction in directions.items()
-    )
-    if not any(g.counts for g in goals):
-        raise metrics.wrong("no figure has a weight", "name one that is up or down")
-    for g in goals:
-        if g.direction is Direction.NEUTRAL and g.target is None:
-            notes.append(f"{g.name} is neutral and has no target: it has no weight")
-    canonical_names = [g.canonical for g in goals if g.counts]
-    for name in dict.fromkeys(canonical_names):
-        if canonical_names.count(name) > 1:
-            several = " and ".join(g.name for g in goals if g.canonical == name and g.counts)
-            notes.append(f"{several} are mapped to {name}: they are averaged")
-        if weights.get(name, 1.0) < 0:
-            notes.append(f"the weight of {name} is negative: target_direction says which way")
-    return goals
-
-
-def _texts(entry: YamlEntry) -> dict[str, str]:
-    return {} if entry.is_null else {n: e.build(str) for n, e in entry.items().items()}
-
-
-def _numbers(entry: YamlEntry) -> dict[str, float]:
-    if entry.is_null:
-        return {}
-    numbers: dict[str, float] = entry.build(Mapping[str, Annotated[float, Range(-1e9, 1e9)]])
-    return numbers
-
-
 def _baseline(entry: YamlEntry, values: Values) -> Mapping[str, Any] | None:
     if entry.is_null:
         return None
     entry.only([p.name for p in values.parameters])
-    baseline = {n: construct(e.node) for n, e in entry.items().items()}
+    baseline = {n: plain_value(e) for n, e in entry.items().items()}
     for p in values.parameters:
         if p.name not in baseline:
             raise entry.at(p.name).wrong("it is missing", f"add `{p.name}:`")

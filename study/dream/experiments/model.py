@@ -28,6 +28,8 @@ class Budget:
         cpus: The cores that they may use.
         retries: How often a candidate that failed is evaluated again.
         total_sec: The time over all cycles, seconds; None: no limit.
+        pausable: Whether an evaluation goes on after a measuring window in which it stood still;
+            else it begins anew, since what it timed would be wrong.
     """
 
     wallclock_sec: Annotated[float, Range(0.1, 1e7)] = 300.0
@@ -38,6 +40,7 @@ class Budget:
     cpus: Annotated[int, Range(1, 10_000)] = 1
     retries: Annotated[int, Range(0, 100)] = 1
     total_sec: Annotated[float | None, Range(0.1, 1e9)] = None
+    pausable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,8 @@ class Experiment:
         is_enabled: Whether it takes part in a cycle.
         digest: It changes with the entry, and with what of the file holds for it.
         patience: The generations without a better result after which it runs less often.
+        max_generations: The most generations in one cycle.
+        total_s: The time of its turns over all cycles, seconds; None: no limit.
         notes: Sentences to write to the log.
     """
 
@@ -111,6 +116,8 @@ class Experiment:
     is_enabled: bool
     digest: str
     patience: int
+    max_generations: int
+    total_s: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -154,12 +161,12 @@ class OwnExperiment(Experiment):
 
     Args:
         device: The device that it measures on; None where it replays a recording.
-        max_generations: The most generations in one cycle.
         lend_from: The units of systemd that lend it their GPU in its turn.
         max_outage: The longest that they may be without it, as in `--max-outage`.
+        caps: What the file's `global_budget` allows of its budget at most, by key.
     """
 
     device: str | None
-    max_generations: int
     lend_from: tuple[str, ...] = ()
     max_outage: str | None = None
+    caps: Mapping[str, float] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from study.dream.experiments.generic import capped
 from study.dream.experiments.model import OwnExperiment
 from study.spec.load import load
 from study.spec.model import Spec
@@ -27,9 +28,20 @@ def is_own(entry: YamlEntry) -> bool:
 
 
 def read_own(
-    entry: YamlEntry, common: Mapping[str, Any], path: Path, *, allows_gpu: bool
+    entry: YamlEntry,
+    common: Mapping[str, Any],
+    path: Path,
+    content: bytes,
+    caps: Mapping[str, Any],
 ) -> OwnExperiment:
     """Return our experiment; its spec is read as that of any study.
+
+    Args:
+        entry: The entry of the list.
+        common: The arguments of every experiment.
+        path: The file.
+        content: Its bytes.
+        caps: The file's limits of every budget, by the name of the budget's field.
 
     Raises:
         BadInput: Something is wrong with it; the error is one line, with file, line and key.
@@ -41,24 +53,31 @@ def read_own(
         lending.only(("units", "max_outage"))
         units = lending.at("units").build(tuple[str, ...])
         outage = lending.at("max_outage").build(str | None)
-    spec = load(path, common["name"])
-    if spec.measure == "live" and spec.device != "cpu" and not allows_gpu:
+    spec = load(path, common["name"], content=content)
+    if spec.measure == "live" and spec.device != "cpu" and not caps.get("allow_gpu", True):
         raise entry.at("device").wrong("run.global_budget forbids a GPU", "allow it there")
     if units and spec.measure != "live":
         raise lending.wrong("a replay needs no GPU", "remove it, or write `measure: live`")
+    notes = [*spec.notes]
+    lower = capped(spec.budget, {k: v for k, v in caps.items() if k != "allow_gpu"}, notes)
     return OwnExperiment(
         **common,
+        max_generations=int(lower.get("max_generations", spec.budget.max_generations)),
+        total_s=spec.budget.total_sec,
         device=spec.device if spec.measure == "live" else None,
-        max_generations=spec.budget.max_generations,
         lend_from=units,
         max_outage=outage,
-        notes=spec.notes,
+        caps=lower,
+        notes=tuple(notes),
     )
 
 
-def spec_of(experiment: OwnExperiment, path: Path) -> Spec:
-    """Return the spec of our experiment, under the name of its files.
+def spec_of(experiment: OwnExperiment, path: Path, content: bytes) -> Spec:
+    """Return the spec of our experiment, under the name of its files and within the file's caps.
 
     What it notes and ignores is told once, not in every turn.
     """
-    return replace(load(path, experiment.name), name=experiment.slug, ignored=(), notes=())
+    spec = load(path, experiment.name, content=content)
+    caps: dict[str, Any] = {**experiment.caps}
+    budget = replace(spec.budget, **caps)
+    return replace(spec, name=experiment.slug, budget=budget, ignored=(), notes=())

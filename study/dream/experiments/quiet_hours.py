@@ -27,16 +27,19 @@ class QuietHours:
     def until(self, now: datetime) -> datetime | None:
         """Return when they end, where they hold now; else None.
 
+        Both are local times without a zone, so that they hold by the clock on the wall also in
+        the night in which it is set.
+
         >>> hours = QuietHours(time(23), time(5))
         >>> hours.until(datetime(2026, 1, 1, 23, 30)), hours.until(datetime(2026, 1, 1, 12))
         (datetime.datetime(2026, 1, 2, 5, 0), None)
         """
         for day in (-1, 0):
-            begin = datetime.combine(now.date(), self.begin, now.tzinfo) + timedelta(days=day)
-            end = datetime.combine(begin.date(), self.end, now.tzinfo)
+            begin = datetime.combine(now.date(), self.begin) + timedelta(days=day)
+            end = datetime.combine(begin.date(), self.end)
             end += timedelta(days=1) if end <= begin else timedelta()
             if begin <= now < end:
-                return end
+                return end.replace(fold=now.fold)
         return None
 
 

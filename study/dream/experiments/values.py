@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 
 from objectives.allocation import Scalar
 from objectives.search_space.parameter import Parameter
-from study.bounded_yaml import construct
+from study.bounded_yaml import BadYaml, construct
 from study.spec.search_space import read_range
 from study.spec.yaml_node import YamlEntry
 
@@ -86,7 +86,7 @@ def read_values(entry: YamlEntry) -> Values:
         elements = values.elements()
         if not elements:
             raise values.wrong("the list is empty", "name at least one value")
-        plain = [construct(e.node) for e in elements]
+        plain = [plain_value(e) for e in elements]
         is_plain = len({_kind(value) for value in plain}) == 1 and _kind(plain[0]) is not None
         if not is_plain:
             composite.add(name)
@@ -96,6 +96,22 @@ def read_values(entry: YamlEntry) -> Values:
                 raise e.wrong(f"{e.quotation} is listed twice", "remove one")
         parameters.append(Parameter(name, tuple(choices)))
     return Values(tuple(parameters), frozenset(composite))
+
+
+def plain_value(entry: YamlEntry) -> Any:
+    """Return a value of any kind as plain Python.
+
+    Raises:
+        BadInput: It is of a type of Python's, no date, or no finite number.
+    """
+    try:
+        value = construct(entry.node)
+    except (BadYaml, ValueError, OverflowError) as error:
+        what = error.what if isinstance(error, BadYaml) else str(error)
+        raise entry.wrong(f"{entry.quotation} is no plain value ({what})", "quote text") from error
+    if isinstance(value, float) and not math.isfinite(value):
+        raise entry.wrong(f"{entry.quotation} is no finite number", "write a number")
+    return value
 
 
 def _kind(value: Any) -> str | None:

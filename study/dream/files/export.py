@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.plain_data.atomic import write_atomic
+from study.dream.experiments.values import as_text
 from study.dream.files.lines import add_line, mend, read_lines
 from study.dream.records import FAILED_FITNESS, Leader, Record, best_of, leaders, trial_id
 
@@ -170,7 +171,8 @@ def metrics_line(record: Record) -> dict[str, Any]:
         status = record.status
     head = {"test_id": record.test_id, "status": status, **record.params, **plain}
     tail = {"fitness": record.fitness, "error": record.error, **record.extra, "ts": record.ts}
-    return head | {k: v for k, v in tail.items() if v is not None or k == "fitness"}
+    line = head | {k: v for k, v in tail.items() if v is not None or k == "fitness"}
+    return {k: as_text(v) if isinstance(v, dict | list) else v for k, v in line.items()}
 
 
 OWN = ("test_id", "status", "fitness", "error", "ts")  # of a line, also where a figure is named so

@@ -15,8 +15,10 @@ NESTED = ("metrics", "components")
 def flattened(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result with what is nested under `metrics` and `components` beside the rest.
 
-    >>> flattened({"status": "pass", "metrics": {"wer": 0.1, "status": "x"}})
-    {'status': 'pass', 'wer': 0.1}
+    What is no number is None, and what is infinite text: JSON has no word for either.
+
+    >>> flattened({"status": "pass", "metrics": {"wer": 0.1, "status": "x", "ms": float("nan")}})
+    {'status': 'pass', 'wer': 0.1, 'ms': None}
     """
     flat = {str(k): v for k, v in result.items() if not (k in NESTED and isinstance(v, dict))}
     for name in NESTED:
@@ -24,7 +26,20 @@ def flattened(result: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(inner, dict):
             flat = {str(k): v for k, v in inner.items() if k not in flat} | flat
     ordered = [*(k for k in result if k in flat), *(k for k in flat if k not in result)]
-    return {k: flat[k] for k in ordered}
+    return {k: _finite(flat[k]) for k in ordered}
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if math.isnan(value):
+            return None
+        case float() if math.isinf(value):
+            return str(value)
+        case dict():
+            return {k: _finite(v) for k, v in value.items()}
+        case list():
+            return [_finite(v) for v in value]
+    return value
 
 
 def number(value: Any) -> float | None:
@@ -33,8 +48,11 @@ def number(value: Any) -> float | None:
     >>> number(True), number("3"), number(float("nan"))
     (1.0, None, None)
     """
-    if isinstance(value, bool | int | float) and math.isfinite(value):
-        return float(value)
+    try:
+        if isinstance(value, bool | int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        return None  # a whole number of hundreds of digits
     return None
 
 
@@ -71,7 +89,8 @@ def fitness(
 ) -> float:
     """Return the weighed mean of the gains over the reference, which is itself worth 0.
 
-    Figures that are mapped to one name are averaged before they are weighed.
+    Figures that are mapped to one name are averaged before they are weighed. It is NaN where they
+    are too large to add up.
     """
     gains: dict[str, list[float]] = {}
     weights: dict[str, float] = {}
@@ -81,9 +100,12 @@ def fitness(
                 gain(goal, values[goal.name], reference[goal.name])
             )
             weights[goal.canonical] = goal.weight
-    total = math.fsum(weights.values())
-    terms = (weights[n] * math.fsum(g) / len(g) for n, g in gains.items())
-    return math.fsum(terms) / total
+    try:
+        total = math.fsum(weights.values())
+        terms = (weights[n] * math.fsum(g) / len(g) for n, g in gains.items())
+        return math.fsum(terms) / total
+    except (OverflowError, ValueError):
+        return math.nan
 
 
 def canonical(figures: Mapping[str, Any], goals: Sequence[Goal]) -> dict[str, Any]:

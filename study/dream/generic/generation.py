@@ -6,20 +6,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.errors import BadInput
 from study.dream.experiments.model import GenericExperiment
 from study.dream.experiments.values import as_text
 from study.dream.generic.evaluation import Evaluated, evaluate, result_of
-from study.dream.generic.figures import canonical, fitness, missing, number, numbers
-from study.dream.generic.open_study import INTERRUPTED, REFERENCE, free_left_behind
+from study.dream.generic.open_study import free_left_behind
+from study.dream.generic.telling import interrupt, tell
+from study.dream.generic.watching import TIMEOUT, WINDOW
 from study.dream.records import is_counted
+from study.dream.windows import Windows
 from study.storage.trials import REPLICATE
 
 ASKS = 20  # for each place of a generation, of a sampler that proposes what is known
@@ -35,8 +35,12 @@ class Generation:
         folder: The folder of what evaluators print.
         say: Gets a line about each evaluation.
         on_trial: Called when a trial has been told.
+        windows: Those of studies that measure, beside which it stands still; None where it measures
+            a device itself.
         cycle_generation: The generation of this cycle, from 0, which the evaluator is told.
+        left_s: What the budgets of experiment and cycle leave to it, seconds; None: no limit.
         evaluated: How many candidates were evaluated.
+        held_s: How long it stood still, seconds.
     """
 
     experiment: GenericExperiment
@@ -44,8 +48,11 @@ class Generation:
     folder: Path
     say: Callable[[str], None]
     on_trial: Callable[[], None]
+    windows: Windows | None = None
     cycle_generation: int = 0
+    left_s: float | None = None
     evaluated: int = field(default=0, init=False)
+    held_s: float = field(default=0.0, init=False)
     _began: float = field(default=0.0, init=False)
     _longest_s: float = field(default=0.0, init=False)
 
@@ -56,14 +63,14 @@ class Generation:
             Whether nothing is left: every candidate is known.
 
         Raises:
-            BadInput: The first result lacks a figure that `target_direction` names.
+            WrongFigures: The first result lacks a figure that `target_direction` names.
             KeyboardInterrupt: The evaluator is killed; its candidate comes first next time.
         """
         self._began = time.monotonic()
         for left in free_left_behind(self.study, self.folder):
             trial = self.study.get_trials(deepcopy=False)[left]
             if (earlier := result_of(self.folder / str(left))) is not None:
-                self._tell(left, trial.user_attrs["candidate"], earlier)
+                self._told(left, trial.user_attrs["candidate"], earlier)
         self._queue()
         asks = 0
         while self.evaluated < self.experiment.selector.population_size:
@@ -120,69 +127,46 @@ class Generation:
             **self.experiment.context,
             "timestamp": int(time.time()),
         }
-        limit_s = self.experiment.budget.wallclock_sec
-        if self.evaluated:
-            limit_s = max(0.1, self._left_s())
-        folder = self.folder / str(trial.number)
         try:
-            outcome = evaluate(self.experiment, candidate, context, folder, limit_s)
+            outcome = self._evaluated(candidate, context, self.folder / str(trial.number))
         except KeyboardInterrupt:
-            self._interrupt(trial.number)
+            interrupt(self.study, trial.number)
             raise
-        if outcome.failure == "timeout" and self.evaluated:
-            self._interrupt(trial.number)  # not the candidate's doing: it began late
+        if outcome.failure == TIMEOUT and self.evaluated:
+            interrupt(self.study, trial.number)  # not the candidate's doing: it began late
             self._longest_s = float("inf")
             return
         self._longest_s = max(self._longest_s, outcome.seconds)
-        self._tell(trial.number, candidate, outcome)
+        self._told(trial.number, candidate, outcome)
 
-    def _interrupt(self, number: int) -> None:
-        trial = self.study.get_trials(deepcopy=False)[number]
-        self.study._storage.set_trial_user_attr(trial._trial_id, "why", INTERRUPTED)
-        self.study.tell(number, state=TrialState.FAIL)
+    def _evaluated(
+        self, candidate: Mapping[str, Any], context: Mapping[str, Any], folder: Path
+    ) -> Evaluated:
+        """Return an evaluation beside which nobody measured, or one that stood still meanwhile.
 
-    def _tell(self, number: int, candidate: Mapping[str, Any], outcome: Evaluated) -> None:
-        goals, figures = self.experiment.goals, outcome.figures
-        attributes: dict[str, Any] = {"seconds": round(outcome.seconds, 3)}
-        attributes["at"] = datetime.now(UTC).isoformat(timespec="seconds")
-        value = None
-        if outcome.failure is None and (lacking := missing(figures, goals)):
-            self._refuse_first(number, lacking, figures)
-            words = f"the result has no number for {', '.join(lacking)}"
-            outcome = Evaluated(figures, "bad_result", words, outcome.seconds)
-        if outcome.failure is None:
-            values = numbers(figures, goals)
-            if (reference := self.study.user_attrs.get(REFERENCE)) is None:
-                reference = values
-                self.study.set_user_attr(REFERENCE, reference)
-            value = fitness(values, reference, goals)
-            attributes["canonical"] = canonical(figures, goals)
-        else:
-            attributes |= {"failure": outcome.failure, "error": outcome.error}
-        attributes["figures"] = dict(figures)
-        storage_id = self.study.get_trials(deepcopy=False)[number]._trial_id
-        for name, attribute in attributes.items():
-            self.study._storage.set_trial_user_attr(storage_id, name, attribute)
-        if value is None:
-            self.study.tell(number, state=TrialState.FAIL)
-            self.say(f"trial {number}: {as_text(candidate)}: failed: {outcome.error}")
-        else:
-            self.study.tell(number, value)
-            shown = ", ".join(f"{g.name} {number_of(figures[g.name])}" for g in goals)
-            self.say(f"trial {number}: {as_text(candidate)}: fitness {value:.4g}; {shown}")
+        Its own time goes on only where it does.
+        """
+        while True:
+            self.held_s += self.windows.enter() if self.windows else 0.0
+            limit_s = self.experiment.budget.wallclock_sec
+            if self.evaluated:
+                limit_s = max(0.1, self._left_s())
+            try:
+                outcome = evaluate(
+                    self.experiment, candidate, context, folder, limit_s, self.windows
+                )
+            finally:
+                if self.windows:
+                    self.windows.leave()
+            self.held_s += outcome.paused_s
+            if outcome.failure != WINDOW:
+                return outcome
+            self.held_s += outcome.seconds
+
+    def _told(self, number: int, candidate: Mapping[str, Any], outcome: Evaluated) -> None:
+        tell(self.study, self.experiment.goals, number, candidate, outcome, self.say)
         self.evaluated += 1
         self.on_trial()
-
-    def _refuse_first(self, trial: int, lacking: list[str], figures: Mapping[str, Any]) -> None:
-        """Stop the experiment where no result has had the figures that it names."""
-        if REFERENCE in self.study.user_attrs:
-            return
-        self._interrupt(trial)
-        there = [name for name, value in figures.items() if number(value) is not None]
-        raise BadInput(
-            f"the first result has no number for {', '.join(lacking)}, which target_direction "
-            f"names; it has {', '.join(there) or 'no numbers'}; correct the names"
-        )
 
     def _repeat(self, trial: optuna.Trial, candidate: Mapping[str, Any]) -> None:
         """Tell what is known of a candidate; nothing is evaluated."""
@@ -220,14 +204,7 @@ class Generation:
         return done | spent
 
     def _left_s(self) -> float:
-        return self._began + self.experiment.budget.wallclock_sec - time.monotonic()
-
-
-def number_of(value: Any) -> str:
-    """Return a figure for a line.
-
-    >>> number_of(12.345678), number_of(True)
-    ('12.35', '1')
-    """
-    found = number(value)
-    return "?" if found is None else f"{found:.4g}"
+        limit_s = self.experiment.budget.wallclock_sec
+        if self.left_s is not None:
+            limit_s = min(limit_s, self.left_s)
+        return self._began + limit_s + self.held_s - time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from study.search.open_study import succession
 from study.search.samplers import TOURNAMENT, sampler
 
 REFERENCE = "reference"  # the attribute of a study: the figures that are worth 0
+CODE = "evaluator_sha256"
 INTERRUPTED = "interrupted"
 
 
@@ -51,6 +53,7 @@ def open_generic(
             say(f"values or weights have changed: {count} evaluation(s) taken over, scored anew")
         study.set_user_attr("identity", identity)
         study.set_user_attr("basis", basis)  # last: with it the study is made
+    _note_code(study, experiment.evaluator.path, say)
     options: dict[str, Any] = {}
     seed = experiment.seed
     if experiment.sampler == "tournament":
@@ -63,6 +66,18 @@ def open_generic(
         experiment.sampler, seed=seed, space=experiment.values.distributions, options=options
     )
     return study
+
+
+def _note_code(study: optuna.Study, path: Path, say: Callable[[str], None]) -> None:
+    """Say where the evaluator's file is another than before: what it measured stays."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if study.user_attrs.get(CODE, digest) != digest:
+        say(
+            f"{path.name} has changed; what it measured before stays: rename the experiment to "
+            "begin anew"
+        )
+    if study.user_attrs.get(CODE) != digest:
+        study.set_user_attr(CODE, digest)
 
 
 def _identity(experiment: GenericExperiment) -> Mapping[str, Any]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
 
-from objectives.errors import BadInput, InUse
+from objectives.errors import BadInput
+from objectives.plain_data.atomic import write_atomic
 from study.bench.run_lock import alone
 from study.cli.console import console_of
 from study.dream.experiments.file import Broken, DreamFile, read_dream_file
-from study.dream.rotation.runner import Runner, RunnerOptions
+from study.dream.rotation.runner import Runner
 from study.dream.rotation.signals import woken
+from study.dream.rotation.standing import look
+from study.dream.rotation.status import status_table
 from study.dream.rotation.turn_process import TurnProcess
+from study.dream.schedule.options import RunnerOptions, options_file
 from study.dream.turns.log import Log
 from study.text import meant
 
 STOPPED = 130
+WIDTH = 80  # columns, also of a file
 
 
 def run_dream(options: RunnerOptions) -> int:
@@ -30,9 +35,10 @@ def run_dream(options: RunnerOptions) -> int:
         runner = Runner(options, log, TurnProcess, pause=lambda _: None)
         try:
             runner.root.mkdir(parents=True, exist_ok=True)
+            write_atomic(options_file(options.logdir), options.to_text())
         except OSError as error:
             raise BadInput(
-                f"{runner.root} cannot be written ({error.strerror}); name another --out"
+                f"{error.filename} cannot be written ({error.strerror}); name another --out"
             ) from error
 
         def stop() -> None:
@@ -59,18 +65,10 @@ def show_status(options: RunnerOptions) -> None:
     Raises:
         BadInput: The file is wrong.
     """
-    runner = Runner(options, Log(Path("/dev/null")), TurnProcess, pause=lambda _: None)
-    console_of().print(runner.status(is_alive=_is_alive(options.logdir)))
-
-
-def _is_alive(logdir: Path) -> bool:
-    if not logdir.is_dir():
-        return False
-    try:
-        with alone(logdir):
-            return False
-    except InUse:
-        return True
+    rows, state, is_alive = look(options)
+    console = console_of()
+    console.width = min(console.width, WIDTH) if not sys.stdout.isatty() else console.width
+    console.print(status_table(rows, state.cycle, is_alive=is_alive))
 
 
 def _refuse_unknown(file: DreamFile, options: RunnerOptions) -> None:

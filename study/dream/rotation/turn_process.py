@@ -32,18 +32,23 @@ class TurnProcess:
     _process: subprocess.Popen[bytes] = field(init=False)
     _writing: int = field(init=False)
     _began: float = field(init=False)
+    _is_stopping: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         folder = self.job.report.parent
         folder.mkdir(parents=True, exist_ok=True)
         self.job.report.unlink(missing_ok=True)
         reading, self._writing = os.pipe()
-        status = self.job.report.with_suffix(".exit")
+        status, log = self.job.report.with_suffix(".exit"), self._log
+        log.unlink(missing_ok=True)
         command = [sys.executable, "-c", CODE, self.job.to_text()]
         self._began = time.monotonic()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(SUPERVISOR), str(reading), str(status), "--", *command],
+                [
+                    *(sys.executable, "-I", str(SUPERVISOR)),
+                    *(str(reading), str(status), str(log), "--", *command),
+                ],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **READABLE},
                 pass_fds=[reading],
@@ -51,6 +56,11 @@ class TurnProcess:
             )
         finally:
             os.close(reading)
+
+    @property
+    def _log(self) -> Path:
+        """Return the file of what its process prints."""
+        return self.job.report.with_suffix(".log")
 
     @property
     def seconds(self) -> float:
@@ -63,13 +73,16 @@ class TurnProcess:
             return None
         self._close()
         report = Report.read(self.job.report)
+        if report is None and self._is_stopping:  # before it could listen
+            return Report(ending=Ending.INTERRUPTED)
         if report is None:
-            why = "its process died before it could report; the runner's own output says more"
+            why = f"its process died before it could report; {self._log} says more"
             return Report(ending=Ending.FAILED, reason=why)
         return report
 
     def stop(self, grace_s: float) -> None:
         """Ask it to end; it is killed after so many seconds."""
+        self._is_stopping = True
         try:
             os.write(self._writing, f"stop {grace_s:g}\n".encode())
         except (BrokenPipeError, OSError):

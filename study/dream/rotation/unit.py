@@ -11,7 +11,7 @@ import psutil
 
 import study
 from study.dream.experiments.file import read_dream_file
-from study.dream.rotation.runner import RunnerOptions
+from study.dream.schedule.options import RunnerOptions
 from study.service_pause.restore_timer import word
 
 UNIT = "gpu-allocation-dream.service"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
 
+from optuna.exceptions import StorageInternalError
+
+from objectives import waiting
 from objectives.errors import BadInput, InUse, StudyError
 from objectives.servers.supervisor import LIBC, PR_SET_CHILD_SUBREAPER
 from study.dream.experiments.file import Broken, read_dream_file
 from study.dream.experiments.model import GenericExperiment, OwnExperiment
+from study.dream.generic.telling import WrongFigures
 from study.dream.turns.generic import run_generic
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
@@ -20,8 +22,7 @@ from study.text import one_line
 def main(text: str) -> None:
     """Run the turn and write its report."""
     job = Job.from_text(text)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    waiting.listen()  # the end is raised where it waits, so that no commit is left half done
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what an evaluator leaves behind is ours to end
     if job.cores:
         os.sched_setaffinity(0, job.cores)
@@ -33,10 +34,12 @@ def _report(job: Job) -> Report:
     ending, reason = Ending.INTERRUPTED, ""
     try:
         return _run(job, Log(job.logdir / "runner.log", job.name))
-    except BadInput as error:
+    except WrongFigures as error:
         ending, reason = Ending.STOPPED, str(error)
     except InUse as error:
         ending, reason = Ending.BUSY, str(error)
+    except StorageInternalError as error:  # a full disk, say
+        ending, reason = Ending.FAILED, str(error.__cause__ or error)
     except (StudyError, OSError) as error:
         ending, reason = Ending.FAILED, str(error)
     except KeyboardInterrupt:
@@ -45,7 +48,7 @@ def _report(job: Job) -> Report:
 
 
 def _run(job: Job, log: Log) -> Report:
-    match read_dream_file(job.config).named(job.name):
+    match read_dream_file(job.config, job.content()).named(job.name):
         case GenericExperiment() as generic:
             return run_generic(generic, job, log)
         case OwnExperiment() as own:
@@ -55,10 +58,6 @@ def _run(job: Job, log: Log) -> Report:
         case Broken(reason=reason):
             raise BadInput(reason)
     raise BadInput(f"{job.config} holds the experiment no more")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

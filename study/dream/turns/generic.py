@@ -21,6 +21,7 @@ from study.dream.generic.open_study import REFERENCE, open_generic
 from study.dream.records import Record, best_of, leaders, records_of
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
+from study.dream.windows import Windows
 from study.storage.url import open_storage, sqlite_url
 
 
@@ -43,13 +44,16 @@ def run_generic(experiment: GenericExperiment, job: Job, log: Log) -> Report:
             return records_of(study, experiment.slug)
 
         export.add(records())
+        windows = Windows(job.window_file.parent)
         generation = Generation(
             experiment,
             study,
             folder / "trials" / study.study_name,
             log.line,
             on_trial=lambda: export.add(records()),
+            windows=None if experiment.budget.allow_gpu else windows,
             cycle_generation=job.generation,
+            left_s=job.left_s,
         )
         before = best_of(records())
         try:
@@ -72,6 +76,7 @@ def run_generic(experiment: GenericExperiment, job: Job, log: Log) -> Report:
             best=best.fitness if best else None,
             best_params=best.params if best else None,
             is_better=best is not None and (before is None or best.fitness > before.fitness),
+            held_s=generation.held_s,
         )
 
 

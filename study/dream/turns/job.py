@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from objectives.errors import SetupError
 from objectives.plain_data.atomic import write_atomic
 
 
@@ -29,6 +30,7 @@ class Job:
 
     Args:
         config: The D-REAM file.
+        in_force: The copy of it that is in force, whatever becomes of the file.
         name: The experiment's name.
         root: The folder of all artifacts.
         logdir: The folder of logs.
@@ -36,9 +38,11 @@ class Job:
         cores: The cores that it may use; none: all.
         generation: The generation of this cycle, from 0.
         is_confirming: Whether its candidate is to be confirmed, in place of a generation.
+        left_s: What the budgets leave to it, seconds; None: no limit. Its first trial always ends.
     """
 
     config: Path
+    in_force: Path
     name: str
     root: Path
     logdir: Path
@@ -46,6 +50,23 @@ class Job:
     cores: tuple[int, ...] = ()
     generation: int = 0
     is_confirming: bool = False
+    left_s: float | None = None
+
+    @property
+    def window_file(self) -> Path:
+        """Return the file whose lock says that it measures."""
+        return self.report.with_suffix(".window")
+
+    def content(self) -> bytes:
+        """Return the bytes of the file in force.
+
+        Raises:
+            SetupError: They are gone.
+        """
+        try:
+            return self.in_force.read_bytes()
+        except OSError as error:
+            raise SetupError(f"{self.in_force} cannot be read ({error.strerror})") from error
 
     def to_text(self) -> str:
         """Return it as JSON."""
@@ -55,13 +76,14 @@ class Job:
     def from_text(cls, text: str) -> Job:
         """Return the inverse of `to_text`."""
         data: Mapping[str, Any] = json.loads(text)
-        paths = {k: Path(data[k]) for k in ("config", "root", "logdir", "report")}
+        paths = {k: Path(data[k]) for k in ("config", "in_force", "root", "logdir", "report")}
         return cls(
             **paths,
             name=data["name"],
             cores=tuple(data["cores"]),
             generation=data["generation"],
             is_confirming=data["is_confirming"],
+            left_s=data["left_s"],
         )
 
 
@@ -77,6 +99,7 @@ class Report:
         best_params: The best candidate.
         is_better: Whether this turn found a better one.
         is_confirming: Whether its next turn is to confirm its candidate.
+        held_s: How long it stood still for the measuring windows of others, seconds.
     """
 
     ending: Ending
@@ -86,6 +109,7 @@ class Report:
     best_params: Mapping[str, Any] | None = None
     is_better: bool = False
     is_confirming: bool = False
+    held_s: float = 0.0
 
     def write(self, path: Path) -> None:
         """Write it whole."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -27,8 +28,16 @@ class Log:
     def line(self, text: str) -> None:
         """Write each line of the text."""
         for part in visible(text).splitlines():
-            self.write(part)
-            print(f"[{self.name}] {part}", flush=True)
+            with suppress(OSError):  # a full disk ends no turn
+                self.write(part)
+            self._show(part)
+
+    def _show(self, text: str) -> None:
+        """Show one line, as long as anybody looks."""
+        try:
+            print(f"[{self.name}] {text}", flush=True)
+        except OSError:  # what read it is gone; Python would fail once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def write(self, text: str) -> None:
         """Write one line to the file alone, by one write."""

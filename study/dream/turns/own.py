@@ -10,7 +10,6 @@ from typing import Any
 import optuna
 
 from objectives.plain_data.atomic import write_atomic
-from study.cli.console import Terminal
 from study.dream.experiments.model import OwnExperiment
 from study.dream.experiments.own import spec_of
 from study.dream.files.export import Export
@@ -18,6 +17,7 @@ from study.dream.records import Record, best_of, leaders, trial_id
 from study.dream.turns.confirming import candidate_of, confirm_next
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Handler, Log
+from study.dream.turns.terminal import TurnTerminal
 from study.run import NOTHING_FEASIBLE, run
 from study.run_plan import Run, RunOptions, plan_run
 from study.search.open_study import succession
@@ -34,23 +34,23 @@ def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
         SetupError: This machine cannot measure.
         KeyboardInterrupt: Every server is stopped; what was finished is kept.
     """
-    spec = spec_of(experiment, job.config)
+    spec = spec_of(experiment, job.config, job.content())
     outage = experiment.max_outage
     lending = Lending(
         experiment.lend_from,
         None if outage is None else seconds(outage, "lending.max_outage"),
     )
-    terminal = Terminal(quiet=True)
-    terminal.console.quiet = True  # the log has it
+    terminal = TurnTerminal(job.window_file)
     plan = plan_run(spec, RunOptions(out=job.root, lending=lending), terminal)
     if job.is_confirming and (promotion := candidate_of(plan)) is not None:
-        report = confirm_next(promotion, plan, job, experiment, log)
+        report = confirm_next(promotion, plan, job, experiment, log, terminal.quiet_around)
         copy_promotions(plan)
-        return report
+        return replace(report, held_s=terminal.held_s)
     before, earlier_records = _trials(plan, experiment.slug)
     most = min(plan.max_trials, len(before) + spec.selector.population_size)
     export = Export(job.root, job.logdir, experiment.name, experiment.slug, has_metrics=False)
-    options = replace(plan.options, n_trials=most)
+    timeout_s = plan.timeout_s if job.left_s is None else min(plan.timeout_s, max(1.0, job.left_s))
+    options = replace(plan.options, n_trials=most, timeout_s=timeout_s)
     handler = Handler(log)
     terminal.log.addHandler(handler)
     try:
@@ -72,6 +72,7 @@ def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
         best_params=best.params if best else None,
         is_better=best is not None and (earlier is None or best.fitness > earlier.fitness),
         is_confirming=is_confirming,
+        held_s=terminal.held_s,
     )
 
 

@@ -4,21 +4,86 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import TypeVar
 
 import pytest
-from production_rig import LLM, STT, Machine, production
+from production_rig import LLM, STT, Machine, forking, production
 from systemd_rig import REPOSITORY, UNITS
 
+Case = TypeVar("Case")
 OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
 TRIAL = "zzz-gpu-allocation-2-trial.conf"
 
 
+def booted() -> tuple[ExitStack, Machine]:
+    """Boot a machine on the old version; the stack ends it."""
+    with ExitStack() as stack:
+        rigged = stack.enter_context(production())
+        rigged.wait(30, lambda: rigged.running() == OLD)
+        return stack.pop_all(), rigged
+
+
+@pytest.fixture(scope="module")
+def boot() -> Iterator[Callable[[], tuple[ExitStack, Machine]]]:
+    """Give one machine after the other; the next one boots while a test runs on the last."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(booted)
+
+        def take() -> tuple[ExitStack, Machine]:
+            nonlocal coming
+            here, coming = coming, pool.submit(booted)
+            return here.result()
+
+        yield take
+        if coming.exception() is None:
+            coming.result()[0].close()
+
+
 @pytest.fixture
-def machine() -> Iterator[Machine]:
-    with production() as rigged:
-        rigged.wait(10, lambda: rigged.running() == OLD)
+def machine(boot: Callable[[], tuple[ExitStack, Machine]]) -> Iterator[Machine]:
+    stack, rigged = boot()
+    with stack:
         yield rigged
+
+
+@pytest.fixture
+def machines(
+    boot: Callable[[], tuple[ExitStack, Machine]], machine: Machine
+) -> Iterator[list[Machine]]:
+    """Return three machines, on which cases that mostly wait run at once."""
+    forking()  # once, before several threads ask for it
+    with ExitStack() as stack:
+        others = [boot() for _ in range(2)]
+        for ends, _ in others:
+            stack.enter_context(ends)
+        yield [machine, *(rigged for _, rigged in others)]
+
+
+def at_once(
+    machines: list[Machine], cases: Iterable[Case], act: Callable[[Machine, Case], None]
+) -> None:
+    """Try each case on the machine that is free next; a failure names its case."""
+    free: SimpleQueue[Machine] = SimpleQueue()
+    for rigged in machines:
+        free.put(rigged)
+
+    def one(case: Case) -> None:
+        rigged = free.get()
+        try:
+            act(rigged, case)
+        except BaseException as error:
+            error.add_note(f"the case: {case}")
+            raise
+        finally:
+            free.put(rigged)
+
+    with ThreadPoolExecutor(len(machines)) as pool:
+        for _ in pool.map(one, cases):
+            pass
 
 
 def in_force(machine: Machine) -> int:
@@ -73,15 +138,9 @@ def test_from_running_units_to_an_applied_promotion_and_back(machine: Machine) -
     is_settled(machine, NEW)
 
 
-def test_a_trial_that_misbehaves_is_rolled_back(machine: Machine) -> None:
-    for mood, why in (
-        ("0.55 never-ready", "was not ready within"),
-        ("tiny wrong", "its transcription failed: HTTP 500"),
-        ("0.55 slow", "p95"),
-        ("0.55 oom", "torch.OutOfMemoryError"),
-        ("tiny dies", "died"),
-        ("0.55 small-cache", "50.0 % off"),
-    ):
+def test_a_trial_that_misbehaves_is_rolled_back(machines: list[Machine]) -> None:
+    def misbehaves(machine: Machine, case: tuple[str, str]) -> None:
+        mood, why = case
         machine.moods(mood)
         code, output = machine.promote("apply", machine.promotion())
         assert (
@@ -92,6 +151,16 @@ def test_a_trial_that_misbehaves_is_rolled_back(machine: Machine) -> None:
         ), output
         is_settled(machine, OLD)
         assert in_force(machine) == 0
+
+    moods = (
+        ("0.55 never-ready", "was not ready within"),
+        ("tiny wrong", "its transcription failed: HTTP 500"),
+        ("0.55 slow", "p95"),
+        ("0.55 oom", "torch.OutOfMemoryError"),
+        ("tiny dies", "died"),
+        ("0.55 small-cache", "50.0 % off"),
+    )
+    at_once(machines, moods, misbehaves)
 
 
 def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(
@@ -112,14 +181,17 @@ def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(
     is_settled(machine, NEW)
 
 
-def test_a_killed_apply_is_ended_by_one_command(machine: Machine) -> None:
-    for step in ("write", "stop", "start whisper", "start judge", "gates", "soak", "commit"):
+def test_a_killed_apply_is_ended_by_one_command(machines: list[Machine]) -> None:
+    def killed(machine: Machine, step: str) -> None:
         machine.kill_when(f"step: {step}", apply=[machine.promotion()])
         code, output = machine.promote("rollback")
         assert code == 0, output
         values = OLD if in_force(machine) == 0 else NEW
         assert values == OLD or step == "commit"
         is_settled(machine, values)
+
+    steps = ("write", "stop", "start whisper", "start judge", "gates", "soak", "commit")
+    at_once(machines, steps, killed)
 
 
 def test_the_timer_ends_what_a_killed_apply_left_and_the_next_apply_works(machine: Machine) -> None:

@@ -167,3 +167,16 @@ def test_the_status_shows_every_experiment_and_runs_nothing(tmp_path: Path) -> N
     assert ran.returncode == 0 and not (tmp_path / "log").exists()
     for text in ("spica_toy", "in this cycle", "off", "disabled", "bad", "skipped"):
         assert text in ran.stdout
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+def test_a_file_that_is_edited_to_nonsense_leaves_the_one_before_in_force(slow: Path) -> None:
+    log = slow / "log/runner.log"
+    runner = subprocess.Popen(command(slow, "--cycles", "2"), stdout=subprocess.DEVNULL)
+    until(lambda: log.exists() and "begins" in log.read_text())
+    (slow / "dream.yaml").write_text("experiments: [{name: spica_toy")
+    assert runner.wait(120) == 0
+    text = log.read_text()
+    assert "the file before stays in force: " in text and "dream.yaml:1: not valid YAML" in text
+    assert text.count("turn ended: ") == 2
+    assert len(finished(slow)) > 2

@@ -1,5 +1,7 @@
 """Checks what is read of a D-REAM file, and that one wrong entry does not hide the others."""
 
+import time as clock
+from collections.abc import Iterator
 from datetime import datetime, time
 from pathlib import Path
 
@@ -11,7 +13,9 @@ from objectives.errors import BadInput
 from objectives.figures import Direction
 from study.dream.experiments.file import read_dream_file
 from study.dream.experiments.model import OwnExperiment
+from study.dream.experiments.own import spec_of
 from study.dream.experiments.quiet_hours import QuietHours, quiet_until
+from study.spec.load import load
 
 # of the shape that people have: keys that nothing reads, lists of lists, disabled entries
 ANCESTOR = """\
@@ -167,6 +171,32 @@ def test_a_name_that_is_here_twice_is_refused_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [("toy", "toy and spica_toy would write the same files"), ("winners", "folder of all winners")],
+)
+def test_a_name_whose_files_are_anothers_is_refused(name, words, tmp_path: Path) -> None:
+    file = read_dream_file(dream_file(tmp_path, entry(), entry(name=name)))
+    assert [e.name for e in file.experiments] == ["spica_toy"]
+    assert words in file.broken[0].reason
+
+
+@pytest.mark.parametrize("value", ["!!python/name:os.system", "2026-13-45", ".nan", "[.inf]"])
+def test_a_value_that_is_no_plain_one_breaks_its_entry_alone(value: str, tmp_path: Path) -> None:
+    path, good = tmp_path / "dream.yaml", entry(name="good", search_space={"x": [1]})
+    good |= {"evaluator": {"path": "toy.py"}}
+    for before in ("    - 5\n", "    path: toy.py\n"):
+        name = "x" if "- 5" in before else "init_kwargs"
+        line = f"    - {value}\n" if name == "x" else f"{before}    init_kwargs: {{a: {value} }}\n"
+        text = dream_file(tmp_path, entry(), good).read_text()
+        path.write_text(text.replace(before, line, 1))
+        file = read_dream_file(path)
+        if value == "[.inf]" or (name, value) == ("init_kwargs", ".nan"):
+            continue  # plain inside a list or mapping: the evaluator's business
+        assert [e.name for e in file.experiments] == ["good"]
+        assert name in file.broken[0].reason and "\n" not in file.broken[0].reason
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("experiments: []", "the list is empty"),
@@ -195,11 +225,62 @@ def test_a_changed_entry_has_another_digest(tmp_path: Path) -> None:
     first = experiment(tmp_path)
     assert experiment(tmp_path).digest == first.digest
     assert experiment(tmp_path, seed=3).digest != first.digest
+    assert experiment(tmp_path, "def evaluate(c): ...").digest != first.digest, "or evaluator"
 
 
 def test_without_a_figure_named_the_evaluators_own_fitness_counts(tmp_path: Path) -> None:
     (goal,) = experiment(tmp_path, metrics=None).goals
     assert (goal.name, goal.direction) == ("fitness", Direction.UP)
+
+
+def test_the_files_caps_and_the_time_over_all_cycles_are_our_experiments_too(tmp_path) -> None:
+    own = {
+        "name": "spica_gpu_allocation",
+        "measure": {"recorded": "h100.jsonl"},
+        "search_space": {"vllm_memory_util": [0.5, 0.55], "whisper_model_size": ["base"]},
+        "budget": {"wallclock_sec": 7200, "max_generations": 9, "total_sec": 3600},
+    }
+    cap = {"global_budget": {"wallclock_sec": 600, "max_generations": 2}}
+    path = dream_file(tmp_path, own, run=cap)
+    (found,) = read_dream_file(path).experiments
+    assert isinstance(found, OwnExperiment)
+    assert (found.total_s, found.max_generations) == (3600.0, 2)
+    budget = spec_of(found, path, path.read_bytes()).budget
+    assert (budget.wallclock_sec, budget.max_generations) == (600.0, 2)
+    assert "run.global_budget limits it to wallclock_sec 600" in " ".join(found.notes)
+    assert "budget.total_sec" in load(path).ignored, "a run by itself does not use it"
+
+
+@pytest.fixture
+def berlin(monkeypatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    clock.tzset()
+    yield
+    monkeypatch.undo()
+    clock.tzset()
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "until"),
+    [
+        # over midnight
+        ("23:00-05:00", "2026-01-05T23:30+01:00", "2026-01-06T05:00+01:00"),
+        ("23:00-05:00", "2026-01-06T04:59+01:00", "2026-01-06T05:00+01:00"),
+        ("23:00-05:00", "2026-01-06T05:00+01:00", None),
+        # the clock is set forward at 2 and back at 3
+        ("01:00-07:00", "2026-03-29T01:30+01:00", "2026-03-29T07:00+02:00"),
+        ("23:00-07:00", "2026-10-24T23:30+02:00", "2026-10-25T07:00+01:00"),
+        ("01:00-02:30", "2026-10-25T02:10+02:00", "2026-10-25T02:30+02:00"),
+        ("01:00-02:30", "2026-10-25T02:40+02:00", None),
+        ("01:00-02:30", "2026-10-25T02:10+01:00", "2026-10-25T02:30+01:00"),
+    ],
+)
+def test_quiet_hours_are_those_of_the_clock_on_the_wall(hours, now, until, berlin) -> None:
+    begin, end = map(time.fromisoformat, hours.split("-"))
+    local = datetime.fromtimestamp(datetime.fromisoformat(now).timestamp())
+    found = quiet_until([QuietHours(begin, end)], local)
+    expected = None if until is None else datetime.fromisoformat(until).timestamp()
+    assert (found and found.timestamp()) == expected
 
 
 def test_quiet_hours_that_meet_end_with_the_later() -> None:

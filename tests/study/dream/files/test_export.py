@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def test_a_line_of_the_metrics_is_flat(tmp_path: Path) -> None:
     assert list(data) == ["test_id", "status", "x", "name", "ms", "fitness", "ts"]
     assert not any(isinstance(v, dict | list) for v in data.values())
     assert data["status"] == "pass"
+
+
+def test_what_is_nested_is_text_in_a_line_of_the_metrics(tmp_path: Path) -> None:
+    one = record(0, 0.5, parts=["cpu", "memory"])
+    written(tmp_path, [replace(one, figures={**one.figures, "by_size": {"a": [1]}})])
+    (line,) = (tmp_path / "art/toy/epoch_1/metrics.jsonl").read_text().splitlines()
+    data = json.loads(line)
+    assert (data["parts"], data["by_size"]) == ('["cpu", "memory"]', '{"a": [1]}')
+    assert not any(isinstance(v, dict | list) for v in data.values())
 
 
 def test_every_epoch_has_a_folder_and_a_moment_that_leads_to_it(tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
 """Checks an evaluator in a process of its own: what it is told, and how it is ended."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
+from commands import ROOT
 from dream import experiment
 
+from study.dream.generic import watching
 from study.dream.generic.evaluation import Evaluated, environment, evaluate
+from study.dream.generic.figures import number
+from study.dream.windows import Window, Windows
 
 CONTEXT = {"experiment": "e", "generation": 1, "budget": {"a": 1}, "run": {}, "timestamp": 5}
 
@@ -106,3 +113,112 @@ def test_what_it_prints_is_kept_apart_and_modules_beside_it_are_found(tmp_path: 
     code = "import beside\nprint('hello')\ndef evaluate(c): print('again'); return {'n': beside.N}"
     assert evaluated(tmp_path, code).figures == {"n": 4}
     assert (tmp_path / "t" / "evaluator.log").read_text() == "hello\nagain\n"
+
+
+def test_numbers_that_json_has_no_word_for_and_what_is_nested(tmp_path: Path) -> None:
+    code = """
+def evaluate(c):
+    nested = {'a': float('nan'), 'b': {'c': [float('inf')]}}
+    return {'metrics': nested, 'd': True, 'e': 10**400}
+"""
+    figures = evaluated(tmp_path, code).figures
+    assert figures == {"a": None, "b": {"c": ["inf"]}, "d": True, "e": 10**400}
+    assert [number(figures[n]) for n in "abde"] == [None, None, 1.0, None]
+
+
+def test_a_result_is_a_few_figures(tmp_path: Path) -> None:
+    outcome = evaluated(tmp_path, "def evaluate(c): return {'text': 'x' * (5 << 20)}")
+    assert outcome.failure == "bad_result" and "returned 5 MiB" in outcome.error
+
+
+def test_what_it_prints_without_end_is_cut(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(watching, "MOST_PRINTED", 1 << 20)
+    code = """
+import time
+def evaluate(c):
+    for n in range(30):
+        print("x" * (1 << 20), flush=True)
+        time.sleep(0.02)
+    time.sleep(1)
+    print("the end", flush=True)
+    return {"n": 1}
+"""
+    assert evaluated(tmp_path, code).figures == {"n": 1}
+    log = tmp_path / "t" / "evaluator.log"
+    assert log.stat().st_size < 20 << 20
+    assert log.read_text().startswith("(1 MiB that it had printed before are gone)")
+    assert log.read_text().endswith("the end\n")
+
+
+def test_memory_that_forked_children_share_counts_once(tmp_path: Path) -> None:
+    code = """
+import os, time
+def evaluate(c):
+    held = bytearray(120 << 20)
+    children = [pid for pid in (os.fork() for _ in range(4)) if pid]
+    if len(children) < 4:
+        time.sleep(0.6)
+        os._exit(0)
+    time.sleep(0.6)
+    return {"n": len(children)}
+"""
+    outcome = evaluated(tmp_path, code, budget={"memory_mib": 300, "wallclock_sec": 20})
+    assert outcome.failure is None and outcome.figures["n"] == 4, outcome
+
+
+TICKING = """
+import os, time
+def evaluate(c):
+    until = time.monotonic() + {seconds}
+    with open({file!r}, "a") as file:
+        while time.monotonic() < until:
+            file.write(str(time.monotonic()) + "\\n")
+            file.flush()
+            time.sleep(0.01)
+    return {{"n": 1}}
+"""
+
+
+@pytest.mark.parametrize("is_pausable", [False, True])
+def test_beside_a_measuring_window_it_stands_still_or_is_ended(is_pausable, tmp_path) -> None:
+    ticks, window = tmp_path / "ticks", Window(tmp_path / "a.window")
+    code = TICKING.format(seconds=1.5, file=str(ticks))
+    held: list[float] = []
+
+    def measure() -> None:
+        while not ticks.exists():
+            time.sleep(0.01)
+        window.set(is_open=True)  # when this returns, all others stand still
+        held.append(time.monotonic())
+        time.sleep(1.0)
+        held.append(time.monotonic())
+        window.set(is_open=False)
+
+    changes = {"evaluator": {"path": "toy.py"}, "budget": {"pausable": is_pausable}}
+    chosen, windows = experiment(tmp_path, code, **changes), Windows(tmp_path)
+    thread = Thread(target=measure)
+    thread.start()
+    windows.enter()
+    outcome = evaluate(chosen, {"x": 2}, CONTEXT, tmp_path / "t", 30.0, windows)
+    windows.leave()
+    thread.join()
+    moments = [float(line) for line in ticks.read_text().split()]
+    assert moments and not [m for m in moments if held[0] < m < held[1]]
+    if is_pausable:
+        assert outcome.figures == {"n": 1} and outcome.paused_s >= 1.0
+    else:
+        assert outcome.failure == "window" and not outcome.paused_s
+
+
+def test_a_window_ends_with_the_one_who_held_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from study.dream.windows import Window\n"
+        "Window(Path(sys.argv[1])).set(is_open=True); print(flush=True); time.sleep(60)"
+    )
+    windows, command = Windows(tmp_path), [sys.executable, "-c", code, str(tmp_path / "a.window")]
+    assert not windows.is_open()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        assert windows.is_open() and Windows(tmp_path).is_open()
+        process.kill()
+    assert not windows.is_open() and windows.enter() < 30

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from dream import experiment
+from dream import TOY, experiment
 from optuna.storages import InMemoryStorage
 
 from objectives.errors import BadInput
@@ -27,20 +28,21 @@ class Bench:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.evaluated, self.lines = folder, [], []  # type: ignore[var-annotated]
-        self.storage = InMemoryStorage()
+        self.storage, self.code = InMemoryStorage(), TOY
         self.answer: Answer = lambda c: Evaluated({"height": 10 - abs(c["x"] - 3), "ms": 5})
         monkeypatch.setattr(module, "evaluate", self._evaluate)
 
-    def _evaluate(self, experiment, candidate, context, folder, limit_s) -> Evaluated:
+    def _evaluate(self, experiment, candidate, context, folder, limit_s, windows) -> Evaluated:
         self.evaluated.append(candidate["x"])
-        self.context = context
+        self.context, self.limit_s = context, limit_s
         return self.answer(candidate)
 
-    def run(self, **changes: Any) -> tuple[optuna.Study, bool]:
-        chosen: GenericExperiment = experiment(self.folder, **changes)
+    def run(self, left_s: float | None = None, **changes: Any) -> tuple[optuna.Study, bool]:
+        chosen: GenericExperiment = experiment(self.folder, self.code, **changes)
         study = open_generic(chosen, self.storage, self.lines.append)
-        generation = Generation(chosen, study, self.folder, self.lines.append, lambda: None)
-        return study, generation.run()
+        say = self.lines.append
+        self.generation = Generation(chosen, study, self.folder, say, lambda: None, left_s=left_s)
+        return study, self.generation.run()
 
 
 @pytest.fixture
@@ -162,3 +164,46 @@ def test_a_later_trial_that_runs_out_of_the_time_is_not_its_failure(bench: Bench
     assert [r.status for r in records_of(study, "toy")] == ["complete"]
     bench.run()
     assert bench.evaluated[2] == bench.evaluated[1]
+
+
+def test_an_evaluation_that_a_measuring_window_ended_begins_anew(bench: Bench) -> None:
+    good, limits = bench.answer, []
+
+    def answer(candidate: Mapping[str, Any]) -> Evaluated:
+        limits.append(bench.limit_s)
+        if len(bench.evaluated) == 2:
+            return Evaluated(failure="window", seconds=5.0)
+        return good(candidate)
+
+    bench.answer = answer
+    study, _ = bench.run()
+    assert bench.evaluated[1] == bench.evaluated[2] and len(records_of(study, "toy")) == 3
+    assert bench.generation.held_s == 5.0
+    assert limits[2] > limits[1], "what was in vain is not its own time"
+
+
+def test_a_budget_that_is_nearly_used_leaves_one_trial(bench: Bench) -> None:
+    good = bench.answer
+
+    def answer(candidate: Mapping[str, Any]) -> Evaluated:
+        return replace(good(candidate), seconds=0.5)
+
+    bench.answer = answer
+    bench.run(left_s=0.1)
+    assert len(bench.evaluated) == 1 and bench.limit_s == 20.0, "the first one always ends"
+
+
+def test_figures_too_large_for_a_score_are_a_failure(bench: Bench) -> None:
+    bench.answer = lambda _: Evaluated({"height": 0.1, "ms": 1e-10})
+    bench.run()
+    bench.answer = lambda _: Evaluated({"height": -1e308, "ms": 1e308})
+    study, _ = bench.run()
+    last = records_of(study, "toy")[-1]
+    assert last.fitness is None and "too far" in str(last.error)
+
+
+def test_an_evaluator_that_has_changed_is_said(bench: Bench) -> None:
+    bench.run()
+    bench.code += "\n# another"
+    bench.run()
+    assert [line for line in bench.lines if "toy.py has changed" in line]

@@ -9,8 +9,9 @@ from typing import Any
 
 from dream import dream_file, entry
 
-from study.dream.rotation.progress import State
-from study.dream.rotation.runner import Runner, RunnerOptions
+from study.dream.rotation.runner import Runner
+from study.dream.schedule.options import RunnerOptions
+from study.dream.schedule.progress import State
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
 
@@ -182,11 +183,66 @@ def test_nothing_runs_in_quiet_hours(tmp_path: Path) -> None:
     assert "quiet hours until 12:30" in rig.log()
 
 
+def test_a_reload_in_quiet_hours_has_the_file_read_anew(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, entry(name="a"), quiet_hours=["11:00-18:00"])
+
+    def at_pause() -> None:
+        dream_file(tmp_path, entry(name="a"))
+        rig.runner.is_reloading = True
+
+    rig.at_pause = at_pause
+    rig.run()
+    assert rig.began == ["a"] and rig.now < NOON + 3600
+
+
 def test_a_cycle_in_which_nothing_may_run_does_not_spin(tmp_path: Path) -> None:
     rig = Rig(tmp_path, entry(name="a"))
     rig.report = lambda _: Report(ending=Ending.FINISHED, best=0.1)
     rig.run(cycles=5)
-    assert rig.began == ["a"] and rig.now >= NOON + 3.0
+    assert rig.began == ["a"] and rig.now >= NOON + 1 + 2 + 4
+    rig.run(cycles=12)
+    assert NOON + 8 * 60 > rig.now > NOON + 4 * 60, "at most a minute each"
+
+
+def test_one_that_waits_for_its_device_holds_up_nobody_else(tmp_path: Path) -> None:
+    gpu = {"budget": {"allow_gpu": True}}
+    rig = Rig(tmp_path, entry(name="a", **gpu), entry(name="b", **gpu), entry(name="c"))
+    rig.run(max_parallel=2)
+    assert rig.began == ["a", "c", "b"]
+
+
+def test_a_turn_has_what_the_budgets_of_experiment_and_cycle_leave(tmp_path: Path) -> None:
+    budget = {"wallclock_sec": 9, "max_candidates": 3}
+    limited = entry(name="b", budget={**budget, "total_sec": 5})
+    rig = Rig(tmp_path, entry(name="a", budget=budget), limited, run={"cycle_wallclock_sec": 60})
+    rig.seconds = {"a": 1.0, "b": 2.0}
+    rig.run(epochs_per_cycle=4)
+    left = {name: [j.left_s for j in rig.jobs if j.name == name] for name in "ab"}
+    assert left["b"] == [5.0, 3.0, 1.0], "and then it has none"
+    assert left["a"][0] == 60.0 and left["a"] == sorted(left["a"], reverse=True)
+    assert "budget is used" in (tmp_path / "log/status.html").read_text()
+
+
+def test_time_in_which_a_turn_stood_still_is_not_its_own(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, entry(name="a"))
+    rig.seconds = {"a": 90.0}
+    rig.report = lambda _: Report(ending=Ending.RAN, best=0.1, held_s=80.0)
+    runner = rig.run()
+    state = State.read(runner.options.state_file)
+    assert state.progress["a"].seconds == 10.0
+    assert "held off 80 s by measuring windows" in rig.log()
+
+
+def test_a_full_disk_ends_no_runner(tmp_path: Path, monkeypatch) -> None:
+    rig = Rig(tmp_path, *three())
+
+    def full(self: State, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(State, "write", full)
+    rig.run(cycles=2)
+    assert "".join(rig.began) == "abcabc"
+    assert rig.log().count("cannot be written (No space left on device)") == 1
 
 
 def test_a_reload_ends_the_pause(tmp_path: Path) -> None:
@@ -213,7 +269,7 @@ def test_a_page_shows_what_the_state_is(tmp_path: Path) -> None:
     rig = Rig(tmp_path, *three())
     rig.run()
     page = (tmp_path / "log/status.html").read_text()
-    assert page.count("cycle 2") >= 2 and "experiment" in page and "<html" in page
+    assert page.count("<td>cycle 2</td>") == 3 and "experiment" in page and "<html" in page
 
 
 def test_every_line_of_the_log_names_its_experiment(tmp_path: Path) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 from commands import ROOT, run_script
 
+from study.cli.console import Terminal
 from study.confirmation.subject import subject
 from study.dream.experiments.file import read_dream_file
 from study.dream.experiments.model import OwnExperiment
-from study.dream.rotation.lanes import Demand, demand_of
+from study.dream.schedule.lanes import Demand, demand_of
+from study.dream.turns.confirming import candidate_of
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
 from study.dream.turns.own import run_own
+from study.run_plan import RunOptions, plan_run
+from study.spec.load import load
 
 NAME = "spica_gpu_allocation"
 
@@ -40,6 +45,7 @@ def turn(place: Path, *, is_confirming: bool = False) -> Report:
     assert isinstance(experiment, OwnExperiment) and demand_of(experiment) == Demand(None)
     job = Job(
         config=place / "dream.yaml",
+        in_force=place / "dream.yaml",
         name=NAME,
         root=place / "art",
         logdir=place / "log",
@@ -92,3 +98,15 @@ def test_the_promotion_of_an_experiment_is_confirmed_by_its_name_alone(place: Pa
     (path, *_) = (place / "art/promotions").glob("*.yaml")
     ran = run_script("confirm.py", path, "--out", place / "art")
     assert ran.returncode in (0, 4, 5), ran.stderr
+
+
+def test_the_promotion_of_another_experiment_is_not_its_candidate(place: Path) -> None:
+    turn(place)
+    plan = plan_run(
+        load(place / "dream.yaml", NAME), RunOptions(out=place / "art"), Terminal(quiet=True)
+    )
+    plan = replace(plan, spec=replace(plan.spec, name="gpu_allocation"))
+    plan = replace(plan, folder=place / "art/gpu_allocation")
+    assert candidate_of(plan) is not None
+    shorter = replace(plan, spec=replace(plan.spec, name="gpu"))
+    assert candidate_of(shorter) is None

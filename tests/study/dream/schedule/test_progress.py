@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.dream.rotation.progress import LONGEST_PAUSE_S, Progress, State, Wait
+from study.dream.schedule.progress import LONGEST_PAUSE_S, Progress, State, Wait
 from study.dream.turns.job import Ending, Report
 
 RAN = Report(ending=Ending.RAN, best=0.1, is_better=True)

@@ -1,0 +1,88 @@
+"""The turns that run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from study.dream.schedule.lanes import Lane
+from study.dream.turns.job import Ending, Job, Report
+
+STOP_GRACE_S = 6.0
+
+
+class Turn(Protocol):
+    """A turn that runs."""
+
+    @property
+    def seconds(self) -> float: ...
+    def poll(self) -> Report | None: ...
+    def stop(self, grace_s: float) -> None: ...
+    def kill(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A turn that has ended.
+
+    Args:
+        name: The experiment's name.
+        seconds: What it took.
+        report: What became of it.
+    """
+
+    name: str
+    seconds: float
+    report: Report
+
+
+@dataclass(slots=True)
+class Running:
+    """The turns that run, by the names of their experiments.
+
+    Args:
+        start: It starts a turn.
+    """
+
+    start: Callable[[Job], Turn]
+    _turns: dict[str, tuple[Turn, Lane]] = field(default_factory=dict, init=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the experiments."""
+        return tuple(self._turns)
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Return what they have of the machine."""
+        return [lane for _, lane in self._turns.values()]
+
+    def begin(self, job: Job, lane: Lane) -> None:
+        """Start a turn."""
+        self._turns[job.name] = self.start(job), lane
+
+    def ended(self) -> list[Ended]:
+        """Return the turns that have ended since the last call."""
+        reports = [(name, turn, turn.poll()) for name, (turn, _) in self._turns.items()]
+        over = [Ended(name, turn.seconds, report) for name, turn, report in reports if report]
+        for each in over:
+            del self._turns[each.name]
+        return over
+
+    def stop(self) -> list[Ended]:
+        """End every turn politely, and kill what does not end."""
+        for turn, _ in self._turns.values():
+            turn.stop(STOP_GRACE_S)
+        over: list[Ended] = []
+        deadline = time.monotonic() + STOP_GRACE_S + 2.0
+        while self._turns and time.monotonic() < deadline:
+            over += self.ended()
+            if self._turns:
+                time.sleep(0.05)
+        for name, (turn, _) in self._turns.items():
+            turn.kill()
+            over.append(Ended(name, turn.seconds, Report(ending=Ending.INTERRUPTED)))
+        self._turns.clear()
+        return over

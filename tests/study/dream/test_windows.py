@@ -1,0 +1,88 @@
+"""Checks that a study's measuring windows are quiet, with real turns beside each other."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from commands import ROOT
+from dream import dream_file, entry
+from systemd_rig import SPEC
+
+from objectives.evaluation import Phase
+from study.dream.rotation.turn_process import TurnProcess
+from study.dream.turns.job import Ending, Job, Report
+from study.dream.turns.terminal import TIMED
+from study.wording import phase_in_words
+
+TICKING = """
+import time
+def evaluate(candidate):
+    with open({file!r}, "a") as file:
+        for _ in range(40):
+            file.write(f"{{time.time()}}\\n")
+            file.flush()
+            time.sleep(0.01)
+    return {{"height": candidate["x"], "ms": 5}}
+"""
+
+
+def job(folder: Path, name: str) -> Job:
+    return Job(
+        config=folder / "dream.yaml",
+        in_force=folder / "dream.yaml",
+        name=name,
+        root=folder / "art",
+        logdir=folder / "log",
+        report=folder / f"log/turns/{name}.json",
+    )
+
+
+def own() -> dict[str, Any]:
+    server = f"{sys.executable} {ROOT / 'tests/support/fakes.py'} --port {{port}}"
+    spec: dict[str, Any] = yaml.safe_load(SPEC.format(server=server))
+    return {**spec, "name": "lend", "budget": {"max_candidates": 2, "max_generations": 1}}
+
+
+def windows(log: str) -> list[tuple[float, float]]:
+    """Return when each window was open, from the study's own log, seconds since 1970."""
+    timed = {phase_in_words(Phase(step)) for step in TIMED}
+    moments = []
+    for line in log.splitlines():
+        if match := re.fullmatch(r"(\d{4}-\S+ \S+,\d{3}) (.*)", line):
+            at = datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S,%f").timestamp()
+            moments.append((at, match[2].strip() in timed))
+    return [(a, b) for (a, is_timed), (b, _) in itertools.pairwise(moments) if is_timed]
+
+
+def test_nothing_runs_beside_a_measuring_window(tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    (tmp_path / "log").mkdir()
+    code = TICKING.format(file=str(ticks))
+    budget = {"max_candidates": 25, "wallclock_sec": 3000}
+    evaluator, space = {"path": "toy.py"}, {"x": list(range(25))}
+    toy = entry(name="toy", budget=budget, evaluator=evaluator, search_space=space)
+    dream_file(tmp_path, own(), toy, code=code)
+    turns = {name: TurnProcess(job(tmp_path, name)) for name in ("lend", "toy")}
+    reports: dict[str, Report] = {}
+    while len(reports) < 2:
+        for name, turn in turns.items():
+            if name not in reports and (report := turn.poll()) is not None:
+                reports[name] = report
+        time.sleep(0.1)
+    assert reports["lend"].evaluated == 2, reports["lend"]
+    assert reports["toy"].ending in (Ending.RAN, Ending.FINISHED)
+    assert reports["toy"].evaluated == 25, "what was ended in vain is evaluated again"
+    assert reports["toy"].held_s > 1
+    moments = [float(line) for line in ticks.read_text().split()]
+    quiet = windows((tmp_path / "art/lend/runner.log").read_text())
+    assert sum(b - a for a, b in quiet) > 4 and len(moments) > 25 * 40
+    # it closes a moment before the next phase is logged
+    beside = [m for m in moments for a, b in quiet if a < m < b - 0.3]
+    assert not beside, beside
