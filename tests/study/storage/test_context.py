@@ -69,6 +69,7 @@ def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
             "workload": workload | {"turns_per_s": 0.0},
             "limits": {},
             "claim": "either",
+            "has_today": True,
         }
         whole = with_later_keys(known)
         whole["services"] = {n: masked_service(s) for n, s in whole["services"].items()}
