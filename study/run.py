@@ -19,7 +19,7 @@ from study.bench.bench import borrowed
 from study.bench.elsewhere import planned_elsewhere
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
-from study.cli.before_run.dry_run_text import forecast_in_words
+from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, ended, show_end
 from study.cli.end_of_run.next_steps import next_commands
@@ -105,8 +105,9 @@ def foretell(this: Run) -> int:
     lines = forecast_in_words(forecast)
     if lent:
         lines += outage(lent, forecast.effort.latest_s, lending.max_outage_s)
-    for line in lines:
-        this.terminal.line(line)
+    commands = command_lines(forecast)
+    for line in lines:  # a command is to be pasted whole
+        (this.terminal.command if line in commands else this.terminal.line)(line)
     return 0
 
 

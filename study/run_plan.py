@@ -193,6 +193,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         recorded=recorded,
         by_files=files.cell if files else None,
     )
+    outlook = replace(outlook, has_today=run.spec.has_today)
     clips = source.setting.workload.scored_clips
     if clips in SHIPPED or source.bench is not None:  # clips of one's own may be elsewhere
         words = word_outlook(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from collections.abc import Iterable
 
 SECRET_OPTION = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")
@@ -36,6 +37,36 @@ def capital(sentence: str) -> str:
     'Stay with it'
     """
     return sentence[:1].upper() + sentence[1:]
+
+
+def wrapped_at(text: str, width: int) -> str:
+    """Return the text in lines of at most `width` characters; a longer word has its own line.
+
+    >>> print(wrapped_at("  one two three", 11))
+      one two
+        three
+    """
+    lines = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        lines += textwrap.wrap(
+            line.strip(),
+            width,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(lines)
+
+
+def cut(text: str, characters: int = 100) -> str:
+    """Return the beginning of a text, and three dots where there is more.
+
+    >>> cut("too long", 3), cut("all", 3)
+    ('too...', 'all')
+    """
+    return f"{text[:characters]}{'...' * (len(text) > characters)}"
 
 
 def one_line(text: str) -> str:

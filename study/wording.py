@@ -35,7 +35,7 @@ def allocation_in_words(allocation: Allocation) -> str:
     return f"{share}, beside speech model {allocation.speech}{extra}"
 
 
-def choice_in_words(allocation: Allocation, today: Allocation) -> str:
+def choice_in_words(allocation: Allocation, today: Allocation | None) -> str:
     """Return an allocation in a sentence, with what is in use today where that differs.
 
     >>> both = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
@@ -45,6 +45,8 @@ def choice_in_words(allocation: Allocation, today: Allocation) -> str:
     >>> print(choice_in_words(Allocation({**today.values, "vllm.max_num_seqs": 32}), today))
     50 % of the memory for the LLM, beside speech model base, with max_num_seqs 32 instead of 64
     """
+    if today is None:
+        return allocation_in_words(allocation)
     names = (*OF_MEMORY, SPEECH)
     both = Allocation({k: v for k, v in allocation.values.items() if k in names})
     old, new = today.all_options, allocation.all_options

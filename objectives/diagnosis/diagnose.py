@@ -54,12 +54,14 @@ class Consequence:
         retries: How often it is run again.
         then: What it is once the retries are used up; None where there are none.
         breaks: What there was too little of; None where that is not known.
+        is_foreign: Whether another process did it, so that it says nothing of the candidate.
     """
 
     kind: Literal["infeasible", "retry", "stop"]
     retries: int = 0
     then: Literal["infeasible", "fail"] | None = None
     breaks: Literal["memory", "kv_cache"] | None = None
+    is_foreign: bool = False
 
 
 def diagnose(
@@ -142,7 +144,7 @@ def consequence_of(failure_class: str) -> Consequence:
         ValueError: There is no such class.
 
     >>> consequence_of("host_oom")
-    Consequence(kind='retry', retries=1, then='infeasible', breaks='memory')
+    Consequence(kind='retry', retries=1, then='infeasible', breaks='memory', is_foreign=False)
     """
     if failure_class not in (outcomes := patterns()["outcomes"]):
         raise ValueError(

@@ -117,6 +117,14 @@ def wer_pct(words: Iterable[WordErrors]) -> float | None:
     return 100 * sum(clip.errors for clip in clips) / spoken_words if spoken_words else None
 
 
+def gate_constraint(words: Gate, limit_points: float) -> float:
+    """Return by what share of the limit the words are shown to be worse; 0 where they are not."""
+    if words.verdict is not WordVerdict.FAIL or words.difference_points is None:
+        return 0.0
+    limit = max(limit_points, 0.01)
+    return max(0.01, (words.difference_points - limit) / limit)
+
+
 def gate(
     candidate: Sequence[WordErrors],
     baseline: Sequence[WordErrors],

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.diagnosis.diagnose import consequence_of
 from objectives.figures import CAPACITY, FITNESS
 from objectives.plain_data.infinity import plain
 from objectives.speech.wer import WordVerdict
@@ -46,6 +47,13 @@ class Configuration:
     def is_ruled_out(self) -> bool:
         """Return whether any launch ran out of memory, or would have."""
         return any(t.state is State.PRUNED for t in self.failed)
+
+    @property
+    def fails(self) -> bool:
+        """Return whether every launch failed, and one of them by its own doing."""
+        own = (t.diagnosis for t in self.failed if t.diagnosis is not None)
+        is_own = any(not consequence_of(d.failure_class).is_foreign for d in own)
+        return is_own and not self.measured
 
     @property
     def is_given_up(self) -> bool:

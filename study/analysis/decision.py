@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -24,6 +24,7 @@ class Conclusion(StrEnum):
     WINNER = "winner"
     NOTHING_WORKS = "nothing_works"
     BASELINE_NOT_MEASURED = "baseline_not_measured"
+    NOTHING_ELIGIBLE = "nothing_eligible"
     NOTHING_ELSE_MEASURED = "nothing_else_measured"
     NOTHING_BETTER = "nothing_better"
     NOTHING_ELIGIBLE_BETTER = "nothing_eligible_better"
@@ -51,25 +52,26 @@ class Decision:
     Args:
         outcome: What came of it.
         winner: The configuration to promote; None where the baseline stays.
-        baseline: What is in use today; None where it gave no measurement.
+        baseline: What is in use today; None where it gave no measurement, or nothing is in use.
         passed_over: Better scores that are not eligible, best first.
         ineligible: Why what was launched may not be promoted, by the text of its allocation.
         standings: What is known of every feasible configuration, best smoothed mean first.
         luckiest: The best single trial, where it is not of the first standing's configuration.
         ahead_alone: A contender with a better mean of its own launches than the winner, which its
             neighbours take back.
-        reference: What the terms are relative to where the baseline gave no usable measurement.
+        reference: What the others are held against: the baseline; where that does not start, or
+            nothing is in use, what was tried first, or else the first that works.
     """
 
     outcome: Conclusion
     winner: Configuration | None
-    baseline: Configuration | None
+    baseline: Configuration | None = None
     passed_over: Sequence[PassedOver] = ()
     ineligible: Mapping[str, Ineligibility] = field(default_factory=dict)
     standings: Sequence[Standing] = ()
     luckiest: Trial | None = None
     ahead_alone: Configuration | None = None
-    reference: Allocation | None = None
+    reference: Configuration | None = None
 
     def standing(self, configuration: Configuration | None) -> Standing | None:
         """Return what is known of a configuration; None where it is not feasible."""
@@ -86,6 +88,11 @@ class Decision:
         """Return whether the decision is for this configuration."""
         return _is_same(configuration, self.winner)
 
+    @property
+    def is_relative(self) -> bool:
+        """Return whether there is another configuration that the winner can be compared with."""
+        return self.winner is not None and not _is_same(self.winner, self.reference)
+
     def is_baseline(self, configuration: Configuration) -> bool:
         """Return whether this configuration is what is in use today."""
         return _is_same(configuration, self.baseline)
@@ -98,40 +105,58 @@ def _is_same(configuration: Configuration, other: Configuration | None) -> bool:
 def decision_of(trials: Sequence[Trial], context: StudyContext) -> Decision:
     """Choose the best eligible configuration by smoothed mean, if it beats the baseline.
 
-    A lead by efficiency and stability alone does not count.
+    A lead by efficiency and stability alone does not count. What works beats a baseline that does
+    not; where that gave no measurement, or nothing is in use, nothing has to be beaten.
     """
     launched = configurations_in(trials)
     reasons = {str(c.allocation): reason for c in launched if (reason := ineligibility(c, context))}
     standings, ranked, eligible = ranking(launched, reasons)
     contending = [s for s, may in zip(standings, eligible, strict=True) if may]
-    decision = partial(
+    decision: Callable[..., Decision] = partial(
         Decision,
         ineligible=reasons,
         standings=standings,
         luckiest=_luckiest(launched, standings),
     )
-    values = context.baseline.own_values
-    today = next((n for n, s in enumerate(standings) if s.params == values), None)
-    if today is None:
-        baseline = configuration_of(context.baseline, launched)
-        baseline = baseline if baseline and baseline.measured else None
-        reference = next((t.allocation for t in trials if t.is_reference), None)
-        outcome = Conclusion.BASELINE_NOT_MEASURED if standings else Conclusion.NOTHING_WORKS
-        return decision(outcome, None, baseline, reference=reference)
-    baseline, passed_over = ranked[today], list[PassedOver]()
-    for standing, leader in zip(standings[:today], ranked, strict=False):
+    today = configuration_of(context.baseline, launched)
+    is_known = today is not None and (bool(today.measured) or today.fails)
+    baseline = today if today is not None and today.measured else None
+    reference = baseline or _first_that_works(launched, trials)
+    if not context.has_today:
+        baseline = None
+    decision = partial(decision, baseline=baseline, reference=reference)
+    if not standings:
+        return decision(Conclusion.NOTHING_WORKS, None)
+    if context.has_today and not is_known:  # another process disturbed its launches
+        return decision(Conclusion.BASELINE_NOT_MEASURED, None)
+    passed_over, is_behind = list[PassedOver](), False
+    for standing, leader in zip(standings, ranked, strict=True):
+        if baseline is not None and _is_same(leader, baseline):
+            is_behind = True  # what is in use stays: nothing that scored better may be promoted
+            break
         obstacle = ineligibility(leader, context, baseline)
         if obstacle is None:
             alone = max(contending, key=lambda s: s.raw_mean)
             is_ahead = alone.raw_mean > standing.raw_mean
             ahead = ranked[standings.index(alone)] if is_ahead else None
-            return decision(Conclusion.WINNER, leader, baseline, passed_over, ahead_alone=ahead)
+            return decision(Conclusion.WINNER, leader, passed_over=passed_over, ahead_alone=ahead)
         passed_over.append(PassedOver(leader, standing, obstacle))
         reasons[str(leader.allocation)] = obstacle
+    if not is_behind:
+        return decision(Conclusion.NOTHING_ELIGIBLE, None, passed_over=passed_over)
     outcome = Conclusion.NOTHING_ELIGIBLE_BETTER if passed_over else Conclusion.NOTHING_BETTER
     if [str(c.allocation) for c in launched] == [str(context.baseline)]:
         outcome = Conclusion.NOTHING_ELSE_MEASURED
-    return decision(outcome, None, baseline, passed_over)
+    return decision(outcome, None, passed_over=passed_over)
+
+
+def _first_that_works(
+    launched: Sequence[Configuration], trials: Sequence[Trial]
+) -> Configuration | None:
+    """Return what the fitness is relative to where the baseline has no figures."""
+    first = next((str(t.allocation) for t in trials if t.is_reference), None)
+    works = [c for c in launched if c.is_feasible]
+    return next((c for c in works if str(c.allocation) == first), works[0] if works else None)
 
 
 def _luckiest(launched: Sequence[Configuration], standings: Sequence[Standing]) -> Trial | None:

@@ -9,6 +9,7 @@ from objectives.capacity.limits import LIMIT_MS, Limit, limit_names
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
 from objectives.recording.kept_replies import Rows, under
+from objectives.speech.wer import Gate, gate, gate_constraint
 from study.analysis.decision import Decision, decision_of
 from study.spec.model import FitnessRule
 from study.storage.context import StudyContext
@@ -108,6 +109,42 @@ def rescored(rows: Sequence[Trial], rule: FitnessRule) -> list[Trial]:
             value = fitness(r.measurement, base, weights, headroom_mib=rule.headroom_mib)
         trials.append(replace(r, fitness=value.value, contributions=value.contributions))
     return trials
+
+
+def words_judged(trials: Sequence[Trial], context: StudyContext) -> list[Trial]:
+    """Return the trials with their words held against today's speech model in any launch.
+
+    Where that was never measured either, they are held against those of the reference. Nothing
+    changes where the baseline was measured: its words judged each trial as it ended.
+    """
+    launched = [t for t in trials if t.measurement is not None and t.repeat_of is None]
+    today = context.baseline
+    if any(str(t.allocation) == str(today) for t in launched):
+        return list(trials)
+    first = sorted(
+        launched, key=lambda t: (t.allocation.speech_key != today.speech_key, not t.is_reference)
+    )
+    basis = next((t for t in first if t.measurement and t.measurement.word_errors), None)
+    if basis is None or basis.measurement is None:
+        return list(trials)
+    known: dict[str, Gate] = {}
+    judged = []
+    for t in trials:
+        if t.measurement is None:
+            judged.append(t)
+            continue
+        speech = t.allocation.speech_key
+        if speech not in known:  # the clips are the same, and scored once
+            known[speech] = gate(
+                t.measurement.word_errors,
+                basis.measurement.word_errors,
+                limit_points=context.gates.wer_points,
+                same_configuration=speech == basis.allocation.speech_key,
+            )
+        share = gate_constraint(known[speech], context.gates.wer_points)
+        constraints = {**t.constraints, "word_error_rate": share}
+        judged.append(replace(t, word_gate=known[speech].verdict, constraints=constraints))
+    return judged
 
 
 def preset_decisions(rows: Sequence[Trial], context: StudyContext) -> Mapping[Preset, Decision]:

@@ -20,6 +20,7 @@ from study.service_pause.options import Lending
 from study.service_pause.pause import lent
 
 SETTLE_S, STEADY_MIB = 20.0, 64.0
+UNNAMED = 0.1  # share of the device that a driver may keep beside processes that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ def bench(setting: Setting, name: str) -> Bench:
 def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     """Refuse to start where the baseline does not fit beside what is on the device now.
 
+    One that would not fit on the empty device either is left to its launch, which says so: what is
+    wrong then is the allocation, and not the others.
+
     Raises:
         SetupError: It does not; the error has the processes that hold memory and the line that
             would free it.
@@ -69,26 +73,31 @@ def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     ballast = sum(t.held_mib(total) for t in machine.setting.tenants)
     need = memory_budget.share_mib(baseline, total)
     missing = need + ballast - free
-    if missing <= 0:
+    held_mib = sum(o.mib or 0.0 for o in machine.occupants)
+    if missing <= 0 or (held_mib < missing and free + held_mib >= total - UNNAMED * total):
         return
     held = sorted(machine.occupants, key=lambda o: -(o.mib or 0.0))[:5]
     lines = [
         f"  {o.pid:>8}  {mib(o)}  {o.command[:70]}" + (f"  ({o.unit})" if o.unit else "")
         for o in held
     ]
-    first = next((o for o in held if o.unit), held[0] if held else None)
-    way_out = ""
-    if first is not None:
-        way_out = (
-            f"; `systemctl stop {first.unit}`"
-            if first.unit
-            else f"; `kill {first.pid}` if it is yours"
-        )
-        way_out += " would free the largest"
     raise SetupError(
         f"the baseline ({baseline}) cannot fit: {free:,.0f} of {total:,.0f} MiB are free and "
-        f"{need + ballast:,.0f} are needed, {missing:,.0f} too few{way_out}\n" + "\n".join(lines)
+        f"{need + ballast:,.0f} are needed, {missing:,.0f} too few{_way_out(held, missing)}\n"
+        + "\n".join(lines)
     )
+
+
+def _way_out(held: Sequence[Occupant], missing_mib: float) -> str:
+    """Say what to end so that enough is free; nothing where what they hold is not known."""
+    freed_mib, steps = 0.0, list[str]()
+    for o in (o for o in held if o.mib):
+        freed_mib += o.mib or 0.0
+        what = f"`systemctl stop {o.unit}`" if o.unit else f"ending process {o.pid}"
+        steps.append(f"{what}{'' if o.unit else ', if it is yours'}")
+        if freed_mib >= missing_mib:
+            return f"; {' and '.join(steps)} would free {freed_mib:,.0f}"
+    return ""
 
 
 @contextmanager

@@ -8,19 +8,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from objectives.evaluation import Phase
-from study.analysis.decision import Decision
 from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import outcome_in_words
 from study.storage.trials import Begun, Trial
-from study.text import visible
+from study.text import visible, wrapped_at
 from study.wording import phase_in_words
 
 
@@ -53,21 +52,24 @@ class Terminal:
         """Say something worth knowing."""
         self.log.info(text)
         if not self.quiet:
-            self.console.print(visible(text), markup=False, soft_wrap=True)
+            self.console.print(self._wrapped(text), markup=False, soft_wrap=True)
 
     def heading(self, text: str) -> None:
         """Say something that must be seen, also when quiet."""
-        self._say(text, "bold")
+        self._say(text, "bold", self._wrapped(text))
 
     def answer(self, text: str, style: str = "none") -> None:
         """Say a sentence of the end, also when quiet; a terminal gets it between its words."""
-        width = self.console.width if self.console.is_terminal else sys.maxsize
-        lines = textwrap.wrap(visible(text), width, subsequent_indent="  ", break_on_hyphens=False)
-        self._say(text, style, "\n".join(lines))
+        self._say(text, style, self._wrapped(text))
 
     def command(self, text: str) -> None:
         """Say what to type, also when quiet, in a line that no wrapping breaks."""
         self._say(text, "none")
+
+    def _wrapped(self, text: str) -> str:
+        """Return a text as it is shown; a terminal gets it between its words."""
+        shown = visible(text)
+        return wrapped_at(shown, self.console.width) if self.console.is_terminal else shown
 
     def _say(self, text: str, style: str, shown: str | None = None) -> None:
         self.log.info(text)
@@ -92,7 +94,8 @@ class Terminal:
     def trial(self, trial: Trial) -> None:
         """Say that a trial has ended."""
         if self.as_json:
-            print(json.dumps(trial.to_json(f"{self.study}/{trial.number}")), flush=True)
+            data = {"kind": "trial", **trial.to_json(f"{self.study}/{trial.number}")}
+            print(json.dumps(data), flush=True)
         self.line(f"trial {trial.number}: {trial.allocation}: {outcome_in_words(trial)}")
         if self._scene is not None:
             for line in self._scene.first_look(trial):
@@ -123,10 +126,7 @@ class Terminal:
         finally:
             self._scene = self._live = None
 
-    def decided(self, decision: Decision, reason: str, held_back: Sequence[str]) -> None:
-        """Print the decision as one JSON object, where JSON was asked for."""
-        if not self.as_json:
-            return
-        best = decision.winner
-        winner = best.to_json(f"{self.study}/{best.number}") if best else None
-        print(json.dumps({"winner": winner, "reason": reason, "held_back": list(held_back)}))
+    def decided(self, answer: Mapping[str, Any]) -> None:
+        """Print the answer as one JSON object, where JSON was asked for."""
+        if self.as_json:
+            print(json.dumps(answer), flush=True)

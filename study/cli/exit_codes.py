@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from objectives import waiting
 from objectives.errors import BadInput, SetupError, StudyError
+from study.cli.say import at_width
 from study.text import one_line, visible
 
 
@@ -31,21 +32,22 @@ def exiting() -> Iterator[None]:
         waiting.check()
     except StudyError as error:
         text = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))
-        print(f"error: {text}", file=sys.stderr)
+        _say(f"error: {text}")
         raise SystemExit(error.exit_code) from None
     except _failures_of_storage() as error:  # a full disk, a storage that went away
         text, *_ = str(error.__cause__ or error).splitlines()
-        print(f"error: {text}; state is kept: run again to go on", file=sys.stderr)
+        _say(f"error: {text}; state is kept: run again to go on")
         raise SystemExit(SetupError.exit_code) from None
     except KeyboardInterrupt:
-        print(
-            "stopped; servers ended, state kept: run the same command again to go on",
-            file=sys.stderr,
-        )
+        _say("stopped; servers ended, state kept: run the same command again to go on")
         raise SystemExit(waiting.STOPPED) from None
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    print(at_width(text, sys.stderr), file=sys.stderr)
 
 
 def _failures_of_storage() -> tuple[type[Exception], ...]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
+from objectives.diagnosis.diagnose import consequence_of
 from objectives.engines.engine import apis_of
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
@@ -86,15 +87,22 @@ class Scene:
         self._phase, self._starting, self._phase_since = what, None, self._clock()
 
     def first_look(self, trial: Trial) -> list[str]:
-        """Say what the study's first launch of the baseline shows; nothing of another, or replays.
+        """Say what the study's first launch of the baseline shows; nothing of another.
 
-        It is asked before `ended` is told of the trial.
+        Of a replay it says only that the baseline fails. It is asked before `ended` is told of the
+        trial.
         """
         context, measured = self.outlook.context, trial.measurement
-        if measured is None or trial.repeat_of is not None or self.outlook.occupancy is None:
-            return []
         today = configuration_of(context.baseline, self._launched)
-        if str(trial.allocation) != str(context.baseline) or (today and today.measured):
+        is_first = today is None or not today.measured
+        is_launched = str(trial.allocation) == str(context.baseline) and trial.repeat_of is None
+        if not is_launched or not is_first:
+            return []
+        d = trial.diagnosis
+        if d is not None and not consequence_of(d.failure_class).is_foreign:
+            what = "what is in use today does" if context.has_today else "what was tried first does"
+            return [f"{what} not work: the first that works is what others are compared with"]
+        if measured is None or self.outlook.occupancy is None:
             return []
         return first_look(context, measured)
 
@@ -122,13 +130,14 @@ class Scene:
         if not eligible:
             return "nothing yet that may be promoted"
         best = max(eligible, key=_fitness)
-        today = configuration_of(self.outlook.context.baseline, self._launched)
+        context = self.outlook.context
+        today = configuration_of(context.baseline, self._launched) if context.has_today else None
         beside = (
             f"; today's {_fitness(today):.3f}"
             if today is not None and today.measured and today != best
             else ""
         )
-        name = f"{short(best.allocation)}{' (as today)' if today == best else ''}"
+        name = f"{short(best.allocation)}{' (as today)' if today and today == best else ''}"
         return f"{name}: fitness {_fitness(best):.3f} ({launches_in_words(best)}){beside}"
 
     def budget(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from objectives.errors import BadInput
+from study.cli.say import at_width
 
 PROGRAM = "gpu-allocation"
 SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
@@ -34,7 +35,8 @@ SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         command = self.prog if self.prog.startswith(PROGRAM) else f"python scripts/{self.prog}"
-        self.exit(BadInput.exit_code, f"error: {message}; {command} --help explains the options\n")
+        text = f"error: {message}; {command} --help explains the options"
+        self.exit(BadInput.exit_code, f"{at_width(text, sys.stderr)}\n")
 
 
 def is_program() -> bool:

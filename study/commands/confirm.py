@@ -13,7 +13,6 @@ Exit: 0 confirmed, 4 rejected, 5 inconclusive, 2 bad input, 3 set-up, 130 stoppe
 from __future__ import annotations
 
 from argparse import SUPPRESS
-from functools import partial
 from pathlib import Path
 
 from study.cli.parser import parser
@@ -106,6 +105,7 @@ def main() -> None:
             )
 
     from study.cli.exit_codes import exiting
+    from study.cli.say import say
     from study.confirmation.confirm import ConfirmOptions, confirm
     from study.confirmation.subject import subject
 
@@ -128,4 +128,4 @@ def main() -> None:
             part=part,
             take=tuple(arguments.take),
         )
-        raise SystemExit(confirm(confirmed, chosen, partial(print, flush=True)))
+        raise SystemExit(confirm(confirmed, chosen, say))

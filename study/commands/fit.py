@@ -20,8 +20,6 @@ from pathlib import Path
 
 from study.cli.parser import add_device, check_total_mib, parser
 
-WIDTH = 80  # of a table in a file
-
 
 def main() -> None:
     """Say what fits."""
@@ -44,14 +42,8 @@ def main() -> None:
         options.error("--against takes device and models from the recordings; name nothing else")
 
     from objectives.recording import read
-    from study.cli.before_run.fit_text import (
-        agreement_table,
-        as_json,
-        cannot_start,
-        ending,
-        heading,
-        table,
-    )
+    from study.cli.before_run.fit_table import WIDTH, agreement_table, table
+    from study.cli.before_run.fit_text import as_json, cannot_start, ending, heading
     from study.cli.console import console_of
     from study.cli.exit_codes import exiting
     from study.fit.agreement import agreement
@@ -75,6 +67,6 @@ def main() -> None:
             return
         for line in heading(answer):
             console.print(line, markup=False)
-        console.print(table(answer.cells))
+        console.print(table(answer.cells, console.width))
         for line in ending(answer):
             console.print(line, markup=False)

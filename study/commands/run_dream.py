@@ -13,6 +13,7 @@ project. Run again, it goes on where it stopped. Exit: 0 done, 2 bad input, 3 se
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from study.cli.parser import parser
@@ -20,6 +21,7 @@ from study.cli.parser import parser
 
 def main() -> None:
     """Run the experiments that the arguments name."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the runner listens to it
     options = parser(__doc__)
     add = options.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="read anew before each cycle")

@@ -24,15 +24,24 @@ def claim_of(asked: Claim, ramp_s: float) -> Claim:
     return Claim.LATENCY
 
 
-def rule_of(spec: Spec, claim: Claim, held_out: Sequence[str]) -> Rule:
-    """Return the rule by a spec, for this claim and held-out workloads of these names."""
+def rule_of(spec: Spec, claim: Claim, held_out: Sequence[str], *, is_alone: bool = False) -> Rule:
+    """Return the rule by a spec, for this claim and held-out workloads of these names.
+
+    Args:
+        spec: What the study asks.
+        claim: What must be better.
+        held_out: The names of the held-out workloads.
+        is_alone: Whether nothing that works is in use, so that nothing can be compared.
+    """
     apis = apis_of(spec.services)
     weights = spec.fitness.effective_weights
+    watched = {name: f.direction for name, f in judged(figures_of(apis)).items()}
     return Rule(
         claim=claim,
+        is_alone=is_alone,
         weights={service: weights.get(service, 0.0) for service in apis},
         limits=spec.limits,
-        watched={name: f.direction for name, f in judged(figures_of(apis)).items()},
+        watched={} if is_alone else watched,
         held_out=tuple(held_out),
         free_memory_mib=spec.gates.free_memory_mib if spec.measure == "live" else None,
     )

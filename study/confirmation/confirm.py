@@ -21,11 +21,12 @@ from study.confirmation.pairs.merge import merged
 from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.publish import block, publish
+from study.confirmation.publish import block, pairs_to_come, publish
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import wording
 from study.confirmation.verdict.assess import counted_pairs, verdict_of
+from study.confirmation.verdict.facts import today_in_words
 from study.confirmation.verdict.held import holds_in_words
 from study.promotion.status import Status
 from study.rule import verdict as rule_verdict
@@ -88,7 +89,10 @@ def confirm(
     folder = options.out / of.spec.name / "confirmations" / of.path.stem
     when = wording.FIXED_BEFORE if of.spec.measure == "live" else "asked of launches made before"
     tell(f"{when}: {wording.rule_in_words(of.rule)}")
-    tell(f"baseline {of.baseline}; winner {of.winner}")
+    beside = (
+        f"in use today, and did not work: {of.today}" if of.today else f"baseline {of.baseline}"
+    )
+    tell(f"{'nothing in use' if of.rule.is_alone and not of.today else beside}; winner {of.winner}")
     if isinstance(of.spec.measure, Path):
         if options.part != WHOLE or options.take:
             raise BadInput("--part and --take are for cards that measure; leave both out")
@@ -102,7 +106,7 @@ def confirm(
             )
             return INCONCLUSIVE
     verdict = publish(of, pairs, str(file), options.pairs)
-    for line in _summary(of, pairs, verdict):
+    for line in _summary(of, pairs, verdict, options.pairs):
         tell(line)
     return EXIT[Status(verdict.status.value)]
 
@@ -180,7 +184,7 @@ def _recorded(of: Subject, options: ConfirmOptions, tell: Callable[[str], None])
 def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> Head:
     return Head(
         promotion=of.digest,
-        claim=of.rule.claim.value,
+        claim="works" if of.rule.is_alone else of.rule.claim.value,
         limits=dict(of.rule.limits),
         aa_pairs=of.aa_pairs,
         workloads=of.workloads,
@@ -210,15 +214,19 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
         )
 
 
-def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict) -> list[str]:
+def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict, most: int) -> list[str]:
     """Return the answer in lines for a person."""
     rule, pairs = of.rule, len(counted_pairs(journal, verdict))
     is_open = verdict.status is rule_verdict.Status.INCONCLUSIVE
     s = journal.stress
     free = None if s is None else s.free_memory_mib
-    outcome = wording.status_in_words(verdict.status, pairs, verdict.pairs_more)
+    more = pairs_to_come(of, verdict, pairs, most)
+    is_replay = of.spec.measure != "live"
+    outcome = wording.status_in_words(verdict.status, pairs, more, is_replay=is_replay)
     where = "" if of.spec.measure == "live" else " (from a recording: never applicable)"
+    today = today_in_words(journal, of)
     return [
+        *([] if today is None else [today]),
         *([] if free is None else [f"least free memory under stress: {free:,.0f} MiB"]),
         *(f"{'open: ' * is_open}{reason}" for reason in wording.reasons(verdict, rule)),
         *(f"gets worse: {wording.worse_in_words(w)}" for w in verdict.worse),

@@ -28,6 +28,7 @@ from study.confirmation.records import (
     PairsJournal,
     RoleHold,
     Stress,
+    TodayLaunch,
 )
 from study.text import one_line
 
@@ -45,6 +46,7 @@ def write_journal(journal: PairsJournal, folder: Path) -> None:
         "head": asdict(journal.head),
         "ramp_ranges": {k: r.to_json() for k, r in journal.ramp_ranges.items()},
         "stress": asdict(journal.stress) if journal.stress else None,
+        "today": asdict(journal.today) if journal.today else None,
         "failure": asdict(journal.failure) if journal.failure else None,
         "left_out": journal.left_out,
         "earlier": journal.earlier,
@@ -122,6 +124,7 @@ def _without_pairs(first: Mapping[str, Any]) -> PairsJournal:
         head=_head(first["head"]),
         ramp_ranges={k: RampRange.from_json(r) for k, r in ranges.items()},
         stress=from_plain(Stress | None, first["stress"]),
+        today=from_plain(TodayLaunch | None, first.get("today")),
         failure=from_plain(FailedLaunch | None, first["failure"]),
         left_out=tuple(first["left_out"]),
         earlier=first["earlier"],

@@ -12,7 +12,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
-from study.confirmation.records import ROLES, Head, Pair, PairsJournal, RoleHold, Stress
+from study.confirmation.records import (
+    ROLES,
+    Head,
+    Pair,
+    PairsJournal,
+    RoleHold,
+    Stress,
+    TodayLaunch,
+)
 from study.text import one_line
 
 
@@ -69,8 +77,12 @@ def oddities(journal: PairsJournal) -> Iterator[str]:
             if set(launch.measured) != set(journal.head.workloads):
                 under = ", ".join(sorted(launch.measured)) or "nothing"
                 yield f"{name} was measured under {under}, not {', '.join(journal.head.workloads)}"
-    stress = () if journal.stress is None else (journal.stress,)
-    every: tuple[Pair | RoleHold | Stress, ...] = (*journal.pairs, *journal.holds, *stress)
+    own = tuple(x for x in (journal.stress, journal.today) if x is not None)
+    every: tuple[Pair | RoleHold | Stress | TodayLaunch, ...] = (
+        *journal.pairs,
+        *journal.holds,
+        *own,
+    )
     for timed in every:
         if timed.wall_s < 0:
             yield f"what began at {timed.at[:40]} cannot have taken {timed.wall_s:g} s"

@@ -50,10 +50,8 @@ def confirmation_beside(
         total_mib = other.get("total_mib") if isinstance(other, dict) else None
         if not isinstance(other, dict) or not isinstance(total_mib, int | float):
             return False
-        is_of_it = (
-            data.get("baseline") == dict(context.baseline.values)
-            and data.get("versions") == versions
-        )
+        in_use = dict(context.baseline.values) if context.has_today else None
+        is_of_it = data.get("baseline") == in_use and data.get("versions") == versions
         is_here = 0 < total_mib < MOST_MIB and device.is_like(other.get("product"), total_mib)
         return is_of_it and is_here and _bare(data.get("commands")) == commands
 

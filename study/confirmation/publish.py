@@ -11,7 +11,12 @@ from study.confirmation.records import PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict import wording
 from study.confirmation.verdict.assess import counted_pairs, gains_of_aa, hold_to_come, verdict_of
-from study.confirmation.verdict.facts import failed_more, words_of
+from study.confirmation.verdict.facts import (
+    failed_more,
+    failed_share,
+    today_in_words,
+    words_of,
+)
 from study.confirmation.verdict.findings_data import (
     causes,
     claims,
@@ -27,6 +32,22 @@ from study.promotion.status import Status
 from study.rule import verdict as rule_verdict
 from study.rule.rule import LOOKS
 from study.rule.verdict import RuleVerdict
+
+
+def pairs_to_come(of: Subject, result: RuleVerdict, pairs: int, most: int) -> int | None:
+    """Return how many more pairs may change an open verdict; None where none can be had.
+
+    Args:
+        of: What is confirmed.
+        result: Its verdict.
+        pairs: How many pairs there are.
+        most: How many were asked for.
+    """
+    is_open = result.status is rule_verdict.Status.INCONCLUSIVE
+    if any(cause.reason is rule_verdict.Reason.TODAY_WORKS for cause in result.causes):
+        return None
+    is_exhausted = of.spec.measure != "live" and pairs < most
+    return result.pairs_more if is_open and not is_exhausted else None
 
 
 def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVerdict:
@@ -47,7 +68,7 @@ def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVer
     data = {
         **{k: v for k, v in of.data.items() if k not in ("confirmation", seal.DIGEST_KEY)},
         "status": status.value if is_live else Status.REPLAY.value,
-        "confirmation": block(of, journal, result, file),
+        "confirmation": block(of, journal, result, file, most),
     }
     if is_live and not is_finished:
         left = f"{counted} of {most} pairs at most"
@@ -62,21 +83,23 @@ def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVer
     return result
 
 
-def block(of: Subject, journal: PairsJournal, result: RuleVerdict, file: str) -> dict[str, Any]:
-    """Return everything under `confirmation:`, as plain data."""
+def block(
+    of: Subject, journal: PairsJournal, result: RuleVerdict, file: str, most: int = LOOKS[-1]
+) -> dict[str, Any]:
+    """Return everything under `confirmation:`, as plain data; the arguments are `publish`'s."""
     rule, ends = of.rule, [p.at for p in journal.pairs]
     pairs = counted_pairs(journal, result)
-    more = {w: failed_more(pairs, w) for w in rule.workloads} if pairs else {}
-    is_open = result.status is rule_verdict.Status.INCONCLUSIVE
+    share = failed_share if rule.is_alone else failed_more
+    more = {w: share(pairs, w) for w in rule.workloads} if pairs else {}
     return {
         "verdict": result.status.value,
         "says": wording.claims_in_words(result, rule, len(pairs)),
         "reasons": wording.reasons(result, rule),
         "gets_worse": [wording.worse_in_words(w) for w in result.worse],
         "pairs": len(pairs),
-        "pairs_more": result.pairs_more if is_open else None,
+        "pairs_more": pairs_to_come(of, result, len(pairs), most),
         "rule": {
-            "claim": rule.claim.value,
+            "claim": "works" if rule.is_alone else rule.claim.value,
             "limits": dict(rule.limits),
             "looks_after_pairs": list(LOOKS),
             "look": result.look,
@@ -94,6 +117,7 @@ def block(of: Subject, journal: PairsJournal, result: RuleVerdict, file: str) ->
         "failed_more_points": {k: rounded(_pct(v)) for k, v in more.items()},
         "aa": _aa(of, journal),
         "holds": holds_data(journal),
+        "today": today_in_words(journal, of),
         "stress": _stress(journal),
         "restart_order": _restart(journal),
         "left_out": list(journal.left_out),

@@ -113,6 +113,21 @@ class Stress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TodayLaunch:
+    """A fresh launch of what is in use today, where its study could not start it.
+
+    Args:
+        failure: Why it failed again; None where it works.
+        at: When it began, ISO 8601.
+        wall_s: How long it took, s.
+    """
+
+    failure: Diagnosis | None
+    at: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleHold:
     """A hold of one role's servers.
 
@@ -160,6 +175,7 @@ class PairsJournal:
         pairs: The pairs of both stages.
         holds: The constant rates that prove a capacity, in the order of time.
         stress: The stress of the winner, once it has run.
+        today: The launch of what is in use, where the study could not start it.
         failure: The launch that failed, where one did.
         left_out: Pairs that were disturbed, and why.
         earlier: How many confirmations were begun anew with --fresh.
@@ -171,6 +187,7 @@ class PairsJournal:
     pairs: tuple[Pair, ...] = ()
     holds: tuple[RoleHold, ...] = ()
     stress: Stress | None = None
+    today: TodayLaunch | None = None
     failure: FailedLaunch | None = None
     left_out: tuple[str, ...] = ()
     earlier: int = 0

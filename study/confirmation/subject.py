@@ -45,8 +45,10 @@ class Subject:
         path: The promotion's file.
         data: Its content.
         spec: The spec as it is now.
-        baseline: Today's allocation.
+        baseline: Today's allocation; the winner itself, where nothing that works is in use.
         winner: The allocation that is promoted.
+        today: What is in use and did not work, to be launched again; None where that is the
+            baseline, or nothing is in use.
         rule: What is claimed, and what must hold besides.
         aa_pairs: Pairs of the baseline against itself, before all others.
         traffics: The study's own workload first, then the held-out ones.
@@ -59,6 +61,7 @@ class Subject:
     spec: Spec
     baseline: Allocation
     winner: Allocation
+    today: Allocation | None
     rule: Rule
     aa_pairs: int
     traffics: tuple[WindowTraffic, ...]
@@ -100,7 +103,8 @@ class Subject:
             "version of the servers": _sha256(versions),
             SCORING: _sha256(Scorer(s.fitness, s.gates, s.workload).signature),
         }
-        for role, allocation in (("baseline", self.baseline), ("winner", self.winner)):
+        today = self.today or self.baseline
+        for role, allocation in (("baseline", today), ("winner", self.winner)):
             for service, command in commands_of(setting.services, allocation, env).items():
                 fixed[f"{service} command of the {role}"] = str(command)
         return fixed
@@ -158,13 +162,22 @@ def subject(
                 "or 0 to leave the ramp out"
             )
         spec = replace(spec, workload=replace(spec.workload, ramp_s=ramp_s))
-    baseline = _allocation(path, data, "baseline", spec.search_space, file)
     winner = _allocation(path, data, "parameters", spec.search_space, file)
+    in_use = None
+    if data.get("baseline") is not None:
+        in_use = _allocation(path, data, "baseline", spec.search_space, file)
     spec = _on_its_device(spec, data)
-    if str(baseline) != str(spec.baseline):
+    expected = spec.baseline if spec.has_today else None
+    if str(in_use) != str(expected):
         raise BadInput(
-            f"{path}: its baseline is {baseline}, that of {file} is {spec.baseline}; "
+            f"{path}: its baseline is {in_use or 'none'}, that of {file} is {expected or 'none'}; "
             "name the right --spec"
+        )
+    is_alone = in_use is None or data.get("baseline_works") is False
+    if is_alone and claim is not None:
+        raise BadInput(
+            f"--claim {claim}: nothing that works is in use, so that nothing can be better than it;"
+            " leave --claim out: it is confirmed that the winner works"
         )
     if name != spec.name:
         raise BadInput(one_line(f"{path}: it is of study {name!r}, {file} is {spec.name!r}"))
@@ -186,10 +199,11 @@ def subject(
         path=path,
         data=data,
         spec=spec,
-        baseline=baseline,
+        baseline=winner if is_alone or in_use is None else in_use,
         winner=winner,
-        rule=rule_of(spec, claimed, [t.name for t in held_out]),
-        aa_pairs=aa_pairs,
+        today=in_use if is_alone else None,
+        rule=rule_of(spec, claimed, [t.name for t in held_out], is_alone=is_alone),
+        aa_pairs=0 if is_alone else aa_pairs,
         traffics=(WindowTraffic("main", spec.workload), *held_out),
         clips=clips,
         words=words,

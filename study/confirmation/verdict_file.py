@@ -14,7 +14,7 @@ from study.confirmation.verdict_line import MetricLine
 from study.promotion.status import VERDICTS, Status
 from study.rule.limits import LimitStanding
 from study.rule.rule import Claim
-from study.text import one_line
+from study.text import capital, one_line
 
 PARTS = ("gain", "low", "high")
 HOW = "95 % intervals, 97.5 % from the second look on"
@@ -99,7 +99,7 @@ def read_confirmation(data: Mapping[str, Any], file: str) -> Confirmation:
         summary, how = verdict_of_0_1.summary(verdict, pairs, more), verdict_of_0_1.HOW
         lines, fixed = verdict_of_0_1.lines(c), verdict_of_0_1.fixed(c)
     else:
-        summary, how = status_in_words(verdict, pairs, more), HOW
+        summary, how = status_in_words(verdict, pairs, more, is_replay=is_replay), HOW
         lines, fixed = _lines(c), _fixed(c)
     return Confirmation(
         file,
@@ -145,6 +145,8 @@ def _lines(c: Mapping[str, Any]) -> Iterator[MetricLine]:
 def _fixed(c: Mapping[str, Any]) -> str:
     """Say what was fixed before."""
     rule = c["rule"]
+    if rule["claim"] == "works":
+        return "That each launch must work, and the limits"
     limits = ", ".join(f"{name} {float(ms):g}" for name, ms in rule["limits"].items())
     return f"The claim, {rule['claim']}, and the limits ({limits})"
 
@@ -159,6 +161,8 @@ def _checks(c: Mapping[str, Any], fixed: str, *, is_replay: bool) -> Iterator[st
     """Say what was not measured, and how it was done."""
     if missing := _not_measured(c):
         yield f"Not measured, so not judged: {', '.join(missing)}."
+    if today := c.get("today"):
+        yield f"{capital(str(today))}."
     if c["workloads"] == ["main"]:
         yield "It was not repeated on another workload."
     stress = c["stress"]

@@ -99,7 +99,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
         f"- versions: {packages or 'not told by the servers'}",
         f"- workload: {traffic_in_words(context)}",
         f"- limits of a turn: {limits_in_words(context)}",
-        f"- in use today: {context.baseline}",
+        f"- {'in use today' if context.has_today else 'tried first'}: {context.baseline}",
         f"- sampler: {summary.sampler}",
         *(f"- not here: {what}" for what in missing),
     ]

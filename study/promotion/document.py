@@ -1,6 +1,6 @@
 """This module makes the promotion file: the best allocation with all its figures.
 
-There is one only where a winner beats the baseline.
+There is one only where a winner beats the baseline, or where that does not work.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Origin:
 
 
 def compared_figures(apis: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the figures that winner and baseline are compared by.
+    """Return the figures that winner and reference are compared by.
 
     The p95 of a turn follows from its services, which are compared.
     """
@@ -82,7 +82,7 @@ def document(
     A candidate is unconfirmed, since one study's best is not proof.
 
     Args:
-        decision: Winner and baseline.
+        decision: The winner, and what it is held against.
         context: What the study asks, and where its figures come from.
         origin: How it was found.
         why: Why this one won, in words.
@@ -91,10 +91,10 @@ def document(
     Raises:
         ValueError: There is no winner.
     """
-    winner, baseline = decision.winner, decision.baseline
-    if winner is None or baseline is None:
+    winner, reference = decision.winner, decision.reference
+    if winner is None or reference is None:
         raise ValueError("nothing to promote")
-    new, old, first = winner.figures, baseline.figures, winner.measured[0]
+    new, old, first = winner.figures, reference.figures, winner.measured[0]
     device, best = context.device, decision.luckiest
     compared = compared_figures(apis_of(context.services))
     return {
@@ -105,12 +105,15 @@ def document(
         "name": context.name,
         "parameters": dict(winner.allocation.values),
         "set": {e.name: e.settings(winner.allocation) for e in in_order(context.services)},
-        "baseline": dict(baseline.allocation.values),
+        "baseline": dict(context.baseline.values) if context.has_today else None,
+        "baseline_works": decision.baseline is not None if context.has_today else None,
         "why": why,
-        "fitness": {"winner": winner.fitness, "baseline": baseline.fitness},
+        "fitness": {c: of.fitness for c, of in _both(decision)},
         "launches": {c: len(of.measured) for c, of in _both(decision)},
         "best_single_trial": dict(best.allocation.values) if best else None,
-        "improvement_pct": {k: improvement_pct(k, *_pair(k, new, old)) for k in compared},
+        "improvement_pct": {
+            k: improvement_pct(k, *_pair(k, new, old)) for k in compared if decision.is_relative
+        },
         "metrics": {c: dict(of.figures) for c, of in _both(decision)},
         "gates": {
             "word_error_rate": winner.word_gate and winner.word_gate.value,
@@ -148,7 +151,10 @@ def _of_trace(context: StudyContext) -> dict[str, Any]:
 
 
 def _both(decision: Decision) -> list[tuple[str, Configuration]]:
-    sides = (("winner", decision.winner), ("baseline", decision.baseline))
+    """Return the winner and what it is held against, by role; a reference that is itself once."""
+    beside = "baseline" if decision.baseline is not None else "reference"
+    other = decision.reference if decision.is_relative else None
+    sides = (("winner", decision.winner), (beside, other))
     return [(name, c) for name, c in sides if c is not None]
 
 

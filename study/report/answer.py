@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, seed_spread_pct
 from objectives.engines.engine import apis_of
-from objectives.figures import CAPACITY, FITNESS, figure
+from objectives.figures import CAPACITY, FITNESS, figure, latency_p95_names
 from study.analysis.compare import (
     FREE,
     SAME_PCT,
@@ -28,20 +28,30 @@ NAMED = 3  # of what gets worse; the table has all
 USERS = "concurrent_capacity"  # the capacity in other words
 
 
-def choice(decision: Decision, context: StudyContext, *, is_confirmed: bool) -> str:
-    """Say what to run, without a full stop; before a confirmation that is a candidate."""
+def choice(decision: Decision, context: StudyContext, *, is_confirmed: bool, today: str) -> str:
+    """Say what to run, without a full stop; before a confirmation that is a candidate.
+
+    Args:
+        decision: What the study chose.
+        context: What it asked.
+        is_confirmed: Whether fresh launches confirmed it.
+        today: How what is in use today fails (`failing`); empty where it does not.
+    """
+    if decision.winner is not None and today:
+        name = short(context.baseline)
+        what = allocation_in_words(decision.winner.allocation)
+        return f"run with {what}: what is in use today, {name}, {today}"
     if decision.winner is not None:
         what = "run with" if is_confirmed else "the best candidate is"
-        return f"{what} {choice_in_words(decision.winner.allocation, context.baseline)}"
+        in_use = context.baseline if context.has_today else None
+        return f"{what} {choice_in_words(decision.winner.allocation, in_use)}"
     if decision.standing(decision.baseline) is not None:
         return f"stay with {allocation_in_words(context.baseline)}"
     if decision.outcome is Conclusion.NOTHING_WORKS:
         return "no answer: nothing that was launched works"
-    if decision.baseline is not None and any(t.is_feasible for t in decision.baseline.measured):
-        return (
-            "no answer: the allocation in use today worked only some of the times it was launched"
-        )
-    return "no answer: the allocation in use today could not be measured"
+    if decision.outcome is Conclusion.BASELINE_NOT_MEASURED:
+        return "no answer: the allocation in use today could not be measured"
+    return "no answer: of what works, nothing may be promoted"
 
 
 def unconfirmed_standing(decision: Decision, context: StudyContext) -> str:
@@ -115,6 +125,17 @@ def better(summary: Summary, today: Configuration, other: Configuration) -> str:
     is_open = gain.half_width is not None and not gain.is_shown
     how = "Not better" if gain.log_ratio < 0 else "Perhaps better" if is_open else "Better"
     return f"{how}: {gain_in_words(gain, today, other)}{wide}."
+
+
+def in_figures(summary: Summary, other: Configuration) -> str:
+    """Say what the winner does by itself, where nothing in use can be compared with it."""
+    apis = apis_of(summary.context.services)
+    parts = [
+        f"{figure(name).title.replace(': ', ', ')} {figure(name).text(value)} {figure(name).unit}"
+        for name in (*latency_p95_names(apis), CAPACITY, FREE)
+        if (value := other.mean(name)) is not None
+    ]
+    return f"What it does: {'; '.join(parts)}."
 
 
 def _few_turns(today: Configuration, other: Configuration) -> int | None:
@@ -202,7 +223,7 @@ def ahead_by_its_own_launches(decision: Decision) -> list[str]:
     winner, other = decision.winner, decision.ahead_alone
     if winner is None or other is None:
         return []
-    today = decision.baseline.allocation if decision.baseline else None
+    today = decision.reference.allocation if decision.reference else None
     own = f"{short(other.allocation, today)} scored {FITNESS.text(other.fitness)}"
     launches = launches_in_words(other)
     return [

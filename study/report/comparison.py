@@ -10,8 +10,8 @@ from objectives.figures import Figure, figure
 from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict, figure_differences
 from study.analysis.configurations import Configuration
-from study.analysis.decision import Conclusion
 from study.report.analysis_words import CATEGORY_WORDS
+from study.report.roles import held_against, in_a_clause
 from study.report.summary import Summary
 from study.wording import NO_GOOD_RATE
 
@@ -47,23 +47,23 @@ class Comparison:
 
     Args:
         title: What is compared.
+        held_against: What the first configuration is: in use today, or else.
         role: What the other configuration is.
         figures: A row for each figure; empty where either was never launched.
     """
 
     title: str
+    held_against: str
     role: str
     figures: Sequence[ComparedFigure]
 
 
 def against_today(summary: Summary) -> Comparison:
-    """Compare today's configuration with the summary's other one."""
-    decision, today, other = summary.decision, summary.today, summary.other
+    """Compare today's configuration, or what stands for it, with the summary's other one."""
+    decision, today, other = summary.decision, summary.reference, summary.other
     is_ineligible = other is not None and decision.against(other.allocation) is not None
     role = CATEGORY_WORDS[Category.INELIGIBLE] if is_ineligible else "not better"
     name = "what came closest"
-    if decision.outcome is Conclusion.BASELINE_NOT_MEASURED:
-        role, name = "works", "what works best"
     if decision.winner is not None:
         role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
     figures: Sequence[ComparedFigure] = ()
@@ -71,7 +71,9 @@ def against_today(summary: Summary) -> Comparison:
         apis = apis_of(summary.context.services)
         figures = comparison(today, other, summary.configurations, apis)
     measured_in = ", in the study" if summary.confirmation is not None else ""
-    return Comparison(f"Today's against {name}{measured_in}", role, figures)
+    first = held_against(summary)
+    title = "Today's" if decision.baseline is not None else f"What {in_a_clause(summary)}"
+    return Comparison(f"{title} against {name}{measured_in}", first, role, figures)
 
 
 def comparison(
@@ -100,25 +102,27 @@ def _value(f: Figure, value: float | None, *, is_bound: bool, has_no_rate: bool)
 
 
 def change(d: Difference, *, is_judged: bool = True) -> str:
-    """Say the difference and whether it is better or worse: "-500 ± 90 ms (-20 %), better".
+    """Say how much less or more it is, and whether that is better.
 
-    What stands behind ± is half of the 95 % interval, of launches and segments.
+    An example is "500 ± 90 ms less (20 %), better". It has no sign: a gain has one, and is positive
+    where it is better. Behind ± stands half of the 95 % interval, of launches and segments.
 
     Args:
+        d: The figure of both.
         is_judged: Whether to say which of the two it is, and where the noise is unknown.
     """
     if (fixed := VERDICT_WORDS.get(d.verdict)) is not None or d.old is None or d.new is None:
         return fixed or "-"
     f = figure(d.name)
     digits, unit = f.digits, "points" if f.unit == "%" else f.unit
-    amount = f"{d.new - d.old:+,.{digits}f}"
+    amount, way = f"{abs(d.new - d.old):,.{digits}f}", "less" if d.new < d.old else "more"
     if d.verdict is FigureVerdict.ABOUT_EQUAL:
-        told = f"{amount} {unit}".rstrip()
+        told = " ".join(filter(None, (amount, unit, way)))
         return f"{told}, about equal" if round(d.new - d.old, digits) else "about equal"
     if d.noise is not None:
         amount += f" ± {d.noise:,.{digits}f}"
-    amount = f"{amount} {unit}".rstrip()
-    amount += "" if d.pct is None else f" ({d.pct:+.0f} %)"
+    amount = " ".join(filter(None, (amount, unit, way)))
+    amount += "" if d.pct is None else f" ({abs(d.pct):.0f} %)"
     if d.verdict is FigureVerdict.NEUTRAL:
         return amount
     if d.verdict is FigureVerdict.WITHIN_NOISE:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from objectives.engines.engine import kv_cache_args
 from objectives.figures import title_of
-from study.analysis.configurations import ranked
 from study.analysis.decision import Conclusion
 from study.analysis.kv_cache import unfilled_cache
-from study.analysis.promotion_eligibility import is_eligible
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
 from study.report.analysis_words import cache_warnings
@@ -18,14 +16,16 @@ from study.report.answer import (
     choice,
     first,
     free_memory,
+    in_figures,
     no_good_rate,
     unconfirmed_standing,
     worse,
 )
+from study.report.roles import failing, in_a_clause
 from study.report.simpler import simpler
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
-from study.text import capital
+from study.text import capital, cut
 from study.wording import allocation_in_words, short
 
 
@@ -40,10 +40,14 @@ def sentence(summary: Summary) -> str:
     """Say what to run; before a confirmation, that is a candidate."""
     decision, context, confirmation = summary.decision, summary.context, summary.confirmation
     if summary.is_rejected and summary.other is not None:
-        stays, name = allocation_in_words(context.baseline), short(summary.other.allocation)
-        return f"Stay with {stays}: {name} won the study, and fresh launches rejected it."
+        stays = "No answer"
+        if decision.baseline is not None:
+            stays = f"Stay with {allocation_in_words(context.baseline)}"
+        name = short(summary.other.allocation)
+        return f"{stays}: {name} won the study, and fresh launches rejected it."
     is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
-    plain = capital(choice(decision, context, is_confirmed=is_confirmed))
+    today = failing(summary.today)
+    plain = capital(choice(decision, context, is_confirmed=is_confirmed, today=today))
     if decision.winner is not None and not summary.is_ended:
         return (
             "Run the replay again, which did not come to its end, before you believe what won so "
@@ -58,35 +62,41 @@ def answer_lines(summary: Summary) -> list[str]:
     Each is a sentence or two. Where fresh launches judged the winner, their figures are told and
     not the study's.
     """
-    today, other, decision = summary.today, summary.other, summary.decision
-    lines: list[str] = []
+    today, other, decision = summary.reference, summary.other, summary.decision
+    lines = today_fails(summary)
     if decision.winner is None:
         match decision.outcome:
             case Conclusion.NOTHING_BETTER | Conclusion.NOTHING_ELIGIBLE_BETTER:
-                lines = ["Nothing that may be promoted scored better than what is in use today."]
+                lines += ["Nothing that may be promoted scored better than what is in use today."]
             case Conclusion.NOTHING_ELSE_MEASURED:
-                lines = ["Nothing else was measured."]
+                lines += ["Nothing else was measured."]
             case Conclusion.BASELINE_NOT_MEASURED:
-                lines = _without_baseline(summary)
-    elif today is not None and other is not None:
-        lines = [better(summary, today, other), worse(summary, today, other)]
+                lines += ["Nothing can be said to beat what was not measured: run the study again."]
+    elif other is not None:
         if summary.confirmation is not None:
-            lines = fresh(summary.confirmation)
-        lines += [] if summary.is_rejected else free_memory(summary, today, other)
-    return [*lines, *no_good_rate(today), *simpler(summary)]
+            lines += fresh(summary.confirmation, is_alone=decision.baseline is None)
+        elif decision.baseline is not None and today is not None:
+            lines += [better(summary, today, other), worse(summary, today, other)]
+        if decision.baseline is None:
+            lines += [in_figures(summary, other)]
+        elif today is not None and not summary.is_rejected:
+            lines += free_memory(summary, today, other)
+    return [*lines, *no_good_rate(summary.today), *simpler(summary)]
 
 
-def _without_baseline(summary: Summary) -> list[str]:
-    """Say why nothing can be said to beat what is in use today, and what works best."""
-    context, today = summary.context, summary.today
-    launches = [*today.failed, *(t for t in today.measured if not t.is_feasible)] if today else []
-    failed = f": {outcome_in_words(launches[-1])}" if launches else ""
-    lines = [f"In use today, {short(context.baseline)}{failed}; nothing can be said to beat it."]
-    works = [c for c in ranked(summary.configurations) if is_eligible(c, context)]
-    if works:
-        best = short(works[0].allocation, context.baseline)
-        lines.append(f"Of what was launched, {best} works best.")
-    return lines
+def today_fails(summary: Summary) -> list[str]:
+    """Say why what is in use today does not work, with the line of a log; a line at most."""
+    today, context = summary.today, summary.context
+    if not context.has_today:
+        return ["Nothing is in use today: this is what works best of what was tried."]
+    if today is None or today.is_feasible or not (today.failed or today.measured):
+        return []
+    launches = [*(t for t in today.measured if not t.is_feasible), *today.failed]
+    line = f"In use today, {short(context.baseline)}: {outcome_in_words(launches[-1])}"
+    if today.failed and not today.fails and not today.measured:
+        line += ", which says nothing of it"
+    proof = next((t.diagnosis.evidence for t in today.failed if t.diagnosis), "")
+    return [f"{line}. Its log: {cut(proof)}" if proof else f"{line}."]
 
 
 def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
@@ -95,7 +105,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     Args:
         with_source: Whether to begin with where a replay's figures were measured.
     """
-    context, decision, today = summary.context, summary.decision, summary.today
+    context, decision = summary.context, summary.decision
     lines = []
     if context.is_replay and with_source:
         lines.append(
@@ -103,25 +113,32 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
             "nothing about another: measure yours, as the project's README shows."
         )
     elif summary.confirmation is None and decision.winner is not None:
-        lines.append(
-            "Not confirmed: the best of one study is a candidate. "
-            "Fresh runs of both, in turn, would confirm it."
-        )
+        how = "Fresh runs of both, in turn, would confirm it."
+        if decision.baseline is None:
+            how = "Fresh launches would show that it works each time."
+        lines.append(f"Not confirmed: the best of one study is a candidate. {how}")
     count, works = len(summary.configurations), sum(c.is_feasible for c in summary.configurations)
     lines.append(f"{works} of {count} configurations that were tried fit and pass every gate.")
-    if decision.reference is not None:
-        other = short(decision.reference, context.baseline)
-        lines.append(f"Fitness is relative to {other}: today's has no usable measurement.")
+    if decision.reference is not None and decision.baseline is None:
+        why = "today's has no figures" if context.has_today else "nothing is in use today"
+        name = short(decision.reference.allocation)
+        lines.append(f"Fitness is relative to {name}, which {in_a_clause(summary)}: {why}.")
     lines += ahead_by_its_own_launches(decision)
     lines += [f"{capital(line)}." for line in unfilled_cache_lines(summary)]
-    lines += capacity_known(today)
+    lines += capacity_known(summary.reference)
     return lines
 
 
-def fresh(c: Confirmation) -> list[str]:
-    """Say what fresh launches of both showed, what speaks against the winner, what gets worse."""
+def fresh(c: Confirmation, *, is_alone: bool = False) -> list[str]:
+    """Say what fresh launches of both showed, what speaks against the winner, what gets worse.
+
+    Args:
+        c: What they showed.
+        is_alone: Whether the winner was launched alone, since nothing that works is in use.
+    """
     held = f"; {c.held}" if c.held else ""
-    lines = [f"Fresh launches of both, in turn ({c.measured}): {c.summary}. {c.says}{held}."]
+    which = "" if is_alone else " of both, in turn"
+    lines = [f"Fresh launches{which} ({c.measured}): {c.summary}. {c.says}{held}."]
     if c.against:
         lines.append(f"Against it: {'; '.join(first(c.against))}.")
     gains: dict[str, list[str]] = {}

@@ -138,8 +138,11 @@ def _byline(summary: Summary) -> str:
 
 
 def _names(summary: Summary) -> list[str]:
-    """Name today's configuration and the other one; of their options those that differ."""
-    today, other = summary.today, summary.other
+    """Name today's configuration, or what stands for it, and the other one.
+
+    Of their options they have those that differ.
+    """
+    today, other = summary.reference, summary.other
     if today is None or other is None:
         return [short(c.allocation) for c in (today, other) if c is not None]
     both = today.allocation, other.allocation

@@ -76,9 +76,9 @@ def presets(summary: Summary) -> list[tuple[str, ...]]:
     for preset, decision in preset_decisions(summary.trials, summary.context).items():
         w, best = PRESETS[preset], decision.winner or decision.baseline
         choice = short(best.allocation) if best else "none"
-        base = decision.baseline.fitness if decision.baseline else None
+        base = decision.reference.fitness if decision.reference else None
         weights = (f"{weight:g}" for weight in w.values())
-        choice += "" if decision.winner else " (as today)"
+        choice += " (as today)" if best and not decision.winner else ""
         scores = f"{FITNESS.text(best.fitness if best else None)} / {FITNESS.text(base)}"
         rows.append((preset, choice, scores, *weights))
     return rows
@@ -125,7 +125,8 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
     driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     tenants = [f"{t.name} ({t.held_mib(device.total_mib):,} MiB)" for t in context.tenants]
     launches = sum(t.repeat_of is None for t in trials)
-    words = f"at most {gates.wer_points:g} points more wrong words than today's"
+    whose = "today's" if context.has_today else "what was tried first"
+    words = f"at most {gates.wer_points:g} points more wrong words than {whose}"
     return [
         ("measured", context.measured_elsewhere or "live, on the machine below"),
         ("device", f"{device.product}, {device.total_mib:,.0f} MiB{driver}"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from objectives.figures import FITNESS
-from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion, Decision, PassedOver
 from study.analysis.promotion_eligibility import Ineligibility, Reason, broken_limits
 from study.storage.context import StudyContext
@@ -53,7 +52,7 @@ def held_back(decision: Decision) -> list[str]:
     by_reason: dict[Reason, list[PassedOver]] = {}
     for p in decision.passed_over:
         by_reason.setdefault(p.ineligibility.reason, []).append(p)
-    today = decision.baseline.allocation if decision.baseline else None
+    today = decision.reference.allocation if decision.reference else None
     lines = []
     for reason, several in by_reason.items():
         names = [short(p.configuration.allocation, today) for p in several[:NAMED]]
@@ -75,14 +74,13 @@ def why(decision: Decision, context: StudyContext) -> str:
     """Say why the winner wins, or why the baseline stays."""
     match decision.outcome:
         case Conclusion.WINNER:
-            return _gains(decision.winner, decision.baseline)
+            return _gains(decision)
         case Conclusion.NOTHING_WORKS:
             return "no allocation met every constraint: the baseline stays"
         case Conclusion.BASELINE_NOT_MEASURED:
-            ending = "it has no usable measurement of its own, so nothing can be said to beat it"
-            if decision.reference is not None:
-                ending += f"; terms are relative to {decision.reference}"
-            return f"the baseline stays: {ending}"
+            return "the baseline stays: it was not measured, so nothing can be said to beat it"
+        case Conclusion.NOTHING_ELIGIBLE:
+            return "nothing that works may be promoted"
         case Conclusion.NOTHING_ELSE_MEASURED:
             rivals = "nothing else was measured"
         case Conclusion.NOTHING_ELIGIBLE_BETTER:
@@ -94,14 +92,18 @@ def why(decision: Decision, context: StudyContext) -> str:
     return f"the baseline stays: {rivals} ({context.baseline}{score})"
 
 
-def _gains(winner: Configuration | None, baseline: Configuration | None) -> str:
-    if winner is None or baseline is None:
+def _gains(decision: Decision) -> str:
+    winner, reference = decision.winner, decision.reference
+    if winner is None or reference is None:
         return ""
-    old = baseline.contributions
+    what = "the baseline" if decision.baseline is not None else str(reference.allocation)
+    if winner is reference:
+        return f"fitness {FITNESS.text(winner.fitness)}: nothing else that works scored better"
+    old = reference.contributions
     gains = {k: (v or 0.0) - (old.get(k) or 0.0) for k, v in winner.contributions.items()}
     parts = ", ".join(f"{k} {g:+.4f}" for k, g in sorted(gains.items(), key=lambda kv: -kv[1]))
-    new, today = FITNESS.text(winner.fitness), FITNESS.text(baseline.fitness)
-    return f"fitness {new} against the baseline's {today}: {parts}"
+    new, today = FITNESS.text(winner.fitness), FITNESS.text(reference.fitness)
+    return f"fitness {new} against {what}'s {today}: {parts}"
 
 
 def over(trials: Sequence[Trial]) -> list[str]:

@@ -56,14 +56,14 @@ def first_look(context: StudyContext, measured: Measurement) -> list[str]:
     It says which limits the baseline misses, and whether the traffic is beyond the card; nothing
     where neither is so.
     """
-    lines = []
+    lines, what = [], "the baseline itself" if context.has_today else "what was tried first"
     for limit in limits_of(context.limits):
         value = measured.figure(limit.name)
         if value is not None and value > limit.ms:
             p95 = "failed requests" if value == INFINITE else f"{value:,.1f} ms"
             lines.append(
-                f"the baseline itself misses {limit.name}: {p95}, the limit is {limit.ms:,g} ms; "
-                'there only "no worse than the baseline" counts'
+                f"{what} misses {limit.name}: {p95}, the limit is {limit.ms:,g} ms; "
+                'there only "no worse than that" counts'
             )
     goodput_pct = measured.goodput_pct
     if goodput_pct is not None and goodput_pct < LEAST_GOODPUT_PCT:

@@ -27,12 +27,13 @@ def simpler(summary: Summary) -> list[str]:
 
 def _greatest(found: GreaterShare, greatest: Configuration, summary: Summary) -> str:
     name = f"The largest share that {'fits' if found.is_fence else 'was tried'}, {_pct(greatest)}"
+    today = "today's" if summary.context.has_today else "what was tried first"
     if summary.decision.is_winner(greatest):
         if summary.is_rejected:
             return f"{name}, is what was rejected."
         return f"{name}, is this one: trying it alone would have found it."
     if str(greatest.allocation) == str(summary.context.baseline):
-        return f"{name}, is today's."
+        return f"{name}, is {today}."
     return f"{name}, {_beside(greatest, summary)}."
 
 
@@ -51,10 +52,9 @@ def _default(found: GreaterShare, summary: Summary) -> str:
 
 def _beside(rival: Configuration, summary: Summary) -> str:
     """Say how another choice stands to the winner, in the figure that is told of that."""
-    winner, today, all_of = summary.decision.winner, summary.today, summary.configurations
+    winner, today, all_of = summary.decision.winner, summary.reference, summary.configurations
     if winner is None or today is None or summary.is_rejected:
-        is_alone = summary.decision.outcome is Conclusion.BASELINE_NOT_MEASURED
-        return "works" if is_alone else "did not beat today's"
+        return "works" if summary.decision.baseline is None else "did not beat today's"
     weights = summary.service_weights
     gain = gain_of(winner, today, all_of, weights, summary.context.claim)
     own = None if gain is None else gain_in(gain.figure, rival, today, all_of, weights)

@@ -15,7 +15,7 @@ from objectives.measurement import Measurement
 from study.analysis.compare import closest_rival
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.decision import Decision, decision_of
-from study.analysis.reweigh import changed_limits, judged, rescored, weighed
+from study.analysis.reweigh import changed_limits, judged, rescored, weighed, words_judged
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
@@ -76,8 +76,18 @@ class Summary:
 
     @property
     def today(self) -> Configuration | None:
-        """Return the configuration in use today."""
+        """Return the configuration in use today; None where it was not launched, or nothing is."""
+        if not self.context.has_today:
+            return None
         return configuration_of(self.context.baseline, self.configurations)
+
+    @property
+    def reference(self) -> Configuration | None:
+        """Return what the winner is compared with; None where it is compared with nothing."""
+        found, other = self.decision.reference, self.other
+        if found is None or (other is not None and str(other.allocation) == str(found.allocation)):
+            return None
+        return configuration_of(found.allocation, self.configurations)
 
     @property
     def other(self) -> Configuration | None:
@@ -109,7 +119,8 @@ def summary(
         BadInput: The study holds no context, a limit is none, what was kept of a launch cannot be
             read, or a confirmation was changed.
     """
-    context, trials, unjudged = context_of(study), counted(study), 0
+    context, unjudged = context_of(study), 0
+    trials = words_judged(counted(study), context)
     if preset is not None:
         context = replace(context, fitness=weighed(context.fitness, preset))
         trials = rescored(trials, context.fitness)

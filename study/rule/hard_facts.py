@@ -42,6 +42,8 @@ class HardFacts:
         minutes_more_audio: How much more speech would decide it; None where none would.
         free_mib: The least free memory under stress, MiB; None where it was not measured.
         has_drift: Whether the baseline seems better or worse than itself.
+        today: What a fresh launch of what is in use did, where the winner is alone because that
+            does not work; empty where there is nothing to launch.
     """
 
     failures: tuple[LaunchFailure, ...] = ()
@@ -51,6 +53,7 @@ class HardFacts:
     minutes_more_audio: float | None = None
     free_mib: float | None = None
     has_drift: bool = False
+    today: Literal["", "fails", "works", "not_launched"] = ""
 
 
 def hard_causes(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
@@ -75,6 +78,10 @@ def open_facts(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
     for f in facts.failures:
         if f.role == "baseline":
             yield Cause(Reason.BASELINE_FAILED, f.under, f.failure_class, evidence=f.evidence)
+    if facts.today == "works":
+        yield Cause(Reason.TODAY_WORKS)
+    if facts.today == "not_launched":
+        yield Cause(Reason.TODAY_NOT_LAUNCHED)
     if facts.has_drift:
         yield Cause(Reason.DRIFT)
     for workload, more in facts.failed_more.items():

@@ -50,7 +50,7 @@ def _at(
     rule: Rule,
 ) -> RuleVerdict:
     """Return the verdict of one look; None of its intervals is used at another."""
-    level, parts = confidence(look), rule.claim.parts
+    level, parts = confidence(look), rule.claims
     shared = confidence(look, among=len(parts))
     claims = tuple(claim_finding(part, figures, rule, shared) for part in parts)
     limits = limit_findings(figures, rule, level)
@@ -83,7 +83,7 @@ def _against(
     worse: tuple[WorseFigure, ...],
     figures: Mapping[Key, Arms],
 ) -> Iterator[Cause]:
-    if all(c.is_lost for c in claims):
+    if claims and all(c.is_lost for c in claims):
         yield from (Cause(Reason.CLAIM_WORSE, name=c.claim) for c in claims)
     for limit in limits:
         if limit.standing is LimitStanding.BROKEN:

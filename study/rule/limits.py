@@ -86,10 +86,26 @@ def _findings(
     strict = 1 - (1 - level) / max(1, len(keys))
     for workload, figure in keys:
         arms, limit_ms = figures.get((workload, figure)), rule.limits[figure]
-        if arms is not None and arms.is_measured:
+        if arms is not None and arms.is_measured and rule.is_alone:
+            yield _finding_alone(workload, figure, limit_ms, arms)
+        elif arms is not None and arms.is_measured:
             yield limit_finding(workload, figure, limit_ms, arms, level, strict)
         elif workload == rule.main:
             yield LimitFinding(workload, figure, limit_ms, LimitStanding.NOT_MEASURED)
+
+
+def _finding_alone(workload: str, figure: str, limit_ms: float, arms: Arms) -> LimitFinding:
+    """Return how the winner stands to a limit that nothing in use meets, since nothing works.
+
+    Outside of it, it is no worse than that; whoever reads it is told.
+    """
+    values = [v for v in (*arms.baseline, *arms.winner) if v is not None and math.isfinite(v)]
+    if len(values) < 2 * len(arms.winner):
+        return LimitFinding(workload, figure, limit_ms, LimitStanding.CANNOT_TELL)
+    next_ms = next_launch_bound(values)
+    is_inside = next_ms <= limit_ms
+    standing = LimitStanding.INSIDE if is_inside else LimitStanding.NO_WORSE
+    return LimitFinding(workload, figure, limit_ms, standing, None, next_ms)
 
 
 def limit_finding(

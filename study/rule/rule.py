@@ -36,6 +36,8 @@ class Rule:
 
     Args:
         claim: What must be better.
+        is_alone: Whether nothing that works is in use, so that nothing is compared: the winner's
+            launches are its own pairs, and all that is claimed is that each of them works.
         weights: The weight of each service's p95 in the latency, as in the fitness.
         limits: The owner's limits by flat name, each a p95, ms.
         watched: Every other figure by flat name, with the direction that is better.
@@ -45,12 +47,18 @@ class Rule:
     """
 
     claim: Claim = Claim.EITHER
+    is_alone: bool = False
     weights: Mapping[str, float]
     limits: Mapping[str, float] = field(default_factory=lambda: DEFAULT_LIMITS)
     watched: Mapping[str, Direction] = field(default_factory=dict)
     main: str = "main"
     held_out: tuple[str, ...] = ()
     free_memory_mib: float | None = None
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Return what must be better, each of which is enough; nothing where it is alone."""
+        return () if self.is_alone else self.claim.parts
 
     @property
     def workloads(self) -> tuple[str, ...]:
@@ -66,4 +74,4 @@ def confidence(look: int, among: int = 1) -> float:
     >>> confidence(1), confidence(1, among=2), confidence(2), confidence(2, among=2)
     (0.95, 0.975, 0.975, 0.9875)
     """
-    return 1 - ERROR / among / 2.0 ** (look - 1)
+    return 1 - ERROR / max(1, among) / 2.0 ** (look - 1)

@@ -32,6 +32,8 @@ class Reason(StrEnum):
     WATCHED_WORSE = "watched_worse"  # or keeps it open, where only one interval shows it
     # these keep it open
     BASELINE_FAILED = "baseline_failed"
+    TODAY_WORKS = "today_works"
+    TODAY_NOT_LAUNCHED = "today_not_launched"
     DRIFT = "drift"
     FAILED_NOT_COUNTED = "failed_not_counted"
     WORDS_UNSURE = "words_unsure"

@@ -114,6 +114,8 @@ class Forecast:
         effort: What the trials that are left take.
         words: Of which configurations the clips cannot judge the words; None where of none.
         unread: Why the models' files say nothing; empty where they were read.
+        total_mib: The memory of the device, MiB.
+        has_today: Whether the baseline is in use today, and not only tried first.
     """
 
     size: int | None
@@ -127,6 +129,8 @@ class Forecast:
     effort: Effort
     words: WordOutlook | None = None
     unread: str = ""
+    total_mib: float = 0.0
+    has_today: bool = True
 
 
 def forecast(
@@ -209,6 +213,7 @@ def forecast(
         neighbours=tuple(neighbours),
         commands={e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands)) for e in engines},
         recorded=recorded,
+        total_mib=total_mib,
         effort=Effort(
             starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),
             each_s=each_s,

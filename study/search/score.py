@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.speech.wer import Gate, WordVerdict, gate
+from objectives.speech.wer import Gate, WordErrors, gate, gate_constraint
 from objectives.traffic.clips import SHIPPED, read_clips
 from objectives.traffic.workload import Workload
 from study.spec.model import FitnessRule, Gates
@@ -75,7 +76,7 @@ class Scorer:
         self,
         measured: Measurement,
         reference: Reference,
-        baseline: Measurement | None,
+        words_today: Sequence[WordErrors],
         *,
         same_speech: bool,
         clip_seconds: Sequence[float] | None = None,
@@ -85,15 +86,15 @@ class Scorer:
         Args:
             measured: What a launch measured.
             reference: What the terms of the fitness are relative to.
-            baseline: What a launch of the allocation in use today measured.
-            same_speech: Whether the speech configuration is the baseline's own, so that its words
-                cannot differ.
+            words_today: The word errors that its own are held against.
+            same_speech: Whether those are of the same speech configuration, so that they cannot
+                differ.
             clip_seconds: The length of each clip whose words are counted, seconds.
         """
         value = self.fitness(measured, reference)
         words = gate(
             measured.word_errors,
-            baseline.word_errors if baseline else (),
+            words_today,
             limit_points=self.gates.wer_points,
             clip_seconds=clip_seconds,
             same_configuration=same_speech,
@@ -106,11 +107,7 @@ class Scorer:
         }
         if (limit := self.gates.free_memory_mib) > 0 and free_mib is not None:
             constraints["free_memory"] = (limit - free_mib) / limit
-        if words.verdict is WordVerdict.FAIL and words.difference_points is not None:
-            limit = max(self.gates.wer_points, 0.01)
-            constraints["word_error_rate"] = max(0.01, (words.difference_points - limit) / limit)
-        else:
-            constraints["word_error_rate"] = 0.0
+        constraints["word_error_rate"] = gate_constraint(words, self.gates.wer_points)
         return Score(value, constraints, words)
 
 
@@ -142,11 +139,21 @@ def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
     return diagnosis.deficit_mib / total_mib
 
 
+class _Words(NamedTuple):
+    """The words that others are held against: how near to the baseline's, of which speech."""
+
+    rank: int
+    speech: str
+    errors: tuple[WordErrors, ...]
+
+
 @dataclass(slots=True)
 class StudyScorer:
     """A study's scorer keeps the reference of its scores, which grows with the study.
 
-    The first finite measurement becomes the reference if the baseline's did not.
+    The first finite measurement becomes the reference if the baseline's did not. Words are held
+    against the baseline's; where it does not start, against those of its speech model beside
+    another share, and where that does not either, against the reference's.
 
     Args:
         scorer: What turns measurements into values.
@@ -160,19 +167,23 @@ class StudyScorer:
     baseline: Allocation
     clip_seconds: tuple[float, ...] | None
     reference: Reference | None = field(default=None, init=False)
-    _baseline: Measurement | None = field(default=None, init=False)
+    _words: _Words = field(default_factory=lambda: _Words(-1, "", ()), init=False)
 
     def take(self, allocation: Allocation, measured: Measurement) -> bool:
-        """Note the baseline, and the reference where there is none.
+        """Note whose words count, and the reference where there is none.
 
         Returns whether this measurement became the reference.
         """
-        if self._baseline is None and str(allocation) == str(self.baseline):
-            self._baseline = measured
-        if self.reference is not None:
-            return False
-        self.reference = reference_of(measured)
-        return self.reference is not None
+        is_first = self.reference is None
+        if is_first:
+            self.reference = reference_of(measured)
+        is_reference = is_first and self.reference is not None
+        rank = 2 if str(allocation) == str(self.baseline) else int(is_reference) - 1
+        if allocation.speech_key == self.baseline.speech_key:
+            rank = max(rank, 1)
+        if rank > self._words.rank:
+            self._words = _Words(rank, allocation.speech_key, measured.word_errors)
+        return is_reference
 
     def fitness(self, measured: Measurement) -> Fitness:
         """Return the fitness of a measurement."""
@@ -183,8 +194,8 @@ class StudyScorer:
         return self.scorer.score(
             measured,
             self.reference or Reference({}, None),
-            self._baseline,
-            same_speech=allocation.speech_key == self.baseline.speech_key,
+            self._words.errors,
+            same_speech=allocation.speech_key == self._words.speech,
             clip_seconds=self.clip_seconds,
         )
 

@@ -86,30 +86,44 @@ def _between(content: str, page: Path, lines: Sequence[str], opening: str = BEGI
 
 
 def _summary(replay: Summary) -> list[str]:
-    """Write the picture, the answer, today's against the winner, and how far to trust it."""
-    today, other = replay.today, replay.other
-    lines = [f"![{alternative(replay)}]({PICTURE})", "", f"**{sentence(replay)}**", ""]
-    if today is not None and other is not None:
-        compared = against_today(replay)
-        names = f"today: {short(today.allocation)} | {compared.role}: {short(other.allocation)}"
-        lines += [f"| | {names} | difference |", "|---|---|---|---|"]
-        lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in compared.figures]
-        lines.append("")
-    return [*lines, *_bullets(answer_lines(replay)), "", _source(replay)]
+    """Write the picture, the answer and what is first for or against it, and the page with more."""
+    return [
+        f"![{alternative(replay)}]({PICTURE})",
+        "",
+        f"**{sentence(replay)}**",
+        "",
+        *_bullets(answer_lines(replay)[:2]),
+        "",
+        f"{_source(replay)} All of it: [recording]({GUIDE}).",
+    ]
 
 
 def _whole(replay: Summary) -> list[str]:
-    """Write every configuration, and what speaks for the answer and against it."""
+    """Write today's against the winner, every configuration, what speaks for and against it."""
     return [
         f"**{sentence(replay)}**",
         "",
         _source(replay),
         "",
+        *_compared(replay),
         configurations_table(replay),
         "",
         *_bullets([*answer_lines(replay), *how_sure(replay, with_source=False)]),
         *_pairs(replay.confirmation),
     ]
+
+
+def _compared(replay: Summary) -> list[str]:
+    """Write today's against the winner, figure by figure."""
+    today, other = replay.reference, replay.other
+    if today is None or other is None:
+        return []
+    compared = against_today(replay)
+    first = compared.held_against.removeprefix("in use ")
+    names = f"{first}: {short(today.allocation)} | {compared.role}: {short(other.allocation)}"
+    lines = [f"| | {names} | difference |", "|---|---|---|---|"]
+    lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in compared.figures]
+    return [*lines, ""]
 
 
 def _wide() -> list[str]:

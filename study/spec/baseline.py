@@ -1,4 +1,4 @@
-"""Read the baseline of a spec: a value of each parameter, as they are in use today."""
+"""Read the baseline of a spec: a value of each parameter, in use today or tried first."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from study.spec.search_space import (
 )
 from study.spec.yaml_node import YamlEntry
 
+NONE = "none"  # nothing is in use today
 WHISPER_ORDER = ("tiny", "base", "small", "medium", "turbo", "large")
 
 
@@ -33,10 +34,17 @@ def read_baseline(
     """Return a value for each parameter; where the file has none, the classic two have a default.
 
     The default share is the searched one nearest to a half; the default speech model is the largest
-    whose words are judged. Of the LLM's memory it has the unit of the file, which the device turns
-    into that of the search (`on_device`).
+    whose words are judged. Where nothing is in use (`baseline: none`), any other parameter is tried
+    first with the first of its values. Of the LLM's memory it has the unit of the file, which the
+    device turns into that of the search (`on_device`).
     """
-    entries = top.at("baseline").items() if top.at("baseline").is_present else {}
+    entry, has_today = top.at("baseline"), is_in_use(top)
+    if entry.is_present and has_today and not entry.is_mapping:
+        raise entry.wrong(
+            f"{entry.quotation} is no allocation",
+            "write `key: value` lines below it, or `baseline: none` if nothing is in use",
+        )
+    entries = entry.items() if entry.is_present and has_today else {}
     refuse_both_units(entries)
     searched = {p.name: p for p in parameters}
     refuse_twins(entries, searched)
@@ -62,11 +70,12 @@ def read_baseline(
     for name, parameter in searched.items():
         is_said = name in values or (name == MEMORY and SHARE in values)
         if not is_said and name not in (SHARE, SPEECH):
-            if len(parameter.choices) != 1:
+            if len(parameter.choices) != 1 and has_today:
                 raise top.at("baseline", name).wrong(
-                    "it has no value in use today", f"add `{name}: VALUE` there"
+                    "it has no value in use today",
+                    f"add `{name}: VALUE` there, or write `baseline: none` if nothing is in use",
                 )
-            values[name] = parameter.choices[0]
+            values[name] = parameter.choices[0] if parameter.choices else parameter.low
     if SHARE not in values and MEMORY not in values:
         values[SHARE] = _nearest_half(searched.get(SHARE))
         check_bounds(top.at("baseline", SHARE), SHARE, values[SHARE], bounds)
@@ -78,6 +87,11 @@ def read_baseline(
             raise top.at("baseline", SPEECH).wrong("no size has a known word error rate", way_out)
         values[SPEECH] = max(judged, key=lambda s: (_rank(s), judged.index(s)))
     return values
+
+
+def is_in_use(top: YamlEntry) -> bool:
+    """Say whether the baseline is in use today, and not only what is tried first."""
+    return top.at("baseline").text.lower() != NONE
 
 
 def speech_sizes(space: Space, baseline: Mapping[str, Scalar]) -> list[str]:

@@ -19,7 +19,7 @@ from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.traffic.workload import Workload
-from study.spec.baseline import read_baseline, speech_sizes
+from study.spec.baseline import is_in_use, read_baseline, speech_sizes
 from study.spec.foreign_keys import (
     LEGACY,
     OWN_KEYS,
@@ -151,6 +151,7 @@ def load(
         measure=measure,
         workloads=workloads,
         baseline=space.allocation(baseline),
+        has_today=is_in_use(top),
         bounds=bounds,
         device=device,
         services=services,

@@ -131,6 +131,7 @@ class SpecFile:
         text_sha256: The digest of that.
         ignored: Keys that are accepted and not used, e.g. `evaluator.path`.
         notes: Sentences to show.
+        has_today: Whether its baseline is in use today, and not only tried first.
     """
 
     path: Path
@@ -138,6 +139,7 @@ class SpecFile:
     text_sha256: str
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    has_today: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,7 @@ class Spec(SpecFile):
         measure: Live, or the file of a recording.
         sampler: The sampler, where the command line names none.
         pruner: What gives up a candidate that cannot win in the middle; `none` measures all whole.
-        baseline: The allocation in use today.
+        baseline: The allocation in use today; where nothing is, what is tried first.
         bounds: Hard limits of numeric parameters.
         limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
         device: cpu, cuda, an index or a UUID.

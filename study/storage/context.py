@@ -37,7 +37,8 @@ class StudyContext:
         spec_file: The name of the spec's file.
         spec_sha256: The hash of its text.
         searched: The values of each searched parameter, in order; none for a continuous range.
-        baseline: The allocation in use today.
+        baseline: The allocation in use today; where nothing is, what is tried first.
+        has_today: Whether the baseline is in use today.
         fitness: How the fitness weighs its terms.
         gates: What an allocation must meet to be promoted.
         workload: What both servers are asked for.
@@ -60,6 +61,7 @@ class StudyContext:
     spec_sha256: str
     searched: Mapping[str, tuple[Scalar, ...]]
     baseline: Allocation
+    has_today: bool = True
     fitness: FitnessRule
     gates: Gates
     workload: Workload
@@ -105,7 +107,8 @@ class StudyContext:
         """
         if "slo" in data:  # of 0.1
             data = {**data, "limits": {}, "workload": current_workload(data["workload"])}
-        data = {"claim": Claim.EITHER.value, **data}  # which earlier versions did not keep
+        # what earlier versions did not keep
+        data = {"claim": Claim.EITHER.value, "has_today": True, **data}
         own_keys = {f.name: data[f.name] for f in fields(cls)}
         own = {"baseline": {"values": data["baseline"]}}
         context: StudyContext = from_plain(cls, {**own_keys, **own})

@@ -6,7 +6,7 @@ import math
 
 from objectives.allocation import Allocation
 from study.bench.word_outlook import WordOutlook
-from study.cli.before_run.fit_text import sentence
+from study.cli.before_run.fit_text import sentence, shares
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 from study.wording import short
 
@@ -30,13 +30,13 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     ]
     baseline = next((p.allocation for p in forecast.prospects if p.is_baseline), None)
     in_short = baseline if forecast.has_more else None
-    lines += [_prospect(p, in_short) for p in forecast.prospects]
+    first = "baseline" if forecast.has_today else "tried first"
+    lines += [_prospect(p, in_short, first) for p in forecast.prospects]
+    lines += _by_files(forecast)
     lines += _words(forecast.words) if forecast.words else []
     lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
-    lines += [
-        f"  {service}  {c}" for service, several in forecast.commands.items() for c in several
-    ]
+    lines += command_lines(forecast)
     if forecast.recorded is None:
         return [*lines, _effort(forecast.effort), _answers(forecast.effort), *_end(forecast.effort)]
     which = f"{len(set(forecast.recorded))} configurations in {len(forecast.recorded)} launches"
@@ -44,8 +44,13 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     return [*lines, f"{replay} {which}"]
 
 
-def _prospect(p: Prospect, today: Allocation | None) -> str:
-    mark = "  [baseline]" if p.is_baseline else ""
+def command_lines(forecast: Forecast) -> list[str]:
+    """Return the lines of the servers' commands, which no wrapping may break."""
+    return [f"  {service}  {c}" for service, several in forecast.commands.items() for c in several]
+
+
+def _prospect(p: Prospect, today: Allocation | None, first: str) -> str:
+    mark = f"  [{first}]" if p.is_baseline else ""
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
     name = str(p.allocation) if today is None else short(p.allocation, today)
@@ -53,6 +58,21 @@ def _prospect(p: Prospect, today: Allocation | None) -> str:
     if p.by_files is not None:
         said = f"by the model's files: {sentence(p.by_files)}"
     return f"  {name}  {said}{mark}"
+
+
+def _by_files(forecast: Forecast) -> list[str]:
+    """Say which shares start by the models' files, and whether what comes first does."""
+    cells = [p.by_files for p in forecast.prospects if p.by_files is not None]
+    lines = shares(cells, forecast.total_mib) if cells else []
+    first = next((p.by_files for p in forecast.prospects if p.is_baseline), None)
+    if first is not None and first.is_ruled_out:
+        what = "the baseline" if forecast.has_today else "what is tried first"
+        sure = "may not start" if first.is_close else "does not start"
+        lines.append(
+            f"{what} {sure}, by the models' files: if so, the first that works takes its place in "
+            "every comparison"
+        )
+    return lines
 
 
 def _words(outlook: WordOutlook) -> list[str]:

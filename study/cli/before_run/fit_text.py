@@ -1,34 +1,19 @@
-"""Put in words and in a table what would fit, by the models' files."""
+"""Put in words what would fit, by the models' files."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
-from objectives.allocation import MEMORY, SHARE, SPEECH
+from objectives.allocation import MEMORY
 from objectives.fit.cell import Cell
 from objectives.fit.kv_layout import kv_layout
+from study.cli.before_run.fit_table import SHOWN, distinct, telling, values_of, verdict, word
 from study.fit.agreement import Agreement
 from study.fit.fit import Fit, varied
 
-VERDICTS = {
-    "starts": "starts",
-    "predicted_oom": "no: memory",
-    "predicted_kv_too_small": "no: KV cache",
-    "unknown": "not known",
-}
-SHORT = {SHARE: "share", MEMORY: "LLM MiB", SPEECH: "speech"}
-SHOWN = 60
-
-
-def verdict(cell: Cell) -> str:
-    """Return the verdict on a cell in a word or three.
-
-    A sum inside its margin is only close, and the servers are asked.
-    """
-    return VERDICTS[cell.outcome] + (", close" if cell.is_close else "")
+LISTED = 12
 
 
 def sentence(cell: Cell) -> str:
@@ -61,29 +46,58 @@ def heading(fit: Fit) -> list[str]:
     return [*lines, *fit.notes]
 
 
-def table(cells: Sequence[Cell]) -> Table:
-    """Return the table of cells, for 80 columns; what changes no figure is left out of it."""
-    parameters = _telling(cells)
-    narrow = 2 if len(parameters) < 4 else 1
-    shown = Table(box=None, pad_edge=False, padding=(0, narrow, 0, 0))
-    for name in parameters:
-        head = SHORT.get(name, name.partition(".")[2].replace("_", "\n"))
-        shown.add_column(head, no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
-    for head in ("KV\ntokens", "longest\nrequest", "at\nonce", "MiB\nfree"):
-        shown.add_column(head, justify="right", no_wrap=True)
-    for cell in _distinct(cells, parameters)[:SHOWN]:
-        values = (_word(value) for value in _values(cell, parameters))
-        numbers = ("-" if n is None else f"{n:,.0f}" for n in _figures(cell)[1:])
-        shown.add_row(*values, verdict(cell), *numbers)
-    return shown
+def shares(cells: Sequence[Cell], total_mib: float) -> list[str]:
+    """Say from which share to which the LLM starts, and which of the space is the smallest.
+
+    Args:
+        cells: What the files say of the space.
+        total_mib: The memory of the device, MiB.
+    """
+    least = min((c.least_mib for c in cells if c.least_mib is not None), default=None)
+    if least is None:
+        return []
+    perhaps, sure = (math.ceil(100 * mib / total_mib) / 100 for mib in least)
+    beside: dict[str, tuple[float, float]] = {}
+    for cell in (c for c in cells if c.most_mib is not None):
+        ends = beside.get(cell.allocation.speech, (0.0, 0.0))
+        beside[cell.allocation.speech] = max(ends, cell.most_mib or ends)
+    fits = [
+        f"{_share(high, total_mib)} ({_share(low, total_mib)}) beside {name}"
+        for name, (low, high) in beside.items()
+    ]
+    upto = f", and fits up to {', '.join(fits)}" if fits else ""
+    lines = [f"the LLM starts from a share of {perhaps:.2f} on ({sure:.2f} to be sure){upto}"]
+    if MEMORY not in cells[0].allocation.values:
+        lines.append(_smallest(cells))
+    return lines
+
+
+def _share(mib: float, total_mib: float) -> str:
+    """Return so many MiB as a share, rounded down; a dash where nothing is left."""
+    return "-" if mib <= 0 else f"{math.floor(100 * mib / total_mib) / 100:.2f}"
+
+
+def _smallest(cells: Sequence[Cell]) -> str:
+    """Say which share of the space is the smallest that starts, or that none is sure to."""
+    starting = [c for c in cells if c.outcome == "starts"]
+    sure = sorted({c.allocation.share for c in starting if not c.is_close})
+    close = sorted({c.allocation.share for c in starting if c.is_close})
+    if sure:
+        lower = [f"{share:g}" for share in close if share < sure[0]]
+        may = f"; {', '.join(lower)} may, which only the servers can tell" if lower else ""
+        return f"the smallest share of the space that starts is {sure[0]:g}{may}"
+    may = f"; {', '.join(f'{s:g}' for s in close)} may, which only the servers can tell"
+    return (
+        f"no share of the space is sure to start{may if close else ''}: add one to "
+        "`search_space`, and to `bounds` where it is outside of them"
+    )
 
 
 def ending(fit: Fit) -> list[str]:
     """Return the lines below the table: which cells do not start, and which are only close."""
-    parameters = _telling(fit.cells)
-    cells = _distinct(fit.cells, parameters)
-    lines = []
+    parameters = telling(fit.cells)
+    cells = distinct(fit.cells, parameters)
+    lines = shares(fit.cells, fit.asked.host.total_mib)
     if hidden := [p.partition(".")[2] for p in varied(fit.cells) if p not in parameters]:
         lines.append(f"the same with every {', '.join(hidden)} of the space")
     if len(cells) > SHOWN:
@@ -92,7 +106,7 @@ def ending(fit: Fit) -> list[str]:
     lines.append(_listed(ruled_out, parameters, "cannot start"))
     close = [cell for cell in cells if cell.is_close]
     if close:
-        lines.append(_listed(close, parameters, "close, so that the servers must be asked"))
+        lines.append(_listed(close, parameters, "close (~), so that the servers must be asked"))
     if unknown := next((cell for cell in cells if cell.outcome == "unknown"), None):
         lines.append(f"not known: {unknown.why}")
     return [*lines, "at once: requests as long as the workload's longest, with their answer"]
@@ -127,6 +141,8 @@ def as_json(fit: Fit) -> dict[str, Any]:
                 "longest_tokens": cell.longest_tokens,
                 "at_once": cell.at_once,
                 "free_mib": cell.free_mib,
+                "least_mib": cell.least_mib,
+                "most_mib": cell.most_mib,
                 "why": cell.why,
             }
             for cell in fit.cells
@@ -134,43 +150,11 @@ def as_json(fit: Fit) -> dict[str, Any]:
     }
 
 
-def _telling(cells: Sequence[Cell]) -> tuple[str, ...]:
-    """Return the parameters that change a figure, share and speech model first."""
-    telling = varied(cells)
-    for name in telling[2:]:
-        others = tuple(p for p in telling if p != name)
-        by_others: dict[tuple[object, ...], set[object]] = {}
-        for cell in cells:
-            by_others.setdefault(tuple(_values(cell, others)), set()).add(_figures(cell))
-        if all(len(figures) == 1 for figures in by_others.values()):
-            telling = others
-    return telling
-
-
-def _distinct(cells: Sequence[Cell], parameters: Sequence[str]) -> list[Cell]:
-    """Return one cell for each combination of values."""
-    by_values = {tuple(_values(cell, parameters)): cell for cell in reversed(cells)}
-    return list(reversed(by_values.values()))
-
-
-def _values(cell: Cell, parameters: Sequence[str]) -> list[object]:
-    return [cell.allocation.values.get(name, "-") for name in parameters]
-
-
-def _figures(cell: Cell) -> tuple[Any, ...]:
-    """Return the verdict and the four figures of a row."""
-    free_mib = None if cell.free_mib is None else round(cell.free_mib)
-    return (verdict(cell), cell.kv_tokens, cell.longest_tokens, cell.at_once, free_mib)
-
-
-def _word(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _listed(cells: Sequence[Cell], parameters: Sequence[str], what: str) -> str:
-    names = [" + ".join(map(_word, _values(cell, parameters))) for cell in cells[:SHOWN]]
-    more = f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
-    return f"{what}: {', '.join(names) or 'none'}{more}"
+    if len(cells) > LISTED:
+        return f"{what}: {len(cells)} of them; --json names each"
+    names = [" + ".join(map(word, values_of(cell, parameters))) for cell in cells]
+    return f"{what}: {', '.join(names) or 'none'}"
 
 
 def cannot_start(agreements: Sequence[Agreement]) -> list[str]:
@@ -178,23 +162,7 @@ def cannot_start(agreements: Sequence[Agreement]) -> list[str]:
     lines = []
     for a in agreements:
         cells = [start.cell for start in a.starts]
-        parameters = _telling(cells)
-        ruled_out = [cell for cell in _distinct(cells, parameters) if cell.is_ruled_out]
+        parameters = telling(cells)
+        ruled_out = [cell for cell in distinct(cells, parameters) if cell.is_ruled_out]
         lines.append(_listed(ruled_out, parameters, f"{a.name}: cannot start"))
     return lines
-
-
-def agreement_table(agreements: Sequence[Agreement]) -> Table:
-    """Return the table of how the files agree with recordings, one a row."""
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("recording", "model"):
-        shown.add_column(head, no_wrap=True)
-    for head in ("starts", "KV tokens off at most", "start or not, right", "close", "right"):
-        shown.add_column(head, justify="right")
-    for a in agreements:
-        off = "-" if a.kv_off_pct is None else f"{a.kv_off_pct:.1f} %"
-        close = [start for start in a.starts if start.cell.is_close]
-        right = f"{sum(s.is_right for s in a.sure)} of {len(a.sure)}"
-        among = f"{sum(s.is_right for s in close)} of {len(close)}" if close else "-"
-        shown.add_row(a.name, a.model, str(len(a.starts)), off, right, str(len(close)), among)
-    return shown

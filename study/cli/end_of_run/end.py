@@ -9,9 +9,10 @@ from pathlib import Path
 from objectives.devices.device import Occupant
 from objectives.engines.engine import engines_of
 from study.cli.console import Terminal
+from study.cli.end_of_run.answer_json import answer_data
 from study.cli.end_of_run.failures import advice, failures
 from study.report.headline import answer_lines, sentence, unfilled_cache_lines
-from study.report.reasons import held_back, passed_over, why
+from study.report.reasons import held_back
 from study.report.summary import Summary
 from study.search.ending import Ending, RunLimit
 from study.storage.trials import measured_in
@@ -71,8 +72,8 @@ def show_end(end: End, steps: Sequence[str], terminal: Terminal) -> None:
     Args:
         steps: What to type next, a line each.
     """
-    summary, decision = end.summary, end.summary.decision
-    terminal.decided(decision, why(decision, summary.context), passed_over(decision))
+    summary = end.summary
+    terminal.decided(answer_data(summary, end.promotion, steps))
     terminal.answer(sentence(summary), "bold")
     for line in _reasons(end) if end.is_feasible else _failures(end):
         terminal.answer(f"- {line}")

@@ -14,9 +14,9 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.configurations import Configuration
 from study.report.reasons import over
+from study.text import cut
 from study.wording import FAILURES, short
 
-EVIDENCE = 100  # characters of a log's line
 REASONS = 2  # that are told; the report has all
 
 
@@ -46,9 +46,8 @@ def failures(launched: Sequence[Configuration], today: Allocation) -> list[str]:
         evidence.setdefault(reason, re.sub(r"^.*?(?=\w+Error: )", "", d.evidence.strip(), count=1))
     lines = []
     for reason, which in list(names.items())[:REASONS]:
-        line = evidence.get(reason, "")
-        cut = f"{line[:EVIDENCE]}{'...' * (len(line) > EVIDENCE)}"
-        lines.append(f"{_and_more(which)}: {reason}{f'. Its log: {cut}' if cut else ''}")
+        line = cut(evidence.get(reason, ""))
+        lines.append(f"{_and_more(which)}: {reason}{f'. Its log: {line}' if line else ''}")
     if len(names) > REASONS:
         lines.append(f"{len(names) - REASONS} more reasons, see the report")
     return lines

@@ -32,6 +32,7 @@ def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
         pairs=each_once(journals),
         holds=max((j.holds for j in every), key=len),
         stress=min((j.stress for j in every if j.stress), key=_room_mib, default=None),
+        today=next((j.today for j in every if j.today), None),
         failure=next((j.failure for j in every if j.failure), None),
         left_out=tuple(dict.fromkeys(text for j in every for text in j.left_out)),
         earlier=max(j.earlier for j in every),

@@ -11,7 +11,7 @@ from study.confirmation.subject import Subject
 from study.confirmation.verdict.assess import has_drift, hold_to_come, verdict_of_pairs
 from study.rule.verdict import Status
 
-StepName = Literal["aa", "stress", "ab", "hold"]
+StepName = Literal["aa", "today", "stress", "ab", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Next:
     """The next step is what is measured next: a pair, the stress, or a hold.
 
     Args:
-        step: A pair's stage, the stress, or a hold.
+        step: A pair's stage, what is in use today, the stress, or a hold.
         number: The number of the pair in its stage, or of the hold, from 1.
     """
 
@@ -30,7 +30,8 @@ class Next:
 def next_step(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -> Next | None:
     """Return A/A pairs, then the stress, then pairs until a look decides; None at the end.
 
-    Where pairs confirm a capacity, holds follow, on one card.
+    Where what is in use did not work, it is launched once more before all else. Where pairs
+    confirm a capacity, holds follow, on one card.
 
     Args:
         journal: What is measured so far.
@@ -38,13 +39,21 @@ def next_step(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE)
         most: How many pairs to measure at most.
         part: Which of them are this card's.
     """
-    aa = len(journal.of("aa"))
-    if journal.failure is not None:
+    today, aa = journal.today, len(journal.of("aa"))
+    if journal.failure is not None or (today is not None and today.failure is None):
         return None
-    if aa < of.aa_pairs:
-        return _pair("aa", journal, part)
-    if has_drift(journal, of):  # once more as many: one alarm in twenty is chance
-        return _pair("aa", journal, part) if aa < 2 * of.aa_pairs else None
+    if of.today is not None and today is None:
+        return Next("today", 1)
+    is_drifting = aa >= of.aa_pairs and has_drift(journal, of)
+    if aa < of.aa_pairs or is_drifting:
+        # where it drifts, once more as many: one alarm in twenty is chance
+        is_left = aa < of.aa_pairs * (2 if is_drifting else 1)
+        return _pair("aa", journal, part) if is_left else None
+    return _of_winner(journal, of, most, part)
+
+
+def _of_winner(journal: PairsJournal, of: Subject, most: int, part: Part) -> Next | None:
+    """Return what is measured next of the winner, once the baseline is known."""
     if journal.stress is None:
         return Next("stress", 1)
     if verdict_of_pairs(journal, of).status is Status.INCONCLUSIVE:

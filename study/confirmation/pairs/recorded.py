@@ -18,6 +18,7 @@ from study.confirmation.records import (
     PairsJournal,
     Role,
     Stage,
+    TodayLaunch,
 )
 from study.confirmation.subject import Subject
 
@@ -31,11 +32,20 @@ def from_recording(of: Subject, recording: Recording, head: Head, most: int) -> 
         BadInput: The recording holds no launch of one of the two.
     """
     winners, baselines = recording.cell(of.winner), _launches(recording.cell(of.baseline))
-    failed = next((e for e in winners if e.measurement is None and e.diagnosis is not None), None)
+    failed = _failed(winners)
     launched = _launches(winners)
     if not baselines or (not launched and failed is None):
         absent = of.winner if baselines else of.baseline
         raise BadInput(f"{recording.path.name} holds no measured launch of {absent}")
+    failure = (
+        FailedLaunch("winner", "main", failed.diagnosis) if failed and failed.diagnosis else None
+    )
+    if of.rule.is_alone:
+        twos = zip(launched[::2], launched[1::2], strict=False)
+        own = [_pair("ab", n + 1, *two, recording) for n, two in enumerate(twos)]
+        return PairsJournal(
+            head=head, pairs=tuple(own[:most]), today=_today(of, recording), failure=failure
+        )
     ab: list[Pair] = []
     for winner in launched[:most]:
         same = [b for b in baselines if b.card == winner.card]
@@ -49,10 +59,21 @@ def from_recording(of: Subject, recording: Recording, head: Head, most: int) -> 
         for n, (first, second) in enumerate(zip(baselines[::2], baselines[1::2], strict=False))
         if first.card == second.card
     ]
-    failure = (
-        FailedLaunch("winner", "main", failed.diagnosis) if failed and failed.diagnosis else None
-    )
     return PairsJournal(head=head, pairs=(*aa, *ab), failure=failure)
+
+
+def _failed(entries: Sequence[RecordedLaunch]) -> RecordedLaunch | None:
+    return next((e for e in entries if e.measurement is None and e.diagnosis is not None), None)
+
+
+def _today(of: Subject, recording: Recording) -> TodayLaunch | None:
+    """Return the recorded launch of what is in use and did not work; None where there is none."""
+    if of.today is None:
+        return None
+    entry = _failed(recording.cell(of.today))
+    if entry is None:
+        return None
+    return TodayLaunch(failure=entry.diagnosis, at=entry.at, wall_s=entry.wall_s)
 
 
 def _launches(entries: Sequence[RecordedLaunch]) -> list[RecordedLaunch]:

@@ -22,7 +22,7 @@ from study.confirmation.pairs.next_step import Next, next_step
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.stress import measure_stress
 from study.confirmation.pairs.time_needed import expected_step_s, outlook
-from study.confirmation.records import FailedLaunch, Pair, PairsJournal, Role
+from study.confirmation.records import FailedLaunch, Pair, PairsJournal, Role, TodayLaunch
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.assess import hold_to_come
@@ -119,7 +119,9 @@ class Runner:
         return False
 
     def _take(self, step: Next, colocation: Colocation) -> None:
-        if step.step == "stress":
+        if step.step == "today":
+            self._today(step, colocation)
+        elif step.step == "stress":
             self._stress(step, colocation)
         elif step.step == "hold":
             self._hold(step, colocation)
@@ -130,6 +132,23 @@ class Runner:
         self.tell(f"  left out: {why}")
         reason = f"{step.step} {step.number}: {why}"[:300]
         self.journal = replace(self.journal, left_out=(*self.journal.left_out, reason))
+
+    def _today(self, step: Next, colocation: Colocation) -> None:
+        """Launch what is in use, which its study could not start, once more."""
+        if self.of.today is None:
+            return
+        self.tell("what is in use today, which did not work in the study, once more")
+        began_s, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        launch = self._launcher.launch(
+            "baseline", self.of.today, colocation, self.folder / "today", self.of.traffics[:1]
+        )
+        if isinstance(launch, Failure):
+            self._leave_out(step, f"{launch}")
+            return
+        failure = launch.diagnosis if isinstance(launch, FailedLaunch) else None
+        wall_s = round(time.monotonic() - began_s, 1)
+        today = TodayLaunch(failure=failure, at=at, wall_s=wall_s)
+        self.journal = replace(self.journal, today=today)
 
     def _stress(self, step: Next, colocation: Colocation) -> None:
         self.tell(
@@ -168,7 +187,9 @@ class Runner:
             ("winner", "baseline") if self._count(step) % 2 else ("baseline", "winner")
         )
         target = f" of {self.most} at most" if step.step == "ab" else ""
+        is_alone = self.of.rule.is_alone
         what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
+        what = "the winner twice" if is_alone else what
         self.tell(f"{step.step.upper()} pair {step.number}{target}: {what}")
         launches, traffics = [], traffics_of(step, self.of.traffics, self.of.clips)
         for role in roles:
@@ -184,6 +205,7 @@ class Runner:
                 return
             if isinstance(launch, FailedLaunch):
                 actual: Role = role if step.step == "ab" else "baseline"
+                actual = "winner" if is_alone else actual
                 self.journal = replace(self.journal, failure=replace(launch, role=actual))
                 return
             launches.append(launch)
@@ -218,7 +240,7 @@ class Runner:
             return
         rule = self.of.rule
         figures = arms_of(self.journal.of("ab")[-1:], rule)
-        for claim in rule.claim.parts:
+        for claim in rule.claims:
             [gain] = claim_gains(claim, figures, rule.main, rule.weights)
             if gain is not None and gain != LOST:
                 by = signed(gain_pct(DIRECTIONS[claim], gain))

@@ -52,7 +52,7 @@ def expected_step_s(step: Next, journal: PairsJournal, of: Subject) -> tuple[flo
         guess = START_GUESS_S + of.spec.workload.hold_s + DRAIN_GUESS_S
         return (1.05 * max(took), True) if took else (guess, False)
     took = [p.wall_s for p in journal.pairs]
-    if step.step == "stress":
+    if step.step in ("stress", "today"):
         return (0.75 * max(took) if took else guess_s(of.spec.workload)), False
     if took:
         return 1.05 * max(took), True
@@ -72,6 +72,9 @@ def outlook(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -
     pair_s, is_measured = expected_step_s(Next("ab", 1), journal, of)
     left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (to_look, "pairs")) if n]
     total_s = (aa + to_look) * pair_s
+    if of.today is not None and journal.today is None:
+        left.insert(0, "what is in use today")
+        total_s += expected_step_s(Next("today", 1), journal, of)[0]
     if journal.stress is None:
         left.insert(1 if aa else 0, "the stress")
         total_s += expected_step_s(Next("stress", 1), journal, of)[0]

@@ -50,7 +50,7 @@ def gains_of_aa(journal: PairsJournal, of: Subject) -> dict[Claim, tuple[float |
     """Return the gains of the baseline against itself, a log-ratio a pair, for each claim."""
     rule = of.rule
     figures = arms_of(journal.of("aa"), rule)
-    return {c: claim_gains(c, figures, rule.main, rule.weights) for c in rule.claim.parts}
+    return {c: claim_gains(c, figures, rule.main, rule.weights) for c in rule.claims}
 
 
 def has_drift(journal: PairsJournal, of: Subject) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from objectives.figures import figure
+from study.rule.hard_facts import FAILED_MORE
 from study.rule.limits import AT_MOST, LimitFinding
 from study.rule.rule import LOOKS, Claim, Rule
 from study.rule.verdict import Cause, Reason, RuleVerdict
@@ -15,6 +16,9 @@ CLAIM_TITLES = {Claim.CAPACITY: "capacity", Claim.LATENCY: "latency at today's l
 PLAIN = {
     Reason.WINNER_FAILED: "the winner failed under {workload}: {name}: {evidence}",
     Reason.BASELINE_FAILED: "the baseline failed under {workload}: {name}: {evidence}",
+    Reason.TODAY_WORKS: "what is in use today works after all; run the study again, which then "
+    "compares with it",
+    Reason.TODAY_NOT_LAUNCHED: "what is in use today was not launched again",
     Reason.WORDS_WORSE: "its words are worse than the gate allows",
     Reason.DRIFT: "the baseline against itself seems better or worse: drift, or an effect of the "
     "order",
@@ -50,8 +54,11 @@ def cause_in_words(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
             times = "once" if value == 1 else f"{value:g} times"
             text = f"a server or tenant ran out of memory {times} in the winner's launches"
         case Reason.FAILED_REQUESTS:
-            more = f"{100 * value:.1f} points more of the requests failed"
-            text = f"{more} under {under} than with the baseline"
+            text = f"{100 * value:.1f} points more of the requests failed under {under} than with "
+            text += "the baseline"
+            if rule.is_alone:
+                most = f"at most {100 * FAILED_MORE:g} % may"
+                text = f"{100 * value:.1f} % of the requests failed under {under}, {most}"
         case Reason.FREE_MEMORY:
             gate = f"the gate asks for {rule.free_memory_mib or 0.0:g}"
             text = f"under stress only {value:,.0f} MiB stayed free, {gate}"

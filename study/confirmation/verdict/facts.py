@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean
+from typing import Literal
 
-from objectives.speech.wer import Gate, gate
-from study.confirmation.records import Pair, PairsJournal
+from objectives.speech.wer import Gate, WordVerdict, gate
+from study.confirmation.records import ROLES, Pair, PairsJournal, Role
 from study.confirmation.subject import Subject
 from study.rule.hard_facts import HardFacts, LaunchFailure
 
@@ -15,16 +16,39 @@ STRESS, RESTART = "stress", "the restart of speech beside the LLM server"
 
 def hard_facts(journal: PairsJournal, of: Subject, *, has_drift: bool) -> HardFacts:
     """Return what the launches so far, the stress included, show without an interval."""
-    pairs, words = journal.of("ab"), words_of(journal, of)
+    pairs, words, is_alone = journal.of("ab"), words_of(journal, of), of.rule.is_alone
+    roles: tuple[Role, ...] = ROLES if is_alone else ("winner",)
+    more = failed_share if is_alone else failed_more
     return HardFacts(
         failures=tuple(_failures(journal)),
-        oom_events=sum(m.oom_events for p in pairs for m in p.of("winner").measured.values()),
-        failed_more={w: failed_more(pairs, w) for w in of.rule.workloads} if pairs else {},
+        oom_events=sum(
+            m.oom_events for p in pairs for role in roles for m in p.of(role).measured.values()
+        ),
+        failed_more={w: more(pairs, w) for w in of.rule.workloads} if pairs else {},
         words=words.verdict.value,
         minutes_more_audio=words.minutes_more_audio,
         free_mib=_free_mib(journal),
         has_drift=has_drift,
+        today=_today(journal, of),
     )
+
+
+def _today(journal: PairsJournal, of: Subject) -> Literal["", "fails", "works", "not_launched"]:
+    if of.today is None:
+        return ""
+    if journal.today is None:
+        return "not_launched"
+    return "works" if journal.today.failure is None else "fails"
+
+
+def today_in_words(journal: PairsJournal, of: Subject) -> str | None:
+    """Say what a fresh launch of what is in use did; None where there was none."""
+    if journal.today is None or of.today is None:
+        return None
+    d = journal.today.failure
+    if d is None:
+        return f"what is in use today, {of.today}, works after all"
+    return f"what is in use today, {of.today}, failed again: {d.failure_class}: {d.evidence}"
 
 
 def _failures(journal: PairsJournal) -> Iterator[LaunchFailure]:
@@ -57,8 +81,23 @@ def failed_more(pairs: Sequence[Pair], workload: str) -> float | None:
     return fmean(gaps)
 
 
+def failed_share(pairs: Sequence[Pair], workload: str) -> float | None:
+    """Return the share of requests that failed in the winner's launches, which are all of them.
+
+    None where it was not counted in some launch.
+    """
+    rates = [p.of(role).measured[workload].failure_rate for p in pairs for role in ROLES]
+    known = [r for r in rates if r is not None and 0 <= r <= 1]
+    return fmean(known) if known and len(known) == len(rates) else None
+
+
 def words_of(journal: PairsJournal, of: Subject) -> Gate:
-    """Compare the winner's word errors with the baseline's, over the clips, by the newest pair."""
+    """Compare the winner's word errors with the baseline's, over the clips, by the newest pair.
+
+    Alone it is held against itself: the study has judged its words.
+    """
+    if of.rule.is_alone:
+        return Gate(WordVerdict.PASS)
     is_same = of.winner.speech_key == of.baseline.speech_key
     pairs = journal.of("ab")
     new, old = (

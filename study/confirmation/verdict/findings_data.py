@@ -34,7 +34,7 @@ def causes(verdict: RuleVerdict) -> list[dict[str, str | float]]:
 
 def claims(verdict: RuleVerdict, rule: Rule) -> dict[str, dict[str, Any]]:
     """Return what is known of each claim, by its name."""
-    level = confidence(verdict.look, among=len(rule.claim.parts)) if verdict.look else None
+    level = confidence(verdict.look, among=len(rule.claims)) if verdict.look else None
     return {
         c.claim.value: {
             "is_won": c.is_won,
@@ -77,6 +77,10 @@ def figures(
     of_aa, found = arms_of(journal.of("aa"), rule), dict[str, dict[str, Any]]()
     for (workload, name), arms in arms_of(pairs, rule).items():
         if not arms.is_measured:
+            continue
+        if rule.is_alone:
+            own = {"winner": _middle((*arms.baseline, *arms.winner)), "pairs": len(arms.winner)}
+            found.setdefault(workload, {})[name] = own
             continue
         direction = figure(name).direction
         gains = arms.gains(direction)

@@ -11,7 +11,8 @@ from objectives.figures import Direction, figure
 from study.confirmation.verdict.cause_words import CLAIM_TITLES, cause_in_words, title
 from study.rule.claims import ClaimFinding
 from study.rule.intervals import Interval
-from study.rule.rule import LOOKS, Claim, Rule, confidence
+from study.rule.limits import LimitStanding
+from study.rule.rule import ERROR, LOOKS, Claim, Rule, confidence
 from study.rule.verdict import RuleVerdict, Status
 from study.rule.watched import WorseFigure
 
@@ -36,7 +37,12 @@ def gain_pct(direction: Direction, log_ratio: float) -> float:
 
 def rule_in_words(rule: Rule) -> str:
     """Say what was fixed before the first pair."""
-    claim = " or ".join(CLAIM_TITLES[part] for part in rule.claim.parts)
+    if rule.is_alone:
+        return (
+            f"each launch must work on {', '.join(rule.workloads)}, twice as many as pairs; "
+            "nothing that works is in use, so nothing is compared"
+        )
+    claim = " or ".join(CLAIM_TITLES[part] for part in rule.claims)
     limits = ", ".join(f"{name} {ms:g}" for name, ms in rule.limits.items())
     return (
         f"{claim} must be better on {', '.join(rule.workloads)}; limits: {limits}; "
@@ -50,14 +56,34 @@ def claims_in_words(verdict: RuleVerdict, rule: Rule, pairs: int) -> str:
     A confirmed verdict names one claim that is shown, capacity before latency; any other one names
     each with its interval.
     """
+    if rule.is_alone:
+        return _works(verdict, 2 * pairs)
     if not verdict.claims:
         least = LOOKS[0]
         return f"{pairs} of {least} pairs, before which nothing is claimed"
-    level = confidence(verdict.look, among=len(rule.claim.parts))
+    level = confidence(verdict.look, among=len(rule.claims))
     if verdict.status is not Status.CONFIRMED:
         parts = [_standing(c, level) for c in verdict.claims]
         return f"{'; '.join(parts)} (positive is better)"
     return _won(min(verdict.won, key=lambda c: c.claim is not Claim.CAPACITY), level)
+
+
+def _works(verdict: RuleVerdict, launches: int) -> str:
+    """Say how often a winner that stands alone worked, and how rarely it may still fail.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934): the upper bound where none of n failed.
+    """
+    if not launches or verdict.status is not Status.CONFIRMED:
+        return f"it worked in {launches} fresh launches so far"
+    pct = 100 * (1 - ERROR ** (1 / launches))
+    missed = dict.fromkeys(
+        f"{f.figure} {f.limit_ms:g}" for f in verdict.limits if f.standing is LimitStanding.NO_WORSE
+    )
+    outside = f"; it is not shown to keep these limits: {', '.join(missed)}" if missed else ""
+    return (
+        f"it worked in {launches} of {launches} fresh launches, so at most {pct:.0f} % of its "
+        f"launches fail (95 % confidence); it was compared with nothing{outside}"
+    )
 
 
 def _won(c: ClaimFinding, level: float) -> str:
@@ -102,11 +128,21 @@ def reasons(verdict: RuleVerdict, rule: Rule) -> list[str]:
     return [cause_in_words(cause, verdict, rule) for cause in verdict.causes]
 
 
-def status_in_words(status: str, pairs: int, pairs_more: int | None) -> str:
+def status_in_words(
+    status: str, pairs: int, pairs_more: int | None, *, is_replay: bool = False
+) -> str:
     """Say what came of so many pairs in a few words.
+
+    Args:
+        status: The verdict.
+        pairs: How many it stands on.
+        pairs_more: How many more may change it; None where none would, or none can be had.
+        is_replay: Whether they are of a recording, which has as many as it has.
 
     >>> status_in_words("inconclusive", 7, 5)
     'inconclusive after 7 pairs, 5 more may tell'
+    >>> status_in_words("inconclusive", 2, None, is_replay=True)
+    'inconclusive after 2 pairs, all that the recording has'
     >>> status_in_words("rejected", 1, None)
     'rejected after 1 pair'
     """
@@ -116,7 +152,8 @@ def status_in_words(status: str, pairs: int, pairs_more: int | None) -> str:
             return f"confirmed by {counted} of fresh launches"
         case Status.REJECTED:
             return f"rejected after {counted}"
-    more = "the last look" if pairs_more is None else f"{pairs_more} more may tell"
+    last = "all that the recording has" if is_replay else "the last look"
+    more = last if pairs_more is None else f"{pairs_more} more may tell"
     return f"inconclusive after {counted}, {more}"
 
 

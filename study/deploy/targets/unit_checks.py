@@ -57,7 +57,8 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
     if unit.active != "active":
         raise BadInput(
             f"{unit.name}: it is {unit.active}, not running; start it first: "
-            "its figures are the baseline"
+            "its figures are the baseline; where it cannot start as it is, write into it by hand "
+            "what the promotion has under `set:`, start it, and nothing is left to apply"
         )
     if any(s.flag for s in service.set.values()):
         exec_start(unit.texts(), unit.name)

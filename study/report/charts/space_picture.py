@@ -32,9 +32,10 @@ def alternative(summary: Summary) -> str:
     early = f", given up: {', '.join(given_up)}" if given_up else ""
     best = summary.decision.winner or summary.decision.baseline
     answer = short(best.allocation) if best else "none"
+    today = short(summary.context.baseline)
+    in_use = f"in use today {today}, " if summary.context.has_today else ""
     return (
-        f"The space as measured: best is {answer}, "
-        f"in use today {short(summary.context.baseline)}, "
+        f"The space as measured: best is {answer}, {in_use}"
         f"ruled out: {', '.join(lost) or 'none'}{early}"
     )
 

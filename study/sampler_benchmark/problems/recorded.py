@@ -54,7 +54,7 @@ def _recorded_cells(
         same = allocation.speech_key == spec.baseline.speech_key
         repeats = entries.cell(allocation)
         scores = [
-            scorer.score(e.measurement, reference, baseline, same_speech=same)
+            scorer.score(e.measurement, reference, baseline.word_errors, same_speech=same)
             for e in repeats
             if e.measurement
         ]

@@ -11,7 +11,7 @@ from model_folders import QWEN_7B, write_config
 
 from objectives.allocation import Allocation
 from objectives.engines.vllm import Vllm
-from objectives.fit.cell import Cell, Host, cell_of
+from objectives.fit.cell import UNDER_LOAD_MIB, Cell, Host, cell_of
 from objectives.fit.reserve import reserve_of
 from objectives.fit.speech_memory import SpeechMemory, speech_memory, speech_parameters
 from objectives.fit.vllm_options import vllm_options
@@ -59,7 +59,7 @@ def test_a_share_that_holds_everything_starts(tmp_path: Path) -> None:
     # 19,200 of the share - 14,526 of weights - 264 of activations - 265
     assert told.kv_tokens == pytest.approx(4_145 * 1024 / 56, abs=32)
     assert (told.longest_tokens, told.at_once) == (4096, told.kv_tokens // 2176)
-    assert told.free_mib == pytest.approx(24_000 - 19_200 - 500 - 1000)
+    assert told.free_mib == pytest.approx(24_000 - 19_200 - 500 - 1000 - UNDER_LOAD_MIB)
 
 
 def test_a_share_below_the_weights_does_not(tmp_path: Path) -> None:
@@ -213,3 +213,20 @@ def test_speech_elsewhere_takes_nothing_and_a_template_is_not_known() -> None:
     assert told.mib is None and "base" in told.why
     with_extra = speech_memory(SttService(), asked, 0, is_cpu=False)
     assert with_extra.mib == 700
+
+
+def test_the_ends_of_a_share_are_where_it_begins_and_ends_to_start(tmp_path: Path) -> None:
+    told = cell(tmp_path, 0.8)
+    assert told.least_mib is not None and told.most_mib is not None
+    total_mib = HOST.total_mib
+    (least, surely), (safe, most) = told.least_mib, told.most_mib
+    assert least < surely < 0.8 * total_mib < safe < most
+    for mib, outcome in (
+        (least - 1, "predicted_kv_too_small"),
+        (least + 1, "starts"),
+        (most - 1, "starts"),
+        (most + 1, "predicted_oom"),
+    ):
+        assert cell(tmp_path, mib / total_mib).outcome == outcome
+    assert cell(tmp_path, (surely + 1) / total_mib).is_close is False
+    assert cell(tmp_path, (safe - 1) / total_mib).is_close is False

@@ -79,7 +79,7 @@ def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
         for x in comparison(today, other, [today, other, *again], APIS)
         if x.title.startswith("LLM: 95 % answered")
     ]
-    assert latency.change.endswith("(-47 %), better")
+    assert latency.change.endswith("less (47 %), better")
     assert noise_of(FITNESS.flat, today, other, [today, other]) is None
     assert noise_of(FITNESS.flat, today, other, [today, other, *again]) == pytest.approx(
         2.776 * 0.00707 * 1.5**0.5, rel=1e-3
@@ -144,5 +144,5 @@ def test_memory_that_stays_free_is_neither_better_nor_worse() -> None:
     today, other = configuration(0, [9000.0, 9001.0]), configuration(1, [4000.0, 4001.0])
     rows = {row.title: row for row in comparison(today, other, [today, other], APIS)}
     memory, latency = rows["memory that stayed free"], rows["LLM: 95 % answered within"]
-    assert (memory.change, memory.sense) == ("-5,000 ± 3 MiB (-56 %)", "")
+    assert (memory.change, memory.sense) == ("5,000 ± 3 MiB less (56 %)", "")
     assert latency.sense == "better", "of the same numbers"

@@ -125,7 +125,7 @@ def test_json_stays_json_while_errors_go_to_a_terminal(tmp_path: Path) -> None:
         )
     *trials, last = [json.loads(line) for line in file.read_text().splitlines()]
     assert (code, len(trials)) == (0, 10)
-    assert last["winner"]["parameters"] == BEST
+    assert last["best_of_study"]["parameters"] == BEST
     assert "The best candidate is" in output and '"test_id"' not in output
 
 

@@ -97,7 +97,7 @@ def test_the_first_launch_of_the_baseline_tells_the_limits_that_it_misses(spec: 
     said = scene(spec, Clock()).first_look(row(0, HALF, 0.5, slow))
     assert said == [
         "the baseline itself misses stt_latency_p95_ms: 1,200.0 ms, the limit is 1,000 ms; "
-        'there only "no worse than the baseline" counts',
+        'there only "no worse than that" counts',
         "this traffic is beyond the card: 49.0 % of the baseline's turns meet the limits; "
         "measure at half of its capacity, 0.25 turns/s (`workload:` in the spec)",
     ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from statistics import median
 
 import pytest
 from commands import ROOT
@@ -136,3 +137,15 @@ def test_a_recording_of_a_model_that_is_not_here_says_so(tmp_path: Path) -> None
     (tmp_path / "own.jsonl").write_text(text)
     with pytest.raises(SetupError, match="there is no folder llm-of-my-own"):
         agreement(read(tmp_path / "own.jsonl"))
+
+
+def test_what_stays_free_is_told_as_it_was_under_load() -> None:
+    off = []
+    for name in SHIPPED:
+        recording = read(RECORDINGS / name)
+        for start, entry in zip(agreement(recording).starts, recording.entries, strict=True):
+            free = entry.measurement and entry.measurement.device.free_memory_mib
+            if free is not None and start.cell.free_mib is not None:
+                off.append(start.cell.free_mib - free)
+    assert len(off) > 90
+    assert abs(median(off)) < 60 and max(map(abs, off)) < 400

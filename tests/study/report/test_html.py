@@ -136,7 +136,7 @@ def test_where_the_baseline_stays_it_is_compared_with_what_came_closest(tmp_path
     text = page(tmp_path, unusable)
     assert "Stay with 50 % of the memory for the LLM, beside speech model base." in text
     assert "Nothing that may be promoted scored better than what is in use today." in text
-    assert "held back:<br>55 % + tiny" in text and "-200 ms (-25 %), better" in text
+    assert "held back:<br>55 % + tiny" in text and "200 ms less (25 %), better" in text
 
 
 def test_a_preset_changes_the_weights_and_says_so(ended: Path, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_its_latency_is_compared_in_every_table(shown: Summary) -> None:
     listed = configurations_table(shown)
     assert "embed p95" in listed and "900" in listed
     compared = {row.title: row.change for row in against_today(shown).figures}
-    assert all("(-67 %), better" in compared[title] for title in TITLES)
+    assert all("less (67 %), better" in compared[title] for title in TITLES)
     assert answer_lines(shown)[0].startswith("Better: 0 % ") or "waiting" in answer_lines(shown)[0]
     note = "".join(trial_note(t, shown) for t in shown.trials) + study_note(shown, (), ())
     assert all(title in note for title in TITLES)

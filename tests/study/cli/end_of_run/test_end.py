@@ -122,7 +122,7 @@ ENDS: dict[Study, str] = {
     nothing_better: "Stay with 50 % of the memory for the LLM, beside speech model base.",
     only_held_back_is_better: "Stay with 50 % of the memory",
     everything_failed: "No answer: nothing that was launched works.",
-    the_baseline_failed: "No answer: the allocation in use today could not be measured.",
+    the_baseline_failed: "Run with 45 % of the memory for the LLM, beside speech model base: what",
     one_trial: "Stay with 50 % of the memory",
     an_empty_cache: "Stay with 50 % of the memory",
     inconclusive: "The best candidate is 55 %",
@@ -160,13 +160,15 @@ def test_what_is_in_use_and_does_not_work_is_said_with_what_works_best(
 ) -> None:
     text = text_of(the_baseline_failed, shared)
     assert line_of(text, "- In use today") == (
-        "- In use today, 50 % + base: pruned: oom_budget, 600 MiB short; "
-        "nothing can be said to beat it."
+        "- In use today, 50 % + base: pruned: oom_budget, 600 MiB short. "
+        "Its log: Free memory is less than desired memory utilization"
     )
-    assert "- Of what was launched, 45 % + base works best." in text
-    assert (
-        "- The largest share that fits, 45 %, works. vLLM's default share, 92 %, cannot fit: 50 %"
-        in text
+    assert line_of(text, "- What it does").startswith(
+        "- What it does: speech, 95 % answered within 800 ms; LLM, 95 % answered within 3,000 ms; "
+    )
+    assert line_of(text, "- The largest share") == (
+        "- The largest share that fits, 45 %, is this one: trying it alone would have found it. "
+        "vLLM's default share, 92 %, cannot fit: 50 % ran out of memory."
     )
 
 
@@ -197,7 +199,7 @@ def test_what_gets_worse_is_named_the_greatest_change_first(shared: Shared) -> N
     worse = line_of(text, "- Gets worse")
     assert worse.index("each further token") < worse.index("begin to answer")
     assert worse.startswith("- Gets worse (the noise is not known from 1 launch each): LLM, each")
-    assert "LLM, each further token, median +4.0 ms (+67 %);" in worse
+    assert "LLM, each further token, median 4.0 ms more (67 %);" in worse
     assert "- Better: " in text and "% less waiting (the p95 of all services" in text
 
 
