@@ -10,6 +10,7 @@ from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.engines.engine import in_order
 from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.plain_data.infinity import plain
+from objectives.plain_data.masked import masked_service
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload, as_compared
@@ -49,7 +50,7 @@ def conditions(setting: Setting) -> dict[str, Any]:
         del workload["turns_per_s"]
     data = {
         "workload": workload,
-        "services": {e.name: e.conditions() for e in in_order(setting.services)},
+        "services": {e.name: masked_service(e.conditions()) for e in in_order(setting.services)},
         "tenants": [asdict(t) for t in setting.tenants],
         "load generator": GENERATOR_VERSION,
     }

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import re
 import textwrap
 from collections.abc import Iterable
-
-SECRET_OPTION = re.compile(r"(?i)(\S*(?:[_-]token|secret|password|api[-_]?key)[= ])\S+")
 
 
 def meant(name: str, candidates: Iterable[str]) -> str:
@@ -72,12 +69,3 @@ def cut(text: str, characters: int = 100) -> str:
 def one_line(text: str) -> str:
     """Return the text with a space for whatever would end its line."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def without_secrets(command: str) -> str:
-    """Return a command line that may be sent to a colleague.
-
-    >>> without_secrets("serve --api-key hunter2 --port 80"), without_secrets("HF_TOKEN=abc serve")
-    ('serve --api-key *** --port 80', 'HF_TOKEN=*** serve')
-    """
-    return SECRET_OPTION.sub(r"\1***", command)

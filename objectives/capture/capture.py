@@ -22,6 +22,7 @@ from objectives.capture.tally import Tally
 from objectives.capture.trace_file import TraceWriter
 from objectives.capture.watch import Watch
 from objectives.errors import BadInput, SetupError
+from objectives.waiting import SIGNALS
 
 HOST = "127.0.0.1"
 DRAIN_S = 30.0  # open answers have so long at the end
@@ -110,7 +111,7 @@ def capture(
     for_s: float | None,
     tell: Callable[[str], None],
 ) -> Tally:
-    """Capture until Ctrl-C, SIGTERM or the end of the time, and return what was counted.
+    """Capture until Ctrl-C, SIGTERM, SIGHUP or the end of the time, and return what was counted.
 
     Args:
         routes: The servers, each with its port.
@@ -147,7 +148,7 @@ async def _until_a_signal(
             cut.set()
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (n for n in SIGNALS if signal.getsignal(n) is not signal.SIG_IGN):
         asyncio.get_running_loop().add_signal_handler(number, came)
     if for_s is not None:
         asyncio.get_running_loop().call_later(for_s, stop.set)

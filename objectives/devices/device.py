@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from objectives.plain_data.masked import masked
 from objectives.plain_data.spellable import spellable
 
 MIB = 2**20
@@ -59,7 +60,7 @@ class Occupant:
 
     def __post_init__(self) -> None:
         # a process may call itself anything
-        object.__setattr__(self, "command", spellable(self.command))
+        object.__setattr__(self, "command", masked(spellable(self.command)))
 
 
 @dataclass(frozen=True, slots=True)

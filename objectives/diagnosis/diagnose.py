@@ -10,6 +10,7 @@ from typing import Literal
 from objectives.diagnosis.log import FailurePhase, Log, parse, unbroken
 from objectives.diagnosis.patterns import LogRule, matches_of, patterns, rules
 from objectives.diagnosis.symptoms import names_of
+from objectives.plain_data.masked import masked
 from objectives.plain_data.spellable import spellable
 
 Match = re.Match[str]
@@ -42,7 +43,7 @@ class Diagnosis:
 
     def __post_init__(self) -> None:
         # it goes into studies, files and terminals, whoever said it
-        object.__setattr__(self, "evidence", spellable(self.evidence))
+        object.__setattr__(self, "evidence", masked(spellable(self.evidence)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation, Scalar
+from objectives.plain_data.masked import MASK, masked_words
 from objectives.services import Service
+
+PLAIN = re.compile(r"[\w@%+=:,./{}-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class Command:
         return [a.replace("{port}", str(port)) for a in self.argv]
 
     def __str__(self) -> str:
-        return " ".join(a if re.fullmatch(r"[\w@%+=:,./{}-]+", a) else repr(a) for a in self.argv)
+        """Return the command line as it is kept and shown, without secrets."""
+        words = masked_words(self.argv)
+        return " ".join(a if PLAIN.fullmatch(MASK.sub("x", a)) else repr(a) for a in words)
 
 
 def flag(name: str, value: Scalar) -> tuple[str, ...]:

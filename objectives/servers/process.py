@@ -27,6 +27,7 @@ TENANT = "tenant-"  # begins the name of what stands in for a neighbour
 READABLE = {"SPT_NOENV": "1"}  # else setproctitle (vLLM's engine) writes its title over the mark
 STOP_GRACE_S = 4.0  # vLLM needs 2 once it is up, and hears nothing while it starts
 READY_LOOK_S = 0.25
+PRIVATE = 0o600  # a server may log its keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def serving(
         *command.with_port(port),
     ]
     try:
-        with log.open("wb") as out:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb") as out:
             supervisor = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -122,8 +123,8 @@ def serving(
     finally:
         os.close(reading)
     try:
-        launch = {"mark": mark, "pid": supervisor.pid, "command": command.with_port(port)}
-        write_atomic(record, json.dumps(launch))
+        launch = {"mark": mark, "pid": supervisor.pid, "command": str(command)}
+        write_atomic(record, json.dumps(launch), mode=PRIVATE)
         url = f"http://127.0.0.1:{port}"
         deadline = started + command.start_timeout_s
         while True:

@@ -130,6 +130,7 @@ class Log:
             self.left_out += len(text) - len(tail)
             self.cut = b"\n[%d bytes of this log are left out here]\n" % self.left_out
             draft = self.path.with_suffix(".draft")
+            draft.touch(0o600)
             draft.write_bytes(self.head + self.cut + tail)
             draft.replace(self.path)
             self.file.close()

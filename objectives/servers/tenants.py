@@ -15,6 +15,7 @@ from objectives.devices.device import Device
 from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, SetupError, StartTimeout
+from objectives.plain_data.masked import masked
 from objectives.plain_data.ranges import Range
 from objectives.plain_data.spellable import spellable
 from objectives.servers.process import TENANT, Server, serving
@@ -75,7 +76,7 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
                 )
                 servers.append(stack.enter_context(running))
             except (ServerDied, StartTimeout) as error:
-                why = spellable(read_log(log).strip()[-200:])
+                why = masked(spellable(read_log(log).strip()[-200:]))
                 raise SetupError(
                     f"tenant {tenant.name!r} could not hold {mib:,} MiB: {why}"
                 ) from error

@@ -29,7 +29,7 @@ from study.report.trial_words import (
 )
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.text import one_line, without_secrets
+from study.text import one_line
 from study.wording import (
     FAILURES,
     NO_GOOD_RATE,
@@ -134,7 +134,7 @@ def trial_note(trial: Trial, summary: Summary) -> str:
         lines += ["## What was measured", figures, _contributions(trial)]
         lines.append(f"Words: {WORD_GATES[trial.word_gate]}.")
     for name, c in context.commands(trial.allocation).items():
-        command = wrapped(without_secrets(str(c)))
+        command = wrapped(str(c))
         lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]
     verdict = arithmetic(trial.allocation, summary)
     is_wrong = trial.diagnosis is not None and verdict.fits == "fits"

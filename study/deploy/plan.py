@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Iterator
 
 from objectives.errors import BadInput
+from objectives.plain_data.masked import masked, masked_lines
 from study.deploy.admission import Admitted
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
+from study.deploy.targets.env_file import ENV_COPY
 from study.deploy.targets.target import Target
 
 
@@ -39,8 +41,10 @@ def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> It
     files = target.files(next_values(deployment, current, admitted))
     for name, old in target.current_text(files).items():
         where = f"{name} ({target.kind})"
+        own = {str(a.binding.variable) for a in admitted.assigned}
+        before, after = (_shown(text, name, own) for text in (old, files[name]))
         yield from difflib.unified_diff(
-            old.splitlines(), files[name].splitlines(), f"{where} now", where, lineterm=""
+            before.splitlines(), after.splitlines(), f"{where} now", where, lineterm=""
         )
     units = [s.unit or name for name, s in deployment.ordered()]
     yield f"would be stopped: {', '.join(reversed(units))}"
@@ -54,6 +58,11 @@ def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> It
         f"then watched for {watched_s:g} s; "
         f"rolled back by a timer after {deployment.dead_man_s:g} s whatever happens"
     )
+
+
+def _shown(text: str, name: str, own: set[str]) -> str:
+    """Return a file's text without secrets; of an env file only our own values and numbers stay."""
+    return masked_lines(text, own) if name == ENV_COPY else masked(text)
 
 
 def changed(target: Target, current: Version | None) -> list[str]:

@@ -33,7 +33,6 @@ from study.report.service_words import limits_in_words, sharers
 from study.report.summary import Summary
 from study.report.trial_words import configuration_rows, without_paths, wrapped
 from study.spec.choices import effect_figures
-from study.text import without_secrets
 from study.wording import short
 
 QUESTION = (
@@ -158,7 +157,7 @@ def _commands(summary: Summary) -> list[tuple[str, str]]:
     return [
         (
             f"{name}, {short(allocation)}",
-            wrapped(without_paths(without_secrets(str(command)))),
+            wrapped(without_paths(str(command))),
         )
         for name, command in summary.context.commands(allocation).items()
     ]

@@ -136,7 +136,6 @@ class Epoch:
                     if earlier is None
                     else 0.0
                 )
-                waiting.check()
                 if budget.is_over if earlier else not budget.lets_begin(needed_s):
                     for left, _ in batch[position:]:
                         give_up(self.study, left, State.NOT_STARTED)
@@ -180,6 +179,7 @@ class Epoch:
         On an interruption the ones behind it are given back.
         """
         try:
+            waiting.check()
             mark_begun(trial)
             if earlier is not None:
                 self._repeat(trial, begun, earlier)
@@ -195,8 +195,8 @@ class Epoch:
             # interrupted while it wrote: the next run frees what is left
             with suppress(StorageInternalError):
                 give_up(self.study, trial, State.NOT_STARTED if is_setup else State.INTERRUPTED)
-                for waiting in left:
-                    give_up(self.study, waiting, State.NOT_STARTED)
+                for other in left:
+                    give_up(self.study, other, State.NOT_STARTED)
             raise
 
     def _repeat(self, trial: optuna.Trial, begun: Begun, earlier: Trial) -> None:

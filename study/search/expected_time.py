@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from objectives import waiting
 from objectives.traffic.workload import Workload
 from study.storage.trials import State, Trial
 
@@ -62,12 +61,7 @@ class TimeBudget:
         return self._has_begun and self.left_s < 0
 
     def lets_begin(self, expected_s: float) -> bool:
-        """Return whether what takes about so long may begin; it has begun then.
-
-        Raises:
-            KeyboardInterrupt: A signal asked for the end.
-        """
-        waiting.check()
+        """Return whether what takes about so long may begin; it has begun then."""
         is_first, left_s = not self._has_begun, self.left_s
         if expected_s > left_s and not is_first:
             return False

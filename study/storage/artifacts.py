@@ -12,7 +12,9 @@ from typing import Any
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 
+from objectives.diagnosis.log import read_log
 from objectives.plain_data.infinity import plain
+from objectives.plain_data.masked import masked
 from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE
 
 ATTACHMENTS = "attachments"  # their folder, beside study.db
@@ -45,7 +47,8 @@ def attach(
     """
     artifacts = store(folder)
     with TemporaryDirectory() as folder_of_new:
-        files = [file for pattern in LOGS for file in sorted(logs.glob(pattern)) if file.is_file()]
+        found = [file for pattern in LOGS for file in sorted(logs.glob(pattern)) if file.is_file()]
+        files = [_masked_copy(f, Path(folder_of_new)) if f.suffix == ".log" else f for f in found]
         files.append(Path(folder_of_new) / "metrics.json")
         measured = {k: v for k, v in figures.items() if v is not None}
         files[-1].write_text(json.dumps(plain(measured), indent=1, sort_keys=True), "utf-8")
@@ -55,3 +58,10 @@ def attach(
                 csv.writer(out).writerows([("second", "used_mib"), *enumerate(used_mib_by_s)])
         for file in files:
             upload_artifact(artifact_store=artifacts, file_path=str(file), study_or_trial=trial)
+
+
+def _masked_copy(file: Path, folder: Path) -> Path:
+    """Return a copy of a log in a folder, without secrets; one without end is cut."""
+    copy = folder / file.name
+    copy.write_text(masked(read_log(file)), "utf-8")
+    return copy

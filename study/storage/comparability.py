@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.devices.device import TOTAL_TOLERANCE, Identity
+from objectives.plain_data.masked import masked_service
 from objectives.plain_data.names_of_0_1 import current_conditions
 from objectives.servers.versions import Versions
 
@@ -57,7 +58,8 @@ def differing_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
             continue
         if name == "limits" and name in then and a is None:
             continue
-        if name == "services" and a:
+        if name == "services" and a:  # earlier versions kept secrets in clear
+            a, b = ({n: masked_service(s) for n, s in x.items()} for x in (a, b))
             a, b = _with_models_of(a, b), _with_models_of(b, a)
         if a != b:
             names.append(CHANGED_TRACE if name == "workload" and _is_trace_changed(a, b) else name)

@@ -15,6 +15,7 @@ from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import from_plain
 from objectives.plain_data.infinity import plain
+from objectives.plain_data.masked import masked_service
 from objectives.plain_data.names_of_0_1 import current_workload
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import Versions
@@ -92,9 +93,10 @@ class StudyContext:
         return commands_of(self.services, allocation, self.server_env)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
+        """Return plain data for JSON, without the secrets of the services."""
         stored = replace(self, workload=without_arrivals(self.workload))
         data: dict[str, Any] = plain({**asdict(stored), "baseline": dict(self.baseline.values)})
+        data["services"] = {n: masked_service(s) for n, s in data["services"].items()}
         return data
 
     @classmethod

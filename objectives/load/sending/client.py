@@ -15,6 +15,7 @@ from objectives.apis.completions import StreamError
 from objectives.load.replies import Fault, Reply, RequestError
 from objectives.load.sending import http_client
 from objectives.load.sending.plan import Endpoints
+from objectives.plain_data.masked import masked
 from objectives.plain_data.spellable import spellable
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
@@ -141,7 +142,7 @@ class Connection:
             async with asyncio.timeout(self.timeout_s):
                 status = await line.ask("POST", api.path, reading.feed, body, api.content_type)
             if status != 200:
-                refusal = spellable(line.refusal[:MOST_WORDS].decode(errors="replace"))
+                refusal = _kept(line.refusal[:MOST_WORDS].decode(errors="replace"))
                 error = RequestError(Fault.STATUS, f"HTTP {status}: {refusal}", status)
         except REQUEST_FAILURES as failure:
             error = _error(failure)
@@ -156,4 +157,9 @@ def _error(failure: Exception) -> RequestError:
     words = str(failure)[:MOST_WORDS]
     if fault is not Fault.STREAM:
         words = f"{type(failure).__name__}: {words}"
-    return RequestError(fault, spellable(words))
+    return RequestError(fault, _kept(words))
+
+
+def _kept(words: str) -> str:
+    """Return what a server says as it is kept: without what no file can spell, and secrets."""
+    return masked(spellable(words))

@@ -107,8 +107,8 @@ def try_gates(
 
 
 def _kv_cache(expected: int | None, tokens: int | None) -> GateResult:
-    if expected is None or tokens is None:
-        whose = "the trial" if expected is None else "the running server"
+    if not expected or tokens is None:
+        whose = "the trial" if not expected else "the running server"
         return GateResult("KV tokens", "not run", f"{whose} does not tell them")
     off = abs(tokens - expected) / expected
     detail = f"{tokens:,}, the trial's {expected:,} ({100 * off:.1f} % off)"

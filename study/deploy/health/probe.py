@@ -12,6 +12,7 @@ from objectives.apis.metrics_page import amount, samples
 from objectives.apis.short_requests import NoAnswer, certificates, page, request
 from objectives.apis.transcription import transcript
 from objectives.engines.kv_cache import kv_cache
+from objectives.plain_data.masked import masked
 from objectives.traffic.clips import Clip, read_clips
 from study.deploy.config.deployed import Deployed, Probe
 
@@ -64,7 +65,7 @@ def _error(probe: Probe) -> str | None:
         return str(error)
     except ValueError:
         return f"an answer that is no {probe.kind}"
-    return f"HTTP {answer.status}: {answer.text[:120]!r}"
+    return f"HTTP {answer.status}: {masked(answer.text[:120])!r}"
 
 
 def _error_of_command(probe: Probe) -> str | None:

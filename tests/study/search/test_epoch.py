@@ -29,7 +29,7 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnose import OVERDUE, Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Failure, Job, Measure, Outcome
@@ -42,7 +42,7 @@ from study.search.resume import free_left_behind
 from study.search.samplers import monotone_directions
 from study.spec.load import load
 from study.spec.model import Spec
-from study.storage.trials import Trial, rows
+from study.storage.trials import State, Trial, rows
 
 ODD = Failure(
     Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "it died"), is_ruled_out=False
@@ -415,6 +415,33 @@ def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(
         assert len(queue(study)) == len(
             {str(r.allocation) for r in waiting} - set(bench.launched)
         ), "each once"
+
+
+def test_the_first_says_that_its_time_is_too_little(spec, storage, tmp_path) -> None:
+    said: list[str] = []
+    progress = Progress(on_line=said.append)
+    for timeout_s, is_said in ((0.001, True), (1e6, False)):
+        said.clear()
+        study = opened(spec, optuna.storages.InMemoryStorage())
+        epoch(
+            study, spec, Bench(), tmp_path, timeout_s=timeout_s, max_trials=2, progress=progress
+        ).run()
+        assert any("it is measured all the same" in line for line in said) is is_said
+
+
+def test_what_is_overdue_is_interrupted_then_tried_once_more_and_not_for_ever(
+    spec, storage, tmp_path
+) -> None:
+    study = opened(spec, storage)
+    late = Failure(Diagnosis(OVERDUE, None, FailurePhase.LOAD, None, "so long"), is_ruled_out=False)
+    bench = Bench(lambda _, a: late if str(a) == BASELINE else None)
+    states = []
+    for count in (3, 6, 9):
+        epoch(study, spec, bench, tmp_path, max_trials=count).run()
+        states.append([r.state for r in rows(study) if str(r.allocation) == BASELINE])
+    assert states[0] == [State.INTERRUPTED]
+    assert states[1] == [State.INTERRUPTED, State.FAILED]
+    assert bench.launched.count(BASELINE) == 2
 
 
 def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> None:

@@ -1,0 +1,103 @@
+"""Secrets are masked wherever commands, logs and settings are kept: by their names and shapes.
+
+A mask keeps eight digits of a hash, so that two values can be told apart and neither be found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+NAME = (
+    r"[\w.-]{0,40}(?:(?<![a-z])(?:token|auth)(?![a-z])|secret|passw(?:or)?d|passphrase"
+    r"|(?:access|auth|bearer|id|refresh|session)[_-]?token|credential|authorization"
+    r"|(?:api|access|private)[_-]?key)[\w.-]{0,40}"
+)
+MASK = re.compile(r"\*\*\*\([0-9a-f]{8}\)")
+BY_NAME = re.compile(
+    rf"""(?ix)
+    ((?<![\w.-])(?:["']?{NAME}["']?\s*[=:]\s*|--?{NAME}(?:\s*[=:]\s*|\s+))  # quoted, or an option
+    (?:(?:bearer|basic|token)[\s:]+)?)
+    (\*\*\*\([0-9a-f]{{8}}\)|"[^"\n]*"|'[^'\n]*'|[^\s"',;&}}\])]+)"""
+)
+BY_SHAPE = re.compile(
+    r"""(?x)
+    (?i:(?<=\bbearer\s)|(?<=\bbearer:)|(?<=\bbasic\s)|(?<=\bbasic:))[\w.~+/=-]{6,}
+    |(?<=://)[^\s/:@]*:[^\s/@]+(?=@)                       # a URL's user and password
+    |\b(?:hf_|sk-|sk_|pk_|gh[opsu]_|github_pat_|glpat-|xox[abprs]-|nvapi-|AKIA|AIza)[\w-]{12,}
+    |\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*                     # a JSON web token
+    |-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----[\s\S]*?(?:-----END[ ][A-Z ]*-----|\Z)"""
+)
+HARMLESS = re.compile(r"(?i)[\d.,]+[a-z%]{0,3}|true|false|none|null|auto")
+WORD_AFTER = re.compile(rf"(?i)--?{NAME}")
+
+
+def masked(text: str) -> str:
+    """Return a text without the secrets that a name before them or their shape gives away.
+
+    >>> masked("serve --api-key hunter2 --max-tokens 128 postgresql://me:pw@host/db")
+    'serve --api-key ***(f52fbd32) --max-tokens 128 postgresql://***(7fb75272)@host/db'
+    """
+    return BY_SHAPE.sub(lambda m: mask(m[0]), BY_NAME.sub(_by_name, text))
+
+
+def _by_name(match: re.Match[str]) -> str:
+    value = match[2].strip("\"'")
+    is_plain = (
+        not value or HARMLESS.fullmatch(value) or MASK.fullmatch(value) or value.startswith("-")
+    )
+    return match[0] if is_plain else match[1] + match[2].replace(value, mask(value))
+
+
+def mask(value: str) -> str:
+    """Return what stands for a value; a mask stands for itself."""
+    if MASK.fullmatch(value):
+        return value
+    return f"***({hashlib.sha256(value.encode(errors='replace')).hexdigest()[:8]})"
+
+
+def masked_words(words: list[str] | tuple[str, ...]) -> list[str]:
+    """Return the words of a command without secrets; a word may be the value of the one before.
+
+    >>> masked_words(["--api-key", "a b", "--port", "80"])
+    ['--api-key', '***(c8687a08)', '--port', '80']
+    """
+    result, is_value = list[str](), False
+    for word in words:
+        is_secret = is_value and not HARMLESS.fullmatch(word) and not word.startswith("-")
+        result.append(mask(word) if is_secret else masked(word))
+        is_value = WORD_AFTER.fullmatch(word) is not None
+    return result
+
+
+def masked_service(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain data of a service without secrets: no value of its environment is kept."""
+    kept = dict(data)
+    if isinstance(env := kept.get("env"), Mapping):
+        kept["env"] = {name: mask(str(value)) for name, value in env.items()}
+    if isinstance(args := kept.get("args"), list | tuple):
+        kept["args"] = masked_words([str(word) for word in args])
+    if isinstance(command := kept.get("command"), str):
+        kept["command"] = masked(command)
+    return kept
+
+
+def masked_lines(text: str, shown: Collection[str] = ()) -> str:
+    """Return an env file's text without any of its values but numbers, and those of some names.
+
+    >>> masked_lines("# of the LLM\\nSHARE=0.5\\nKEY=hunter2\\n")
+    '# of the LLM\\nSHARE=0.5\\nKEY=***(f52fbd32)\\n'
+    """
+    return "".join(_masked_line(line, shown) for line in text.splitlines(keepends=True))
+
+
+def _masked_line(line: str, shown: Collection[str]) -> str:
+    name, sign, value = line.partition("=")
+    if name.strip() in shown:
+        return line
+    if not sign or line.lstrip().startswith("#") or HARMLESS.fullmatch(value.strip()):
+        return masked(line)
+    end = value[len(value.rstrip("\n")) :]
+    return f"{name}={mask(value.rstrip(chr(10)))}{end}"

@@ -1,0 +1,40 @@
+"""A replay that is signalled at a random moment ends with 130, or was over, without a traceback."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LONGEST_S = 20.0  # until the signal
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def attack(rng: random.Random) -> None:
+    """Run the study that ships, signal it, and run it again to its end.
+
+    Raises:
+        AssertionError: It did not end as it promises, or cannot go on.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        line = [sys.executable, "scripts/run_study.py", "--out", folder, "--quiet"]
+        with subprocess.Popen(
+            line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            time.sleep(rng.uniform(0.3, LONGEST_S))
+            for _ in range(rng.choice((1, 1, 2, 10))):
+                process.send_signal(rng.choice(SIGNALS))
+            said, _ = process.communicate(timeout=300)
+        assert process.returncode in (0, 130), (process.returncode, said)
+        assert "Traceback" not in said and "never retrieved" not in said, said
+        assert "Exception ignored" not in said, said
+        if process.returncode:
+            again = subprocess.run(
+                line, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+            )
+            assert again.returncode == 0, (again.returncode, again.stdout, again.stderr)
