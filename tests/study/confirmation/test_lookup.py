@@ -66,7 +66,7 @@ def test_a_confirmation_is_shown_with_every_interval_and_what_was_not_done(
     text = page(tmp_path)
     assert "Fresh launches of both, in turn: inconclusive" in text
     assert (
-        "Inconclusive after 2 pairs, 4 more may tell, "
+        "Inconclusive after 2 pairs, all that the recording has, "
         "from a recording: not valid for this machine." in text
     )
     assert "Open: 2 of at least 6 pairs." in text
