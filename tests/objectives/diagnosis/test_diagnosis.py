@@ -539,7 +539,7 @@ def test_every_class_has_an_outcome():
     }
     assert named | made == set(patterns()["outcomes"])
     assert consequence_of("oom_startup") == Consequence("infeasible", breaks="memory")
-    assert consequence_of("contaminated") == Consequence("retry", 2, "fail")
+    assert consequence_of("contaminated") == Consequence("retry", 2, "fail", is_foreign=True)
     assert consequence_of("gpu_hardware") == Consequence("stop")
     assert all(
         (consequence_of(name).kind == "retry")
