@@ -171,14 +171,14 @@ services:
     metrics_url: {llm}/metrics
     version_url: {llm}/version
     probe: {{kind: completion, url: {llm}/v1/completions, model: judge, timeout_s: 5}}
-    start_timeout_s: 3
+    start_timeout_s: 5
     stop_timeout_s: 2
   stt:
     unit: {STT}
     set: {{whisper_model_size: {{variable: WHISPER_MODEL, choices: {{tiny: tiny, base: base}}}}}}
     health_url: {stt}/health
     probe: {{kind: transcription, url: {stt}/v1/audio/transcriptions, timeout_s: 5}}
-    start_timeout_s: 3
+    start_timeout_s: 5
     stop_timeout_s: 2
 thresholds:
   {{baseline_windows: 1, windows: {windows}, window_s: 0.2, min_requests: 5, max_failed_windows: 1}}

@@ -54,10 +54,10 @@ def machine(boot: Callable[[], tuple[ExitStack, Machine]]) -> Iterator[Machine]:
 def machines(
     boot: Callable[[], tuple[ExitStack, Machine]], machine: Machine
 ) -> Iterator[list[Machine]]:
-    """Return three machines, on which cases that mostly wait run at once."""
+    """Return two machines, on which cases that mostly wait run at once."""
     forking()  # once, before several threads ask for it
     with ExitStack() as stack:
-        others = [boot() for _ in range(2)]
+        others = [boot()]
         for ends, _ in others:
             stack.enter_context(ends)
         yield [machine, *(rigged for _, rigged in others)]
@@ -195,7 +195,7 @@ def test_a_killed_apply_is_ended_by_one_command(machines: list[Machine]) -> None
 
 
 def test_the_timer_ends_what_a_killed_apply_left_and_the_next_apply_works(machine: Machine) -> None:
-    machine.deployment(dead_man_s="14")
+    machine.deployment(dead_man_s="18")
     machine.kill_when("soak window 1", apply=[machine.promotion()])
     assert machine.running() == NEW
     output = machine.promote("status")[1]
