@@ -34,7 +34,7 @@ def test_the_plan_of_the_levers_can_be_read(tmp_path: Path) -> None:
     assert lines[0].startswith("768 configurations, ")
     assert [p.is_baseline for p in plan.prospects] == [True] + [False] * (LISTED - 1)
     names = [line.split("  ")[1] for line in lines[2 : 2 + LISTED]]
-    assert names[0] == "50 % + small"
+    assert names[0] == "70 % + small"
     assert len(set(names)) == LISTED
     assert all("capture" not in name for name in names if "enforce_eager=True" in name)
     assert [len(commands) for commands in plan.commands.values()] == [1, 1]
