@@ -16,6 +16,7 @@ ExecStop=/bin/sh -c 'echo %n >> /var/log/stopped-properly'
 WantedBy=multi-user.target
 """
 BORROW = """
+from objectives import waiting
 import os, subprocess, sys, time
 from objectives.errors import StudyError
 from study.service_pause.pause import lent
@@ -25,7 +26,7 @@ try:
         if sys.argv[4:]:
             subprocess.Popen(sys.argv[4:], start_new_session=True)
         print("borrowed by", os.getpid(), flush=True)
-        time.sleep(float(sys.argv[3]))
+        waiting.sleep(float(sys.argv[3]))
 except StudyError as error:
     print(error)
     sys.exit(error.exit_code)
