@@ -28,21 +28,27 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def descendants(root: int) -> list[int]:
-    """Return every living process below `root`, by parent ids; zombies are left out."""
+    """Return every living process below `root`, by parent ids.
+
+    A zombie is none, unless other threads of it run: its children are below it until they end.
+    """
     children: dict[int, list[int]] = {}
+    dead: set[int] = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 stat = (entry / "stat").read_text(errors="replace")
             except OSError:
                 continue  # it ended while we looked
-            state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(entry.name))
+            fields = stat[stat.rindex(")") + 2 :].split()
+            state, parent, threads = fields[0], int(fields[1]), int(fields[17])
+            children.setdefault(parent, []).append(int(entry.name))
+            if state == "Z" and threads <= 1:
+                dead.add(int(entry.name))
     pids, queue = [], [root]
     while queue:
         below = children.get(queue.pop(), [])
-        pids += below
+        pids += (pid for pid in below if pid not in dead)
         queue += below
     return pids
 

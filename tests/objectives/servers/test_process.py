@@ -206,6 +206,29 @@ def test_a_deaf_grandchild_in_its_own_session_ends_with_the_block(tmp_path, fake
     assert marked(mark) == []
 
 
+# its first thread has ended, as the first of many that are being killed has: it is a zombie whose
+# other threads run, and below which its child still is
+HEADLESS = """
+import ctypes, signal, subprocess, sys, threading, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+subprocess.Popen(sleep, start_new_session=True)
+threading.Thread(target=time.sleep, args=(600,)).start()
+print("complete.", flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_what_is_below_a_process_whose_first_thread_has_ended_ends_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "STOP_GRACE_S", 0.2)
+    log = tmp_path / "llm.log"
+    command = Command((sys.executable, "-c", HEADLESS), {}, 30)
+    with serving("llm", command, log=log, ready=says(log, "complete.")):
+        mark = mark_of(tmp_path)
+        assert marked(mark)
+    assert are_gone(mark)
+
+
 def test_a_server_whose_supervisor_was_killed_leaves_nothing(tmp_path, fake_command):
     log = tmp_path / "llm.log"
     with serving(
