@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self
 
 from objectives.apis.short_requests import Asking
@@ -25,12 +24,7 @@ class KvUsage:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._asking.close()
 
     def now(self) -> dict[str, tuple[float | None, int | None]]:

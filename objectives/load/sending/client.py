@@ -7,7 +7,6 @@ import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
 
 from objectives.apis.api import Answer, Endpoint, Reading
@@ -58,12 +57,7 @@ class Connection:
         gc.freeze()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         gc.unfreeze()
         self._lines.close()
 

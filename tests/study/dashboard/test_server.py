@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,7 +15,8 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import SCRIPT, run_script, run_study
+from commands import run_script, run_study
+from dashboards import dashboard_of
 from factories import BEST, Outcome, make, timed
 from studies import Shared, copied
 
@@ -54,20 +52,8 @@ def database(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(database: Path) -> Iterator[str]:
-    """Yield the address that the real command prints; it ends on Ctrl-C with exit 0."""
-    command = [sys.executable, str(SCRIPT.with_name("dashboard.py")), str(database), "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        line = process.stdout.readline()
-        try:
-            assert line.startswith("http://127.0.0.1:"), process.stderr.read()
-            yield line.split()[0].rstrip("/")
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
-        assert (process.returncode, process.stderr.read()) == (0, "")
+    with dashboard_of(database) as url:
+        yield url
 
 
 def detail(served: str) -> dict[str, Any]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import ROOT, run_script
+from commands import run_script
+from dashboards import dashboard_of
 from dream import dream_file, entry
 
 
@@ -36,19 +34,8 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(logdir: Path) -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "scripts/dashboard.py"), str(logdir), "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        line = process.stdout.readline()
-        try:
-            assert line.startswith("http://127.0.0.1:"), process.stderr.read()
-            yield line.split()[0].rstrip("/")
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
-        assert (process.returncode, process.stderr.read()) == (0, "")
+    with dashboard_of(logdir) as url:
+        yield url
 
 
 def get(url: str, method: str = "GET") -> bytes:
