@@ -45,7 +45,7 @@ def descendants(root: int) -> list[int]:
             children.setdefault(parent, []).append(int(entry.name))
             if state == "Z" and threads <= 1:
                 dead.add(int(entry.name))
-    pids, queue = [], [root]
+    pids, queue = list[int](), [root]
     while queue:
         below = children.get(queue.pop(), [])
         pids += (pid for pid in below if pid not in dead)
