@@ -25,7 +25,7 @@ class FailurePhase(StrEnum):
     LOAD = "load"
 
 
-MOST_BYTES = 4 * 2**20  # of a log that is read
+MOST_BYTES = 2**20  # of a log that is read; every rule goes over it
 LONGEST_LINE = 4000  # characters
 CUT = "[{:,} {} of this log are left out here]"
 
