@@ -41,7 +41,9 @@ def configuration_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
         kind = category(c, decision)
         mark = CATEGORY_WORDS[kind]
         if kind is Category.WINNER:
-            mark += ", rejected by fresh launches" * summary.is_rejected
+            verdict = "rejected" if summary.is_rejected else "confirmed"
+            is_judged = summary.is_rejected or summary.is_confirmed
+            mark += f", {verdict} by fresh launches" * is_judged
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
         elif c.measured and (why := decision.against(c.allocation)):
