@@ -166,7 +166,8 @@ def context_for(spec: Spec, source: Source) -> StudyContext:
 
 def _differing(here: Any, there: Any) -> str:
     if isinstance(here, dict) and isinstance(there, dict):
-        return ", ".join(k for k in here if here[k] != there.get(k))
+        names = {**here, **there}  # a key that one of them lacks differs too
+        return ", ".join(k for k in names if here.get(k) != there.get(k))
     return f"{here} here, {there} there"
 
 

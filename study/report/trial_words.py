@@ -45,7 +45,9 @@ def configuration_rows(
         kind = category(c, decision)
         mark = CATEGORY_WORDS[kind]
         if kind is Category.WINNER:
-            mark += ", rejected by fresh launches" * summary.is_rejected
+            verdict = "rejected" if summary.is_rejected else "confirmed"
+            is_judged = summary.is_rejected or summary.is_confirmed
+            mark += f", {verdict} by fresh launches" * is_judged
         if kind is Category.OVER:
             mark += f": {', '.join(over(c.measured))}"
         elif c.measured and (why := decision.against(c.allocation)):

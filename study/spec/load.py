@@ -47,7 +47,7 @@ from study.spec.traffic import read_limits
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
-DEFAULT_SPEC = "specs/h100_recorded.yaml"
+DEFAULT_SPEC = "specs/h200_recorded.yaml"
 # `load` reads these by a function each, since their value depends on other keys; the rest by type
 DEPENDENT = (
     "search_space",

@@ -211,6 +211,13 @@ def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -
     assert of_turns.sub("", shared[0]) == of_turns.sub("", shared[1])
 
 
+def test_the_study_that_ships_is_the_live_one_replayed() -> None:
+    live, recorded = ((SPECS / f"{n}.yaml").read_text() for n in ("gpu_h200", "h200_recorded"))
+    shared = ["device:" + t.partition("\ndevice:")[2] for t in (live, recorded)]
+    said = re.sub(r"  words: dictation .*\n", "", shared[1])  # what a live one takes by itself
+    assert said != shared[1] and said == shared[0]
+
+
 def test_a_recording_of_a_longer_window_is_replayed(write: Any) -> None:
     assert load(write(changed(workload="{window_s: 600}"))).workload.window_s == 600
 
