@@ -13,7 +13,7 @@ from objectives.traffic.ready_made import ready_made
 from objectives.traffic.workload import Request, Workload
 from study.spec.choices import APIS
 from study.spec.model import HeldOut
-from study.spec.traffic_trace import captured
+from study.spec.traces.captured_requests import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
