@@ -39,7 +39,7 @@ from study.spec.model import Spec
 from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
 from study.storage.context import context_of, keep
-from study.storage.find import promotions_of
+from study.storage.find import keep_folder, promotions_of
 from study.storage.in_memory import in_memory, may_be_in_memory
 from study.storage.trials import counted
 from study.storage.url import open_storage, without_password
@@ -74,7 +74,7 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
             # a replay is over before this is imported: optuna-dashboard comes with scikit-learn
             from study.dashboard.annotate import annotate  # noqa: PLC0415
 
-            annotate(study, promotions_of(this.storage_url))
+            annotate(study, promotions_of(this.storage_url, study))
         result, broken = conclude(this, source, study)
         earlier = promoted(study, result.decision) if len(counted(study)) == before else None
         promotion = earlier or promote_winner(this, study, result)
@@ -174,6 +174,7 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     place = without_password(this.storage_url)
     say(f"study {study.study_name}, sampler {this.sampler}, in {place}")
     keep(study, context_for(spec, source))
+    keep_folder(study, this.folder, this.storage_url)
     if source.bench is not None and bridge(
         study, spec.search_space, spec.baseline, source.identity
     ):
@@ -212,6 +213,7 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
             restarts=this.options.restart_per_trial,
             only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
+            is_alone=not this.options.storage,  # its own folder is locked
             racer=None if spec.pruner == "none" else Race(here, context).racer,
         )
         outlook = Outlook(

@@ -9,6 +9,16 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 
+# what reading plain data raises where a file was damaged: each reader makes one sentence of it
+ODD_DATA = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
 
 def from_plain(kind: Any, data: Any) -> Any:
     """Return the value of a type that `dataclasses.asdict` and JSON turned into plain data.

@@ -17,7 +17,7 @@ from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
-from objectives.plain_data.by_type import from_plain, mapping_of
+from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
 from objectives.plain_data.names_of_0_1 import current_names, current_workload
 from objectives.recording.kept_replies import check_rows, kept_in
@@ -71,8 +71,7 @@ def read(path: Path) -> Recording:
         head = dict(mapping_of(json.loads(lines[0])))
         form = head.pop("format")
         if form not in (1, RECORDING_FORMAT):
-            # the clause below makes one sentence of every error
-            raise ValueError(f"not a recording of format 1 or {RECORDING_FORMAT}")  # noqa: TRY301
+            raise ValueError(f"not a recording of format 1 or {RECORDING_FORMAT}")
         devices = [head.pop("device")] if form == 1 else head["devices"]
         head["devices"] = tuple(Identity(**device) for device in devices)
         if form == 1:
@@ -81,7 +80,7 @@ def read(path: Path) -> Recording:
         provenance, entries = Provenance(**head), []
         conditions = mapping_of(provenance.conditions)
         if lacking := {"workload", "tenants", "services"} - conditions.keys():
-            raise ValueError(f"no {min(lacking)} in its first line")  # noqa: TRY301
+            raise ValueError(f"no {min(lacking)} in its first line")
         limits_of(mapping_of(provenance.limits))  # raises for what is no limit
         _check_moment("started", provenance.started)
         for device in (provenance.device, *provenance.devices[1:]):  # raises where there is none
@@ -90,6 +89,8 @@ def read(path: Path) -> Recording:
         for line in lines[1:]:
             number += 1
             data = dict(mapping_of(json.loads(line)))
+            if "\\ud" in line.lower():
+                json.dumps(data, ensure_ascii=False).encode()  # raises for half a character
             data["measured"] = with_infinity(current_names(mapping_of(data["measured"])))
             if data["measurement"] is not None:
                 data["measurement"] = Measurement.from_json(data["measurement"])
@@ -102,8 +103,8 @@ def read(path: Path) -> Recording:
             _check(last, entries[0])
             if (first := line_numbers.setdefault((last.key, last.repeat), number)) != number:
                 twice = f"repeat {last.repeat} of its configuration is line {first} too"
-                raise ValueError(twice)  # noqa: TRY301
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+                raise ValueError(twice)
+    except (OSError, *ODD_DATA) as error:
         where = f"{path}:{number}" if number else str(path)
         raise BadInput(
             f"{where}: cannot read this recording ({error}); "

@@ -53,12 +53,13 @@ def main() -> None:
 
     with exiting():
         url = storage_url(arguments.storage)
+        study = study_in(url, arguments.study)
         content = summary(
-            study_in(url, arguments.study),
+            study,
             arguments.preset,
-            promotions_of(url),
+            promotions_of(url, study),
             limits_ms=limits_in(arguments.limits) if arguments.limits else None,
-            folder=folder_of(url),
+            folder=folder_of(url, study),
         )
         write_report(content, arguments.out)
         print(

@@ -15,7 +15,7 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
-from objectives.plain_data.by_type import from_plain
+from objectives.plain_data.by_type import ODD_DATA, from_plain
 from objectives.plain_data.infinity import plain
 from study.confirmation.journal_checks import check_types, differences, each_once, oddities
 from study.confirmation.records import (
@@ -34,7 +34,7 @@ from study.text import one_line
 
 JOURNAL_FILE = "pairs.jsonl"
 HOLD = "hold"  # the stage of such a line
-ODD = (OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+ODD = (OSError, *ODD_DATA)
 OWN = "move it away, or begin anew with --fresh"
 TAKEN = "leave it out, or take one of this confirmation"
 

@@ -19,12 +19,12 @@ from optuna_dashboard import (  # type: ignore[import-untyped]
 from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
 from study.analysis.configurations import Configuration, ranked
+from study.dashboard.births import births
 from study.dashboard.figures import space, tradeoff
 from study.dashboard.launch_figures import memory_over_time, time_by_phase
 from study.dashboard.lineage import lineage
 from study.dashboard.notes import Starts, basis_of_note, study_note, trial_note
 from study.report.summary import Summary, summary
-from study.storage.births import births
 from study.storage.trials import Trial
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has

@@ -10,10 +10,10 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from study.analysis.category import Category, category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
+from study.dashboard.births import Birth
 from study.dashboard.figures import laid_out
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.charts.marks import CATEGORY_COLOURS, CATEGORY_MARKS
-from study.storage.births import Birth
 
 Places = Mapping[int, tuple[float, float]]  # of a trial: x within its generation, y its fitness
 

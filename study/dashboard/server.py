@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 import socket
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from threading import Lock
@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import optuna
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from objectives import waiting
 from objectives.errors import BadInput, SetupError
 from objectives.measurement import Measurement
+from objectives.plain_data.by_type import ODD_DATA
 from study.dashboard.annotate import annotate
 from study.dashboard.gate import LOOPBACK, Gate
 from study.report.summary import CONFIRMED_IN
-from study.storage.artifacts import store
+from study.storage.artifacts import SeveralFolders
 from study.storage.find import folder_of, names, promotions_of, refuse_without_studies
+from study.storage.patient import PatientStorage
 from study.storage.url import open_storage
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ BRIEF = 60  # characters
 OLD_KEY = "constraints"
 
 
-class DashboardStorage(RDBStorage):
+class DashboardStorage(PatientStorage):
     """The storage shows constraints where the dashboard looks, and our answer as the best trial."""
 
     def get_all_trials(
@@ -77,7 +79,7 @@ def _figures(trial: FrozenTrial) -> dict[str, Any]:
     """Return every figure of a complete trial by its flat name, as the page shows it."""
     try:
         measured = Measurement.from_json(trial.user_attrs["measurement"])
-    except (KeyError, TypeError, ValueError):  # there is none, or `annotate` tells what is wrong
+    except ODD_DATA:  # there is none, or `annotate` tells what is wrong
         return {}
     return {name: value for name, value in measured.flat().items() if value is not None}
 
@@ -88,7 +90,7 @@ class AnnotatingApp:
     Args:
         inner: Optuna-dashboard.
         storage: Where the studies are.
-        promotions: Folders where confirmations may lie.
+        url: The URL of that storage, beside which the files of a study may lie.
         tell: It is called with a sentence where a study cannot be read.
     """
 
@@ -96,10 +98,10 @@ class AnnotatingApp:
         self,
         inner: WSGIApplication,
         storage: BaseStorage,
-        promotions: Sequence[Path],
+        url: str,
         tell: Callable[[str], None],
     ) -> None:
-        self._inner, self._storage, self._promotions = inner, storage, promotions
+        self._inner, self._storage, self._url = inner, storage, url
         self._tell, self._lock = tell, Lock()
         self._states: dict[str, object] = {}  # of each study when it was annotated
 
@@ -111,18 +113,17 @@ class AnnotatingApp:
 
     def refresh(self) -> None:
         """Annotate every study of ours that has changed: a trial ended, or it was confirmed."""
-        sealed = [
-            _written_at(p) for folder in self._promotions for p in sorted(folder.glob("*.yaml"))
-        ]
         for name in names(self._storage):
             study = optuna.load_study(study_name=name, storage=self._storage)
+            promotions = promotions_of(self._url, study)
+            sealed = [_written_at(p) for f in promotions for p in sorted(f.glob("*.yaml"))]
             beside = study.user_attrs.get(CONFIRMED_IN, "")  # None once it was looked for
             count = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
             state = count, sealed, beside and _written_at(Path(beside))
             if self._states.get(name) == state:
                 continue
             try:
-                annotate(study, self._promotions)
+                annotate(study, promotions)
             except BadInput as error:  # one study that cannot be read does not hide the others
                 self._tell(f"without notes and plots: {error}")
             self._states[name] = state
@@ -167,8 +168,10 @@ def dashboard_of(url: str, tell: Callable[[str], None]) -> WSGIApplication:
     """
     storage = open_storage(url)
     refuse_without_studies(url, storage)
-    dashboard = wsgi(DashboardStorage(url), artifact_store=store(folder_of(url)))
-    app = AnnotatingApp(dashboard, storage, promotions_of(url), tell)
+    studies = [optuna.load_study(study_name=n, storage=storage) for n in names(storage)]
+    folders = dict.fromkeys([folder_of(url), *(folder_of(url, study) for study in studies)])
+    dashboard = wsgi(DashboardStorage(url), artifact_store=SeveralFolders([*folders]))
+    app = AnnotatingApp(dashboard, storage, url, tell)
     app.refresh()
     return app
 

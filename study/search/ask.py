@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import optuna
-import psutil
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
@@ -17,6 +15,7 @@ from objectives.measurement import Measurement
 from objectives.search_space.space import Space, suggest
 from study.search.score import Score, StudyScorer
 from study.search.tell import set_attributes
+from study.storage.owner import PROCESS, Owner
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
 
 
@@ -113,9 +112,8 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
 def ask_trial(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocation]:
     """Ask for one trial with all its parameters stored; return it and its configuration."""
     trial = study.ask()
-    me = psutil.Process(os.getpid())
     # by it a later run tells whether we still live
-    set_attributes(trial, process=[me.pid, me.create_time()])
+    trial.set_user_attr(PROCESS, Owner.me().to_json())
     allocation = suggest(trial, space)
     set_attributes(trial, allocation=dict(allocation.values))
     return trial, allocation

@@ -89,6 +89,7 @@ class Epoch:
         restarts: Launch both servers anew for every trial, trials in the order asked.
         only: The launches to make, in order, instead of asking the sampler; None to ask it.
         racer: It holds each trial against the best while it is measured; None measures all whole.
+        is_alone: Whether nobody else of this machine can be at work on the study.
         seconds_measured: What the measurements of this run took where they were made.
     """
 
@@ -107,6 +108,7 @@ class Epoch:
     restarts: bool = False
     only: Sequence[Allocation] | None = None
     racer: MakeRacer | None = None
+    is_alone: bool = False
     seconds_measured: float = 0.0
     _results: KnownResults = field(init=False, repr=False)
     _metrics: MetricsFile = field(init=False, repr=False)
@@ -122,7 +124,13 @@ class Epoch:
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
         budget = TimeBudget(math.inf if self.is_replay else self.timeout_s, self.progress.on_line)
-        self._scorer = resume(self._results, self.context, self.folder, self.progress.on_line)
+        self._scorer = resume(
+            self._results,
+            self.context,
+            self.folder,
+            self.progress.on_line,
+            is_alone=self.is_alone,
+        )
         self._metrics.catch_up()
         if self.only is None and not counted(self.study):
             queue_baseline(self.study, self.space, self.context.baseline)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-import psutil
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
@@ -16,11 +16,17 @@ from study.search.carry_over import carry_over, not_held
 from study.search.known_results import KnownResults
 from study.search.score import StudyScorer, study_scorer
 from study.storage.context import StudyContext
+from study.storage.owner import PROCESS, Owner, owner_of
 from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
 
 
 def resume(
-    results: KnownResults, context: StudyContext, folder: Path, on_line: Callable[[str], None]
+    results: KnownResults,
+    context: StudyContext,
+    folder: Path,
+    on_line: Callable[[str], None],
+    *,
+    is_alone: bool = False,
 ) -> StudyScorer:
     """Take over what is known, and free the trials that a dead process left.
 
@@ -28,7 +34,8 @@ def resume(
         results: They get what the study that this one grew from has measured.
         context: By it trials are scored.
         folder: The folder of the study.db.
-        on_line: It is told of trials that were freed.
+        on_line: It is told of trials that were freed, or left to another host.
+        is_alone: As of `free_left_behind`.
 
     Returns:
         What every score is relative to, as the earlier runs fixed it.
@@ -37,20 +44,45 @@ def resume(
     grown = not_held(study, space, folder)
     scorer = study_scorer(context, [*counted(study), *grown])
     carry_over(results, grown, scorer)
-    if freed := free_left_behind(study, space, context.baseline):
+    if freed := free_left_behind(study, space, context.baseline, is_alone=is_alone):
         on_line(f"{freed} trial(s) left by a dead process were freed and come first")
+    for host, count in _at_work_elsewhere(study).items():
+        on_line(
+            f"{count} trial(s) of host {host} are left to it; if it is down, the next run there "
+            "frees them"
+        )
     return scorer
 
 
-def free_left_behind(study: optuna.Study, space: Space, baseline: Allocation) -> int:
+def _at_work_elsewhere(study: optuna.Study) -> Counter[str]:
+    """Count the RUNNING trials of other hosts by the names of those."""
+    me = Owner.me()
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    owners = (owner_of(trial.user_attrs.get(PROCESS), me) for trial in running)
+    return Counter(owner.host for owner in owners if owner is not None and owner.host != me.host)
+
+
+def free_left_behind(
+    study: optuna.Study, space: Space, baseline: Allocation, *, is_alone: bool = False
+) -> int:
     """Fail the RUNNING trials of dead processes, and queue their configurations to come first.
 
-    Returns how many were failed.
+    Those of another host are left to it.
+
+    Args:
+        study: The study.
+        space: What is searched.
+        baseline: What comes before all others.
+        is_alone: Whether nobody else of this machine can be at work on the study.
+
+    Returns:
+        How many were failed.
     """
     freed = 0
+    me = Owner.me()
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        process = trial.user_attrs.get("process")
-        if process is not None and _lives(*process):
+        owner = owner_of(trial.user_attrs.get(PROCESS), me)
+        if owner is not None and owner.may_live(me, is_alone=is_alone):
             continue
         why = State.INTERRUPTED if trial.user_attrs.get("begun") else State.NOT_STARTED
         study._storage.set_trial_user_attr(trial._trial_id, "why", why)
@@ -72,10 +104,3 @@ def free_left_behind(study: optuna.Study, space: Space, baseline: Allocation) ->
             role = {"role": BASELINE} if str(allocation) == str(baseline) else None
             study.enqueue_trial(encoded, user_attrs=role)
     return freed
-
-
-def _lives(pid: int, created: float) -> bool:
-    try:
-        return abs(psutil.Process(pid).create_time() - created) < 2.0
-    except psutil.NoSuchProcess:
-        return False

@@ -98,7 +98,8 @@ def overview_of(
         BadInput: There is no study, or a limit is none.
     """
     url = storage_url(str(source))
-    return summary(study_in(url, study), preset, limits_ms=limits, folder=folder_of(url))
+    opened = study_in(url, study)
+    return summary(opened, preset, limits_ms=limits, folder=folder_of(url, opened))
 
 
 def _recorded(path: Path, limits: Mapping[str, float] | None) -> recording.Recording:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
 
 from objectives.diagnosis.log import read_log
 from objectives.plain_data.infinity import plain
@@ -19,6 +21,29 @@ from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE
 
 ATTACHMENTS = "attachments"  # their folder, beside study.db
 LOGS = ("*.log", WINDOW_FILE, RAMP_FILE)
+
+
+class SeveralFolders(FileSystemArtifactStore):
+    """The files of the trials of several studies, each in the folder of its study.
+
+    Args:
+        folders: The folders; what is new is written into the first.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._stores = [store(folder) for folder in folders]
+        super().__init__(folders[0] / ATTACHMENTS)
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """Open a file of any of them.
+
+        Raises:
+            ArtifactNotFound: None has it.
+        """
+        for other in self._stores[1:]:
+            with suppress(ArtifactNotFound):
+                return other.open_reader(artifact_id)
+        return super().open_reader(artifact_id)
 
 
 def store(folder: Path) -> FileSystemArtifactStore:

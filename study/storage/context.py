@@ -13,7 +13,7 @@ from objectives.devices.device import Identity
 from objectives.engines.command import Command
 from objectives.engines.engine import commands_of
 from objectives.errors import BadInput
-from objectives.plain_data.by_type import from_plain
+from objectives.plain_data.by_type import ODD_DATA, from_plain
 from objectives.plain_data.infinity import plain
 from objectives.plain_data.masked import masked_service
 from objectives.plain_data.names_of_0_1 import current_workload
@@ -155,7 +155,7 @@ def context_of(study: optuna.Study) -> StudyContext:
         raise BadInput(f"study {study.study_name} does not say what it asked; {way_out}")
     try:
         return StudyContext.from_json(study.user_attrs[CONTEXT_ATTRIBUTE])
-    except (KeyError, TypeError, ValueError) as error:
+    except ODD_DATA as error:
         raise BadInput(
             f"study {study.study_name} was written by another version ({error!r}); {way_out}"
         ) from error

@@ -14,6 +14,8 @@ from study.storage.context import CONTEXT_ATTRIBUTE
 from study.storage.url import open_storage, sqlite_file, sqlite_url, without_password
 from study.text import meant
 
+FOLDER = "folder"  # attribute of a study: where its files lie
+BESIDE = "."  # in the folder of its SQLite file
 DEFAULT = Path("artifacts/h200_recorded/study.db")  # of the spec that ships
 
 
@@ -40,21 +42,43 @@ def storage_url(named: str | None) -> str:
     return url
 
 
-def folder_of(url: str) -> Path:
-    """Return the folder of the artifacts of a storage's trials.
+def keep_folder(study: optuna.Study, folder: Path, url: str) -> None:
+    """Store with a study where its files lie, unless that is told already.
 
-    It is that of an SQLite file, or else the current one.
+    Beside its SQLite file that is told as such, so that both can be moved.
     """
+    beside = _beside(url).resolve() == folder.resolve()
+    place = BESIDE if beside and sqlite_file(url) is not None else str(folder.resolve())
+    if study.user_attrs.get(FOLDER) != place:
+        study.set_user_attr(FOLDER, place)
+
+
+def folder_of(url: str, study: optuna.Study | None = None) -> Path:
+    """Return the folder of the files of a study: logs, replies and promotions.
+
+    It is what the study says; else that of the SQLite file, or the current one.
+
+    Args:
+        url: The storage.
+        study: The study; None for what is beside the storage.
+    """
+    place = None if study is None else study.user_attrs.get(FOLDER)
+    if isinstance(place, str) and place.startswith("/") and Path(place).is_dir():
+        return Path(place)
+    return _beside(url)
+
+
+def _beside(url: str) -> Path:
     file = sqlite_file(url)
     return file.parent if file is not None else Path()
 
 
-def promotions_of(url: str) -> tuple[Path, ...]:
+def promotions_of(url: str, study: optuna.Study | None = None) -> tuple[Path, ...]:
     """Return the folders of the promotions that a study of this storage wrote.
 
-    A replay's lies beside it, a live study's above.
+    A replay's lies in its folder, a live study's above.
     """
-    folder = folder_of(url)
+    folder = folder_of(url, study)
     return folder / "promotions", folder.parent / "promotions"
 
 

@@ -18,13 +18,14 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
-from objectives.plain_data.by_type import from_plain
+from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from objectives.plain_data.names_of_0_1 import current_names
 from objectives.speech.wer import WordVerdict
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
 BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
+MOST_FITNESS = 1e6  # it is about 1 at most; more is damage, which no statistics survive
 DOMINATED = "dominated"  # the user attribute `pruned` of a trial that was given up
 
 
@@ -142,7 +143,7 @@ def rows(study: optuna.Study) -> list[Trial]:
             continue
         try:
             known[trial.number] = row(trial)
-        except (KeyError, TypeError, ValueError) as error:
+        except ODD_DATA as error:
             raise BadInput(
                 f"study {study.study_name}: what trial {trial.number} keeps cannot be read "
                 f"({error}); name another study, or open a new one with --fresh"
@@ -160,6 +161,8 @@ def row(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     measurement, failure = attributes.get("measurement"), attributes.get("failure")
     state = _state(trial)
+    if trial.value is not None and not abs(trial.value) <= MOST_FITNESS:
+        raise ValueError(f"its fitness cannot be {trial.value:g}")
     is_dominated = state is State.DOMINATED
     return Trial(
         number=trial.number,
@@ -169,17 +172,31 @@ def row(trial: FrozenTrial) -> Trial:
         optimistic_fitness=trial.value if is_dominated else None,
         measurement=Measurement.from_json(measurement) if measurement else None,
         diagnosis=from_plain(Diagnosis, failure) if failure else None,
-        measured=current_names(attributes.get("measured", {})),
-        constraints=dict(sorted(trial.constraints.items())),
-        contributions=attributes.get("contributions", {}),
+        measured=current_names(mapping_of(attributes.get("measured", {}))),
+        constraints={k: float(_of(v, int, float)) for k, v in sorted(trial.constraints.items())},
+        contributions={
+            k: _of(v, int, float)
+            for k, v in mapping_of(attributes.get("contributions", {})).items()
+        },
         word_gate=WordVerdict(gate) if (gate := attributes.get("word_gate")) else None,
-        minutes_more_audio=attributes.get("minutes_more_audio"),
-        repeat_of=attributes.get("repeat_of"),
+        minutes_more_audio=_of(attributes.get("minutes_more_audio"), int, float),
+        repeat_of=_of(attributes.get("repeat_of"), int),
         is_reference=bool(attributes.get("is_reference")),
         wall_s=float(attributes.get("wall_s", 0.0)),
-        seed=attributes.get("seed"),
-        at=attributes.get("at"),
+        seed=_of(attributes.get("seed"), int),
+        at=_of(attributes.get("at"), str),
     )
+
+
+def _of(value: Any, *kinds: type) -> Any:
+    """Return a value of one of these types, or None.
+
+    Raises:
+        TypeError: It is of another.
+    """
+    if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+        raise TypeError(f"{str(value)[:40]!r} is no {kinds[0].__name__}")
+    return value
 
 
 def _state(trial: FrozenTrial) -> State:

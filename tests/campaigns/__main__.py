@@ -14,12 +14,15 @@ import time
 import traceback
 from collections.abc import Mapping
 
-from . import answers, logs, signals
+from . import answers, journals, logs, signals, storages
 from .campaign import Campaign, Tally
 
 CAMPAIGNS: Mapping[str, Campaign] = {
     "answers of servers": answers.attack,
     "logs of servers": logs.attack,
+    "journals of confirmations": journals.attack,
+    "recordings": journals.attack_recording,
+    "storages": storages.attack,
     "signals at random moments": signals.attack,
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 Campaign = Callable[[random.Random], None]  # it raises where the attack has succeeded
 
@@ -38,3 +41,52 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
             case _:
                 data = data[:begin] + rng.randbytes(end - begin) + data[end:]
     return data
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    None, True, [], {}, "", "x", "\ud800", 0, -1, 5, 1e308, 10**400, float("nan"), float("inf"),
+    [[]], {"a": 1}, "9" * 400, "../../etc/passwd",
+)  # fmt: skip
+
+
+def mutated_json(data: Any, rng: random.Random) -> Any:
+    """Return plain data in which one value is odd, missing, doubled, renamed or of another place.
+
+    Args:
+        data: Plain data, which stays as it is.
+        rng: It draws what and where.
+    """
+    if isinstance(data, dict) and data and rng.random() < 0.85:
+        key, other = rng.choice([*data]), rng.choice([*data])
+        rest = {k: v for k, v in data.items() if k != key}
+        inner = {**data, key: mutated_json(data[key], rng)}
+        ways = [rest, {**rest, f"{key}x": data[key]}, {**data, key: data[other]}, *[inner] * 5]
+    elif isinstance(data, list) and data and rng.random() < 0.85:
+        at = rng.randrange(len(data))
+        before, after = data[:at], data[at + 1 :]
+        inner = [*before, mutated_json(data[at], rng), *after]
+        ways = [[*before, *after], [*data, data[at]], *[inner] * 4]
+    else:
+        ways = [*ODD_VALUES]
+    return rng.choice(ways)
+
+
+def mutated_text(text: str, rng: random.Random) -> bytes:
+    """Return lines of JSON of which one is mutated, as data or as bytes."""
+    lines = text.splitlines()
+    if rng.random() < 0.3:
+        return mutated(text.encode(), rng)
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.randrange(len(lines)) if rng.random() < 0.5 else 0
+        match rng.randrange(12):
+            case 0:
+                lines.insert(at, lines[at])
+            case 1:
+                lines[at] = "[" * 5000
+            case 2:
+                del lines[at]
+            case _:
+                with suppress(ValueError, RecursionError):  # it has been mutated before
+                    lines[at] = json.dumps(mutated_json(json.loads(lines[at]), rng))
+        lines = lines or [""]
+    return "\n".join(lines).encode()

@@ -16,7 +16,7 @@ from pathlib import Path
 from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
-from objectives.plain_data.by_type import from_plain, mapping_of
+from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from study.deploy.state.dead_man_timer import DeadMan
 from study.deploy.state.process_id import ProcessId
 from study.deploy.state.version import author
@@ -99,7 +99,7 @@ def read(folder: Path) -> Pending | None:
         pending: Pending = from_plain(Pending, data)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, *ODD_DATA) as error:
         raise UnreadableRecord(path_of(folder), error) from error
     return pending
 

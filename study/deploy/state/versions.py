@@ -13,6 +13,7 @@ from typing import Any
 
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted, write_atomic
+from objectives.plain_data.by_type import ODD_DATA
 from study.deploy.state.version import Version, author, digest_of
 
 RECORD = "version.json"
@@ -46,9 +47,8 @@ class Chain:
         Raises:
             BadInput: Its record was changed.
         """
-        if not self.link.is_symlink():
-            return None
-        return self.read(int(self.link.readlink().name))
+        number = self._number()
+        return None if number is None else self.read(number)
 
     def read(self, number: int) -> Version:
         """Read one version, and check its own hash and those of its files.
@@ -70,7 +70,7 @@ class Chain:
             raise BadInput(
                 f"there is no version {number} under {self.folder}; choose one of: {numbers}"
             ) from error
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, *ODD_DATA) as error:
             raise BadInput(
                 f"{folder / RECORD}: it cannot be read ({error}); {CHAIN_WAY_OUT}"
             ) from error
@@ -146,11 +146,15 @@ class Chain:
             shutil.rmtree(self.path(number), ignore_errors=True)
 
     def _number(self) -> int | None:
-        return int(self.link.readlink().name) if self.link.is_symlink() else None
+        if not self.link.is_symlink():
+            return None
+        if not (name := self.link.readlink().name).isdecimal():
+            raise BadInput(f"{self.link}: it leads to no version ({name[:40]}); {CHAIN_WAY_OUT}")
+        return int(name)
 
     def _numbers(self) -> list[int]:
         folder = self.folder / "versions"
-        return sorted(int(p.name) for p in folder.glob("[0-9]*") if p.name.isdigit())
+        return sorted(int(p.name) for p in folder.glob("[0-9]*") if p.name.isdecimal())
 
 
 def _digest(path: Path, stated: str) -> str:

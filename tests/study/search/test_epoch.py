@@ -42,6 +42,7 @@ from study.search.resume import free_left_behind
 from study.search.samplers import monotone_directions
 from study.spec.load import load
 from study.spec.model import Spec
+from study.storage.owner import Owner
 from study.storage.trials import State, Trial, rows
 
 ODD = Failure(
@@ -302,6 +303,20 @@ def test_a_trial_of_a_process_that_lives_is_left_alone(spec, storage, tmp_path) 
     trial.set_user_attr("process", [os.getpid(), psutil.Process().create_time()])
     epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
     assert study.trials[0].state == TrialState.RUNNING
+
+
+def test_a_trial_of_another_host_is_left_to_it(spec, storage, tmp_path) -> None:
+    study, bench, said = opened(spec, storage), Bench(), list[str]()
+    trial = study.ask(spec.search_space.distributions())
+    other = {**Owner.me().to_json(), "host": "other", "boot": "another", "pid": 2**22 + 1}
+    trial.set_user_attr("process", other)
+    for is_alone in (False, True):
+        progress = Progress(on_line=said.append)
+        epoch(
+            study, spec, bench, tmp_path, max_trials=2, progress=progress, is_alone=is_alone
+        ).run()
+    assert study.trials[trial.number].state is TrialState.RUNNING
+    assert [line for line in said if "of host other are left to it" in line] == said[:1] * 2
 
 
 @pytest.mark.parametrize("asked", [(), ("vllm_memory_util",)], ids=["nothing", "half"])

@@ -1,0 +1,150 @@
+"""A damaged study.db is reported on, shown and gone on with, or refused in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import runpy
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from unittest.mock import patch
+
+from .campaign import mutated, mutated_json
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "objectives" / "recordings" / "h100_studies.db"
+JSON_TABLES = (
+    "study_user_attributes",
+    "study_system_attributes",
+    "trial_user_attributes",
+    "trial_system_attributes",
+)
+TABLES = (*JSON_TABLES, "studies", "study_directions", "trials", "trial_params", "trial_values")
+DAMAGES = (
+    "DROP TABLE {table}",
+    "DELETE FROM {table}",
+    "DELETE FROM {table} WHERE rowid % 3 = {n} % 3",
+    "UPDATE trials SET state = 'NOPE' WHERE rowid % 5 = {n} % 5",
+    "UPDATE trials SET state = 'RUNNING' WHERE rowid % 5 = {n} % 5",
+    "UPDATE trials SET number = number + {n}",
+    "UPDATE trials SET datetime_complete = NULL, datetime_start = NULL",
+    "UPDATE trials SET datetime_start = 'yesterday' WHERE rowid % 5 = {n} % 5",
+    "UPDATE trial_values SET value = NULL WHERE rowid % 5 = {n} % 5",
+    "UPDATE trial_values SET value = 1e308 WHERE rowid % 5 = {n} % 5",
+    "UPDATE trial_values SET value = 'much' WHERE rowid % 5 = {n} % 5",
+    "UPDATE trial_values SET value_type = 'INF_NEG' WHERE rowid % 5 = {n} % 5",
+    "UPDATE trial_params SET param_value = 1e9 WHERE rowid % 5 = {n} % 5",
+    "UPDATE trial_params SET param_value = NULL WHERE rowid % 5 = {n} % 5",
+    "UPDATE trial_params SET distribution_json = '{{}}' WHERE rowid % 5 = {n} % 5",
+    "UPDATE studies SET study_name = NULL",
+    "UPDATE study_directions SET direction = 'MINIMIZE'",
+    "DELETE FROM version_info",
+    "DELETE FROM alembic_version",
+    "UPDATE alembic_version SET version_num = 'v9.9.9'",
+)
+NEVER = ("Traceback (most recent call last)", "Exception ignored")
+
+
+@cache
+def replayed() -> tuple[str, bytes]:
+    """Return the study that ships, as this version replays it: its name, and its study.db."""
+    with tempfile.TemporaryDirectory() as folder:
+        line = [sys.executable, "scripts/run_study.py", "--out", folder, "--quiet"]
+        subprocess.run(line, cwd=ROOT, check=True, capture_output=True)
+        (file,) = Path(folder).glob("*/study.db")
+        return file.parent.name, file.read_bytes()
+
+
+def attack(rng: random.Random) -> None:
+    """Damage a study, and let a command look at it.
+
+    Raises:
+        AssertionError: It ends neither well nor in one line with 2 or 3.
+        Exception: Whatever else a command raises.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        name, data = replayed() if rng.random() < 0.5 else ("shipped", SHIPPED.read_bytes())
+        file = Path(folder) / name / "study.db"
+        file.parent.mkdir()
+        file.write_bytes(data)
+        _damage(file, rng)
+        out = str(Path(folder) / "report.html")
+        match rng.randrange(5):
+            case 0 | 1:
+                _command("report", [str(file), "-o", out])
+            case 2:
+                _command("main_effects", [str(file)])
+            case 3:
+                _dashboard(file)
+            case _:
+                _command("run_study", ["--out", folder, "--quiet"])
+
+
+def _damage(file: Path, rng: random.Random) -> None:
+    match rng.randrange(10):
+        case 0 | 1:
+            data = file.read_bytes()
+            if rng.random() < 0.5:
+                file.write_bytes(mutated(data, rng))
+            else:
+                at = rng.randrange(len(data))
+                file.write_bytes(data[:at] + rng.randbytes(1) + data[at + 1 :])
+        case 2:
+            file.write_bytes(
+                rng.choice((b"", b"not a database", b"\0" * 8192, b"SQLite format 3\0"))
+            )
+        case _:
+            with contextlib.closing(sqlite3.connect(file)) as opened, opened:
+                for _ in range(rng.choice((1, 1, 2))):
+                    with contextlib.suppress(sqlite3.Error):  # what the first damage took away
+                        _change(opened, rng)
+
+
+def _change(opened: sqlite3.Connection, rng: random.Random) -> None:
+    if rng.random() < 0.4:
+        text = rng.choice(DAMAGES).format(table=rng.choice(TABLES), n=rng.randrange(50))
+        opened.execute(text)
+        return
+    table = rng.choice(JSON_TABLES)
+    rows = opened.execute(f"SELECT rowid, value_json FROM {table}").fetchall()
+    row, text = rng.choice(rows)
+    new = json.dumps(mutated_json(json.loads(text), rng)) if rng.random() < 0.85 else text[:-3]
+    opened.execute(f"UPDATE {table} SET value_json = ? WHERE rowid = ?", (new, row))
+
+
+def _command(name: str, arguments: list[str]) -> None:
+    """Run a command in this process; it ends well, or with one line and 2, 3 or 4."""
+    said, code = io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", [name, *arguments]),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        try:
+            runpy.run_module(f"study.commands.{name}")["main"]()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    assert code in (0, 2, 3, 4), (code, said.getvalue())
+    assert not any(text in said.getvalue() for text in NEVER), said.getvalue()
+    if code in (2, 3):
+        assert "error: " in said.getvalue(), said.getvalue()
+
+
+def _dashboard(file: Path) -> None:
+    from study.cli.exit_codes import exiting
+    from study.dashboard.server import dashboard_of
+    from study.storage.find import storage_url
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            with exiting():
+                dashboard_of(storage_url(str(file)), lambda _: None)
+        except SystemExit as end:
+            assert end.code in (2, 3), (end.code, said.getvalue())

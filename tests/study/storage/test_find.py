@@ -1,0 +1,47 @@
+"""The files of a study are found where the study says, also where its storage lies elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import optuna
+import pytest
+from commands import run_study
+from factories import make
+
+from study.dashboard.server import dashboard_of
+from study.storage.artifacts import ATTACHMENTS, SeveralFolders
+from study.storage.find import FOLDER, folder_of, keep_folder, promotions_of, study_in
+
+
+def test_with_a_storage_elsewhere_promotions_and_logs_are_found(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/elsewhere/s.db"
+    (tmp_path / "elsewhere").mkdir()
+    ran = run_study(make(tmp_path), "--out", tmp_path / "out", "--storage", url)
+    assert ran.returncode == 0, ran.stderr
+    study = study_in(url)
+    assert folder_of(url, study) == tmp_path / "out" / "made"
+    assert [p for folder in promotions_of(url, study) for p in folder.glob("*.yaml")]
+    kept = next((tmp_path / "out" / "made" / ATTACHMENTS).iterdir()).name
+    both = SeveralFolders([folder_of(url), folder_of(url, study)])
+    with both.open_reader(kept) as file:
+        assert file.read()
+    dashboard_of(url, pytest.fail)
+
+
+def test_a_study_that_was_moved_with_its_file_is_found_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    url = f"sqlite:///{tmp_path}/old/study.db"
+    study = optuna.create_study(storage=url)
+    keep_folder(study, tmp_path / "old", url)
+    shutil.move(tmp_path / "old", tmp_path / "new")
+    assert folder_of(f"sqlite:///{tmp_path}/new/study.db", study) == tmp_path / "new"
+
+
+@pytest.mark.parametrize("odd", [None, 5, [], "/nowhere", "\x00"])
+def test_a_folder_that_is_none_is_that_of_the_file(tmp_path: Path, odd: object) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(storage=url)
+    study.set_user_attr(FOLDER, odd)
+    assert folder_of(url, study) == tmp_path
