@@ -5,7 +5,7 @@
     python scripts/show_recording.py --check     says which page is out of date; writes nothing
 
 Replays the default study; writes study/guides/recording.svg and what stands between the marks of
-README.md and study/guides/recording.md.
+README.md, study/guides/recording.md and study/guides/notes/h100.md.
 Exit: 0 done, 2 a page is out of date (--check) or has no marks.
 """
 

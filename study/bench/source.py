@@ -119,7 +119,8 @@ def find_source(
     driver = f", driver {identity.driver}, CUDA {identity.cuda}" if identity.driver else ""
     say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
     for service, packages in machine.versions.items():
-        say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in packages.items()))
+        installed = ", ".join(f"{k} {v}" for k, v in packages.items())
+        say(f"{service}: {installed or 'a command of its own, whose versions are not known'}")
     say(f"cores: {cores_here()}")
     for o in machine.occupants[:8]:
         say(
@@ -166,7 +167,8 @@ def context_for(spec: Spec, source: Source) -> StudyContext:
 
 def _differing(here: Any, there: Any) -> str:
     if isinstance(here, dict) and isinstance(there, dict):
-        return ", ".join(k for k in here if here[k] != there.get(k))
+        names = {**here, **there}  # a key that one of them lacks differs too
+        return ", ".join(k for k in names if here.get(k) != there.get(k))
     return f"{here} here, {there} there"
 
 

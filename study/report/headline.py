@@ -7,7 +7,6 @@ from objectives.figures import title_of
 from study.analysis.decision import Conclusion
 from study.analysis.kv_cache import unfilled_cache
 from study.confirmation.verdict_file import Confirmation
-from study.promotion.status import Status
 from study.report.analysis_words import cache_warnings
 from study.report.answer import (
     ahead_by_its_own_launches,
@@ -38,16 +37,15 @@ def standing(summary: Summary) -> str:
 
 def sentence(summary: Summary) -> str:
     """Say what to run; before a confirmation, that is a candidate."""
-    decision, context, confirmation = summary.decision, summary.context, summary.confirmation
+    decision, context = summary.decision, summary.context
     if summary.is_rejected and summary.other is not None:
         stays = "No answer"
         if decision.baseline is not None:
             stays = f"Stay with {allocation_in_words(context.baseline)}"
         name = short(summary.other.allocation)
         return f"{stays}: {name} won the study, and fresh launches rejected it."
-    is_confirmed = confirmation is not None and confirmation.verdict is Status.CONFIRMED
     today = failing(summary.today)
-    plain = capital(choice(decision, context, is_confirmed=is_confirmed, today=today))
+    plain = capital(choice(decision, context, is_confirmed=summary.is_confirmed, today=today))
     if decision.winner is not None and not summary.is_ended:
         return (
             "Run the replay again, which did not come to its end, before you believe what won so "

@@ -75,6 +75,11 @@ class Summary:
         return self.confirmation is not None and self.confirmation.verdict is Status.REJECTED
 
     @property
+    def is_confirmed(self) -> bool:
+        """Return whether fresh launches confirmed the winner."""
+        return self.confirmation is not None and self.confirmation.verdict is Status.CONFIRMED
+
+    @property
     def today(self) -> Configuration | None:
         """Return the configuration in use today; None where it was not launched, or nothing is."""
         if not self.context.has_today:

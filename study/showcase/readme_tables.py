@@ -26,6 +26,7 @@ from study.wording import short
 
 PICTURE = Path("study/guides/recording.svg")
 README, GUIDE = Path("README.md"), Path("study/guides/recording.md")
+NOTE = Path("study/guides/notes/h100.md")
 BEGIN = "<!-- written by python scripts/show_recording.py -->"
 WIDE_BEGIN = "<!-- written by python scripts/show_recording.py: the wider space -->"
 END = "<!-- end of what it writes -->"
@@ -47,11 +48,11 @@ def rendered(replay: Summary, root: Path) -> Mapping[Path, str]:
         BadInput: A page lacks the marks.
         SetupError: statsmodels, which the tables need, is missing.
     """
-    guide = _between(_page(root / GUIDE), GUIDE, _whole(replay))
     return {
         PICTURE: picture(replay),
         README: _between(_page(root / README), README, _summary(replay)),
-        GUIDE: _between(guide, GUIDE, _wide(), WIDE_BEGIN),
+        GUIDE: _between(_page(root / GUIDE), GUIDE, _whole(replay)),
+        NOTE: _between(_page(root / NOTE), NOTE, _wide(), WIDE_BEGIN),
     }
 
 

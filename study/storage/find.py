@@ -14,7 +14,7 @@ from study.storage.context import CONTEXT_ATTRIBUTE
 from study.storage.url import open_storage, sqlite_file, sqlite_url, without_password
 from study.text import meant
 
-DEFAULT = Path("artifacts/h100_recorded/study.db")  # of the spec that ships
+DEFAULT = Path("artifacts/h200_recorded/study.db")  # of the spec that ships
 
 
 def storage_url(named: str | None) -> str:

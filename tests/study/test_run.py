@@ -381,6 +381,11 @@ def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, 
             [],
             "workload differ from the recording made.jsonl (window_s)",
         ),
+        (
+            {"workload": {"words": "dictation"}},  # a key that the recording lacks
+            [],
+            "workload differ from the recording made.jsonl (window_s, words)",
+        ),
         ({"tenants": [{"name": "x", "mib": 9}]}, [], "tenants differ from the recording"),
         (
             {"measure": {"recorded": "no.jsonl"}},

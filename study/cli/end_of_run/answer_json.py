@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from study.promotion.status import Status
 from study.report.headline import answer_lines, sentence, standing
 from study.report.reasons import passed_over, why
 from study.report.roles import failing
@@ -58,9 +57,6 @@ def _action(summary: Summary) -> tuple[str, dict[str, Any] | None]:
     if summary.is_rejected:
         return ("stay", today) if decision.baseline is not None else ("none", None)
     if decision.winner is not None:
-        is_confirmed = (
-            summary.confirmation is not None and summary.confirmation.verdict is Status.CONFIRMED
-        )
-        is_run = is_confirmed or bool(failing(summary.today))
+        is_run = summary.is_confirmed or bool(failing(summary.today))
         return "run" if is_run else "candidate", dict(decision.winner.allocation.values)
     return ("stay", today) if decision.standing(decision.baseline) else ("none", None)

@@ -32,7 +32,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """The heat map is the space as a table of tiles over its first two parameters.
+    """The heat map is the space as a table of tiles over two of its parameters.
 
     Args:
         x_name: The parameter from left to right, as its axis is called.
@@ -73,10 +73,19 @@ def spelled(name: str, value: Scalar) -> str:
 def heat_map(
     configurations: Sequence[Configuration], decision: Decision, context: StudyContext
 ) -> HeatMap:
-    """Lay the space out over its first two searched parameters."""
+    """Lay the space out over two searched parameters.
+
+    They are its first two, memory before speech, but where the winner and what is in use today
+    would share a tile: then the second is one in which they differ.
+    """
     names = sorted(context.searched, key=lambda n: (n not in OF_MEMORY, n != SPEECH))
     x_name = names[0]
     y_name = names[1] if len(names) > 1 else SHARE if x_name == SPEECH else SPEECH
+    if decision.winner is not None:
+        new, old = decision.winner.allocation.values, context.baseline.values
+        changed = [name for name in names if new.get(name) != old.get(name)]
+        if changed and x_name not in changed and y_name not in changed:
+            y_name = changed[0]
     places: dict[tuple[str, str], list[Configuration]] = {}
     for c in configurations:
         x, y = (spelled(name, c.allocation.values[name]) for name in (x_name, y_name))
@@ -90,9 +99,8 @@ def heat_map(
         for place, group in places.items()
     }
     xs, ys = (_axis(n, configurations, context) for n in (x_name, y_name))
-    return HeatMap(
-        SHORT.get(x_name, x_name), SHORT.get(y_name, y_name), xs, ys, tiles, tuple(names[2:])
-    )
+    others = tuple(name for name in names if name not in (x_name, y_name))
+    return HeatMap(SHORT.get(x_name, x_name), SHORT.get(y_name, y_name), xs, ys, tiles, others)
 
 
 def _axis(

@@ -177,7 +177,7 @@ def test_a_study_that_cannot_be_read_does_not_hide_the_others(served: str, datab
         (
             [],
             2,
-            "there is no study in artifacts/h100_recorded/study.db; "
+            "there is no study in artifacts/h200_recorded/study.db; "
             "run python scripts/run_study.py first",
         ),
         (["made.txt"], 2, "file is not a database"),

@@ -26,7 +26,7 @@ from study.fit.fit import fit, memory_key
 from study.spec.load import load
 
 RECORDINGS = Path(str(files("objectives"))) / "recordings"
-SHIPPED = sorted(f.name for f in RECORDINGS.glob("*.jsonl") if f.name != "h100_pairs.jsonl")
+SHIPPED = sorted(f.name for f in RECORDINGS.glob("*.jsonl") if not f.stem.endswith("_pairs"))
 KV_PCT = 5.0
 H200_MIB = 143_155.9375
 ARGS = ("--load-format", "dummy", "--max-model-len", "4096")

@@ -46,7 +46,7 @@ def test_the_next_commands_run(stdout: str, tmp_path: Path) -> None:
 
 def test_the_default_study_needs_no_name_and_a_password_is_not_shown() -> None:
     [report] = next_commands(
-        "sqlite:///artifacts/h100_recorded/study.db", "s", None, is_replay=False
+        "sqlite:///artifacts/h200_recorded/study.db", "s", None, is_replay=False
     )[1:]
     assert words(report) == [interpreter(), "scripts/report.py", "--study", "s"]
     assert "secret" not in "".join(

@@ -12,6 +12,7 @@ from studies import Shared
 
 from study.report.charts.space_picture import picture
 from study.report.summary import Summary, summary
+from study.showcase.readme_tables import replayed
 from study.storage.find import study_in
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -64,3 +65,10 @@ def test_where_nothing_works_the_picture_says_so(tmp_path: Path) -> None:
         ),
     )
     assert "best is none" in picture(lost) and texts(picture(lost)).count("900 MiB short") == 2
+
+
+def test_a_winner_that_would_share_its_tile_with_today_has_one_of_its_own() -> None:
+    lines = texts(picture(replayed()))
+    assert {"26.5 %", "28.2 %", "True", "False"} <= set(lines)
+    assert lines.count("winner") == 2 and lines.count("in use today") == 2, "in the tile and below"
+    assert "tiny.en" not in lines

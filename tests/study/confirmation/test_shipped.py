@@ -1,0 +1,56 @@
+"""What the pages say of the confirmation that ships can be computed again from its launches."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from objectives.recording import read
+from study.confirmation.journal import read_journal
+from study.confirmation.lookup import confirmation_beside
+from study.promotion.seal import verify
+from study.promotion.status import Status
+from study.report.headline import sentence
+from study.showcase.readme_tables import replayed
+from study.spec.load import load
+
+RECORDINGS = Path(str(files("objectives"))) / "recordings"
+PAIRS = RECORDINGS / "h200_pairs.jsonl"
+
+
+def test_the_gain_and_its_interval_are_those_of_the_pairs() -> None:
+    """The claim is half speech's p95 and half the LLM's, as a log-ratio, by a t interval."""
+    told = verify(RECORDINGS / "h200_confirmed.yaml")["confirmation"]
+    lines = [json.loads(line) for line in PAIRS.read_text().splitlines()[1:]]
+    pairs = [line["launches"] for line in lines if line["stage"] == "ab"]
+
+    def mean_log_ms(launches: list[dict[str, object]], role: str) -> float:
+        [launch] = [x for x in launches if x["role"] == role]
+        services = launch["measured"]["main"]["services"]  # type: ignore[index]
+        return sum(math.log(services[s]["latency_p95_ms"]) for s in ("stt", "llm")) / 2
+
+    gains = [mean_log_ms(x, "baseline") - mean_log_ms(x, "winner") for x in pairs]
+    low, high = stats.t.interval(0.95, len(gains) - 1, stats.tmean(gains), stats.sem(gains))
+    pct = [100 * (1 - math.exp(-x)) for x in (stats.tmean(gains), low, high)]
+    main = told["claims"]["latency"]["main"]
+    assert [main[f"{k}_pct"] for k in ("gain", "low", "high")] == pytest.approx(pct, abs=0.01)
+    assert len(gains) == told["pairs"] == 6
+    journal = read_journal(PAIRS)
+    assert {pair.card for pair in journal.of("ab")} == set(told["cards"])
+
+
+def test_the_study_that_ships_ends_with_what_its_pairs_confirmed() -> None:
+    told = replayed()
+    assert told.confirmation is not None and told.confirmation.verdict is Status.CONFIRMED
+    assert sentence(told).startswith("Run with 28.2 % ")
+    winner = told.decision.winner
+    assert winner is not None
+    recording = read(Path(load(None).measure))
+    path = confirmation_beside(recording, winner.allocation, told.context)
+    assert path == RECORDINGS / "h200_confirmed.yaml"
+    assert verify(path)["parameters"] == dict(winner.allocation.values)
