@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, SQLAlchemyError
 
 from objectives import waiting
 from objectives.errors import BadInput
@@ -74,7 +74,9 @@ class PatientStorage(RDBStorage):
 
 def _is_lost(error: Exception) -> bool:
     """Return whether the connection was lost or refused, rather than the statement."""
-    cause = error if isinstance(error, DBAPIError) else error.__cause__
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, PendingRollbackError):  # Optuna asked once more in the same transaction
+        return True
     return isinstance(cause, DBAPIError) and (
         cause.connection_invalidated or isinstance(cause, OperationalError)
     )

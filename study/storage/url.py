@@ -26,6 +26,8 @@ def open_storage(url: str) -> BaseStorage:
         BadInput: It cannot be opened, or would be lost with the process; the reason is one line.
     """
     logging.getLogger("optuna").setLevel(logging.WARNING)
+    # it tells by a traceback of each statement that it asks another way
+    logging.getLogger("optuna.storages._rdb.storage").setLevel(logging.ERROR)
     if is_in_memory(url):
         raise BadInput(
             f"the storage {url} is in memory, and would be lost at the end; "
