@@ -4,6 +4,8 @@
                                                     the exact difference; changes nothing
     sudo python scripts/promote.py apply artifacts/promotions/NAME.yaml
                                                     on trial, watched, then committed or undone
+    sudo python scripts/promote.py apply NAME.yaml --sha256 DIGEST
+                                                    only what `plan` showed, by the digest it prints
     sudo python scripts/promote.py apply NAME.yaml --hold
                                                     leave the commit to a person, before the timer
     sudo python scripts/promote.py commit           keep what is on trial
@@ -52,7 +54,15 @@ def main() -> None:
             verb.add_argument(
                 "--i-know", action="store_true", help="admit a candidate that nobody has confirmed"
             )
+            verb.add_argument(
+                "--older", action="store_true", help="admit one older than the version in force"
+            )
         if name == "apply":
+            verb.add_argument(
+                "--sha256",
+                metavar="DIGEST",
+                help="apply the content that `plan` showed, or nothing",
+            )
             verb.add_argument(
                 "--hold",
                 action="store_true",

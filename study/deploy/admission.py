@@ -26,6 +26,7 @@ from study.deploy.comparison import (
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assignments
 from study.deploy.health.server_versions import check_versions
+from study.deploy.state.version import Version
 from study.promotion.schema import check_schema
 from study.promotion.seal import moment, verify
 from study.promotion.status import Status, status_of
@@ -145,6 +146,37 @@ def admit(
         memory_mib=memory_mib,
         notes=tuple(notes),
     )
+
+
+def check_newer(admitted: Admitted, current: Version | None, *, older: bool = False) -> None:
+    """Check that a promotion is not older than the one in force.
+
+    Args:
+        older: It may be.
+
+    Raises:
+        BadInput: It is: whoever has an old file could undo what was measured since.
+    """
+    at = None if current is None else moment(current.promotion_at)
+    if current and at and not older and admitted.written_at < at:
+        raise BadInput(
+            f"{admitted.path}: it was measured on {admitted.written_at:%Y-%m-%d %H:%M}, before "
+            f"version {current.number}, which is in force ({at:%Y-%m-%d %H:%M}); add --older "
+            "to apply it all the same"
+        )
+
+
+def check_digest(admitted: Admitted, sha256: str | None) -> None:
+    """Check that a promotion is the one that a person has looked at; None: any.
+
+    Raises:
+        BadInput: Its content is another.
+    """
+    if sha256 is not None and sha256.lower() != admitted.sha256:
+        raise BadInput(
+            f"{admitted.path}: its content has sha256 {admitted.sha256}, asked for was "
+            f"{one_line(sha256)[:64]}; look at it again: `promote.py plan {admitted.path}`"
+        )
 
 
 def device_of(deployment: Deployment) -> Device | None:

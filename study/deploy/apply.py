@@ -10,7 +10,7 @@ from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from objectives.figures import flat_name
 from study.bench.device_lock import sole_use
-from study.deploy.admission import Admitted, device_of
+from study.deploy.admission import Admitted, check_newer, device_of
 from study.deploy.change import (
     Say,
     begin_change,
@@ -36,12 +36,18 @@ from study.deploy.targets.target import Target
 
 
 def apply(
-    deployment: Deployment, admitted: Admitted, *, hold: bool = False, say: Say = print_line
+    deployment: Deployment,
+    admitted: Admitted,
+    *,
+    hold: bool = False,
+    older: bool = False,
+    say: Say = print_line,
 ) -> None:
     """Try a promotion in production, and commit it when it has proven itself.
 
     Args:
         hold: Leave the commit to a person.
+        older: It may be older than the version in force.
 
     Raises:
         BadInput: It is refused, and nothing was changed.
@@ -67,6 +73,7 @@ def apply(
             say(f"version {current.number} already is this promotion")
             say(settled(deployment, "applied twice", say).summary)
             return
+        check_newer(admitted, current, older=older)
         for line in (*target.warnings(), *admitted.notes):
             say(f"note: {line}")
         say("record: what runs now, and a fresh baseline")
@@ -171,6 +178,7 @@ def _version(
         files={},
         promotion=admitted.path.name,
         promotion_sha256=admitted.sha256,
+        promotion_at=admitted.written_at.isoformat(),
         device=device.identity.uuid if device else None,
         driver=device.identity.driver if device else None,
         versions=running_versions(deployment),

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-import psutil
-
 from objectives.devices.device import Device
 from objectives.errors import BadInput
 from study.deploy.config.deployment import Deployment
@@ -19,6 +17,7 @@ from study.deploy.health.free_memory import wait_for_memory
 from study.deploy.health.gates import wait_until_ready
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.pending import Pending
+from study.deploy.state.process_id import process_id
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
 from study.deploy.targets.env_file import EnvTarget
@@ -65,6 +64,7 @@ def begin_change(
     deployment: Deployment, target: Target, kind: str, source: Version, new: Version
 ) -> None:
     """Record the change and arm the timer, before anything of production is touched."""
+    this = process_id(os.getpid())
     change = Pending(
         kind=kind,
         source=source.number,
@@ -72,9 +72,10 @@ def begin_change(
         promotion_sha256=new.promotion_sha256,
         dead_man=None,
         until_s=time.time() + deployment.dead_man_s,
-        pid=os.getpid(),
-        pid_since_s=psutil.Process().create_time(),
-        boot=pending.boot_id(),
+        pid=this.pid,
+        pid_since_s=this.since_s,
+        boot=this.boot,
+        command=this.command,
         dependents=tuple(target.dependents()),
     )
     pending.write(deployment.folder, change)

@@ -10,6 +10,7 @@ from study.deploy.errors import RolledBack
 from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.recover import needs_root, recover, settled
 from study.deploy.state import pending
+from study.deploy.state.process_id import boot_id
 from study.deploy.state.versions import Chain
 from study.deploy.targets.open_target import target_of
 
@@ -30,7 +31,7 @@ def commit(deployment: Deployment, say: Say = print_line) -> None:
         raise BadInput(nothing)
     with pending.locked(deployment.folder):
         change = pending.read(deployment.folder)
-        if change is None or not change.held or change.boot != pending.boot_id():
+        if change is None or not change.held or change.boot != boot_id():
             recover(deployment, say)
             raise BadInput(nothing)
         new = chain.read(change.target)

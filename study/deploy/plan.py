@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from objectives.errors import BadInput
 from objectives.plain_data.masked import masked, masked_lines
-from study.deploy.admission import Admitted
+from study.deploy.admission import Admitted, check_newer
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values
 from study.deploy.state.version import Version
@@ -16,8 +16,13 @@ from study.deploy.targets.env_file import ENV_COPY
 from study.deploy.targets.target import Target
 
 
-def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> Iterator[str]:
+def plan_lines(
+    deployment: Deployment, target: Target, admitted: Admitted, *, older: bool = False
+) -> Iterator[str]:
     """Yield the lines of the plan.
+
+    Args:
+        older: It may be older than the version in force.
 
     Raises:
         BadInput: This could not be applied.
@@ -27,9 +32,11 @@ def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> It
     current = Chain(deployment.folder).current()
     number = "none yet; the units as they are" if current is None else str(current.number)
     yield f"promotion {admitted.path} (status {admitted.status}), version in force: {number}"
+    yield f"sha256 {admitted.sha256}; `apply --sha256` with it applies this content and no other"
     if current is not None and current.promotion_sha256 == admitted.sha256:
         yield "it is in force already: apply would only look whether production answers"
         return
+    check_newer(admitted, current, older=older)
     for a in admitted.assigned:
         values = target.running(a)
         now = (
@@ -39,7 +46,12 @@ def plan_lines(deployment: Deployment, target: Target, admitted: Admitted) -> It
         )
         yield f"  {a.service}: {a.binding.label} {now} -> {a.text}"
     files = target.files(next_values(deployment, current, admitted))
-    for name, old in target.current_text(files).items():
+    try:
+        texts = target.current_text(files)
+    except PermissionError as error:  # it may hold keys
+        texts = {}
+        yield f"note: only root may read {error.filename}; the difference needs sudo"
+    for name, old in texts.items():
         where = f"{name} ({target.kind})"
         own = {str(a.binding.variable) for a in admitted.assigned}
         before, after = (_shown(text, name, own) for text in (old, files[name]))

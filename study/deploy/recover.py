@@ -22,6 +22,7 @@ from study.deploy.config.values import Assignment, assigned
 from study.deploy.errors import ProductionDown
 from study.deploy.health.gates import check_gates, failed_gates, try_gates
 from study.deploy.state import dead_man_timer, pending
+from study.deploy.state.process_id import boot_id
 from study.deploy.state.version import Version
 from study.deploy.state.versions import Chain
 from study.deploy.targets.open_target import target_of
@@ -187,7 +188,7 @@ def recover(deployment: Deployment, say: Say = print_line) -> None:
     change = pending.read(deployment.folder)
     if change is None:
         return
-    if change.held and change.boot == pending.boot_id() and time.time() < change.until_s:
+    if change.held and change.boot == boot_id() and time.time() < change.until_s:
         raise BadInput(
             f"version {change.target} is on trial; "
             "run `promote.py commit` or `promote.py rollback` first"

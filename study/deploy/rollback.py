@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from objectives.errors import BadInput, SetupError
@@ -39,8 +37,7 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = print_lin
         say(error.finding)
     if change is not None and change.is_alive:
         say(f"ending the {change.kind} of process {change.pid}")
-        with suppress(ProcessLookupError):
-            os.kill(change.pid, signal.SIGTERM)
+        change.process.send(signal.SIGTERM)
     wait_s = (
         sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered())
         + deployment.memory_timeout_s

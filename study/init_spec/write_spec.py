@@ -143,7 +143,7 @@ def write_checked(path: Path, head: Sequence[str], data: dict[str, Any]) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
         with drafted(path) as draft:
             draft.write_text(text, "utf-8")
-            draft.chmod(0o644)
+            draft.chmod(0o600 if load is load_spec else 0o644)  # units' commands may hold keys
             load(draft)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error

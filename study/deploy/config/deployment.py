@@ -127,6 +127,11 @@ class Deployment:
         return {name: KINDS[name]() for name in self.services}
 
     @property
+    def promotions_folder(self) -> Path:
+        """Return where the watch looks for promotions."""
+        return self.path.parent / self.watch.promotions
+
+    @property
     def folder(self) -> Path:
         """Return where its versions are kept."""
         return Path(self.state) / self.name

@@ -11,6 +11,7 @@ from pathlib import Path
 from objectives.errors import BadInput
 from study.deploy.config.deployed import Binding, Deployed, Probe
 from study.deploy.config.deployment import Deployment
+from study.promotion.trust import check_trusted
 from study.spec.services import KINDS
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
@@ -35,18 +36,7 @@ def load_deployment(path: Path) -> Deployment:
         )
         raise BadInput(f"{path}: there is no such deployment file; {way_out}")
     entry, _, _ = read_yaml(path)
-    mode = path.stat().st_mode
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise BadInput(
-            f"{path}: others than its owner may write it, and it names commands; "
-            f"run `chmod go-w {path}`"
-        )
-    owner, owners = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
-    if os.geteuid() == 0 and owner not in owners:
-        raise BadInput(
-            f"{path}: root does not run commands of user {owner}'s file; "
-            f"run `sudo chown root {path}`"
-        )
+    _check_owner(path)
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
     services = entry.at("services")
     if services.is_mapping:
@@ -88,6 +78,23 @@ def load_deployment(path: Path) -> Deployment:
     for name, service in deployment.services.items():
         _check_service(services.at(name), service, is_unit=is_unit)
     return deployment
+
+
+def _check_owner(path: Path) -> None:
+    mode = path.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise BadInput(
+            f"{path}: others than its owner may write it, and it names commands; "
+            f"run `chmod go-w {path}`"
+        )
+    owner, owners = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
+    if os.geteuid() == 0 and owner not in owners:
+        raise BadInput(
+            f"{path}: root does not run commands of user {owner}'s file; "
+            f"run `sudo chown root {path}`"
+        )
+    if os.geteuid() == 0:
+        check_trusted(path)
 
 
 def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> None:

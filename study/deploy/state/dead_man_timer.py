@@ -5,6 +5,7 @@ It starts `study.deploy.dead_man`, whatever became of our process.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment
+from study.deploy.state.process_id import ProcessId, process_id
 from study.systemd import systemctl
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,11 +28,11 @@ class DeadMan:
 
     Args:
         unit: The timer unit's name without its suffix.
-        pid: The number of the process that waits.
+        process: The process that waits.
     """
 
     unit: str | None = None
-    pid: int | None = None
+    process: ProcessId | None = None
 
 
 def timer_of(deployment: Deployment) -> DeadMan:
@@ -53,7 +55,7 @@ def arm(deployment: Deployment, seconds: float) -> DeadMan:
         child = subprocess.Popen(
             waiting, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL
         )
-        return DeadMan(pid=child.pid)
+        return DeadMan(process=process_id(child.pid))
     timer = timer_of(deployment)
     disarm(timer)
     systemctl.run(
@@ -74,11 +76,11 @@ def arm(deployment: Deployment, seconds: float) -> DeadMan:
 
 
 def disarm(timer: DeadMan | None) -> None:
-    """Stop the timer; fine when it is not there."""
+    """Stop the timer; fine when it is not there, or its number is another process's by now."""
     if timer is None:
         return
-    if timer.pid is not None:
-        systemctl.run("kill", str(timer.pid), check=False)
+    if timer.process is not None:
+        timer.process.send(signal.SIGTERM)
         return
     systemctl.run("systemctl", "stop", f"{timer.unit}.timer", check=False)
     systemctl.run("systemctl", "reset-failed", f"{timer.unit}.service", check=False)

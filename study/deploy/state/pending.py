@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,16 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
 from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from study.deploy.state.dead_man_timer import DeadMan
+from study.deploy.state.process_id import ProcessId
 from study.deploy.state.version import author
-
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,7 @@ class Pending:
         pid: The process that makes the change.
         pid_since_s: When that process started, Unix time in s.
         boot: The boot of the machine in which the change began.
+        command: The words of that process's command line.
         dependents: Units that stop with ours and must run again after.
         step: What is being done now.
         held: Whether it is on trial until somebody commits it, or the timer ends it.
@@ -52,6 +51,7 @@ class Pending:
     pid: int
     pid_since_s: float
     boot: str
+    command: tuple[str, ...] = ()
     dependents: tuple[str, ...] = ()
     step: str = "begun"
     held: bool = False
@@ -59,7 +59,12 @@ class Pending:
     @property
     def is_alive(self) -> bool:
         """Tell whether the process that began it still runs."""
-        return not self.held and process_is(self.pid, self.pid_since_s)
+        return not self.held and self.process.is_running
+
+    @property
+    def process(self) -> ProcessId:
+        """Return the process that began it."""
+        return ProcessId(self.pid, self.pid_since_s, self.boot, self.command)
 
 
 class UnreadableRecord(BadInput):
@@ -73,14 +78,6 @@ class UnreadableRecord(BadInput):
     def __init__(self, path: Path, reason: object) -> None:
         self.finding = f"{path}: it cannot be read ({reason})"
         super().__init__(f"{self.finding}; run `scripts/promote.py rollback`")
-
-
-def process_is(pid: int, since_s: float) -> bool:
-    """Tell whether a process runs and is the same that started then (Unix time, s)."""
-    try:
-        return abs(psutil.Process(pid).create_time() - since_s) < 1.0
-    except psutil.Error:
-        return False
 
 
 def path_of(folder: Path) -> Path:
@@ -97,9 +94,8 @@ def read(folder: Path) -> Pending | None:
     try:
         data = mapping_of(json.loads(path_of(folder).read_text("utf-8")))
         if isinstance(timer := data.get("dead_man"), str):  # 0.1 wrote it as one text
-            is_process = timer.startswith("pid ")
-            timer = {"pid": int(timer[4:])} if is_process else {"unit": timer}
-            data = {**data, "dead_man": timer}
+            # a process of which it noted the number alone is never ended: it may be another's now
+            data = {**data, "dead_man": None if timer.startswith("pid ") else {"unit": timer}}
         pending: Pending = from_plain(Pending, data)
     except FileNotFoundError:
         return None
@@ -124,15 +120,6 @@ def write(folder: Path, pending: Pending) -> None:
     write_atomic(path_of(folder), text, mode=0o644, durable=True)
 
 
-def boot_id() -> str:
-    """Return a name of this boot: the kernel's own, and when process 1 began.
-
-    A container's reboot changes only the second.
-    """
-    began = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{BOOT.read_text().strip()}/{began}"
-
-
 @contextmanager
 def locked(
     folder: Path, *, take_over: Pending | None = None, wait_s: float = 0.0
@@ -149,8 +136,7 @@ def locked(
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         if take_over is not None and take_over.is_alive:
-            with suppress(ProcessLookupError):
-                os.kill(take_over.pid, 9)
+            take_over.process.send(signal.SIGKILL)
         until = time.monotonic() + wait_s
         while True:
             try:
@@ -170,21 +156,31 @@ def locked(
 
 def note(folder: Path, event: str, more: Mapping[str, object]) -> None:
     """Append a line to events.jsonl; on a full disk it is left out, never a reason to fail."""
+    with suppress(OSError):
+        write_note(folder, event, more)
+
+
+def write_note(folder: Path, event: str, more: Mapping[str, object]) -> None:
+    """Append a line to events.jsonl.
+
+    Raises:
+        OSError: The disk refuses.
+    """
     line = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "event": event,
         "author": author(),
         **more,
     }
-    with suppress(OSError), (folder / "events.jsonl").open("a", encoding="utf-8") as file:
+    with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
 def events(folder: Path) -> list[dict[str, object]]:
-    """Read what `note` has written, without lines that a full disk cut short."""
+    """Read what `note` has written, without lines that are damaged, as a full disk leaves them."""
     records = []
     with suppress(FileNotFoundError):
         for line in (folder / "events.jsonl").read_text("utf-8", errors="replace").splitlines():
-            with suppress(ValueError):
-                records.append(dict(json.loads(line)))
+            with suppress(ValueError, TypeError, RecursionError):
+                records.append(dict(mapping_of(json.loads(line))))
     return records

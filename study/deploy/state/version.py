@@ -31,6 +31,8 @@ class Version:
         at: When it was written, ISO 8601.
         promotion: File name of the promotion; None: the user's own configuration.
         promotion_sha256: The promotion's seal.
+        promotion_at: When the promotion was last measured, else written, ISO 8601; None: it is the
+            user's own, or of a record that does not say.
         restores: The number of the version whose values it brings back.
         device: UUID of the device when it was applied, for the watch.
         driver: Version of the driver then.
@@ -53,11 +55,14 @@ class Version:
     driver: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     neighbours: tuple[str, ...] = ()
+    promotion_at: str | None = None
     sha256: str = ""
 
     def digest(self) -> str:
         """Return the SHA-256 of all but itself, as canonical JSON."""
         data = {k: v for k, v in asdict(self).items() if k != "sha256"}
+        if self.promotion_at is None:
+            del data["promotion_at"]  # earlier records have none
         return digest_of(json.dumps(data, sort_keys=True, separators=(",", ":")))
 
     @property

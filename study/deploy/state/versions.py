@@ -17,6 +17,8 @@ from study.deploy.state.version import Version, author, digest_of
 
 RECORD = "version.json"
 CURRENT = "current"
+READY = "ready.py"
+RUN_BY_UNITS = (READY,)
 CHAIN_WAY_OUT = (
     "compare it with your backup; production goes on as it is, "
     "and a new version can only follow a whole chain"
@@ -58,7 +60,7 @@ class Chain:
         try:
             data: dict[str, Any] = json.loads((folder / RECORD).read_text("utf-8"))
             version = Version(**{**data, "neighbours": tuple(data.get("neighbours", ()))})
-            files = {name: digest_of((folder / name).read_text("utf-8")) for name in version.files}
+            files = {name: _digest(folder / name, of) for name, of in version.files.items()}
         except FileNotFoundError as error:
             numbers = (
                 ", ".join(str(v.number) for v in self.history())
@@ -110,7 +112,8 @@ class Chain:
         Its number, author, date and hashes are filled in.
 
         Args:
-            like: Whose owner and mode its files get; None: everybody may read them.
+            like: Whose owner and mode its files get; None: root's alone, since a unit's command
+                may hold keys, but for what the units' users run.
         """
         before = self.current()
         number = max(self._numbers(), default=-1) + 1
@@ -127,7 +130,8 @@ class Chain:
         with drafted(self.path(number), durable=True) as draft:
             draft.mkdir(parents=True)
             for name, text in files.items():
-                write_atomic(draft / name, text, mode=0o644, like=like, durable=True)
+                mode = 0o644 if name in RUN_BY_UNITS else 0o600
+                write_atomic(draft / name, text, mode=mode, like=like, durable=True)
             write_atomic(draft / RECORD, record, mode=0o644, durable=True)
         return version
 
@@ -147,3 +151,15 @@ class Chain:
     def _numbers(self) -> list[int]:
         folder = self.folder / "versions"
         return sorted(int(p.name) for p in folder.glob("[0-9]*") if p.name.isdigit())
+
+
+def _digest(path: Path, stated: str) -> str:
+    """Return the digest of a version's file; the stated one to whom may not read it.
+
+    Raises:
+        OSError or ValueError: It is not there, or no text.
+    """
+    try:
+        return digest_of(path.read_text("utf-8"))
+    except PermissionError:  # who only looks; whoever changes anything reads all
+        return stated

@@ -13,7 +13,7 @@ from study.deploy.config.deployed import Deployed
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.errors import StepFailed
-from study.deploy.state.versions import CURRENT
+from study.deploy.state.versions import CURRENT, READY
 from study.deploy.targets import wait_ready
 from study.deploy.targets.drop_in import Start, drop_in, own_configuration
 from study.deploy.targets.target import Life
@@ -97,7 +97,7 @@ class Units:
                 mine, command, unit.sha256, start, restart_always=service.restart_always
             )
             before = service
-        return {**texts, "ready.py": Path(wait_ready.__file__).read_text("utf-8")}
+        return {**texts, READY: Path(wait_ready.__file__).read_text("utf-8")}
 
     def _wait(self, first: Deployed, second: units.Unit) -> str | None:
         """Return the command that waits, within the second unit's own time to start."""
@@ -105,19 +105,23 @@ class Units:
             return None
         wait_s = max(1.0, min(WAIT_S, first.start_timeout_s, 0.8 * second.start_timeout_s))
         python = which("python3", path="/usr/bin") or which("python3")
-        script = self.deployment.folder / CURRENT / "ready.py"
+        script = self.deployment.folder / CURRENT / READY
         return f"{python} -I {script} {first.health_url} {wait_s:g} {first.unit}"
 
     def own_files(self) -> dict[str, str]:
         """Return drop-ins that change nothing."""
         own = {f"{unit}.conf": own_configuration(sha256) for unit, sha256 in self.hashes().items()}
-        return {**own, "ready.py": Path(wait_ready.__file__).read_text("utf-8")}
+        return {**own, READY: Path(wait_ready.__file__).read_text("utf-8")}
 
     def like(self) -> None:
-        """Return None: units may be read by everybody."""
+        """Return None: there is no one file that they stand for."""
 
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:
-        """Return the committed drop-ins; empty text where there is none yet."""
+        """Return the committed drop-ins; empty text where there is none yet.
+
+        Raises:
+            PermissionError: Only root may read one.
+        """
         texts = {}
         for unit in self.names.values():
             link = ETC / f"{unit}.d" / COMMITTED
@@ -129,7 +133,7 @@ class Units:
         for unit in self.names.values():
             folder = RUN / f"{unit}.d"
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(folder / TRIAL, files[f"{unit}.conf"], mode=0o644, durable=True)
+            write_atomic(folder / TRIAL, files[f"{unit}.conf"], mode=0o600, durable=True)
         units.reload()
         for unit in self.names.values():
             state = units.unit(unit)

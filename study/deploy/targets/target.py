@@ -59,10 +59,14 @@ class Target(Protocol):
         """Return the files of version 0: what is there without us."""
 
     def like(self) -> os.stat_result | None:
-        """Return whose owner and mode a version's files get; None: everybody may read them."""
+        """Return whose owner and mode a version's files get; None: root's alone."""
 
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:
-        """Return the text in force now, under the same names, for a diff."""
+        """Return the text in force now, under the same names, for a diff.
+
+        Raises:
+            PermissionError: This user may not read it.
+        """
 
     def try_on(self, files: Mapping[str, str]) -> None:
         """Make a version the one that the next start takes, in a way that can be taken off."""

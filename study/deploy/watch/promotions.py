@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from objectives.errors import BadInput
-from study.deploy.admission import Admitted, admit, device_of
+from objectives.errors import BadInput, SetupError
+from study.deploy.admission import Admitted, admit, check_newer, device_of
 from study.deploy.apply import apply
 from study.deploy.change import Say
 from study.deploy.config.deployment import Deployment
@@ -20,8 +20,10 @@ from study.deploy.state.versions import Chain
 from study.deploy.watch.event import Event
 from study.promotion.seal import moment, read_unsealed, verify
 from study.promotion.status import OF_EXPERIMENT, Status, status_of
+from study.promotion.trust import check_trusted
 
 DAY_S = 86400.0
+SEEN = "seen"  # the event that begins a hold
 
 
 def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
@@ -30,23 +32,26 @@ def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
     Args:
         say: Gets each step of an apply.
     """
-    folder, chain = Path(deployment.watch.promotions), Chain(deployment.folder)
-    if not folder.is_absolute():
-        folder = deployment.path.parent / folder
+    folder, chain = deployment.promotions_folder, Chain(deployment.folder)
     judged = {
         str(e.get("promotion_sha256")) for e in pending.events(deployment.folder) if is_verdict(e)
     }
     judged |= {str(v.promotion_sha256) for v in chain.history()}
     candidates: list[Admitted] = []
     doubts: dict[str, datetime] = {}
+    current = chain.current()
     for path in (p for p in sorted(folder.glob("*.yaml")) if not _is_of_experiment(p)):
         try:
+            if deployment.watch.auto:  # else it only says what a person may apply
+                check_trusted(path)
             data = verify(path)
             status = status_of(data)
             if status in (Status.REJECTED, Status.INCONCLUSIVE):
                 doubts[_key(data)] = max(doubts.get(_key(data), _at(data)), _at(data))
             elif status is Status.CONFIRMED and str(data["sha256"]) not in judged:
-                candidates.append(admit(path, deployment, device_of(deployment)))
+                admitted = admit(path, deployment, device_of(deployment))
+                check_newer(admitted, current)
+                candidates.append(admitted)
         except BadInput as error:
             yield "refused", {"promotion": path.name, "why": str(error)}
     if not candidates:
@@ -60,15 +65,42 @@ def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
         why = "a later confirmation of the same values failed"
         yield "contradicted", {"promotion": newest.path.name, "why": why}
         return
-    due_s = newest.written_at.timestamp() + deployment.watch.hold_days * DAY_S
     if not deployment.watch.auto:
-        then = f"sudo python scripts/promote.py apply {newest.path} --deployment {deployment.path}"
+        then = (
+            f"sudo python scripts/promote.py apply {newest.path} --sha256 {newest.sha256} "
+            f"--deployment {deployment.path}"
+        )
         yield "review_due", {"promotion": newest.path.name, "then": then}
-    elif time.time() < due_s:
+        return
+    due_s = first_seen_s(deployment, newest.sha256) + deployment.watch.hold_days * DAY_S
+    if time.time() < due_s:
         until = datetime.fromtimestamp(due_s, UTC).isoformat()
         yield "holding", {"promotion": newest.path.name, "until": until}
     else:
         yield from apply_promotion(deployment, newest, say)
+
+
+def first_seen_s(deployment: Deployment, sha256: str) -> float:
+    """Return when the watch first saw a promotion, Unix time in s, and note it where that is now.
+
+    The file's own dates are its author's words; the hold counts from this moment.
+
+    Raises:
+        SetupError: It cannot be noted, and a hold without a beginning would never end.
+    """
+    for event in pending.events(deployment.folder):
+        is_it = (event.get("event"), event.get("promotion_sha256")) == (SEEN, sha256)
+        if is_it and (at := moment(event.get("at"))) is not None:
+            return at.timestamp()
+    try:
+        deployment.folder.mkdir(parents=True, exist_ok=True)
+        pending.write_note(deployment.folder, SEEN, {"promotion_sha256": sha256})
+    except OSError as error:
+        raise SetupError(
+            f"{deployment.folder}: when a promotion was first seen cannot be noted "
+            f"({error.strerror}); the watch needs to write there before it applies by itself"
+        ) from error
+    return float(int(time.time()))  # the log keeps whole seconds
 
 
 def _is_of_experiment(path: Path) -> bool:

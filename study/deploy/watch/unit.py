@@ -10,6 +10,7 @@ from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment
 from study.deploy.recover import needs_root
 from study.deploy.targets.unit_checks import ETC
+from study.promotion.trust import ROOT_ONLY, check_trusted
 from study.systemd import systemctl, units
 
 WATCH_UNIT = "gpu-allocation-watch.service"
@@ -47,6 +48,10 @@ def install_unit(deployment: Deployment) -> str:
             f"{deployment.path}: a service of root's needs a file of root's; "
             f"run `sudo chown root {deployment.path}`"
         )
+    if deployment.watch.auto:
+        check_trusted(deployment.path, ROOT_ONLY)
+        if (folder := deployment.promotions_folder).exists():
+            check_trusted(folder, ROOT_ONLY)
     systemctl.run("systemctl", "show", "--property=Version")  # nothing is written where none runs
     write_atomic(ETC / WATCH_UNIT, unit_text(deployment), mode=0o644, durable=True)
     units.reload()

@@ -13,6 +13,7 @@ from objectives.errors import StudyError
 from study.deploy.config.deployment import Deployment
 from study.deploy.recover import recover
 from study.deploy.state import pending
+from study.deploy.state.process_id import boot_id
 from study.deploy.watch.drift import drift
 from study.deploy.watch.event import Event, Memory
 from study.deploy.watch.promotions import promotions
@@ -53,7 +54,7 @@ def new_events(deployment: Deployment, memory: Memory) -> Iterator[Event]:
     change = pending.read(deployment.folder)
     if change is not None and change.is_alive:
         return
-    if change is not None and not (change.held and change.boot == pending.boot_id()):
+    if change is not None and not (change.held and change.boot == boot_id()):
         if os.geteuid() != 0 and deployment.env_file is None:
             way_out = "sudo python scripts/promote.py rollback"
             yield "unfinished", {"kind": change.kind, "step": change.step, "then": way_out}

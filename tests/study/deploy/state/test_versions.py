@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -122,3 +124,24 @@ def test_a_version_whose_hash_was_made_again_breaks_the_chain_at_the_next(tmp_pa
     )
     with pytest.raises(BadInput, match="what came before version 2 is missing"):
         chain.history()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
+def test_copies_of_units_are_roots_alone_and_others_still_read_the_chain(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    chain = Chain(tmp_path / "voice")
+    files = {"judge.service.conf": "ExecStart=/bin/x --api-key sk-1\n", "ready.py": "pass\n"}
+    chain.put_in_force(chain.draft(Version(0, {}, {}, {}), files).number)
+    modes = {n: stat.S_IMODE((chain.path(0) / n).stat().st_mode) for n in files}
+    assert modes == {"judge.service.conf": 0o600, "ready.py": 0o644}
+    os.seteuid(65534)
+    try:
+        current = chain.current()
+    finally:
+        os.seteuid(0)
+    assert current is not None and current.number == 0
+    (chain.path(0) / "judge.service.conf").write_text("other")
+    with pytest.raises(BadInput, match="was changed after it was written"):
+        chain.current()

@@ -1,0 +1,75 @@
+"""A process is known again by its number, start, boot and command: numbers are given out anew."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process id names one process, also after it has ended and its number is another's.
+
+    Args:
+        pid: Its number.
+        since_s: When it started, Unix time in s.
+        boot: The boot of the machine in which it runs.
+        command: The words of its command line.
+    """
+
+    pid: int
+    since_s: float
+    boot: str
+    command: tuple[str, ...]
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether this very process runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return (
+                self.boot == boot_id()
+                and abs(process.create_time() - self.since_s) < 1.0
+                and tuple(process.cmdline()) == self.command
+            )
+        except psutil.Error:
+            return False
+
+    def send(self, number: int) -> None:
+        """Send a signal to this very process; where it has ended, to nobody."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except OSError:
+            return
+        try:
+            if self.is_running:  # what the handle holds cannot become another meanwhile
+                signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(handle)
+
+
+def process_id(pid: int) -> ProcessId:
+    """Return the id of a process that runs.
+
+    Raises:
+        psutil.Error: It has ended.
+    """
+    process = psutil.Process(pid)
+    return ProcessId(pid, process.create_time(), boot_id(), tuple(process.cmdline()))
+
+
+def boot_id() -> str:
+    """Return a name of this boot: the kernel's own, and when process 1 began.
+
+    A container's reboot changes only the second.
+    """
+    began = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
+    return f"{BOOT.read_text().strip()}/{began}"

@@ -1,0 +1,53 @@
+"""A number that the kernel gave to another process since is never signalled."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from study.deploy.state import dead_man_timer, pending
+from study.deploy.state.dead_man_timer import DeadMan
+from study.deploy.state.process_id import ProcessId, process_id
+
+SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
+
+
+@pytest.fixture
+def innocent() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(SLEEP) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    "changed", [{"since_s": 1.0}, {"boot": "an earlier one"}, {"command": ("python", "x")}]
+)
+def test_a_process_of_another_start_boot_or_command_is_left_alone(
+    innocent: subprocess.Popen[bytes], changed: dict[str, object], tmp_path: Path
+) -> None:
+    known = process_id(innocent.pid)
+    assert known.is_running
+    other: ProcessId = replace(known, **changed)  # type: ignore[arg-type]
+    assert not other.is_running
+    dead_man_timer.disarm(DeadMan(process=other))
+    change = pending.Pending(
+        "apply", 0, 1, None, None, 0.0, other.pid, other.since_s, other.boot, other.command
+    )
+    assert not change.is_alive
+    with pending.locked(tmp_path, take_over=change):
+        pass
+    other.send(signal.SIGKILL)
+    assert innocent.poll() is None
+
+
+def test_the_very_process_is_ended(innocent: subprocess.Popen[bytes]) -> None:
+    known = process_id(innocent.pid)
+    dead_man_timer.disarm(DeadMan(process=known))
+    assert innocent.wait(10) == -signal.SIGTERM
+    known.send(signal.SIGTERM)  # and once it is gone, nobody
