@@ -57,8 +57,8 @@ def run(wheel: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         site, empty = Path(folder) / "site", Path(folder) / "empty"
         empty.mkdir()
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel]
-        subprocess.run(pip, check=True)
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
+        subprocess.run([*pip, "--target", str(site), wheel], check=True)
         env = {**os.environ, "PYTHONPATH": str(site)}
         for verb in ("run", "report"):
             line = [sys.executable, "-m", "study", verb]

@@ -226,13 +226,13 @@ def test_the_end_is_estimated_once_a_trial_of_this_run_has_ended(spec: Spec) -> 
 
 def test_a_launch_that_is_made_again_says_why_until_the_next_trial(spec: Spec) -> None:
     view = scene(spec, Clock())
-    view.begin(Begun(3, MORE, None, None))
+    view.begin(Begun(3, MORE, None, ""))
     why = Diagnosis("port_taken", "llm", FailurePhase.START, None, "Address already in use")
     view.phase(Phase(Step.RETRYING, diagnosis=why))
     view.phase(Phase(Step.CHECKING))
     shown = " ".join(" ".join(lines_of(view)).split())
     assert "again once more, since" in shown and "Address already in use" in shown
-    view.begin(Begun(4, HALF, None, None))
+    view.begin(Begun(4, HALF, None, ""))
     assert "Address" not in "".join(lines_of(view))
 
 
