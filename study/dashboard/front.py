@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna import Study
 from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from objectives.errors import BadInput
 from study.report.html import html
@@ -59,7 +61,20 @@ class FrontApp:
         links = [(f"every trial of {name}", f"/dashboard/studies/{ids[name]}")]
         links += [(f"answer of {n}", f"/answer/{i}") for n, i in ids.items() if n != name]
         try:
-            content = summary(study_in(self._url, name), promotions=self._promotions)
+            study = study_in(self._url, name)
+            content = summary(study, promotions=self._promotions)
         except BadInput:
             return None
-        return html(content, links).encode()
+        return html(content, links, _remark(study)).encode()
+
+
+def _remark(study: Study) -> str:
+    """Say of a study that runs how far it is; nothing of one that does not."""
+    states = [t.state for t in study.get_trials(deepcopy=False)]
+    if TrialState.RUNNING not in states:
+        return ""
+    ended = sum(s.is_finished() for s in states)
+    return (
+        f"The study runs, or was stopped in a trial: {ended} trials have ended, and what stands "
+        "here may change."
+    )

@@ -59,14 +59,15 @@ def write_page(text: str, path: Path) -> None:
         ) from error
 
 
-def html(summary: Summary, links: Sequence[tuple[str, str]] = ()) -> str:
+def html(summary: Summary, links: Sequence[tuple[str, str]] = (), remark: str = "") -> str:
     """Return the report as one page that needs nothing else.
 
     Args:
         summary: The study.
         links: Where a page that is served leads, as names and addresses; a file leads nowhere.
+        remark: What is said of a study that still runs; such a page loads itself anew.
     """
-    return page("report.html", {**_content(summary), "links": links})
+    return page("report.html", {**_content(summary), "links": links, "remark": remark})
 
 
 def page(template: str, content: Mapping[str, Any]) -> str:
