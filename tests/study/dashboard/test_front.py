@@ -30,7 +30,7 @@ def answer(url: str, path: str, method: str = "GET") -> tuple[str, str]:
         start("200 OK", [])
         return [b"inner"]
 
-    app = FrontApp(inner, open_storage(url), url, ())
+    app = FrontApp(inner, open_storage(url), url)
     environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
     body = b"".join(app(environ, lambda status, _: statuses.append(status)))  # type: ignore[arg-type, return-value]
     return statuses[0], body.decode()
