@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.cost.interference import by_share
 from study.analysis.pareto import compared_figures
+from study.analysis.reweigh import preset_decisions
 from study.report.analysis_words import pareto_figures_in_words, share_table
 from study.report.charts.marks import CATEGORY_COLOURS
 from study.report.charts.space_picture import picture
@@ -41,8 +43,8 @@ QUESTION = (
 )
 
 
-def write_report(summary: Summary, path: Path) -> None:
-    """Write the whole report, or nothing.
+def write_page(text: str, path: Path) -> None:
+    """Write a whole page, or nothing.
 
     Raises:
         BadInput: It cannot be written.
@@ -50,18 +52,29 @@ def write_report(summary: Summary, path: Path) -> None:
     if not path.name or (path.exists() and not path.is_file()):
         raise BadInput(f"{path} is no file; name one with -o")
     try:
-        write_atomic(path, html(summary))
+        write_atomic(path, text)
     except OSError as error:
         raise BadInput(
             f"{path} cannot be written ({error.strerror}); name another with -o"
         ) from error
 
 
-def html(summary: Summary) -> str:
-    """Return the report as one page that needs nothing else."""
+def html(summary: Summary, links: Sequence[tuple[str, str]] = (), remark: str = "") -> str:
+    """Return the report as one page that needs nothing else.
+
+    Args:
+        summary: The study.
+        links: Where a page that is served leads, as names and addresses; a file leads nowhere.
+        remark: What is said of a study that still runs; such a page loads itself anew.
+    """
+    return page("report.html", {**_content(summary), "links": links, "remark": remark})
+
+
+def page(template: str, content: Mapping[str, Any]) -> str:
+    """Fill a template of this project; whatever logs and studies say is escaped."""
     loader = FileSystemLoader(str(files("study") / "templates"))
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return pages.get_template("report.html").render(r=_content(summary))
+    return pages.get_template(template).render(r=content)
 
 
 def _content(summary: Summary) -> dict[str, Any]:
@@ -69,6 +82,7 @@ def _content(summary: Summary) -> dict[str, Any]:
     context, decision, launched = summary.context, summary.decision, summary.configurations
     confidence = standing(summary)
     heads, rows = configuration_rows(summary)
+    by_preset = preset_decisions(summary.trials, context)
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
         "title": f"How should {context.device.product} be shared by {sharers(context)}?",
@@ -96,8 +110,8 @@ def _content(summary: Summary) -> dict[str, Any]:
         ),
         "sharing_head": sharing_head,
         "sharing": sharing,
-        "presets": presets(summary),
-        "presets_say": presets_verdict(summary),
+        "presets": presets(by_preset),
+        "presets_say": presets_verdict(summary, by_preset),
         "failures": [row for c in launched for row in failure_rows(c)],
         "provenance": provenance_rows(summary),
     }
