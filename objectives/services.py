@@ -82,5 +82,39 @@ class SttService:
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
 
 
-Service = LlmService | SttService
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherService:
+    """Another service beside them is asked outside turns; a command template starts it.
+
+    It takes what memory it needs.
+
+    Args:
+        api: How it is spoken to: OpenAI's embeddings, reranking as Jina and vLLM have it, or
+            OpenAI's speech synthesis.
+        command: The template of its command; `{port}` stands where its port will be, and `{NAME.X}`
+            where the value of its option X goes, e.g.
+            `infinity_emb v2 --model-id minilm --port {port} --batch-size {embed.batch_size}`.
+        per_s: The mean arrival rate of its requests, requests per second.
+        burst: The number of its requests that arrive together; their mean rate stays.
+        texts: The number of texts in a request.
+        tokens: The shortest and the longest text, tokens, about as many words.
+        env: More environment variables for the server.
+        health_path: The path that answers 200 once the server is ready.
+        served_model: The model's name in requests.
+        start_timeout_s: The time the server has to become ready, seconds.
+    """
+
+    api: Literal["embeddings", "rerank", "speech"]
+    command: str
+    per_s: Annotated[float, Range(0, 1000)] = 1.0
+    burst: Annotated[int, Range(1, 10_000)] = 1
+    texts: Annotated[int, Range(1, 1000)] = 1
+    tokens: Annotated[tuple[int, int], Range(1, 1e5)] = (16, 64)
+    env: Mapping[str, str] = field(default_factory=dict)
+    health_path: str = "/health"
+    served_model: str = "model"
+    start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
+
+
+Service = LlmService | SttService | OtherService
 Services = Mapping[str, Service]  # by name, in the order in which people read them

@@ -42,7 +42,7 @@ class Setting:
 def conditions(setting: Setting) -> dict[str, Any]:
     """Return what must be equal for two measurements to be comparable, as plain data."""
     compared = as_compared(setting.workload)
-    workload = {k: v for k, v in asdict(compared).items() if v is not None}
+    workload = {k: v for k, v in asdict(compared).items() if v is not None and v != ()}
     del workload["hold_s"]  # only a confirmation holds a rate
     if not setting.workload.ramp_s:
         workload = {k: v for k, v in workload.items() if k not in OF_RAMPS}

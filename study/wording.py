@@ -106,6 +106,11 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
     "oom_startup": (OUT_OF_MEMORY, "a server ran out of memory before it was ready"),
     "oom_runtime_llm": (OUT_OF_MEMORY, "the LLM server ran out of memory under load"),
     "oom_runtime_stt": (OUT_OF_MEMORY, "the speech server ran out of memory under load"),
+    "oom_runtime": (OUT_OF_MEMORY, "a service beside them ran out of memory under load"),
+    "cpu_fallback": (
+        "not on the device",
+        "a service beside them did not run on the device that was asked for",
+    ),
     "stt_cpu_fallback": (
         "not on the device",
         "the speech server did not run on the device that was asked for",

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
-ApiName = Literal["completions", "transcription"]
+ApiName = Literal["completions", "transcription", "embeddings", "rerank", "speech"]
 
 
 @dataclass(frozen=True, slots=True)

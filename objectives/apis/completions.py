@@ -166,7 +166,7 @@ def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
     """
     body = {
         "model": model,
-        "prompt": prompt_of(request, vocabulary) if vocabulary else _words(request),
+        "prompt": prompt_of(request, vocabulary) if vocabulary else common_words(request),
         "max_tokens": request.output_tokens,
         "temperature": 0,
         "ignore_eos": True,
@@ -176,7 +176,7 @@ def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
     return json.dumps(body).encode()
 
 
-def _words(request: Request) -> str:
+def common_words(request: Request) -> str:
     """Return a prompt of common short words, about a token each, for servers without token ids."""
     words = ("red", "old", "sun", "map", "ice", "dog", "box", "pen", "cup", "hat")
     return " ".join(words[i % 10] for i in prompt_of(request, 1000))

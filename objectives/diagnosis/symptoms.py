@@ -32,12 +32,22 @@ WITH_A_SHARE = Names(
     "engine_death",
     "shorten `workload.prompt_tokens`",
 )
+BESIDE = Names(
+    "oom_runtime",
+    "cpu_fallback",
+    "engine_death",
+    "engine_death",
+    "send fewer `texts`, or shorter `tokens`, to that service",
+)
 # with no word on why a 5xx, speech recognition counts it as memory
 SYMPTOMS: Mapping[str, Names] = {
     "completions": WITH_A_SHARE,
     "transcription": Names(
         "oom_runtime_stt", "stt_cpu_fallback", crashed="oom_runtime_stt", broken="stt_wrong"
     ),
+    "embeddings": BESIDE,
+    "rerank": BESIDE,
+    "speech": BESIDE,
 }
 
 

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
+from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.vllm import Vllm
-from objectives.services import LlmService, Service, Services, SttService
+from objectives.services import LlmService, OtherService, Service, Services, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
@@ -120,6 +121,8 @@ def engine_of(name: str, service: Service) -> Engine:
             return Vllm(service, name)
         case SttService():
             return FasterWhisper(service, name)
+        case OtherService():
+            return AnyCommand(service, name)
 
 
 def in_order(services: Services) -> tuple[Engine, ...]:
@@ -142,7 +145,12 @@ def apis_of(services: Services) -> dict[str, ApiName]:
 
 def kv_cache_args(services: Services) -> tuple[str, ...]:
     """Return the flags of the engines that have a KV cache."""
-    return tuple(arg for e in engines_of(services) if e.has_kv_cache for arg in e.service.args)
+    return tuple(
+        arg
+        for service in services.values()
+        if isinstance(service, LlmService)
+        for arg in service.args
+    )
 
 
 def commands_of(

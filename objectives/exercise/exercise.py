@@ -24,6 +24,7 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.replay import alone_requests
 from objectives.traffic.segments import segments
 from objectives.traffic.trace import trace
+from objectives.traffic.turns import passed
 from objectives.traffic.workload import Request, Workload
 
 WARM_UPS = 2
@@ -69,7 +70,7 @@ class Exercise:
         """
         clips = range(min(self.workload.alone_requests, len(self.clips)))
         requests = {
-            service: self._clips(service, clips) if end.api.is_fed_audio else self._prompts(service)
+            service: self._clips(service, clips) if end.api.is_fed_audio else self._texts(service)
             for service, end in reversed([*servers.endpoints.items()])
         }
         replies: list[Reply] = []
@@ -105,11 +106,13 @@ class Exercise:
                 figures[flat_name(service, "wer_pct")] = wer_pct(words) if words else None
         return figures
 
-    def _prompts(self, service: str) -> list[Request]:
+    def _texts(self, service: str) -> list[Request]:
         """Return warm-ups of the longest prompts, and what the service gets while it is alone."""
         workload = self.workload
         most = WARM_UPS + workload.alone_requests
         seeds = [workload.seed + 10_000_019 * (n + 1) for n in range(most)]
+        if (own := next((t for t in workload.beside if t.service == service), None)) is not None:
+            return [Request(service, 0.0, own.tokens[1], seed=seed) for seed in seeds]
         warm_ups = [Request(service, 0.0, *workload.longest, seed=s) for s in seeds[:WARM_UPS]]
         return [*warm_ups, *alone_requests(workload, service, seeds[WARM_UPS:])]
 
@@ -170,7 +173,7 @@ class Exercise:
         """
         return TurnSource(
             servers.generator,
-            servers.endpoints,
+            {s: e for s, e in servers.endpoints.items() if s in passed(self.workload)},
             self.clips,
             self.workload,
             limits_of(limits_ms),

@@ -89,6 +89,9 @@ def _figures(replies: Sequence[Reply]) -> dict[str, Any]:
     }
     if any(r.audio_s for r in replies):
         return figures | {"rtfx": _rtfx(replies)}
+    answered = [r for r in replies if r.error is None]
+    if answered and all(r.tokens is None and r.first_s == r.end_s for r in answered):
+        return figures  # its answers come in one piece
     tpot_ms = [
         (r.end_s - r.first_s) * 1000.0 / (r.tokens - 1)
         for r in replies

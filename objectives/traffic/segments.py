@@ -40,7 +40,8 @@ def segments(workload: Workload) -> tuple[Segment, ...]:
     >>> len(segments(Workload(window_s=240, turns_per_s=0.05)))  # 12 turns
     2
     """
-    rates = [workload.turns_per_s + stream.per_s for stream in workload.streams]
+    rates = [workload.turns_per_s + stream.per_s for stream in workload.of_turns]
+    rates += [stream.per_s for stream in workload.beside]
     rarest = min((per_s * workload.window_s for per_s in rates if per_s), default=0.0)
     count = min(MOST, int(workload.window_s // LEAST_S), int(rarest // LEAST_REQUESTS))
     count = max(1, count)

@@ -37,21 +37,17 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
     1 llm
     """
     if workload.trace is not None:
+        has_clips = workload.trace.options.stt == "poisson"
         beside = [
             r
             for n, stream in enumerate(workload.streams)
-            if workload.trace.options.stt == "poisson" and stream.api == "transcription"
-            for r in _clips(np.random.default_rng([workload.seed, n]), n, stream, workload, clips)
+            if stream in workload.beside or (has_clips and stream.api == "transcription")
+            for r in _requests(n, stream, workload, clips)
         ]
         return tuple(sorted([*replayed(workload, clips), *beside], key=_time))
     requests: list[Request] = []
     for n, stream in enumerate(workload.streams):
-        rng = np.random.default_rng([workload.seed, n])
-        match stream.api:
-            case "completions":
-                requests += _prompts(rng, n, stream, workload)
-            case "transcription":
-                requests += _clips(rng, n, stream, workload, clips)
+        requests += _requests(n, stream, workload, clips)
     turns = round(workload.turns_per_s * workload.window_s)
     for number, at_s in enumerate(_by_segment(workload, TURNS, turns)):
         turn = turn_requests(workload, passed(workload), number, clips)
@@ -74,6 +70,31 @@ def in_turns(requests: Iterable[Request]) -> tuple[tuple[Request, ...], ...]:
     for n, request in enumerate(requests):
         turns[("alone", n) if request.turn is None else request.turn].append(request)
     return tuple(map(tuple, turns.values()))
+
+
+def _requests(n: int, stream: Traffic, workload: Workload, clips: int) -> list[Request]:
+    """Return the requests of the n-th stream."""
+    rng = np.random.default_rng([workload.seed, n])
+    match stream.api:
+        case "completions":
+            return _prompts(rng, n, stream, workload)
+        case "transcription":
+            return _clips(rng, n, stream, workload, clips)
+        case _:
+            return _texts(rng, n, stream, workload)
+
+
+def _texts(rng: np.random.Generator, n: int, stream: Traffic, workload: Workload) -> list[Request]:
+    shortest, longest = stream.tokens
+    return [
+        Request(
+            stream.service,
+            at_s,
+            prompt_tokens=int(rng.integers(shortest, longest + 1)),
+            seed=int(rng.integers(2**31)),
+        )
+        for at_s in _arrivals(rng, n, stream, workload)
+    ]
 
 
 def _prompts(

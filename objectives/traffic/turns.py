@@ -13,7 +13,7 @@ from objectives.traffic.workload import Prefix, Request, Workload
 
 def passed(workload: Workload) -> dict[str, bool]:
     """Return whether each service is fed audio, in the order in which a turn passes them."""
-    return {s.service: s.api == "transcription" for s in reversed(workload.streams)}
+    return {s.service: s.api == "transcription" for s in reversed(workload.of_turns)}
 
 
 def turn_requests(

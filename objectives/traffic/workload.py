@@ -20,15 +20,17 @@ class Traffic:
 
     Args:
         service: The name of the service.
-        api: What its requests are: prompts, or clips to transcribe.
+        api: What its requests are: prompts, clips to transcribe, or texts.
         per_s: Their mean arrival rate, requests per second.
         burst: The number of requests that arrive together; their mean rate stays.
+        tokens: The shortest and the longest text, tokens; of those of turns the workload tells.
     """
 
     service: str
-    api: Literal["completions", "transcription"]
+    api: Literal["completions", "transcription", "embeddings", "rerank", "speech"]
     per_s: float
     burst: int = 1
+    tokens: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ class Workload:
         request_timeout_s: The time after which a request has failed, seconds.
         trace: The slice of a trace that the window replays, which tells its rates and lengths;
             None where they are drawn.
+        beside: What the services beside those of a turn get; their own entries in `services` say
+            it.
     """
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
@@ -83,6 +87,7 @@ class Workload:
     alone_requests: Annotated[int, Range(0, 10_000)] = 5
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
     trace: TraceSlice | None = None
+    beside: tuple[Traffic, ...] = ()
 
     def __post_init__(self) -> None:
         """Give each rate that nobody has named its value, which depends on those that are named."""
@@ -98,12 +103,20 @@ class Workload:
                 object.__setattr__(self, name, value)  # the class is frozen
 
     @property
-    def streams(self) -> tuple[Traffic, ...]:
-        """Return what comes outside turns by service; only this place knows which key is whose."""
+    def of_turns(self) -> tuple[Traffic, ...]:
+        """Return what the services of a turn get outside turns, the last of a turn first.
+
+        Only this place knows which key is whose.
+        """
         return (
             Traffic("llm", "completions", self.llm_per_s, self.llm_burst),
             Traffic("stt", "transcription", self.stt_per_s),
         )
+
+    @property
+    def streams(self) -> tuple[Traffic, ...]:
+        """Return what comes outside turns by service."""
+        return (*self.of_turns, *self.beside)
 
     @property
     def scored_clips(self) -> str:

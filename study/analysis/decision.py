@@ -180,9 +180,8 @@ def ranking(
     eligible = [str(c.allocation) not in ineligible for c in feasible]
     space = _space([values for values, _ in scores])
     standings = compare(scores, space, maximise=True, among=eligible)
-    order = [
-        next(n for n, (values, _) in enumerate(scores) if values == s.params) for s in standings
-    ]
+    position = {frozenset(values.items()): n for n, (values, _) in enumerate(scores)}
+    order = [position[frozenset(s.params.items())] for s in standings]
     return standings, [feasible[n] for n in order], [eligible[n] for n in order]
 
 

@@ -33,13 +33,13 @@ def pareto(configurations: Sequence[Configuration], context: StudyContext) -> li
     """
     eligible = [c for c in configurations if is_eligible(c, context)]
     names = compared_figures(configurations, context).names
-    costs = {id(c): [_cost(c, n, context.fitness.headroom_mib) for n in names] for c in eligible}
-
-    def beats(a: Configuration, b: Configuration) -> bool:
-        pairs = list(zip(costs[id(a)], costs[id(b)], strict=True))
-        return all(x <= y for x, y in pairs) and any(x < y for x, y in pairs)
-
-    return [c for c in eligible if not any(beats(other, c) for other in eligible)]
+    headroom_mib, best = context.fitness.headroom_mib, list[tuple[float, ...]]()
+    costs = {id(c): tuple(_cost(c, n, headroom_mib) for n in names) for c in eligible}
+    for cost in sorted(set(costs.values())):  # what beats another stands before it
+        if not any(all(x <= y for x, y in zip(other, cost, strict=True)) for other in best):
+            best.append(cost)
+    unbeaten = set(best)
+    return [c for c in eligible if costs[id(c)] in unbeaten]
 
 
 def compared_figures(

@@ -119,7 +119,8 @@ def find_source(
     driver = f", driver {identity.driver}, CUDA {identity.cuda}" if identity.driver else ""
     say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
     for service, packages in machine.versions.items():
-        say(f"{service}: " + ", ".join(f"{k} {v}" for k, v in packages.items()))
+        installed = ", ".join(f"{k} {v}" for k, v in packages.items())
+        say(f"{service}: {installed or 'a command of its own, whose versions are not known'}")
     say(f"cores: {cores_here()}")
     for o in machine.occupants[:8]:
         say(

@@ -73,4 +73,4 @@ def plain_traffic(of: Workload | Request) -> dict[str, Any]:
     So the digests are those of confirmations that were begun before there were any.
     """
     stored = as_compared(of) if isinstance(of, Workload) else of
-    return {k: v for k, v in asdict(stored).items() if k not in ("trace", "prefix") or v}
+    return {k: v for k, v in asdict(stored).items() if k not in ("trace", "prefix", "beside") or v}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import RandomSampler
 from optuna_dashboard import (  # type: ignore[import-untyped]
     get_note,
     save_note,
@@ -18,15 +18,20 @@ from optuna_dashboard import (  # type: ignore[import-untyped]
 
 from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
-from study.analysis.configurations import Configuration
+from study.analysis.configurations import Configuration, ranked
 from study.dashboard.figures import space, tradeoff
 from study.dashboard.launch_figures import memory_over_time, time_by_phase
 from study.dashboard.lineage import lineage
-from study.dashboard.notes import study_note, trial_note
+from study.dashboard.notes import Starts, basis_of_note, study_note, trial_note
 from study.report.summary import Summary, summary
 from study.storage.births import births
+from study.storage.trials import Trial
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
+NOTED = "noted"  # and of what the note of each trial was made of, by its number
+# optuna-dashboard searches all that a study keeps once for every trial, at every request
+MOST_NOTED = 128  # trials: the answer's, today's, those of the best configurations, the newest
+MOST_DRAWN = 300  # configurations, or launches of the tournament
 SIGNATURE = re.compile(r"\n\[//\]: # \(([0-9a-f]{12})\)\n$")  # ends our notes, is not findings
 
 
@@ -52,13 +57,7 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     figures, missing = _figures(study, findings, best)
     _save_figures(study, figures)
     _save_note(study, study_note(findings, unread, missing))
-    # a `Trial` asks its study's sampler to prepare it; the random one does nothing
-    quiet = optuna.load_study(
-        study_name=study.study_name, storage=study._storage, sampler=RandomSampler()
-    )
-    ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
-    for trial in findings.trials:
-        _save_note(optuna.Trial(quiet, ids[trial.number]), trial_note(trial, findings))
+    _save_notes(study, findings, best)
     if best is not None and study.user_attrs.get("answer") != best.number:
         study.set_user_attr("answer", best.number)
 
@@ -68,13 +67,14 @@ def _figures(
 ) -> tuple[dict[str, Any], list[str]]:
     """Draw the figures that can be drawn, by name, and say what the others lack."""
     launched, decision, context = findings.configurations, findings.decision, findings.context
+    drawn = ranked(launched)[:MOST_DRAWN] if len(launched) > MOST_DRAWN else launched
     figures = {
         "space": (
-            space(launched, decision, context) if launched else None,
+            space(drawn, decision, context) if launched else None,
             "the space: nothing was measured",
         ),
         "tradeoff": (
-            tradeoff(launched, decision, context),
+            tradeoff(drawn, decision, context),
             "latency against capacity: no finite latency was measured",
         ),
         "phases": (
@@ -82,7 +82,7 @@ def _figures(
             "time by phase: no trial tells its time",
         ),
         "lineage": (
-            lineage(births(study), launched, decision),
+            lineage(births(study)[-MOST_DRAWN:], launched, decision),
             "lineage: only the tournament has one, once it measured",
         ),
         "memory": (
@@ -96,7 +96,60 @@ def _figures(
     )
 
 
-def _save_note(place: optuna.Study | optuna.Trial, text: str) -> None:
+def _save_notes(study: optuna.Study, findings: Summary, best: Configuration | None) -> None:
+    """Save the note of each trial that has none, or that is something else to the answer now."""
+    attributes, starts = _Attributes(study), Starts()
+    ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
+    by_allocation = {str(c.allocation): c for c in findings.configurations}
+    before = dict(study.user_attrs.get(NOTED, {}))
+    now = before.copy()
+    for trial in _to_note(findings, best):
+        configuration = by_allocation.get(str(trial.allocation))
+        basis = basis_of_note(trial, configuration, findings)
+        if before.get(str(trial.number)) != (digest := _digest(repr(basis))):
+            note = trial_note(trial, configuration, findings, starts)
+            _save_note(_Place(attributes, study, ids[trial.number]), note)
+            now[str(trial.number)] = digest
+    if now != before:
+        study.set_user_attr(NOTED, now)
+
+
+def _to_note(findings: Summary, best: Configuration | None) -> list[Trial]:
+    """Return the trials that get a note: all of a study, or of a long one what people look for."""
+    if len(findings.trials) <= MOST_NOTED:
+        return list(findings.trials)
+    first = [c for c in (best, findings.today) if c is not None]
+    leaders = [t for c in (*first, *ranked(findings.configurations)) for t in c.launches]
+    newest = reversed(findings.trials)
+    chosen = {t.number: t for t in (*leaders[: MOST_NOTED // 2], *newest)}
+    return [*chosen.values()][:MOST_NOTED]
+
+
+class _Attributes:
+    """The attributes of a study are read once: optuna-dashboard asks for all three times a note."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._storage = study._storage
+        self._known = self._storage.get_study_system_attrs(study._study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:  # noqa: ARG002
+        return self._known
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._storage.set_study_system_attr(study_id, key, value)
+        self._known[key] = value
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place of a note: a trial as far as optuna-dashboard looks at one."""
+
+    storage: _Attributes
+    study: optuna.Study
+    _trial_id: int
+
+
+def _save_note(place: optuna.Study | _Place, text: str) -> None:
     """Save a signed note, unless somebody has written another."""
     note = get_note(place)
     if note and not _is_ours(note):

@@ -8,13 +8,13 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from study.analysis.category import Category
 from study.dashboard.figures import laid_out
-from study.report.charts.data import bars, memory_use, total_text
+from study.report.charts.data import bars, launches_drawn, memory_use, total_text
 from study.report.charts.marks import CATEGORY_COLOURS, phase_colours
 from study.storage.trials import Trial
 
 
 def time_by_phase(trials: Sequence[Trial], services: Collection[str]) -> go.Figure | None:
-    """Draw the seconds of every launched trial as stacked bars; None where no trial has any.
+    """Draw the seconds of the newest launches as stacked bars; None where no trial has any.
 
     Args:
         trials: The trials of a study.
@@ -41,7 +41,7 @@ def time_by_phase(trials: Sequence[Trial], services: Collection[str]) -> go.Figu
     figure.update_layout(barmode="stack")
     figure.update_yaxes(autorange="reversed", tickfont={"size": 12 if len(timed) <= 12 else 8})
     figure.update_xaxes(title="seconds")
-    return laid_out(figure, "Where the time went", "of every launch, failed ones too")
+    return laid_out(figure, "Where the time went", f"of {launches_drawn(timed)}, failed ones too")
 
 
 def memory_over_time(trial: Trial | None) -> go.Figure | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
@@ -59,11 +60,11 @@ def lineage(
 
 def _places(born: Sequence[Birth], fitness: Mapping[int, float | None], lane: float) -> Places:
     """Spread the trials of a generation beside each other; what has no fitness lies in the lane."""
-    size = {b.generation: sum(o.generation == b.generation for o in born) for b in born}
+    size, before = Counter(b.generation for b in born), Counter[int]()
     places: dict[int, tuple[float, float]] = {}
-    for b in born:
-        rank = sum(o.generation == b.generation and o.number < b.number for o in born)
-        score = fitness.get(b.number)
+    for b in sorted(born, key=lambda b: b.number):
+        rank, score = before[b.generation], fitness.get(b.number)
+        before[b.generation] += 1
         x = b.generation + 0.7 * rank / size[b.generation]
         places[b.number] = (x, lane if score is None else score)
     return places

@@ -14,7 +14,7 @@ from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category
 from study.analysis.compare import OF_RAMPS
-from study.analysis.configurations import configuration_of
+from study.analysis.configurations import Configuration
 from study.analysis.pareto import compared_figures, pareto
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.headline import answer_lines, sentence, standing
@@ -39,6 +39,8 @@ from study.wording import (
     short,
 )
 
+Starts = dict[tuple[str | None, ...], memory_budget.StartFigures]  # by the memory keys of services
+MOST_ROWS = 100  # of the table of configurations
 LINE = 88  # characters: the dashboard grows as wide as the longest line
 HOW_TO_READ = """\
 ## How to read these pages
@@ -91,7 +93,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
         *(f"- held back: {line}" for line in held_back(decision)),
         HOW_TO_READ,
         "## Every configuration",
-        configurations_table(summary),
+        configurations_table(summary, MOST_ROWS),
         f"Sensible choices whatever the weights (Pareto set by {objectives}): {sensible}.",
         "## Where and with what",
         f"- {f'**Not measured on this machine**: {elsewhere}' if elsewhere else 'live'}",
@@ -106,13 +108,33 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
     return _joined(lines)
 
 
-def trial_note(trial: Trial, summary: Summary) -> str:
-    """Write down what ran, the servers' commands, the memory arithmetic, the outcome, its proof."""
+def basis_of_note(
+    trial: Trial, configuration: Configuration | None, summary: Summary
+) -> tuple[object, ...]:
+    """Return what of a study can change in the note of a trial that has ended."""
+    decision = summary.decision
+    kind = category(configuration, decision) if configuration else None
+    return trial.state, trial.fitness, trial.word_gate, kind, decision.against(trial.allocation)
+
+
+def trial_note(
+    trial: Trial,
+    configuration: Configuration | None,
+    summary: Summary,
+    starts: Starts | None = None,
+) -> str:
+    """Write down what ran, the servers' commands, the memory arithmetic, the outcome, its proof.
+
+    Args:
+        trial: The trial.
+        configuration: All launches of its allocation; None where it is none.
+        summary: The study.
+        starts: What starts have shown, for all notes of one study; what is missing is added.
+    """
     if trial.repeat_of is not None:
         first = f"told the result of trial {trial.repeat_of}, which measured {trial.allocation}"
         return f"Nothing was launched: {first}."
     context, decision = summary.context, summary.decision
-    configuration = configuration_of(trial.allocation, summary.configurations)
     kind: str = trial.state
     if configuration:
         kind = CATEGORY_WORDS[category(configuration, decision)]
@@ -136,12 +158,13 @@ def trial_note(trial: Trial, summary: Summary) -> str:
     for name, c in context.commands(trial.allocation).items():
         command = wrapped(str(c))
         lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]
-    verdict = arithmetic(trial.allocation, summary)
+    verdict = arithmetic(trial.allocation, summary, {} if starts is None else starts)
     is_wrong = trial.diagnosis is not None and verdict.fits == "fits"
     beside = " What else was on the device was not recorded." if context.held_mib is None else ""
     wrong = " This is an estimate: it failed all the same." if is_wrong else ""
     estimate = f"`{verdict.fits}`: {verdict.explanation}.{beside}{wrong}"
-    return _joined([*lines, "## Memory arithmetic", estimate, _when(trial, context)])
+    known = "## Memory arithmetic, by what was measured when this was written"
+    return _joined([*lines, known, estimate, _when(trial, context)])
 
 
 def _failure(d: Diagnosis) -> list[str]:
@@ -167,12 +190,18 @@ def _when(trial: Trial, context: StudyContext) -> str:
     return f"{took}; seed {trial.seed}{f'; {at}' if at else ''}."
 
 
-def arithmetic(allocation: Allocation, summary: Summary) -> memory_budget.Prediction:
+def arithmetic(
+    allocation: Allocation, summary: Summary, starts: Starts
+) -> memory_budget.Prediction:
     """Add up the memory as before a launch, by the figures of the whole study."""
     context = summary.context
+    engines = engines_of(context.services)
+    key = tuple(engine.memory_key(allocation) for engine in engines)
+    if key not in starts:
+        starts[key] = memory_budget.figures(allocation, summary.measured, engines)
     return memory_budget.check(
         allocation,
-        memory_budget.figures(allocation, summary.measured, engines_of(context.services)),
+        starts[key],
         total_mib=context.device.total_mib,
         tenants_mib=(context.held_mib or 0.0) + context.tenants_mib,
         reserve_mib=context.reserve_mib,

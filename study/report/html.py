@@ -15,6 +15,7 @@ from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category
 from study.analysis.cost.interference import by_share
 from study.analysis.pareto import compared_figures
+from study.analysis.reweigh import preset_decisions
 from study.report.analysis_words import pareto_figures_in_words, share_table
 from study.report.charts.marks import CATEGORY_COLOURS
 from study.report.charts.space_picture import picture
@@ -69,6 +70,7 @@ def _content(summary: Summary) -> dict[str, Any]:
     context, decision, launched = summary.context, summary.decision, summary.configurations
     confidence = standing(summary)
     heads, rows = configuration_rows(summary)
+    by_preset = preset_decisions(summary.trials, context)
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
         "title": f"How should {context.device.product} be shared by {sharers(context)}?",
@@ -96,8 +98,8 @@ def _content(summary: Summary) -> dict[str, Any]:
         ),
         "sharing_head": sharing_head,
         "sharing": sharing,
-        "presets": presets(summary),
-        "presets_say": presets_verdict(summary),
+        "presets": presets(by_preset),
+        "presets_say": presets_verdict(summary, by_preset),
         "failures": [row for c in launched for row in failure_rows(c)],
         "provenance": provenance_rows(summary),
     }

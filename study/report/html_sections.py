@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
 from objectives.engines.engine import apis_of
 from objectives.figures import FITNESS, flat_name
-from objectives.fitness import PRESETS
+from objectives.fitness import PRESETS, Preset
 from study.analysis.category import Category
 from study.analysis.configurations import Configuration
+from study.analysis.decision import Decision
 from study.analysis.pareto import compared_figures, pareto
-from study.analysis.reweigh import is_contested, preset_decisions
+from study.analysis.reweigh import is_contested
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
-from study.report.charts.data import bars, latency_title, memory_use, spots
+from study.report.charts.data import bars, latency_title, launches_drawn, memory_use, spots
 from study.report.charts.marks import phase_colours
 from study.report.reasons import over
 from study.report.service_words import limits_in_words, traffic_in_words
@@ -42,7 +44,7 @@ def pictures(summary: Summary) -> dict[str, Any]:
         legend = tuple((p, colour) for p, colour in colours.items() if p in phases)
         title = "Where the time went"
         drawing = svg.phases_chart(timed, colours)
-        figures.append(_figure(title, drawing, note="every launch", legend=legend))
+        figures.append(_figure(title, drawing, note=launches_drawn(timed), legend=legend))
     if memory is not None:
         figures.append(_figure("Memory in use", svg.memory_chart(memory), note=memory.label))
     present = {s.category for s in points}
@@ -70,10 +72,10 @@ def _sign(category: Category) -> str:
     return f'<svg viewBox="-11 -11 22 22" aria-hidden="true">{drawing}</svg>'
 
 
-def presets(summary: Summary) -> list[tuple[str, ...]]:
+def presets(decisions: Mapping[Preset, Decision]) -> list[tuple[str, ...]]:
     """Return a row for each preset: its choice, the fitness of that and of today's, its weights."""
     rows = []
-    for preset, decision in preset_decisions(summary.trials, summary.context).items():
+    for preset, decision in decisions.items():
         w, best = PRESETS[preset], decision.winner or decision.baseline
         choice = short(best.allocation) if best else "none"
         base = decision.reference.fitness if decision.reference else None
@@ -84,10 +86,10 @@ def presets(summary: Summary) -> list[tuple[str, ...]]:
     return rows
 
 
-def presets_verdict(summary: Summary) -> str:
+def presets_verdict(summary: Summary, decisions: Mapping[Preset, Decision]) -> str:
     """Say whether the presets agree, and if not what is sensible whatever the weights."""
     context, launched = summary.context, summary.configurations
-    if not is_contested(preset_decisions(summary.trials, context)):
+    if not is_contested(decisions):
         rejected = ", which fresh launches rejected" if summary.is_rejected else ""
         return f"All of them choose the same{rejected}."
     names = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"

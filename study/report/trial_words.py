@@ -22,22 +22,26 @@ from study.wording import NO_GOOD_RATE, number, short
 WINNER = CATEGORY_WORDS[Category.WINNER]
 
 
-def configurations_table(summary: Summary) -> str:
-    """Tabulate every configuration in Markdown, best first."""
-    heads, rows = configuration_rows(summary)
+def configurations_table(summary: Summary, most: int | None = None) -> str:
+    """Tabulate the configurations in Markdown, best first; of a long study at most so many."""
+    heads, rows = configuration_rows(summary, most)
     body = [[*row, re.sub(f"^{WINNER}", f"**{WINNER}**", mark)] for *row, mark in rows]
     lines = [heads, ["---"] * len(heads), *body]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    more = 0 if most is None else len(summary.configurations) - most
+    return table + (f"\n\n{more:,} more are in the report." if more > 0 else "")
 
 
-def configuration_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Return the heads of a table of every configuration and its rows, best first."""
+def configuration_rows(
+    summary: Summary, most: int | None = None
+) -> tuple[list[str], list[list[str]]]:
+    """Return the heads of a table of configurations and its rows, best first; None for all."""
     decision, services = summary.decision, apis_of(summary.context.services)
     words = [n for n, f in figures_of(services).items() if f.name == "wer_pct"]
     names = [*latencies_of(summary.context), CAPACITY, *words, FREE]
     heads = ["configuration", "fitness", "launches", *(figure(n).head for n in names), "outcome"]
     rows = []
-    for c in ranked(summary.configurations):
+    for c in ranked(summary.configurations)[:most]:
         kind = category(c, decision)
         mark = CATEGORY_WORDS[kind]
         if kind is Category.WINNER:

@@ -22,10 +22,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from objectives.allocation import DEFAULT_BOUNDS, MEMORY, SHARE, SPEECH
 from objectives.capacity.limits import LIMIT_MS, limit_names
 from objectives.plain_data.ranges import Range
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, OtherService, SttService
 from objectives.traffic.trace_slice import Format, TooLong
 from objectives.traffic.workload import Workload
 from study.spec.baseline import NONE
+from study.spec.beside import NAME, OF_TURNS
 from study.spec.choices import APIS
 from study.spec.foreign_keys import LEGACY, SHARED
 from study.spec.model import KEYS, Spec
@@ -144,7 +145,7 @@ def _named(classic: Mapping[str, Any], option: Mapping[str, Any]) -> dict[str, A
     return {
         "type": "object",
         "properties": dict(classic),
-        "patternProperties": {r"^(vllm|whisper)\.[A-Za-z][\w.-]*$": dict(option)},
+        "patternProperties": {rf"^{NAME.pattern}\.[A-Za-z][\w.-]*$": dict(option)},
         "additionalProperties": False,
     }
 
@@ -157,7 +158,13 @@ def _bounds() -> dict[str, Any]:
 
 def _services() -> dict[str, Any]:
     each = {"llm": of_dataclass(LlmService), "stt": of_dataclass(SttService)}
-    return {"type": "object", "properties": each, "additionalProperties": False}
+    others = {f"^(?!{'|'.join(OF_TURNS)}){NAME.pattern}$": of_dataclass(OtherService)}
+    return {
+        "type": "object",
+        "properties": each,
+        "patternProperties": others,
+        "additionalProperties": False,
+    }
 
 
 def _measure() -> dict[str, Any]:
@@ -167,6 +174,7 @@ def _measure() -> dict[str, Any]:
 
 def _workload() -> dict[str, Any]:
     own = of_dataclass(Workload)
+    del own["properties"]["beside"]  # said by the services
     return {**own, "properties": {**own["properties"], **_trace()}}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
@@ -30,6 +30,7 @@ def read_baseline(
     parameters: tuple[Parameter, ...],
     stt: SttService,
     bounds: Mapping[str, tuple[float, float]],
+    beside: Collection[str] = (),
 ) -> dict[str, Scalar]:
     """Return a value for each parameter; where the file has none, the classic two have a default.
 
@@ -50,7 +51,7 @@ def read_baseline(
     refuse_twins(entries, searched)
     values: dict[str, Scalar] = {}
     for name, entry in entries.items():
-        check_name(entry, "fixed")
+        check_name(entry, "fixed", beside)
         value = entry.scalar()
         if value is None or CLASSIC.get(name, kind_of(value)) != kind_of(value):
             raise entry.wrong(

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from objectives.allocation import OF_MEMORY
+from objectives.engines.engine import apis_of
 from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
+from objectives.services import Services
 from objectives.traffic.workload import Workload
 from study.spec.baseline import is_in_use, read_baseline, speech_sizes
+from study.spec.beside import check_rates, read_beside, shared_weights, traffic_beside
+from study.spec.choices import APIS
 from study.spec.foreign_keys import (
     LEGACY,
     OWN_KEYS,
@@ -89,13 +93,14 @@ def load(
     for name in ("name", "search_space"):
         if name not in keys:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")
+    beside = read_beside(top.at("services"))
     if not (weights := top.at("fitness", "weights")).is_null:
-        weights.only(PRESETS["balanced"])
+        weights.only((*PRESETS["balanced"], *beside))
     hints = get_type_hints(Spec, include_extras=True)
     plain: dict[str, Any] = {
         k: keys[k].build(hints[k]) for k in KEYS if k in keys and k not in DEPENDENT
     }
-    plain["limits"] = read_limits(top.at("limits"))
+    plain["limits"] = read_limits(top.at("limits"), {**APIS, **apis_of(beside)})
     trace_entry = None
     if "workload" in keys:
         plain["workload"], trace_entry = read_workload(keys["workload"], path.parent)
@@ -103,19 +108,19 @@ def load(
         raise keys["name"].wrong(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"
         )
-    _check_plain(top, plain)
+    _check_plain(top, plain, beside)
     measure = read_measure(top, path.parent)
     is_live = measure == "live"
     device = _device(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
     quality = plain.get("gates", Gates()).llm_quality
     parameters = tuple(
-        read_parameter(e, n, bounds, quality) for n, e in searched_entries(top).items()
+        read_parameter(e, n, bounds, quality, beside) for n, e in searched_entries(top).items()
     )
     folder = path.parent if is_live and is_here else None
     services, notes = read_services(top, device, parameters, folder)
     check_monotone(top, plain.get("monotone", ()), parameters)
-    baseline = read_baseline(top, parameters, speech(services), bounds)
+    baseline = read_baseline(top, parameters, speech(services), bounds, beside)
     check_options(top, llm(services), parameters, baseline, device)
     check_speech_options(top, speech(services))
     names = {p.name for p in parameters}
@@ -126,7 +131,7 @@ def load(
     services = with_models(top, services, sizes, folder)
     plain["workload"] = place_clips(
         top,
-        plain.get("workload", Workload()),
+        replace(plain.get("workload", Workload()), beside=traffic_beside(beside)),
         path.parent,
         services,
         sizes,
@@ -134,11 +139,11 @@ def load(
         is_here=is_here,
     )
     longest = longest_taken(services, parameters, baseline)
-    main, workloads = read_traffic(
+    plain["workload"], workloads = read_traffic(
         top, plain["workload"], trace_entry, path.parent, longest, is_live=is_live
     )
-    plain["workload"] = main
-    notes += trace_notes(main, workloads)
+    check_rates(top.at("services"), plain["workload"])
+    notes += trace_notes(plain["workload"], workloads)
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]
@@ -195,7 +200,7 @@ def _chosen(root: YamlEntry, experiment: str | None) -> tuple[YamlEntry, list[st
     return chosen, [k for k in keys if k != "experiments"] + others
 
 
-def _check_plain(top: YamlEntry, plain: dict[str, Any]) -> None:
+def _check_plain(top: YamlEntry, plain: dict[str, Any], beside: Services) -> None:
     """Refuse what no single key of the plain sections can tell.
 
     It also completes the fitness weights, in place, from the preset.
@@ -215,10 +220,11 @@ def _check_plain(top: YamlEntry, plain: dict[str, Any]) -> None:
         raise top.at("workload", "prompt_tokens").wrong(
             "the shortest is longer than the longest", "write [low, high]"
         )
-    weights = plain.get("fitness", FitnessRule()).weights
-    if weights is not None:
-        weights = {**PRESETS[plain["fitness"].preset], **weights}
-        plain["fitness"] = replace(plain["fitness"], weights=weights)
+    rule: FitnessRule = plain.get("fitness", FitnessRule())
+    if rule.weights is not None or beside:
+        shared = shared_weights(PRESETS[rule.preset], beside)
+        weights = {**(shared if beside else PRESETS[rule.preset]), **(rule.weights or {})}
+        plain["fitness"] = replace(rule, weights=weights)
         if not any(weight for term, weight in weights.items() if term != "capacity"):
             what = "every term but capacity weighs 0, and capacity is not always measured"
             raise top.at("fitness", "weights").wrong(what, "raise another one")

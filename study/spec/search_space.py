@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
@@ -84,16 +84,25 @@ def check_monotone(top: YamlEntry, names: Sequence[str], parameters: Sequence[Pa
             raise entry.wrong(f"{name!r} is not searched", meant(name, searched))
 
 
-def check_name(entry: YamlEntry, quality: str | None) -> None:
-    """Refuse a name that is no parameter, or one that may not be searched."""
+def check_name(entry: YamlEntry, quality: str | None, beside: Collection[str] = ()) -> None:
+    """Refuse a name that is no parameter, or one that may not be searched.
+
+    Args:
+        entry: The parameter.
+        quality: Whether the LLM's answers may change.
+        beside: The names of the services beside a turn.
+    """
     name = entry.path[-1]
     server, _, flag = name.replace("-", "_").partition(".")
     if name in CLASSIC:
+        return
+    if server in beside and re.fullmatch(r"\w+\.[A-Za-z]\w*", name):
         return
     if not re.fullmatch(r"(vllm|whisper)\.[A-Za-z][\w.-]*", name):
         way_out = (
             meant(name, tuple(CLASSIC))
             + ", or name a server option vllm.<flag> or whisper.<option>"
+            + "".join(f" or {name}.<option>" for name in beside)
         )
         raise entry.wrong("unknown parameter", way_out)
     is_for_share = server == "vllm" and is_share(f"--{flag}")
@@ -108,10 +117,14 @@ def check_name(entry: YamlEntry, quality: str | None) -> None:
 
 
 def read_parameter(
-    entry: YamlEntry, name: str, bounds: Mapping[str, tuple[float, float]], quality: str | None
+    entry: YamlEntry,
+    name: str,
+    bounds: Mapping[str, tuple[float, float]],
+    quality: str | None,
+    beside: Collection[str] = (),
 ) -> Parameter:
     """Return one searched parameter: a list of values, or a range."""
-    check_name(entry, quality)
+    check_name(entry, quality, beside)
     if entry.is_mapping:
         return read_range(entry, name, bounds)
     elements = entry.elements()

@@ -15,7 +15,8 @@ from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
 from objectives.engines.vllm_flags import flag_name, is_share
 from objectives.search_space.parameter import Parameter
-from objectives.services import DeviceKind, LlmService, Service, Services, SttService
+from objectives.services import DeviceKind, LlmService, Services, SttService
+from study.spec.beside import read_beside
 from study.spec.memory.overrides import refuse_overrides
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import YamlEntry
@@ -43,7 +44,7 @@ WHISPER_OPTIONS = (
 # by device: a CPU has no float16; on a GPU int8 is slower, and broken on some
 COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 # in the order in which people read them
-KINDS: Mapping[str, type[Service]] = {"llm": LlmService, "stt": SttService}
+KINDS: Mapping[str, type[LlmService | SttService]] = {"llm": LlmService, "stt": SttService}
 # models of random weights, which scripts/make_models.py writes
 RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
@@ -51,20 +52,19 @@ RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 def read_services(
     top: YamlEntry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
 ) -> tuple[Services, list[str]]:
-    """Return both services, checked, and notes for a person.
+    """Return the services, checked, and notes for a person.
 
     Args:
         folder: The spec's, for a live study, whose interpreters must exist; else None.
     """
     entry = top.at("services")
-    if entry.is_present:
-        entry.only(tuple(KINDS))
+    beside = read_beside(entry)
     llm, notes = _llm(entry.at("llm"), folder)
     stt = _stt(entry.at("stt"), device, folder)
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
     if any(p.name in OF_MEMORY for p in parameters):
         refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)
-    services: Services = {"llm": llm, "stt": stt}
+    services: Services = {"llm": llm, "stt": stt, **beside}
     for label, service in services.items():
         if service.command is not None:
             own, names = _of(label, parameters), {SHARE, SPEECH, *named}
@@ -78,7 +78,9 @@ def read_services(
 
 def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
     """Return the parameters of one service."""
-    classic, prefix = (OF_MEMORY, "vllm.") if label == "llm" else ((SPEECH,), "whisper.")
+    ours: dict[str, tuple[tuple[str, ...], str]]
+    ours = {"llm": (OF_MEMORY, "vllm."), "stt": ((SPEECH,), "whisper.")}
+    classic, prefix = ours.get(label, ((), f"{label}."))
     return [p for p in parameters if p.name in classic or p.name.startswith(prefix)]
 
 

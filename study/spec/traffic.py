@@ -13,7 +13,7 @@ from objectives.traffic.ready_made import ready_made
 from objectives.traffic.workload import Request, Workload
 from study.spec.choices import APIS
 from study.spec.model import HeldOut
-from study.spec.traffic_trace import captured
+from study.spec.traces.captured_requests import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -47,14 +47,14 @@ class WindowTraffic:
     requests: tuple[Request, ...] = ()
 
 
-def read_limits(entry: YamlEntry) -> Mapping[str, float]:
+def read_limits(entry: YamlEntry, apis: Mapping[str, str] = APIS) -> Mapping[str, float]:
     """Read the spec's `limits:`; those it does not name have their defaults.
 
     Raises:
         BadInput: A key or value is wrong; it has file, line and key.
     """
     limits_ms: dict[str, float] = dict(DEFAULT_LIMITS)
-    names = limit_names(APIS)
+    names = limit_names(apis)
     for name, value in entry.items().items() if entry.is_present else ():
         if name not in names:
             raise value.wrong("it is no limit", meant(name, names))
@@ -166,8 +166,13 @@ def stress(
     count = min(256, max(main.workload.llm_burst, 4, (kv_bound or 0) + 1))
     llm = [Request("llm", 0.0, longest, output, seed=seed + n) for n in range(count)]
     stt = [Request("stt", 0.0, clip=n) for n in range(len(clips))]
+    beside = [
+        Request(t.service, 0.0, t.tokens[1], seed=seed + n)
+        for t in main.workload.beside
+        for n in range(max(4, t.burst))
+    ]
     quiet = replace(worst, ramp_s=0.0, alone_requests=0)
-    return WindowTraffic("stress", quiet, (*llm, *stt))
+    return WindowTraffic("stress", quiet, (*llm, *stt, *beside))
 
 
 def longest_request(args: Sequence[str]) -> int | None:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from optuna.distributions import CategoricalDistribution
 from optuna.study import Study, StudyDirection
 
 from .cell import Cell
-from .configurations import Axes, coordinates
+from .configurations import Axes
 from .ledger import Ledger
-from .model.fitting import fit
+from .posterior import Measured, posterior
 
 LEADERS = 64  # what is compared: the best by mean
 POSTERIOR_DRAWS = 4096
@@ -34,7 +32,8 @@ class Standing:
         n: How often it was measured.
         raw_mean: The mean of its own n measurements.
         probability_best: The probability that it is the best of all that were measured and never
-            broke a constraint, or of those that the argument `among` of `compare` admits.
+            broke a constraint, or of those that the argument `among` of `compare` admits; 0 of one
+            of many that is far from that.
     """
 
     params: Mapping[str, Any]
@@ -43,29 +42,6 @@ class Standing:
     n: int
     raw_mean: float
     probability_best: float
-
-
-# configurations with their values
-Measured = Sequence[tuple[Mapping[str, Any], Sequence[float]]]
-
-
-def posterior(
-    measured: Measured, space: Axes
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Return smoothed means (m,), their covariance (m, m), and one measurement's noise variance.
-
-    The values are to be minimised.
-    """
-    is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
-    x = coordinates(space, [params for params, _ in measured])
-    groups = [np.array(values) for _, values in measured]
-    y = np.array([group.mean() for group in groups])
-    counts = np.array([float(len(group)) for group in groups])
-    within = float(sum(np.sum((group - group.mean()) ** 2) for group in groups))
-    scale = float(np.std(y)) or 1.0
-    surrogate = fit(x, is_category, y / scale, counts, within / scale**2)
-    mean, covariance = surrogate.joint(x)
-    return mean * scale, covariance * scale**2, surrogate.noise * scale**2
 
 
 def _measured(cells: Sequence[Cell]) -> Measured:
@@ -84,7 +60,8 @@ def to_replicate(cells: Sequence[Cell], space: Axes) -> Cell | None:
         return None
     if len(leaders) == 1:
         return leaders[0]
-    mean, _, noise = posterior(_measured(leaders), space)
+    known = posterior(_measured(leaders), space)
+    mean, noise = known.mean, known.noise
     counts = np.array([len(cell.values) + cell.running for cell in leaders], dtype=float)
     best = int(np.argmin(mean))
     floor = 0.3 * np.sqrt(noise) + 1e-12  # or equal means would take every measurement
@@ -117,26 +94,30 @@ def compare(
     signed = [(params, [sign * value for value in values]) for params, values in measured]
     if not signed:
         return []
+    may = np.ones(len(signed), dtype=bool) if among is None or not any(among) else np.array(among)
     if len(signed) == 1:  # nothing to smooth with
         values = signed[0][1]
-        mean, covariance = (
-            np.array([np.mean(values)]),
-            np.full((1, 1), _variance(values) / len(values)),
-        )
+        mean, variance = np.array([np.mean(values)]), np.array([_variance(values) / len(values)])
+        joint, covariance = np.array([0]), np.diag(variance)
     else:
-        mean, covariance, _ = posterior(signed, space)
+        known = posterior(signed, space, may)
+        mean, variance, joint, covariance = (
+            known.mean,
+            known.variance,
+            known.joint,
+            known.covariance,
+        )
     is_noise_known = len(signed) >= LEAST_FOR_NOISE or any(len(values) > 1 for _, values in signed)
     draws = np.random.default_rng(0).multivariate_normal(
-        mean, covariance, POSTERIOR_DRAWS, method="eigh"
+        mean[joint], covariance, POSTERIOR_DRAWS, method="eigh"
     )
-    if among is not None and any(among):
-        draws[:, ~np.array(among)] = np.inf
-    wins = np.bincount(draws.argmin(1), minlength=len(signed)) / POSTERIOR_DRAWS
+    draws[:, ~may[joint]] = np.inf
+    wins = np.bincount(joint[draws.argmin(1)], minlength=len(signed)) / POSTERIOR_DRAWS
     unordered = [
         Standing(
             params=dict(params),
             mean=sign * float(mean[i]),
-            standard_error=float(np.sqrt(max(0.0, covariance[i, i]))) if is_noise_known else None,
+            standard_error=float(np.sqrt(max(0.0, variance[i]))) if is_noise_known else None,
             n=len(values),
             raw_mean=sign * float(np.mean(values)),
             probability_best=float(wins[i]),

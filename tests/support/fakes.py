@@ -64,6 +64,8 @@ kv_cache_size_tokens="{tokens}",num_gpu_blocks="100"}} 1.0
 vllm:kv_cache_usage_perc{{engine="0",model_name="model"}} {usage}
 vllm:num_preemptions_total{{engine="0",model_name="model"}} {preemptions}
 """
+# by path: the name of the texts in a request
+BESIDE = {"/v1/embeddings": "input", "/v1/rerank": "documents", "/v1/audio/speech": "input"}
 YES = {"choices": [{"text": "yes"}], "usage": {"completion_tokens": 1}}
 
 
@@ -171,6 +173,8 @@ class Fake(Handler):
             self.complete(json.loads(body))
         elif self.path == "/v1/audio/transcriptions":
             self.transcribe(body)
+        elif self.path in BESIDE:
+            self.serve_texts(json.loads(body))
         else:
             self.answer(404, {"error": "no such page"})
 
@@ -231,6 +235,25 @@ class Fake(Handler):
             else:
                 text = "" if fake.mood == "empty" else "Set a timer for twelve minutes."
                 self.answer(200, {"text": text})
+
+    def serve_texts(self, request: dict) -> None:
+        """Embed, rank or speak, as the path says."""
+        fake, name = self.server, BESIDE[self.path]
+        texts = request[name] if isinstance(request[name], list) else [request[name]]
+        with fake.working("llm"):
+            time.sleep(fake.options.delay)
+            if not all(text.strip() for text in texts) or len(set(texts)) < len(texts):
+                self.answer(400, {"error": "no texts, or the same again"})
+            elif fake.is_due("llm", "oom-under-load"):
+                say(TORCH)
+                self.answer(500, {"error": "Internal Server Error"})
+            elif name == "documents":
+                rows = [{"index": n, "relevance_score": 0.5} for n in range(len(texts))]
+                self.answer(200, {"results": rows})
+            elif isinstance(request[name], list):
+                self.answer(200, {"data": [{"embedding": [0.5, 0.5]} for _ in texts]})
+            else:
+                self.answer(200, "RIFF\0\0\0\0WAVE" + "\0" * 100)
 
 
 class Production(Handler):

@@ -9,6 +9,7 @@ from typing import Any
 
 from objectives.apis.api import Api, Endpoint
 from objectives.apis.completions import Completions
+from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import Transcriptions
 from objectives.load.replies import Reply
 from objectives.plain_data.by_type import from_plain
@@ -88,6 +89,8 @@ def _plain(api: Api) -> dict[str, Any]:
             return {"name": "completions", **asdict(api)}
         case Transcriptions():
             return {"name": "transcription"}
+        case Embeddings() | Rerank() | Speech():
+            return {"name": type(api).__name__.lower(), **asdict(api)}
     raise TypeError(f"{api!r} has no plain form")
 
 
@@ -95,6 +98,12 @@ def _api(data: Mapping[str, Any]) -> Api:
     match data["name"]:
         case "completions":
             return Completions(data["model"], data["vocabulary"])
+        case "embeddings":
+            return Embeddings(data["model"], data["texts"])
+        case "rerank":
+            return Rerank(data["model"], data["texts"])
+        case "speech":
+            return Speech(data["model"])
         case _:
             return Transcriptions()
 

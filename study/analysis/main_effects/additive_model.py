@@ -20,6 +20,7 @@ from objectives.errors import SetupError
 from objectives.figures import figure
 from objectives.measurement import Measurement
 
+MOST_VALUES = 64  # of a parameter: a table of more is read by nobody, and takes minutes to fit
 LEAST_RESIDUALS = 5  # degrees of freedom: with fewer, a residual may be small by luck
 NO_RESIDUAL = 1e-18  # of the sum of squares: what is left below it is rounding, not a residual
 NEEDS_STATSMODELS = (
@@ -95,6 +96,9 @@ def model(observations: Observations, metric: str) -> Model:
     """
     cells = _cells(observations, metric, is_time=is_time(metric))
     axes = _axes([levels for levels, _ in cells])
+    for name, values in axes.items():
+        if len(values) > MOST_VALUES:
+            raise NotEstimableError(f"{name} has {len(values)} values, more than {MOST_VALUES}")
     coded = {
         name: contrasts(len(values))[[values.index(levels[name]) for levels, _ in cells]]
         for name, values in axes.items()

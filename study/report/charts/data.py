@@ -17,6 +17,8 @@ from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.wording import NO_GOOD_RATE, pair, short, timed_phase_in_words
 
+MOST_BARS = 100  # launches: of more, nobody reads the one beside the other
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -62,7 +64,8 @@ def spots(
     configurations: Sequence[Configuration], decision: Decision, context: StudyContext
 ) -> list[Spot]:
     """Return a spot for every configuration whose latencies are finite."""
-    best, latencies = pareto(configurations, context), latencies_of(context)
+    best = {str(c.allocation) for c in pareto(configurations, context)}
+    latencies = latencies_of(context)
     points = []
     for c in configurations:
         means = {figure(name).service: c.mean(name) for name in latencies}
@@ -72,7 +75,14 @@ def spots(
         turns_per_s = 0.0 if c.has_no_good_rate else c.mean(CAPACITY)
         kind = category(c, decision)
         points.append(
-            Spot(short(c.allocation), kind, c in best, turns_per_s, c.is_lower_bound, p95_ms)
+            Spot(
+                short(c.allocation),
+                kind,
+                str(c.allocation) in best,
+                turns_per_s,
+                c.is_lower_bound,
+                p95_ms,
+            )
         )
     return points
 
@@ -100,13 +110,15 @@ class Bar:
 
 
 def bars(trials: Sequence[Trial], services: Collection[str]) -> list[Bar]:
-    """Return a bar for every launched trial; an older recording tells only starts and window.
+    """Return a bar for each of the newest launches that tells its time.
+
+    An older recording tells only starts and window.
 
     Args:
         trials: The trials of a study.
         services: The names of its services, in the order of their starts.
     """
-    return [
+    timed = [
         Bar(
             t.number,
             pair(t.allocation),
@@ -117,6 +129,12 @@ def bars(trials: Sequence[Trial], services: Collection[str]) -> list[Bar]:
         if t.repeat_of is None
         and (by_phase := phase_seconds(t.measurement, t.measured, t.wall_s, services))
     ]
+    return timed[-MOST_BARS:]
+
+
+def launches_drawn(bars: Sequence[Bar]) -> str:
+    """Say of which launches there are bars."""
+    return f"the newest {MOST_BARS} launches" if len(bars) == MOST_BARS else "every launch"
 
 
 @dataclass(frozen=True, slots=True)

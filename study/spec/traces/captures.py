@@ -14,7 +14,7 @@ from objectives.traffic.public_traces.lines import TraceFile
 from objectives.traffic.public_traces.read import FileSlice, begins
 from objectives.traffic.trace_slice import Arrival, TraceOptions
 from objectives.traffic.workload import Request
-from study.spec.traffic_trace import captured
+from study.spec.traces.captured_requests import captured
 
 
 def is_captured(options: TraceOptions) -> bool:

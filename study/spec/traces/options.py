@@ -58,7 +58,7 @@ def read_workload(entry: YamlEntry, folder: Path) -> tuple[Workload, TraceEntry 
     Raises:
         BadInput: A key or value is wrong, or contradicts another; it has file, line and key.
     """
-    names = [f.name for f in fields(Workload)]
+    names = [f.name for f in fields(Workload) if f.name != "beside"]
     entry.only((*names, *TRACE_KEYS))
     present = [name for name in TRACE_KEYS if name in entry.items()]
     if not present:

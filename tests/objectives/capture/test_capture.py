@@ -29,8 +29,8 @@ from objectives.capture.lengths import Lengths
 from objectives.capture.trace_file import TraceWriter
 from objectives.errors import BadInput
 from objectives.traffic.clips import read_clips
-from study.spec import traffic_trace
-from study.spec.traffic_trace import captured
+from study.spec.traces import captured_requests
+from study.spec.traces.captured_requests import captured
 
 CLIPS = read_clips("assistant")
 ASKED = {"model": "m", "prompt": f"{SECRET} and more", "max_tokens": 4}
@@ -271,7 +271,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_trace_holds_no_more_than_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of_readers = (traffic_trace.MAX_REQUESTS, traffic_trace.MAX_S)
+    of_readers = (captured_requests.MAX_REQUESTS, captured_requests.MAX_S)
     assert of_readers == (trace_file.MOST_LINES, trace_file.MOST_S)
     trace = TraceWriter(tmp_path / "trace.jsonl", print)
     trace.open()

@@ -21,7 +21,7 @@ from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.spec.traffic_trace import captured
+from study.spec.traces.captured_requests import captured
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIPS = read_clips("assistant")

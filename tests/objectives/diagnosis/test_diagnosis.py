@@ -529,6 +529,8 @@ def test_every_class_has_an_outcome():
     made = {
         "oom_runtime_llm",
         "oom_runtime_stt",
+        "oom_runtime",
+        "cpu_fallback",
         "foreign_tenant",
         "startup_timeout",
         "predicted_oom",

@@ -21,7 +21,7 @@ from live_factories import live
 
 from objectives.traffic.clips import read_clips
 from study.spec.load import load
-from study.spec.traffic_trace import captured
+from study.spec.traces.captured_requests import captured
 
 ASKED = {"model": "m", "prompt": "one two", "max_tokens": 3}
 CLIPS = read_clips("assistant")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.artifacts import get_all_artifact_meta
+from optuna.trial import TrialState
 from optuna_dashboard import get_note, save_note
 from studies import Shared, copied
 
 from objectives.diagnosis.patterns import patterns
-from study.dashboard.annotate import PLOTS, annotate
+from study.dashboard.annotate import NOTED, PLOTS, annotate
 from study.storage.artifacts import ATTACHMENTS, attach
 from study.wording import FAILURES
 
@@ -74,6 +76,41 @@ def test_written_again_nothing_changes(folder: Path) -> None:
     before = (folder / "study.db").read_bytes()
     annotate(opened(folder))
     assert (folder / "study.db").read_bytes() == before
+
+
+def test_one_more_trial_is_annotated_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "made")
+    study = opened(tmp_path / "made")
+    study.add_trial(next(t for t in study.trials if t.state is TrialState.PRUNED))
+    added, written = study.trials[-1]._trial_id, list[str]()
+    storage = study._storage
+    monkeypatch.setattr(
+        storage,
+        "set_study_system_attr",
+        lambda study_id, key, value: (
+            written.append(key)
+            or type(storage).set_study_system_attr(storage, study_id, key, value)
+        ),
+    )
+    annotate(study)
+    others = {f"dashboard:{t._trial_id}:" for t in study.trials if t._trial_id != added}
+    assert any(key.startswith(f"dashboard:{added}:note") for key in written)
+    assert not [key for key in written if any(key.startswith(other) for other in others)]
+
+
+def test_of_a_long_study_some_trials_have_notes_the_answers_and_the_newest_among_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "made")
+    study = opened(tmp_path / "made")
+    study.set_user_attr(NOTED, {})  # as if none had been annotated
+    monkeypatch.setattr("study.dashboard.annotate.MOST_NOTED", 4)
+    annotate(study)
+    noted = {int(number) for number in study.user_attrs[NOTED]}
+    assert len(noted) == 4
+    assert study.user_attrs["answer"] in noted and len(study.trials) - 1 in noted
 
 
 def test_a_note_that_somebody_edited_stays(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from commands import run_study
 from factories import Outcome, make, measurement, write_spec
 
+from study.analysis.configurations import configuration_of
 from study.dashboard.notes import trial_note
 from study.report.html import html
 from study.report.summary import summary
@@ -30,4 +31,6 @@ def test_a_leader_without_a_leading_term_is_held_back_in_terminal_report_and_not
     assert '<th scope="col">held back:<br>55 % + base</th>' in html(it)
     assert "held back: it leads by efficiency" in configurations_table(it)
     (leader,) = [t for t in it.trials if t.allocation.share == 0.55][:1]
-    assert "**held back**" in trial_note(leader, it)
+    assert "**held back**" in trial_note(
+        leader, configuration_of(leader.allocation, it.configurations), it
+    )

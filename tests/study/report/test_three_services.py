@@ -15,7 +15,7 @@ from objectives.figures import figures_of, judged
 from objectives.measurement import Measurement
 from objectives.services import LlmService
 from objectives.speech.wer import WordVerdict
-from study.analysis.configurations import configurations_in
+from study.analysis.configurations import configuration_of, configurations_in
 from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.decision import decision_of
 from study.analysis.pareto import compared_figures
@@ -111,7 +111,10 @@ def test_its_latency_is_compared_in_every_table(shown: Summary) -> None:
     compared = {row.title: row.change for row in against_today(shown).figures}
     assert all("less (67 %), better" in compared[title] for title in TITLES)
     assert answer_lines(shown)[0].startswith("Better: 0 % ") or "waiting" in answer_lines(shown)[0]
-    note = "".join(trial_note(t, shown) for t in shown.trials) + study_note(shown, (), ())
+    note = "".join(
+        trial_note(t, configuration_of(t.allocation, shown.configurations), shown)
+        for t in shown.trials
+    ) + study_note(shown, (), ())
     assert all(title in note for title in TITLES)
     assert "The embed server's command" in note and "embed server, phase: start" in note
 

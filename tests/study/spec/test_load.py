@@ -21,7 +21,7 @@ from objectives.fitness import PRESETS
 from objectives.plain_data.ranges import Range
 from objectives.search_space.parameter import Parameter
 from objectives.servers.tenants import Tenant
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, OtherService, SttService
 from objectives.traffic.workload import Workload
 from study.spec import load as spec_module
 from study.spec.load import load
@@ -242,11 +242,13 @@ def test_every_key_has_a_field_and_a_place_in_the_guide() -> None:
     expected = dict[str, set[str]]()
     for name, hint in get_type_hints(Spec).items():
         if name == "services":
-            expected |= {f"services.{k}": keys_of(v) for k, v in KINDS.items()}
+            kinds = {**KINDS, "NAME": OtherService}
+            expected |= {f"services.{k}": keys_of(v) for k, v in kinds.items()}
         elif name == "limits":
             expected[name] = {*DEFAULT_LIMITS, "llm_latency_p95_ms"}
         elif name in KEYS:
             expected[name] = keys_of(hint)
+    expected["workload"] -= {"beside"}  # said by the services
     expected["workload"] |= {*TRACE_KEYS}
     expected["workloads"] |= {*TRACE_KEYS, "stt_per_s"}
     assert below == expected | {
@@ -710,7 +712,10 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
         ("metrics.target_direction.llm_latency_ms: up", "minimises"),
     ),
     ({"metrics": "{target_direction: {llm_latency_ms: sideways}}"}, ("'sideways' is not known",)),
-    ({"services": "{tts: {}}"}, ("services.tts: unknown key", "did you mean stt?")),
+    (
+        {"services": "{tts: {}}"},
+        ("services.tts: it is neither `llm` nor `stt`", "write `api: embeddings`"),
+    ),
     (
         {"services": "{llm: {pyhton: x}}"},
         ("services.llm.pyhton: unknown key", "did you mean python?"),

@@ -24,8 +24,8 @@ from objectives.traffic.trace import in_turns, trace
 from objectives.traffic.workload import Workload
 from study.spec.load import load
 from study.spec.model import HeldOut
+from study.spec.traces.captured_requests import captured
 from study.spec.traffic import WindowTraffic, held_out_traffic, stress
-from study.spec.traffic_trace import captured
 
 CLIPS = read_clips("assistant")
 MAIN = Workload(

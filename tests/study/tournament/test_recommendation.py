@@ -8,8 +8,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from study.tournament import recommend, standings
+from study.tournament import compare, posterior, recommend, standings
 from study.tournament.ledger import Ledger
+from study.tournament.model.fitting import fit
+from study.tournament.posterior import MOST
 from study.tournament.recommendation import LEADERS, to_replicate
 
 SPACE = {"x": CategoricalDistribution(tuple("abcdefgh"))}
@@ -266,3 +268,44 @@ def test_what_is_recommended_of_fifteen_is_better_than_the_luckiest_trial(kind):
 
     ours, luckiest = np.mean([chosen(seed) for seed in range(60)], axis=0)
     assert ours < 0.9 * luckiest
+
+
+def many(seed, count, best):
+    """Return more configurations than one process is fitted to, with noise, and the best of all."""
+    rng = np.random.default_rng(seed)
+    truth = (np.linspace(0, 1, count) - best) ** 2
+    measured = [({"x": x}, [truth[x] + rng.normal(0, 0.02)]) for x in range(count)]
+    return measured, {"x": IntDistribution(0, count - 1)}, truth
+
+
+@pytest.mark.parametrize("best", [0.0, 0.37, 1.0])
+def test_of_many_configurations_one_near_the_best_stands_first(best):
+    measured, space, truth = many(1, 5 * MOST, best)
+    ranking = compare(measured, space)
+    assert len(ranking) == len(measured)
+    assert truth[ranking[0].params["x"]] < 0.003
+    assert sum(each.probability_best for each in ranking) == pytest.approx(1)
+    worst = np.mean([truth[each.params["x"]] for each in ranking[-50:]])
+    assert worst > np.quantile(truth, 0.85)
+
+
+def test_of_many_only_what_may_be_the_best_is_the_best():
+    measured, space, _ = many(2, 3 * MOST, 0.5)
+    may = [abs(x / len(measured) - 0.5) > 0.2 for x in range(len(measured))]
+    likely = [each for each in compare(measured, space, among=may) if each.probability_best > 0]
+    assert likely and all(may[each.params["x"]] for each in likely)
+
+
+def test_what_a_process_is_fitted_to_is_bounded(monkeypatch):
+    rows = []
+
+    def counting(x, *rest):
+        rows.append(len(x))
+        return fit(x, *rest)
+
+    monkeypatch.setattr(posterior, "fit", counting)
+    for count in (MOST, 20 * MOST):
+        rows.clear()
+        measured, space, _ = many(3, count, 0.4)
+        compare(measured, space)
+        assert len(rows) <= 2 and max(rows) <= MOST

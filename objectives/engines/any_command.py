@@ -1,0 +1,112 @@
+"""Any server that a command template starts, for a service beside the voice turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from objectives.allocation import Allocation
+from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.short_requests import Ask, answers_once_healthy
+from objectives.apis.texts import Embeddings, Rerank, Speech
+from objectives.engines.command import Command, command_of
+from objectives.services import OtherService
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request, Workload
+
+PROBE_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AnyCommand:
+    """This engine is whatever a template starts; what it holds is known once it was started.
+
+    Args:
+        service: How it is started, and spoken to.
+        name: The service that it serves.
+    """
+
+    service: OtherService
+    name: str
+    has_share: ClassVar[bool] = False
+    has_kv_cache: ClassVar[bool] = False
+    server_packages: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = ()
+    stack_flags: ClassVar[Mapping[str, str]] = {}
+    quiet_death: ClassVar[str] = ""
+
+    @property
+    def api(self) -> ApiName:
+        """Return how it is spoken to."""
+        return self.service.api
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what of the service changes figures, as plain data."""
+        service = self.service
+        data = {"api": service.api, "command": service.command, "env": dict(service.env)}
+        return {**data, "texts": service.texts}
+
+    def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:  # noqa: ARG002
+        """Return the service as it is: its template names its own model."""
+        return self.service
+
+    def lack(self, versions: Mapping[str, str]) -> None:
+        """Return None: what its command needs is not known."""
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> None:
+        """Return None: what its command needs is not known."""
+
+    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command, with the values of its options."""
+        return command_of(self.service, (), device_env, allocation, "")
+
+    def memory_key(self, allocation: Allocation) -> str:
+        """Return its options: each may change what it holds."""
+        options = allocation.options(f"{self.name}.").items()
+        return " ".join(f"{k}={v}" for k, v in sorted(options))
+
+    def settings(self, allocation: Allocation) -> str:
+        """Return the options to set."""
+        return self.memory_key(allocation) or "as it is"
+
+    def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
+        """Return False: the words that are counted are not its."""
+        return False
+
+    def is_ready(self, url: str, within_s: float, clip: Clip) -> bool:  # noqa: ARG002
+        """Return whether the health page is 200 and one real answer came back in time."""
+        api = _api(self.service)
+        request = Request(self.name, 0.0, PROBE_TOKENS)
+        ask = Ask("POST", url + api.path, {"json": json.loads(api.body(request, ()))})
+        return answers_once_healthy(
+            url + self.service.health_path, ask, api.has_content, within_s=within_s
+        )
+
+    def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  it tells nothing
+        """Return nothing: it tells nothing of itself."""
+        return {}
+
+    def bounds(
+        self,
+        figures: Mapping[str, Any],  # noqa: ARG002
+        workload: Workload,  # noqa: ARG002
+        allocation: Allocation,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Return nothing: its memory bounds no number of requests."""
+        return {}
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, and how it is spoken to."""
+        return Endpoint(url, _api(self.service))
+
+
+def _api(service: OtherService) -> Embeddings | Rerank | Speech:
+    match service.api:
+        case "embeddings":
+            return Embeddings(service.served_model, service.texts)
+        case "rerank":
+            return Rerank(service.served_model, service.texts)
+        case "speech":
+            return Speech(service.served_model)

@@ -1,0 +1,84 @@
+"""Read the services beside the voice turn: their entries, their traffic, what weighs in them."""
+
+from __future__ import annotations
+
+import re
+
+from objectives.fitness import WHOLE, Weights
+from objectives.services import OtherService, Services
+from objectives.traffic.workload import Traffic, Workload
+from study.spec.yaml_node import YamlEntry
+
+NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
+TAKEN = ("vllm", "whisper", "host", "tenant", "turn", *WHOLE)  # other things have these names
+OF_TURNS = ("llm", "stt")
+
+
+def read_beside(services: YamlEntry) -> dict[str, OtherService]:
+    """Read the entries of `services:` beside `llm` and `stt`, by name.
+
+    Raises:
+        BadInput: A name or key is wrong; it has file, line and key.
+    """
+    entries = services.items() if services.is_present else {}
+    others: dict[str, OtherService] = {}
+    for name, entry in entries.items():
+        if name in OF_TURNS:
+            continue
+        if not entry.is_mapping or "api" not in entry.items():
+            raise entry.wrong(
+                "it is neither `llm` nor `stt`, and names no api",
+                "write `api: embeddings`, rerank or speech, and its `command:`",
+            )
+        if not NAME.fullmatch(name) or name in TAKEN:
+            raise entry.wrong(
+                f"{name!r} cannot name a service",
+                "use up to 20 small letters and digits that name nothing else, such as `embed`",
+            )
+        service: OtherService = entry.build(OtherService)
+        if service.tokens[0] > service.tokens[1]:
+            what = "the shortest is longer than the longest"
+            raise entry.at("tokens").wrong(what, "write [low, high]")
+        if service.api == "speech" and service.texts != 1:
+            what = f"{service.texts} texts, where one is spoken at a time"
+            raise entry.at("texts").wrong(what, "leave it out")
+        others[name] = service
+    return others
+
+
+def check_rates(entry: YamlEntry, workload: Workload) -> None:
+    """Refuse a rate that sends nothing in the window, or no end of requests.
+
+    Raises:
+        BadInput: There is one; it has file, line and key.
+    """
+    for of in workload.beside:
+        expected = of.per_s * workload.window_s
+        if round(expected / of.burst) < 1 or expected > 1e6:
+            raise entry.at(of.service, "per_s").wrong(
+                f"it sends {expected:g} requests in window_s",
+                f"write at least {of.burst / workload.window_s:g}, or another window_s",
+            )
+
+
+def traffic_beside(services: Services) -> tuple[Traffic, ...]:
+    """Return what the services beside a turn get."""
+    return tuple(
+        Traffic(name, s.api, s.per_s, s.burst, s.tokens)
+        for name, s in services.items()
+        if isinstance(s, OtherService)
+    )
+
+
+def shared_weights(weights: Weights, services: Services) -> Weights:
+    """Return the weights with what those of a preset give to latency shared equally among more.
+
+    >>> more = {"embed": OtherService(api="embeddings", command="serve {port}")}
+    >>> shared_weights({"stt": 0.3, "llm": 0.3, "capacity": 0.4}, more)
+    {'stt': 0.2, 'llm': 0.2, 'embed': 0.2, 'capacity': 0.4}
+    """
+    names = [*(n for n in weights if n not in WHOLE)]
+    names += [n for n, s in services.items() if isinstance(s, OtherService) and n not in names]
+    latency = sum(weight for name, weight in weights.items() if name not in WHOLE)
+    each = round(latency / len(names), 12)
+    return dict.fromkeys(names, each) | {n: w for n, w in weights.items() if n in WHOLE}

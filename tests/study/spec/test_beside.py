@@ -1,0 +1,81 @@
+"""Services beside the voice turn are read from a spec: names, traffic, limits and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from live_factories import FAKES, SERVER
+
+from objectives.errors import BadInput
+from objectives.services import OtherService
+from study.spec.load import load
+from study.spec.model import Spec
+
+EMBED = {"api": "embeddings", "command": f"{SERVER} --label {{embed.size}}", "per_s": 2}
+
+
+def read(folder: Path, embed: Any = EMBED, name: str = "embed", **more: Any) -> Spec:
+    services = {**FAKES["services"], name: embed}
+    space = {**FAKES["search_space"], f"{name}.size": [8, 32]}
+    baseline = {**FAKES["baseline"], f"{name}.size": 8}
+    path = folder / "three.yaml"
+    keys = {"services": services, "search_space": space, "baseline": baseline}
+    path.write_text(yaml.safe_dump({**FAKES, **keys, **more}, sort_keys=False))
+    return load(path)
+
+
+def test_it_has_traffic_parameters_limits_and_a_share_of_the_latency(tmp_path: Path) -> None:
+    spec = read(tmp_path, limits={"embed_latency_p95_ms": 500})
+    assert isinstance(spec.services["embed"], OtherService)
+    [traffic] = spec.workload.beside
+    assert (traffic.service, traffic.per_s, traffic.tokens) == ("embed", 2.0, (16, 64))
+    assert spec.limits["embed_latency_p95_ms"] == 500
+    assert spec.search_space.size == 4
+    weights = spec.fitness.effective_weights
+    assert [weights[n] for n in ("stt", "llm", "embed")] == pytest.approx([0.5 / 3] * 3)
+    assert sum(weights.values()) == pytest.approx(1.0)
+
+
+def test_without_one_nothing_changes(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(FAKES, sort_keys=False))
+    spec = load(path)
+    assert spec.workload.beside == () and spec.fitness.weights is None
+
+
+def test_weights_of_its_own_count(tmp_path: Path) -> None:
+    spec = read(tmp_path, fitness={"weights": {"embed": 0.0, "llm": 0.4}})
+    weights = spec.fitness.effective_weights
+    assert (weights["embed"], weights["llm"], weights["stt"]) == (0.0, 0.4, pytest.approx(1 / 6))
+
+
+@pytest.mark.parametrize(
+    ("embed", "name", "more", "message"),
+    [
+        ({"command": SERVER}, "embed", {}, "services.embed: it is neither `llm` nor `stt`"),
+        (3, "embed", {}, "services.embed: it is neither"),
+        ({**EMBED, "api": "chat"}, "embed", {}, "services.embed.api: "),
+        (EMBED, "vllm", {}, "services.vllm: 'vllm' cannot name a service"),
+        (EMBED, "capacity", {}, "'capacity' cannot name a service"),
+        (EMBED, "Embed-1", {}, "'Embed-1' cannot name a service"),
+        ({**EMBED, "tokens": [9, 3]}, "embed", {}, "services.embed.tokens: the shortest is longer"),
+        ({**EMBED, "api": "speech", "texts": 2}, "embed", {}, "services.embed.texts: 2 texts"),
+        ({**EMBED, "command": "serve"}, "embed", {}, "it has no {port}"),
+        ({**EMBED, "command": SERVER}, "embed", {}, "embed.size is searched and not in it"),
+        ({**EMBED, "per_s": 0.01}, "embed", {}, "services.embed.per_s: it sends 0.01 requests"),
+        ({**EMBED, "model": "x"}, "embed", {}, "services.embed.model: unknown key"),
+        (EMBED, "embed", {"limits": {"embed_ttft_p95_ms": 5}}, "embed_ttft_p95_ms: it is no limit"),
+        (EMBED, "embed", {"fitness": {"weights": {"rank": 1}}}, "fitness.weights.rank: unknown"),
+        (EMBED, "embed", {"workload": {"beside": []}}, "workload.beside: unknown key"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    tmp_path: Path, embed: Any, name: str, more: Any, message: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, embed, name, **more)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
