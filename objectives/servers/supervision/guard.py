@@ -23,7 +23,8 @@ PROBE = (
     "import sys; sys.path.append(sys.argv[1])\n"
     "from objectives.servers.supervision import cgroup\n"
     "folder = cgroup.made(sys.argv[2])\n"
-    "sys.exit(0 if folder and not folder.rmdir() else 1)\n"
+    "cgroup.enter(folder)\n"
+    "sys.exit(folder is None or cgroup.own_cgroup() != folder)\n"
 )
 
 
@@ -39,12 +40,14 @@ class Guard(StrEnum):
 @cache
 def guard() -> Guard:
     """Return the strongest guard that this machine permits this user, as tries show."""
-    if (folder := cgroup.made(f"probe-{uuid.uuid4().hex}")) is not None:
-        folder.rmdir()
+    root, name = str(Path(__file__).parents[3]), f"probe-{uuid.uuid4().hex}"
+    probe = (sys.executable, "-I", "-S", "-c", PROBE, root, name)
+    can_enter = _works(probe)
+    for left in cgroup.of_name(name):
+        cgroup.end(left, PROBE_S)
+    if can_enter:
         return Guard.CGROUP
-    root = str(Path(__file__).parents[3])
-    probe = (sys.executable, "-I", "-S", "-c", PROBE, root, f"probe-{uuid.uuid4().hex}")
-    if _works([*_scope(), *probe]):
+    if _works([*_scope(), *probe]):  # systemd removes the scope with what is in it
         return Guard.SCOPE
     if _works([*_namespace(), "true"]):
         return Guard.NAMESPACE
