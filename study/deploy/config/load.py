@@ -47,14 +47,17 @@ def load_deployment(path: Path) -> Deployment:
     deployment: Deployment = entry.build(Deployment)
     in_their_order = {name: deployment.services[name] for name in KINDS}
     deployment = replace(deployment, path=path.resolve(), services=in_their_order)
-    for key in ("name", "state"):
+    for key in ("name", "state", "signers"):
         pattern, example = {
             "name": (r"[a-z][a-z0-9_-]{0,40}", "voice"),
             "state": (r"/[\w./-]{1,200}", "/etc/x"),
+            "signers": (r"(/[\w./-]{1,200})?", "/etc/gpu-allocation/allowed_signers"),
         }[key]
-        if not re.fullmatch(pattern, getattr(deployment, key), re.ASCII):
+        value = getattr(deployment, key) or ""
+        if not re.fullmatch(pattern, value, re.ASCII) or ".." in Path(value).parts:
             raise entry.at(key).wrong(
-                f"{entry.at(key).quotation} cannot name a folder", f"write plain letters: {example}"
+                f"{entry.at(key).quotation} cannot name a folder or file",
+                f"write plain letters: {example}",
             )
     if sorted(deployment.start_order) != sorted(KINDS) and entry.at("start_order").is_present:
         usual = ", ".join(name for name, _ in replace(deployment, start_order=()).ordered())
