@@ -31,6 +31,11 @@ def test_half_a_letter_in_a_recording_is_said_as_every_terminal_can(seed: int) -
     recordings.attack(random.Random(seed))
 
 
+@pytest.mark.parametrize("seed", [1476, 1602])
+def test_a_refusal_quotes_what_a_line_can_hold(seed: int) -> None:
+    specs.attack(random.Random(seed))
+
+
 @pytest.mark.parametrize("seed", [4, 14, 28, 31])
 def test_a_link_to_no_version_is_refused(seed: int) -> None:
     promotions.attack(random.Random(seed))
