@@ -4,7 +4,9 @@ Tests of what this machine may lack are skipped with the reason, and in CI (CI=t
 must be there. The fixtures are a fake server process, a device that is only numbers, and others.
 """
 
+import gc
 import os
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack, nullcontext
@@ -68,6 +70,11 @@ def pytest_runtest_protocol(item):
         return (yield)
 
 
+def pytest_collection_finish():
+    """Keep what was imported out of every search for garbage: it stays until the end."""
+    gc.freeze()
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("live") and (missing := missing_servers()):
         reason = f"{missing} is not installed; run: python scripts/install_cpu_servers.py"
@@ -116,6 +123,17 @@ def sooner():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "READY_LOOK_S", 0.03)
         yield
+
+
+@pytest.fixture
+def heard():
+    """Let a hang-up be a signal like the others, here and in what a test starts.
+
+    Where nohup started pytest, both would ignore it.
+    """
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

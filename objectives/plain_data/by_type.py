@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 
@@ -41,8 +42,13 @@ def from_plain(kind: Any, data: Any) -> Any:
     return data
 
 
+@cache  # they are evaluated anew at each call, which costs a hundred times a whole reply
+def _hints(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
 def _dataclass(kind: Any, data: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     return kind(**{name: from_plain(hints[name], value) for name, value in data.items()})
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # half a second of imports, for which no --help waits
 # Where no difference was seen, up to this many may have been due, at 97.5 %: the "rule of three"
 # for one side.
 RARE_WORDS = 3.7
+DRAWN_AT_ONCE = 100_000  # clips of the bootstrap, 4 MB
 
 
 class WordVerdict(StrEnum):
@@ -161,7 +162,9 @@ def gate(
         [(*astuple(new), *astuple(old)) for new, old in zip(candidate, baseline, strict=True)]
     )
     rng, clips = np.random.default_rng(seed), len(pairs)
-    sums = np.array([pairs[rng.integers(clips, size=clips)].sum(axis=0) for _ in range(resamples)])
+    at_once = max(1, DRAWN_AT_ONCE // clips)
+    parts = [min(at_once, resamples - done) for done in range(0, resamples, at_once)]
+    sums = np.concatenate([pairs[rng.integers(clips, size=(n, clips))].sum(axis=1) for n in parts])
     point = float(points(pairs.sum(axis=0)))
     least = 100 * RARE_WORDS / int(pairs[:, [1, 3]].sum(axis=0).min())
     low, high = map(float, np.quantile(points(sums), [0.025, 0.975]))

@@ -13,6 +13,7 @@ import uuid
 from pathlib import Path
 
 from objectives.servers.process import reap_left_behind
+from objectives.servers.supervision.guard import Guard, permits
 
 ROOT = Path(__file__).parents[2]
 HIDERS = ROOT / "tests" / "support" / "hiders.py"
@@ -33,7 +34,10 @@ def attack(rng: random.Random) -> None:
     """
     token = f"hidden-{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
-        line = [sys.executable, "-c", CODE, folder, "", sys.executable, str(HIDERS), token]
+        kind = rng.choice(("", "NAMESPACE"))  # what this machine prefers, or that
+        if kind and not permits(Guard[kind]):
+            kind = ""
+        line = [sys.executable, "-c", CODE, folder, kind, sys.executable, str(HIDERS), token]
         with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL) as study:
             time.sleep(rng.uniform(0.2, LONGEST_S))
             victims = rng.sample(VICTIMS, rng.randint(1, len(VICTIMS)))
@@ -50,7 +54,7 @@ def attack(rng: random.Random) -> None:
                 reap_left_behind(Path(folder))
             until = time.monotonic() + GONE_S
             while left := _with(token):
-                assert time.monotonic() < until, (victims, left)
+                assert time.monotonic() < until, (kind, victims, left)
                 time.sleep(0.1)
             reap_left_behind(Path(folder))
             assert not list(Path(folder).glob("*.running.json"))

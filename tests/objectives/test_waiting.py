@@ -17,7 +17,7 @@ from objectives.errors import Overdue
 
 
 @pytest.fixture
-def listening() -> Iterator[None]:
+def listening(heard: None) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in waiting.SIGNALS}
     waiting.listen()
     yield
@@ -68,6 +68,7 @@ def test_the_shorter_time_counts_and_is_over_once() -> None:
     waiting.check()
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("is_ignored", [False, True])
 def test_what_never_looks_ends_at_a_later_signal_unless_it_was_to_ignore_them(
     is_ignored: bool,

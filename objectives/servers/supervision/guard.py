@@ -29,7 +29,7 @@ PROBE = (
 
 
 class Guard(StrEnum):
-    """A guard is one of these, the first that this machine permits."""
+    """A guard is one of these; the first that works is taken. A namespace shows another /proc."""
 
     CGROUP = "a cgroup of its own"
     SCOPE = "a cgroup in a systemd scope of its own"
@@ -39,19 +39,26 @@ class Guard(StrEnum):
 
 @cache
 def guard() -> Guard:
-    """Return the strongest guard that this machine permits this user, as tries show."""
+    """Return the first guard that this machine permits this user."""
+    return next(kind for kind in Guard if permits(kind))
+
+
+def permits(kind: Guard) -> bool:
+    """Tell whether this machine permits this user a guard, by a try."""
     root, name = str(Path(__file__).parents[3]), f"probe-{uuid.uuid4().hex}"
     probe = (sys.executable, "-I", "-S", "-c", PROBE, root, name)
-    can_enter = _works(probe)
-    for left in cgroup.of_name(name):
-        cgroup.end(left, PROBE_S)
-    if can_enter:
-        return Guard.CGROUP
-    if _works([*_scope(), *probe]):  # systemd removes the scope with what is in it
-        return Guard.SCOPE
-    if _works([*_namespace(), "true"]):
-        return Guard.NAMESPACE
-    return Guard.NONE
+    match kind:
+        case Guard.CGROUP:
+            can_enter = _works(probe)
+            for left in cgroup.of_name(name):
+                cgroup.end(left, PROBE_S)
+            return can_enter
+        case Guard.SCOPE:  # systemd removes it with what is in it
+            return _works([*_scope(), *probe])
+        case Guard.NAMESPACE:
+            return _works([*_namespace(), "true"])
+        case Guard.NONE:
+            return True
 
 
 def supervised(

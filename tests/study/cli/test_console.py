@@ -209,6 +209,7 @@ def test_ctrl_c_while_a_script_is_still_importing_leaves_no_traceback(script: Pa
     assert ours[0].startswith("import study.cli.startup"), "before anything of ours that takes time"
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_so_does_another_signal(number: int) -> None:
     stop = f"import os; import study.cli.startup; os.kill(os.getpid(), {number}); print('no')"

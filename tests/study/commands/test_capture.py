@@ -48,6 +48,7 @@ def running(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], list[st
             process.kill()
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_a_spec_takes_the_lines_that_it_prints(
     number: signal.Signals, upstream: Upstream, tmp_path: Path
