@@ -18,6 +18,7 @@ from objectives.servers.process import TENANT
 from objectives.servers.supervision.supervisor import MARK
 
 LOOK_S = 1.5
+GPU_FILES = ("/dev/nvidia", "/dev/dxg")  # the latter under WSL2
 LEAST_MIB = 32.0  # a window of the desktop may come and go; a CUDA context takes more
 
 
@@ -174,7 +175,7 @@ def _uses_gpu(pid: int) -> bool:
     """
     try:
         return any(
-            str(f.readlink()).startswith("/dev/nvidia") for f in Path(f"/proc/{pid}/fd").iterdir()
+            str(f.readlink()).startswith(GPU_FILES) for f in Path(f"/proc/{pid}/fd").iterdir()
         )
     except PermissionError:
         return True  # another user's: NVML is believed
