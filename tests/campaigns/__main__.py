@@ -14,16 +14,31 @@ import time
 import traceback
 from collections.abc import Mapping
 
-from . import answers, journals, logs, signals, storages
+from . import (
+    answers,
+    journals,
+    kills,
+    logs,
+    promotions,
+    recordings,
+    rollouts,
+    signals,
+    specs,
+    storages,
+)
 from .campaign import Campaign, Tally
 
 CAMPAIGNS: Mapping[str, Campaign] = {
     "answers of servers": answers.attack,
     "logs of servers": logs.attack,
+    "specs and deployment files": specs.attack,
+    "recordings": recordings.attack,
     "journals of confirmations": journals.attack,
-    "recordings": journals.attack_recording,
     "storages": storages.attack,
+    "promotions and a rollout's records": promotions.attack,
     "signals at random moments": signals.attack,
+    "kills in every combination": kills.attack,
+    "faults in a rollout": rollouts.attack,
 }
 
 

@@ -1,16 +1,13 @@
-"""Mutated journals of confirmations and recordings are read, or refused in one line."""
+"""Mutated journals of confirmations are read, or refused in one line."""
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from objectives import recording
 from objectives.errors import BadInput
-from objectives.plain_data.infinity import plain
 from study.confirmation.journal import read_journal, write_journal
 from study.confirmation.journal_checks import each_once, oddities
 
@@ -21,7 +18,7 @@ RECORDINGS = Path(__file__).parents[2] / "objectives" / "recordings"
 
 @cache
 def text_of(name: str) -> str:
-    """Return a recording or a journal that ships."""
+    """Return a journal that ships."""
     return (RECORDINGS / name).read_text("utf-8")
 
 
@@ -51,24 +48,3 @@ def attack(rng: random.Random) -> None:
             journal.pairs,
             journal.holds,
         )
-
-
-def attack_recording(rng: random.Random) -> None:
-    """Read one mutated recording, and every launch in it.
-
-    Raises:
-        AssertionError: It is refused in more than one line, or holds what no file can.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "made.jsonl"
-        path.write_bytes(mutated_text(text_of(rng.choice(("cpu.jsonl", "h100.jsonl"))), rng))
-        try:
-            read = recording.read(path)
-        except BadInput as error:
-            assert "\n" not in str(error), error
-            return
-        read.sentence()
-        assert read.entries
-        for entry in read.entries:
-            if (measured := read.measured(entry)) is not None:
-                json.dumps(plain(measured.to_json()), ensure_ascii=False).encode()

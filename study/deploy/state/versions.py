@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -13,7 +14,6 @@ from typing import Any
 
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted, write_atomic
-from objectives.plain_data.by_type import ODD_DATA
 from study.deploy.state.version import Version, author, digest_of
 
 RECORD = "version.json"
@@ -70,7 +70,7 @@ class Chain:
             raise BadInput(
                 f"there is no version {number} under {self.folder}; choose one of: {numbers}"
             ) from error
-        except (OSError, *ODD_DATA) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise BadInput(
                 f"{folder / RECORD}: it cannot be read ({error}); {CHAIN_WAY_OUT}"
             ) from error
@@ -146,15 +146,25 @@ class Chain:
             shutil.rmtree(self.path(number), ignore_errors=True)
 
     def _number(self) -> int | None:
+        """Return the number of the version in force; None before the first apply.
+
+        Raises:
+            BadInput: The link leads to no version.
+        """
         if not self.link.is_symlink():
             return None
-        if not (name := self.link.readlink().name).isdecimal():
-            raise BadInput(f"{self.link}: it leads to no version ({name[:40]}); {CHAIN_WAY_OUT}")
-        return int(name)
+        target = self.link.readlink()
+        if not re.fullmatch(r"[0-9]{1,9}", target.name):
+            last = f"versions/{max(self._numbers(), default=0):04d}"
+            raise BadInput(
+                f"{self.link}: it leads to {str(target)!r}, which is no version; lead it to the "
+                f"one in force, as `ln -sfn {last} {self.link}` does to the newest"
+            )
+        return int(target.name)
 
     def _numbers(self) -> list[int]:
         folder = self.folder / "versions"
-        return sorted(int(p.name) for p in folder.glob("[0-9]*") if p.name.isdecimal())
+        return sorted(int(p.name) for p in folder.glob("[0-9]*") if p.name.isdigit())
 
 
 def _digest(path: Path, stated: str) -> str:
