@@ -14,6 +14,7 @@ from typing import Any
 
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted, write_atomic
+from objectives.plain_data.by_type import ODD_DATA
 from study.deploy.state.version import Version, author, digest_of
 
 RECORD = "version.json"
@@ -70,7 +71,7 @@ class Chain:
             raise BadInput(
                 f"there is no version {number} under {self.folder}; choose one of: {numbers}"
             ) from error
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, *ODD_DATA) as error:
             raise BadInput(
                 f"{folder / RECORD}: it cannot be read ({error}); {CHAIN_WAY_OUT}"
             ) from error
