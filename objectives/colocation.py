@@ -90,6 +90,8 @@ class Colocation:
         return self
 
     def _open(self) -> None:
+        if self.setting.tenants:
+            self.on_phase(Phase(Step.TENANTS))
         with ExitStack() as stack:
             cores = stack.enter_context(apart())
             self._generator = stack.enter_context(Generator(cores.generator))

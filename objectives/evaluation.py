@@ -23,6 +23,7 @@ class Step(StrEnum):
     """A step is what a launch is doing."""
 
     REPLAYING = "replaying"
+    TENANTS = "tenants"  # what else holds memory is started, which may take a minute
     CHECKING = "checking"
     STOPPING = "stopping"
     STARTING = "starting"

@@ -8,6 +8,7 @@
     gpu-allocation dashboard    every trial of a study in the browser
     gpu-allocation fit          which cells of a space would start, by the models' files
     gpu-allocation record       a whole space measured into a file that replays anywhere
+    gpu-allocation quick        how the GPU is divided now, and the spec to measure it
     gpu-allocation init         a spec from the units that run today
     gpu-allocation schedule     a study as a unit of systemd with a timer
     gpu-allocation cost         where a study's time went, and whether sharing hurts

@@ -16,7 +16,9 @@ from optuna.storages import BaseStorage
 from objectives.errors import SetupError
 from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
+from study.bench.busy import busy_others
 from study.bench.elsewhere import planned_elsewhere
+from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
 from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
@@ -103,6 +105,8 @@ def foretell(this: Run) -> int:
     lent = lending.states()
     forecast = foreseen(this, source, [state.unit for state in lent])
     lines = forecast_in_words(forecast)
+    if (bench := source.bench) is not None:
+        lines += host_limits(bench.occupants, is_gpu=bench.device.identity.cuda is not None)
     if lent:
         lines += outage(lent, forecast.effort.latest_s, lending.max_outage_s)
     commands = command_lines(forecast)
@@ -190,6 +194,9 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
     """
     spec, terminal, recording = this.spec, this.terminal, source.recording
     context = context_of(study)
+    if source.bench is not None:
+        for line in busy_others(source.bench.device):
+            terminal.line(line)
     # nobody else writes into the file of a run's own folder, which is locked
     is_sole = this.is_replay and not this.options.storage
     with (

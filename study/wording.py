@@ -9,6 +9,7 @@ from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
 from objectives.servers.phase_times import start_name, started_service
 from objectives.speech.wer import WordVerdict
+from study.text import cut
 
 
 def memory_in_words(allocation: Allocation) -> str:
@@ -136,6 +137,7 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
     "setup_error": ("set-up", "a library, a flag, a port or a driver"),
 }
 STEPS: Mapping[Step, str] = {
+    Step.TENANTS: "taking the memory of the tenants",
     Step.WARMING_UP: "warming up",
     Step.ALONE: "each service alone",
     Step.WORDS: "counting words",
@@ -197,8 +199,8 @@ def phase_in_words(phase: Phase) -> str:
             return start_name(service_name(str(phase.service)))
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
-            who = f": {d.evidence}" if d.failure_class == "foreign_tenant" else ""
-            return f"once more after {d.failure_class}{who}"
+            why = f"once more, since {failure_in_words(d.failure_class)}"
+            return f"{why}: {cut(d.evidence, 160)}" if d.evidence else why
     return STEPS.get(phase.step, phase.step)
 
 

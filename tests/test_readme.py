@@ -86,6 +86,7 @@ ELSEWHERE = {
         "goes on for ever, or takes a minute",
     ),
     "python -m study.dream": ("tests/study/dream/test_run_dream.py", "goes on for ever"),
+    "python scripts/quick.py": ("tests/study/quick/test_quick.py", "reads what runs here"),
     "python scripts/init_spec.py": (
         "tests/study/init_spec/test_init_spec.py",
         "reads units of systemd",

@@ -69,6 +69,41 @@ class Reading(Protocol):
         """
 
 
+class WholeBody:
+    """This reading keeps the body of an answer that comes in one piece.
+
+    Args:
+        read: It returns what a body says, and raises ValueError where that is not what the API
+            promises.
+        most_bytes: The longest body.
+    """
+
+    __slots__ = ("_most_bytes", "_parts", "_read", "_size")
+
+    def __init__(self, read: Callable[[bytes], Answer], most_bytes: int) -> None:
+        self._read, self._most_bytes, self._size = read, most_bytes, 0
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            ValueError: It is longer than any answer.
+        """
+        self._size += len(data)
+        if self._size > self._most_bytes:
+            raise ValueError(f"an answer of more than {self._most_bytes:,} bytes")
+        self._parts.append(data)
+
+    def answer(self) -> Answer:
+        """Return what the whole body says.
+
+        Raises:
+            ValueError: It is not what the API promises.
+        """
+        return self._read(b"".join(self._parts))
+
+
 class Api(Protocol):
     """An API writes requests and reads answers.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from objectives.apis.api import Answer, parsed, quoted
+from objectives.apis.api import Answer, WholeBody, parsed, quoted
 from objectives.apis.completions import common_words
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
@@ -21,40 +21,6 @@ def texts_of(request: Request, count: int) -> list[str]:
     """Return the texts of a request, each as long as its prompt and unlike the others."""
     seeds = (SEEDS * request.seed + n for n in range(count))
     return [common_words(replace(request, seed=seed)) for seed in seeds]
-
-
-class WholeBody:
-    """This reading keeps one answer, which comes in one piece.
-
-    Args:
-        has_content: It returns whether a body has what was asked for, and raises ValueError where
-            it is not what the API promises.
-    """
-
-    __slots__ = ("_of", "_parts", "_size")
-
-    def __init__(self, of: Embeddings | Rerank | Speech) -> None:
-        self._of, self._size = of, 0
-        self._parts: list[bytes] = []
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            ValueError: It is longer than any answer.
-        """
-        self._size += len(data)
-        if self._size > MOST_BYTES:
-            raise ValueError(f"an answer of more than {MOST_BYTES:,} bytes")
-        self._parts.append(data)
-
-    def answer(self) -> Answer:
-        """Return whether there is content.
-
-        Raises:
-            ValueError: It is not what the API promises.
-        """
-        return Answer(is_empty=not self._of.has_content(b"".join(self._parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +44,22 @@ class Embeddings:
 
     def reading(self) -> WholeBody:
         """Return what reads one answer."""
-        return WholeBody(self)
+        return WholeBody(self.read, MOST_BYTES)
 
-    def has_content(self, body: bytes) -> bool:
+    def read(self, body: bytes) -> Answer:
         """Return whether each text has a vector.
 
         Raises:
             ValueError: The answer is no list of vectors, or not of as many.
 
-        >>> Embeddings("m", 1).has_content(b'{"data": [{"embedding": [0.5]}]}')
-        True
+        >>> Embeddings("m", 1).read(b'{"data": [{"embedding": [0.5]}]}').is_empty
+        False
         """
         rows = _rows(body, "data", self.texts)
         vectors = [row.get("embedding") for row in rows]
         if not all(isinstance(v, list) and all(map(_is_number, v)) for v in vectors):
             raise ValueError(f"no vectors of numbers in {quoted(rows)}")
-        return all(vectors)
+        return Answer(is_empty=not all(vectors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +85,21 @@ class Rerank:
 
     def reading(self) -> WholeBody:
         """Return what reads one answer."""
-        return WholeBody(self)
+        return WholeBody(self.read, MOST_BYTES)
 
-    def has_content(self, body: bytes) -> bool:
-        """Return whether each text has a score.
+    def read(self, body: bytes) -> Answer:
+        """Return an answer where each text has a score.
 
         Raises:
             ValueError: The answer is no list of scores, or not of as many.
 
-        >>> Rerank("m", 1).has_content(b'{"results": [{"index": 0, "relevance_score": 0.5}]}')
-        True
+        >>> Rerank("m", 1).read(b'{"results": [{"index": 0, "relevance_score": 0.5}]}').is_empty
+        False
         """
         rows = _rows(body, "results", self.texts)
         if not all(_is_number(row.get("relevance_score")) for row in rows):
             raise ValueError(f"no scores in {quoted(rows)}")
-        return True
+        return Answer(is_empty=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +123,20 @@ class Speech:
 
     def reading(self) -> WholeBody:
         """Return what reads one answer."""
-        return WholeBody(self)
+        return WholeBody(self.read, MOST_BYTES)
 
-    def has_content(self, body: bytes) -> bool:
+    def read(self, body: bytes) -> Answer:
         """Return whether there is sound behind the head of a WAV file.
 
         Raises:
             ValueError: It is no WAV file.
 
-        >>> Speech("m").has_content(b"RIFF" + bytes(4) + b"WAVE" + bytes(100))
-        True
+        >>> Speech("m").read(b"RIFF" + bytes(4) + b"WAVE" + bytes(100)).is_empty
+        False
         """
         if body[:4] != b"RIFF" or body[8:12] != b"WAVE":
             raise ValueError(f"no sound in {quoted(body[:100])}")
-        return len(body) > 44
+        return Answer(is_empty=len(body) <= 44)
 
 
 def _rows(body: bytes, name: str, count: int) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import ClassVar
 
-from objectives.apis.api import Answer, parsed, quoted
+from objectives.apis.api import Answer, WholeBody, parsed, quoted
 from objectives.plain_data.spellable import spellable
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
@@ -38,39 +38,14 @@ class Transcriptions:
         """Return the body of a request."""
         return transcription(clips[request.clip])
 
-    def reading(self) -> Words:
+    def reading(self) -> WholeBody:
         """Return what reads one answer."""
-        return Words()
+        return WholeBody(_words, MOST_BYTES)
 
 
-class Words:
-    """This reading keeps the words of one answer, which comes in one piece."""
-
-    __slots__ = ("_parts", "_size")
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            ValueError: It is longer than any transcript.
-        """
-        self._size += len(data)
-        if self._size > MOST_BYTES:
-            raise ValueError(f"an answer of more than {MOST_BYTES:,} bytes")
-        self._parts.append(data)
-
-    def answer(self) -> Answer:
-        """Return the words.
-
-        Raises:
-            ValueError: The body is no JSON object with a text.
-        """
-        text = transcript(b"".join(self._parts))
-        return Answer(not text.strip(), text=text)
+def _words(body: bytes) -> Answer:
+    text = transcript(body)
+    return Answer(not text.strip(), text=text)
 
 
 def transcript(body: bytes) -> str:

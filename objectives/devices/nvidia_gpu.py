@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import psutil
 import pynvml  # type: ignore[import-untyped]
@@ -68,11 +69,17 @@ class NvidiaGpu:
         return Sample(time.monotonic(), free, busy, power)
 
     def occupants(self) -> list[Occupant]:
-        """Return the processes that compute or draw on the GPU."""
-        running = [
-            *pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle),
-            *pynvml.nvmlDeviceGetGraphicsRunningProcesses(self._handle),
-        ]
+        """Return the processes that compute or draw on the GPU, as far as the driver tells.
+
+        Under WSL2 it may list none of a kind, and not what each holds.
+        """
+        running = []
+        for listed in (
+            pynvml.nvmlDeviceGetComputeRunningProcesses,
+            pynvml.nvmlDeviceGetGraphicsRunningProcesses,
+        ):
+            with suppress(pynvml.NVMLError_NotSupported):
+                running += listed(self._handle)
         held_mib = {
             p.pid: None if p.usedGpuMemory is None else p.usedGpuMemory / MIB for p in running
         }

@@ -81,7 +81,7 @@ class AnyCommand:
         request = Request(self.name, 0.0, PROBE_TOKENS)
         ask = Ask("POST", url + api.path, {"json": json.loads(api.body(request, ()))})
         return answers_once_healthy(
-            url + self.service.health_path, ask, api.has_content, within_s=within_s
+            url + self.service.health_path, ask, api.read, within_s=within_s
         )
 
     def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  it tells nothing

@@ -17,6 +17,7 @@ from objectives.diagnosis.log import FailurePhase
 from objectives.servers.process import MARK, TENANT
 
 LOOK_S = 1.5
+GPU_FILES = ("/dev/nvidia", "/dev/dxg")  # the latter under WSL2
 LEAST_MIB = 32.0  # a window of the desktop may come and go; a CUDA context takes more
 
 
@@ -173,7 +174,7 @@ def _uses_gpu(pid: int) -> bool:
     """
     try:
         return any(
-            str(f.readlink()).startswith("/dev/nvidia") for f in Path(f"/proc/{pid}/fd").iterdir()
+            str(f.readlink()).startswith(GPU_FILES) for f in Path(f"/proc/{pid}/fd").iterdir()
         )
     except PermissionError:
         return True  # another user's: NVML is believed

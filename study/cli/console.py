@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from objectives.evaluation import Phase
+from objectives.evaluation import Phase, Step
 from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import outcome_in_words
 from study.storage.trials import Begun, Trial
@@ -86,6 +86,9 @@ class Terminal:
     def phase(self, phase: Phase) -> None:
         """Say what is happening now; only on a terminal."""
         self.log.info("  %s", phase_in_words(phase))
+        is_shown = self._scene is not None and not self._says_more
+        if phase.step is Step.TENANTS or (phase.step is Step.RETRYING and not is_shown):
+            self.line(phase_in_words(phase))  # before the picture begins, or for want of one
         if self._scene is not None:
             self._scene.phase(phase)
         if self._live is not None:

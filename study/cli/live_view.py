@@ -68,6 +68,8 @@ class Scene:
         self._begun: Begun | None = None
         self._phase = "asking for the first trial"
         self._starting: str | None = None
+        self._retry: str | None = None
+        self._known = len(outlook.known)
         self._trials = list(outlook.known)
         self._launched = configurations_in(self._trials)
         self._memory: Occupancy | None = None
@@ -76,11 +78,13 @@ class Scene:
 
     def begin(self, begun: Begun) -> None:
         """Note that a trial begins."""
-        self._begun = begun
+        self._begun, self._retry = begun, None
 
     def phase(self, phase: Phase) -> None:
         """Note that a phase of the trial begins."""
         self._wait(phase_in_words(phase))
+        if phase.step is Step.RETRYING:
+            self._retry = self._phase
         self._starting = phase.service if phase.step is Step.STARTING else None
 
     def _wait(self, what: str) -> None:
@@ -148,6 +152,10 @@ class Scene:
         left_s = max(0.0, self.outlook.timeout_s - spent_s)
         progress = f", {len(self._launched)} of {size} configurations" if size is not None else ""
         clock = f"{clock_time(spent_s)} spent, {clock_time(left_s)} left"
+        ended = len(self._trials) - self._known
+        if ended and self.outlook.occupancy is not None:  # a replay takes no time
+            end_s = min(left_s, spent_s / ended * max(0, total - used))
+            clock += f", ends in {clock_time(end_s)} or sooner"
         return f"{used} of {total} trials{progress}; {clock}"
 
     def summary(self) -> str:
@@ -156,7 +164,7 @@ class Scene:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         waited_s = self._clock() - self._phase_since
-        phase = Text(f"{self._phase} {waited_s:.0f} s", overflow="ellipsis", no_wrap=True)
+        phase = Text(f"{self._phase} {waited_s:.0f} s")
         if self._is_broken:
             yield phase
             return
@@ -172,6 +180,8 @@ class Scene:
             ("trial", Text(self.trial(), style="bold")),
             ("phase", phase),
         ]
+        if self._retry is not None:
+            lines.insert(1, ("again", Text(self._retry)))
         if (memory := self._occupancy()) is not None:
             bar, legend = memory_bar(
                 memory,
@@ -185,8 +195,8 @@ class Scene:
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(style="dim", min_width=LABEL)
         for name, text in lines:
-            # what the signs mean may need two lines
-            text.no_wrap, text.overflow = name != "", "ellipsis"
+            # prose goes on below; a bar cannot
+            text.no_wrap, text.overflow = name.startswith("memory"), "fold"
             grid.add_row(name, text)
         return grid
 

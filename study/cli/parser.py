@@ -24,6 +24,7 @@ SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "promote": "promote",
     "report": "report",
     "dashboard": "dashboard",
+    "quick": "quick",
     "init": "init_spec",
     "schedule": "schedule_study",
     "cost": "study_cost",

@@ -5,6 +5,9 @@
     python scripts/report.py --preset capacity   how the answer changes where capacity matters most
     python scripts/report.py --limits llm_ttft_p95_ms=1500 --limits stt_latency_p95_ms=800
                                                  and under other limits than the study's
+    python scripts/report.py before/study.db after/study.db
+                                                 two studies side by side; or two of one storage,
+                                                 by --study NAME --study NAME
 
 The file needs no network, prints, and reads on a phone. Nothing is measured again.
 Exit: 0 written, 2 where there is no such study or file.
@@ -15,14 +18,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from objectives.fitness import PRESETS
-from study.cli.parser import add_storage, parser
+from study.cli.parser import parser
 
 
 def main() -> None:
     """Write the report of the study that the arguments name."""
     options = parser(__doc__)
-    add_storage(options)
     add = options.add_argument
+    storage = "a study.db or a URL; several are set side by side; default: the study that ships"
+    add("storages", nargs="*", metavar="STORAGE", help=storage)
     add(
         "-o",
         "--out",
@@ -31,7 +35,12 @@ def main() -> None:
         metavar="FILE",
         help="default report.html",
     )
-    add("--study", metavar="NAME", help="default: the newest of the storage")
+    add(
+        "--study",
+        action="append",
+        metavar="NAME",
+        help="default: the newest of the storage; may come again",
+    )
     add(
         "--preset",
         choices=PRESETS,
@@ -47,20 +56,30 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.cli.limits import limits_in
-    from study.report.html import write_report
-    from study.report.summary import summary
+    from study.report.html import html, write_page
+    from study.report.studies.side_by_side import side_by_side
+    from study.report.summary import Summary, summary
     from study.storage.find import folder_of, promotions_of, storage_url, study_in
 
-    with exiting():
-        url = storage_url(arguments.storage)
-        content = summary(
-            study_in(url, arguments.study),
+    def read(storage: str | None, name: str | None) -> Summary:
+        url = storage_url(storage)
+        return summary(
+            study_in(url, name),
             arguments.preset,
             promotions_of(url),
             limits_ms=limits_in(arguments.limits) if arguments.limits else None,
             folder=folder_of(url),
         )
-        write_report(content, arguments.out)
-        print(
-            f"{arguments.out}: study {content.study}, {len(content.configurations)} configurations"
-        )
+
+    storages, studies = arguments.storages or [None], arguments.study or [None]
+    if len(storages) > 1 and arguments.study:
+        options.error("--study names one of a single STORAGE; of several the newest is taken")
+    with exiting():
+        first, *others = [read(storage, name) for storage in storages for name in studies]
+        if others:
+            write_page(side_by_side([first, *others]), arguments.out)
+            print(f"{arguments.out}: studies {', '.join(s.study for s in (first, *others))}")
+        else:
+            write_page(html(first), arguments.out)
+            count = len(first.configurations)
+            print(f"{arguments.out}: study {first.study}, {count} configurations")

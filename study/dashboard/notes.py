@@ -52,8 +52,8 @@ got worse.
 - **Fitness** is one number from 0 to 1, larger is better: the weighed sum of speech latency, LLM \
 latency, capacity,
   stability and efficiency, relative to the allocation in use today.
-- **Pruned** trials do not work on this device, most of them for want of memory; their value 0 is \
-no measurement. One
+- **Pruned** trials do not work on this device, most of them for want of memory, and have no \
+value. One
   with `pruned: dominated` works, and was given up in the middle: its value is the most that its \
 fitness could
   have become, which is less than the best has.

@@ -1,4 +1,4 @@
-"""Serve optuna-dashboard on this machine alone, with our notes, plots and constraints."""
+"""Serve optuna-dashboard, with the answer before it, and our notes, plots and constraints."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ from objectives import waiting
 from objectives.errors import BadInput, SetupError
 from objectives.measurement import Measurement
 from study.dashboard.annotate import annotate
+from study.dashboard.front import FrontApp
 from study.dashboard.gate import LOOPBACK, Gate
 from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import store
 from study.storage.find import folder_of, names, promotions_of, refuse_without_studies
+from study.storage.trials import DOMINATED
 from study.storage.url import open_storage
 
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ def _with_constraints(trial: FrozenTrial) -> FrozenTrial:
     duplicate = copy.copy(trial)
     duplicate.system_attrs = {**trial.system_attrs, OLD_KEY: list(trial.constraints.values())}
     duplicate.user_attrs = _brief({**trial.user_attrs, **_figures(trial)})
+    if trial.state is TrialState.PRUNED and trial.user_attrs.get("pruned") != DOMINATED:
+        # it does not work: its 0 is no measurement, and no curve
+        duplicate.values, duplicate.intermediate_values = None, {}
     return duplicate
 
 
@@ -170,7 +175,7 @@ def dashboard_of(url: str, tell: Callable[[str], None]) -> WSGIApplication:
     dashboard = wsgi(DashboardStorage(url), artifact_store=store(folder_of(url)))
     app = AnnotatingApp(dashboard, storage, promotions_of(url), tell)
     app.refresh()
-    return app
+    return FrontApp(app, storage, url, promotions_of(url))
 
 
 def listen(app: WSGIApplication, port: int, tell: Callable[[str], None], host: str = HOST) -> None:
@@ -194,7 +199,7 @@ def listen(app: WSGIApplication, port: int, tell: Callable[[str], None], host: s
     with server:
         at = f"{host}:{server.server_port}"
         if token is None:
-            tell(f"http://{at}/  (Ctrl-C ends it)")
+            tell(f"http://{at}/  the answer, and from it every trial  (Ctrl-C ends it)")
             tell(f"from another machine: ssh -L {server.server_port}:{at} {socket.gethostname()}")
         else:
             tell(f"http://{at}/?token={token}  (Ctrl-C ends it; whoever has this address may come)")

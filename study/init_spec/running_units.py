@@ -93,7 +93,7 @@ def running(unit: str) -> Running:
         ),
         restart=properties.get("Restart", "no"),
         pids=tuple(p.pid for p in processes),
-        ports=tuple(sorted({port for p in processes for port in _ports(p)})),
+        ports=tuple(sorted({port for p in processes for port in ports_of(p)})),
     )
 
 
@@ -118,7 +118,8 @@ def _environment(text: str, files: str) -> dict[str, str]:
     return values
 
 
-def _ports(process: psutil.Process) -> list[int]:
+def ports_of(process: psutil.Process) -> list[int]:
+    """Return the TCP ports on which a process listens, as far as it may be seen."""
     try:
         connections = process.net_connections(kind="tcp")
     except psutil.Error:

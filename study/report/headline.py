@@ -38,6 +38,8 @@ def standing(summary: Summary) -> str:
 def sentence(summary: Summary) -> str:
     """Say what to run; before a confirmation, that is a candidate."""
     decision, context = summary.decision, summary.context
+    if not summary.configurations:
+        return "No answer yet: nothing has been launched to its end."
     if summary.is_rejected and summary.other is not None:
         stays = "No answer"
         if decision.baseline is not None:

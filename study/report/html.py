@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -42,8 +43,8 @@ QUESTION = (
 )
 
 
-def write_report(summary: Summary, path: Path) -> None:
-    """Write the whole report, or nothing.
+def write_page(text: str, path: Path) -> None:
+    """Write a whole page, or nothing.
 
     Raises:
         BadInput: It cannot be written.
@@ -51,18 +52,29 @@ def write_report(summary: Summary, path: Path) -> None:
     if not path.name or (path.exists() and not path.is_file()):
         raise BadInput(f"{path} is no file; name one with -o")
     try:
-        write_atomic(path, html(summary))
+        write_atomic(path, text)
     except OSError as error:
         raise BadInput(
             f"{path} cannot be written ({error.strerror}); name another with -o"
         ) from error
 
 
-def html(summary: Summary) -> str:
-    """Return the report as one page that needs nothing else."""
+def html(summary: Summary, links: Sequence[tuple[str, str]] = (), remark: str = "") -> str:
+    """Return the report as one page that needs nothing else.
+
+    Args:
+        summary: The study.
+        links: Where a page that is served leads, as names and addresses; a file leads nowhere.
+        remark: What is said of a study that still runs; such a page loads itself anew.
+    """
+    return page("report.html", {**_content(summary), "links": links, "remark": remark})
+
+
+def page(template: str, content: Mapping[str, Any]) -> str:
+    """Fill a template of this project; whatever logs and studies say is escaped."""
     loader = FileSystemLoader(str(files("study") / "templates"))
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return pages.get_template("report.html").render(r=_content(summary))
+    return pages.get_template(template).render(r=content)
 
 
 def _content(summary: Summary) -> dict[str, Any]:

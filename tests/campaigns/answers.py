@@ -7,7 +7,7 @@ import random
 from contextlib import suppress
 
 from objectives.apis.completions import MOST_TOKENS, Stream, completed
-from objectives.apis.transcription import Words, transcript
+from objectives.apis.transcription import Transcriptions, transcript
 from objectives.engines.kv_cache import kv_cache, usage
 from objectives.load.sending.client import REQUEST_FAILURES
 
@@ -44,7 +44,7 @@ def attack(rng: random.Random) -> None:
         tokens = stream.answer().tokens
         assert tokens is None or 0 <= tokens <= MOST_TOKENS, tokens
     with suppress(ValueError):
-        words = Words()
+        words = Transcriptions().reading()
         words.feed(mutated(WORDS, rng))
         json.dumps(words.answer().text, ensure_ascii=False).encode()
     for read, body in ((transcript, WORDS), (completed, COMPLETION)):

@@ -9,6 +9,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from objectives.rig.tiny_llm import byte_level_tokenizer, write_json
+
 SIZES = {"F32": 4, "F16": 2, "BF16": 2, "I32": 4, "F8_E4M3": 1, "U8": 1}
 QWEN_7B: Mapping[str, Any] = {
     "architectures": ["Qwen2ForCausalLM"],
@@ -89,3 +91,39 @@ def _value(value: Any) -> bytes:
             return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, value))
         case _:
             return struct.pack(f"<IIQ{len(value)}I", 9, 4, len(value), *value)
+
+
+def write_embedder(folder: Path) -> None:
+    """Write a BERT without weights for `vllm --runner pooling --load-format dummy`."""
+    bert = {
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "hidden_size": 256,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        "vocab_size": 2048,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "position_embedding_type": "absolute",
+        "pad_token_id": 2,
+        "torch_dtype": "float32",
+    }
+    tokenizer = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": 512,
+        "clean_up_tokenization_spaces": False,
+        "pad_token": "<pad>",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+    }
+    folder.mkdir()
+    write_json(folder / "config.json", bert)
+    write_json(folder / "tokenizer_config.json", tokenizer)
+    byte_level_tokenizer(2048).save(str(folder / "tokenizer.json"))

@@ -65,8 +65,7 @@ def test_a_new_process_ends_the_trial_in_every_phase_and_the_trial_is_retried(ca
         measured = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     again = phases.retries
     assert (
-        len(again) == 1
-        and "foreign_tenant: process 1 of other.service (another study) came" in again[0]
+        len(again) == 1 and "disturbed: process 1 of other.service (another study) came" in again[0]
     ), phases
     assert (
         measured.failure_rate == 0.0

@@ -213,6 +213,58 @@ def test_time_that_is_over_is_not_less_than_none(spec: Spec) -> None:
     assert view.budget().endswith("1:06:40 spent, 0:00 left")
 
 
+def test_the_end_is_estimated_once_a_trial_of_this_run_has_ended(spec: Spec) -> None:
+    clock = Clock()
+    view = scene(spec, clock, row(0, HALF, 0.6))
+    clock.now += 60
+    assert "ends in" not in view.budget()
+    view.ended(row(1, MORE, 0.7))
+    assert view.budget().endswith("1:00 spent, 59:00 left, ends in 18:00 or sooner")
+    clock.now += 3000  # the budget ends first
+    assert view.budget().endswith("51:00 spent, 9:00 left, ends in 9:00 or sooner")
+
+
+def test_a_launch_that_is_made_again_says_why_until_the_next_trial(spec: Spec) -> None:
+    view = scene(spec, Clock())
+    view.begin(Begun(3, MORE, None, ""))
+    why = Diagnosis("port_taken", "llm", FailurePhase.START, None, "Address already in use")
+    view.phase(Phase(Step.RETRYING, diagnosis=why))
+    view.phase(Phase(Step.CHECKING))
+    shown = " ".join(" ".join(lines_of(view)).split())
+    assert "again once more, since" in shown and "Address already in use" in shown
+    view.begin(Begun(4, HALF, None, ""))
+    assert "Address" not in "".join(lines_of(view))
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_prose_goes_on_below_between_its_words(spec: Spec, width: int) -> None:
+    view = scene(spec, Clock(), row(0, HALF, 0.6))
+    view.begin(Begun(3, MORE, 2, "child"))
+    lines = lines_of(view, width)
+    shown = " ".join(" ".join(lines).split())
+    assert "…" not in shown
+    assert max(map(len, lines)) <= width
+    if width >= 40:
+        assert "1 of 20 trials, 1 of 10 configurations; 0:00 spent, 1:00:00 left" in shown
+
+
+def test_what_takes_long_before_the_first_trial_is_said(
+    spec: Spec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Terminal().phase(Phase(Step.TENANTS))
+    assert capsys.readouterr().out == "taking the memory of the tenants\n"
+
+
+def test_a_pipe_is_told_of_a_launch_that_is_made_again(
+    spec: Spec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal()
+    why = Diagnosis("foreign_tenant", None, FailurePhase.LOAD, 9.0, "process 7 (game) came")
+    with terminal.running(scene(spec, Clock()).outlook):
+        terminal.phase(Phase(Step.RETRYING, diagnosis=why))
+    assert "once more, since disturbed: process 7 (game) came" in capsys.readouterr().out
+
+
 def test_memory_is_not_read_more_often_than_once_a_second(spec: Spec) -> None:
     clock, moments = Clock(), []
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from browsers import headless_chromium, overflow_px
 from commands import run_script, run_study
 from dashboards import dashboard_of
 from factories import BEST, Outcome, make, timed
@@ -64,23 +64,8 @@ def detail(served: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Yield headless Chromium; where there is none, the test is skipped, and fails in CI."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        reason = "no Chromium; on Debian: apt-get install chromium chromium-driver"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI must look at the page: {reason}", pytrace=False)
-        pytest.skip(reason)
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1280,2000")
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
+    with headless_chromium() as chrome:
+        yield chrome
 
 
 def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
@@ -103,6 +88,34 @@ def test_the_page_has_our_plots_and_calls_our_answer_the_best(served: str, brows
     count = f"return {plot}.querySelectorAll('.heatmap-label').length"
     until(lambda: browser.execute_script(count) >= 9)
     assert "out of memory" in page_text(browser) and "00 MiB short" in page_text(browser)
+
+
+def test_what_does_not_work_has_no_value_and_fills_no_panel(served: str) -> None:
+    study = detail(served)
+    pruned = [t for t in study["trials"] if t["state"] == "Pruned"]
+    assert pruned and not [t for t in pruned if "values" in t or t["intermediate_values"]]
+    assert not study["has_intermediate_values"]
+
+
+def test_the_first_page_is_the_answer_and_leads_to_every_trial(served: str, browser: Any) -> None:
+    browser.get(served)
+    until(lambda: "The best candidate is 55 % of the memory for the LLM" in page_text(browser))
+    link = browser.find_element("css selector", "nav a")
+    assert link.get_attribute("href") == f"{served}/dashboard/studies/1"
+    assert [overflow_px(browser, width) for width in (390, 768, 1280)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("path", "code"), [("/answer/1", 200), ("/answer/99", 302)])
+def test_each_study_has_its_answer_and_what_is_none_leads_to_the_list(
+    served: str, path: str, code: int
+) -> None:
+    host, port = served.removeprefix("http://").split(":")
+    connection = HTTPConnection(host, int(port), timeout=20)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    assert answer.status == code
+    assert answer.getheader("Location") == (None if code == 200 else "/dashboard")
+    connection.close()
 
 
 def test_the_page_has_our_note_of_the_study(served: str, browser: Any) -> None:

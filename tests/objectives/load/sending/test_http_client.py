@@ -7,7 +7,7 @@ import time
 import pytest
 
 from objectives.apis.completions import Stream, StreamError
-from objectives.apis.transcription import Words
+from objectives.apis.transcription import Transcriptions
 from objectives.load.sending.http_client import (
     ConnectError,
     HttpLine,
@@ -90,7 +90,7 @@ def test_a_count_that_json_cannot_hold_is_refused(count):
     "body", ["", "[]", "5", '"text"', "{}", '{"text": null}', '{"text": 5}', "[" * 100_000]
 )
 def test_an_answer_without_words_is_refused(body):
-    words = Words()
+    words = Transcriptions().reading()
     words.feed(body.encode())
     with pytest.raises(ValueError, match=r"Expecting|no text|nests too deep"):
         words.answer()

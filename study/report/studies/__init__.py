@@ -1,0 +1,1 @@
+"""Several studies are reported here on one page."""
