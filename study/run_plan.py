@@ -11,6 +11,7 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.fitness import Preset
+from objectives.servers.supervision.guard import guard
 from objectives.traffic.clips import SHIPPED
 from study.analysis.reweigh import weighed
 from study.bench.source import Source, held_in
@@ -193,7 +194,8 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         recorded=recorded,
         by_files=files.cell if files else None,
     )
-    outlook = replace(outlook, has_today=run.spec.has_today)
+    launches = source.recording is None
+    outlook = replace(outlook, has_today=run.spec.has_today, guard=guard() if launches else None)
     clips = source.setting.workload.scored_clips
     if clips in SHIPPED or source.bench is not None:  # clips of one's own may be elsewhere
         words = word_outlook(

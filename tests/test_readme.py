@@ -86,6 +86,10 @@ ELSEWHERE = {
         "goes on for ever, or takes a minute",
     ),
     "python -m study.dream": ("tests/study/dream/test_run_dream.py", "goes on for ever"),
+    "python scripts/report.py before/study.db after/study.db": (
+        "tests/study/report/studies/test_side_by_side.py",
+        "needs two studies",
+    ),
     "python scripts/quick.py": ("tests/study/quick/test_quick.py", "reads what runs here"),
     "python scripts/init_spec.py": (
         "tests/study/init_spec/test_init_spec.py",
@@ -192,9 +196,9 @@ def test_the_script_understands_the_command(command):
         assert (REPOSITORY / file).is_file(), file
 
 
-@pytest.mark.parametrize("arguments", ["--no-such", "a b"])
+@pytest.mark.parametrize("arguments", ["report.py --no-such", "run_study.py a b"])
 def test_a_flag_that_does_not_exist_would_be_noticed(arguments):
-    assert parsed(f"python scripts/report.py {arguments}")[0] == 2
+    assert parsed(f"python scripts/{arguments}")[0] == 2
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain, with_infinity
 from objectives.plain_data.names_of_0_1 import current_names, current_workload
+from objectives.plain_data.spellable import spellable
 from objectives.recording.kept_replies import check_rows, kept_in
 from objectives.recording.replay import RECORDING_FORMAT, Provenance, RecordedLaunch, Recording
 from objectives.servers.versions import Versions
@@ -106,7 +107,7 @@ def read(path: Path) -> Recording:
     except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         where = f"{path}:{number}" if number else str(path)
         raise BadInput(
-            f"{where}: cannot read this recording ({error}); "
+            f"{where}: cannot read this recording ({spellable(str(error))}); "
             "make one with `python scripts/record.py SPEC`"
         ) from error
     return Recording(path, provenance, tuple(entries), form)

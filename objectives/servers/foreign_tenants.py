@@ -14,7 +14,8 @@ import psutil
 from objectives.devices.device import Device, Occupant
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
-from objectives.servers.process import MARK, TENANT
+from objectives.servers.process import TENANT
+from objectives.servers.supervision.supervisor import MARK
 
 LOOK_S = 1.5
 GPU_FILES = ("/dev/nvidia", "/dev/dxg")  # the latter under WSL2

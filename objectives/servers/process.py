@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,11 @@ from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.plain_data.atomic import write_atomic
+from objectives.plain_data.by_type import mapping_of
+from objectives.servers.supervision import cgroup, container
+from objectives.servers.supervision.guard import guard, supervised
+from objectives.servers.supervision.supervisor import MARK
 
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
-MARK = "ALLOCATION_STUDY_SERVER"
 TENANT = "tenant-"  # begins the name of what stands in for a neighbour
 READABLE = {"SPT_NOENV": "1"}  # else setproctitle (vLLM's engine) writes its title over the mark
 STOP_GRACE_S = 4.0  # vLLM needs 2 once it is up, and hears nothing while it starts
@@ -96,19 +98,15 @@ def serving(
     status.unlink(missing_ok=True)
     started = time.monotonic()
     reading, writing = os.pipe()
-    argv = [
-        sys.executable,
-        "-I",
-        str(SUPERVISOR),
-        str(reading),
-        str(status),
-        str(log),
-        "--",
-        *command.with_port(port),
-    ]
+    words, id_file = container.with_id_file(command.with_port(port), log.with_suffix(".cid"))
+    launched: tuple[str, str] = ("", "")
+    if id_file is not None:
+        id_file.unlink(missing_ok=True)  # who runs a container writes over none
+        launched = words[0], str(id_file)
+    argv = supervised(guard(), (reading, status, log), mark, words, launched)
     try:
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb") as out:
-            supervisor = subprocess.Popen(
+            process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -123,46 +121,48 @@ def serving(
     finally:
         os.close(reading)
     try:
-        launch = {"mark": mark, "pid": supervisor.pid, "command": str(command)}
+        launch = {"mark": mark, "pid": process.pid, "command": str(command), "container": launched}
         write_atomic(record, json.dumps(launch), mode=PRIVATE)
         url = f"http://127.0.0.1:{port}"
         deadline = started + command.start_timeout_s
         while True:
             left_s = deadline - time.monotonic()
             is_ready = left_s > 0 and ready(url, left_s) and time.monotonic() <= deadline
-            if supervisor.poll() is not None:
-                raise ServerDied(name, log, _exit_code(supervisor, status))
+            if process.poll() is not None:
+                raise ServerDied(name, log, _exit_code(process, status))
             if is_ready:
                 break
             if time.monotonic() > deadline:
                 raise StartTimeout(name, log, command.start_timeout_s)
             waiting.sleep(READY_LOOK_S)
-        yield Server(name, url, log, supervisor.pid, time.monotonic() - started, supervisor, status)
+        yield Server(name, url, log, process.pid, time.monotonic() - started, process, status)
     finally:
-        _stop(supervisor, writing)
+        _stop(process, writing)
         if not status.exists():  # the supervisor was killed: what it adopted has no other end
-            _kill_marked(mark)
+            _end(mark, launched)
+        if id_file is not None:
+            id_file.unlink(missing_ok=True)
         record.unlink(missing_ok=True)
 
 
-def _stop(supervisor: subprocess.Popen[bytes], writing: int) -> None:
+def _stop(process: subprocess.Popen[bytes], writing: int) -> None:
     try:
         os.write(writing, f"stop {STOP_GRACE_S:g}\n".encode())
-        supervisor.wait(STOP_GRACE_S + 2)
+        process.wait(STOP_GRACE_S + 2)
     except (BrokenPipeError, subprocess.TimeoutExpired):
         pass  # closing the pipe below is the stronger word
     finally:
         os.close(writing)
-    supervisor.wait(20)
+    process.wait(20)
 
 
-def _exit_code(supervisor: subprocess.Popen[bytes], status: Path) -> int | None:
-    if supervisor.poll() is None:
+def _exit_code(process: subprocess.Popen[bytes], status: Path) -> int | None:
+    if process.poll() is None:
         return None
     try:
         return int(json.loads(status.read_text())["exit_code"])
     except FileNotFoundError:
-        return supervisor.returncode  # the supervisor itself was killed
+        return process.returncode  # the supervisor itself was killed
 
 
 def marked(mark: str) -> list[int]:
@@ -184,16 +184,34 @@ def reap_left_behind(folder: Path) -> list[str]:
     sentences = []
     for record in sorted(folder.rglob("*.running.json")):
         try:
-            mark = str(json.loads(record.read_text())["mark"])
-        except (json.JSONDecodeError, KeyError):
+            launch = mapping_of(json.loads(record.read_text(errors="replace")))
+            mark, words = str(launch["mark"]), [str(w) for w in launch.get("container", ("", ""))]
+        except (ValueError, KeyError, TypeError, RecursionError):
             record.unlink(missing_ok=True)
             continue
-        if pids := _kill_marked(mark):
+        if what := _end(mark, words):
             sentences.append(
-                f"ended a server left behind by an earlier run (process {pids[0]}, {record.name})"
+                f"ended a server left behind by an earlier run ({what}, {record.name})"
             )
         record.unlink(missing_ok=True)
     return sentences
+
+
+def _end(mark: str, launched: Sequence[str]) -> str:
+    """End all that is left of a launch; return what it was, in a word or two; empty for nothing.
+
+    Args:
+        mark: The launch's.
+        launched: The program that runs a container and the file of its id; empty words without.
+    """
+    pids = _kill_marked(mark)
+    what = f"process {pids[0]}" if pids else ""
+    if re.fullmatch(r"[\w.-]+", mark):
+        for folder in cgroup.of_name(mark):
+            if cgroup.end(folder, 10.0):
+                what = what or "processes without its mark"
+    was_container = len(launched) == 2 and container.end(*launched)
+    return what or "a container" * was_container
 
 
 def _kill_marked(mark: str) -> list[int]:

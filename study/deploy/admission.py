@@ -29,7 +29,9 @@ from study.deploy.health.server_versions import check_versions
 from study.deploy.state.version import Version
 from study.promotion.schema import check_schema
 from study.promotion.seal import moment, verify
+from study.promotion.signature import check_signed
 from study.promotion.status import Status, status_of
+from study.promotion.trust import check_trusted
 from study.text import one_line
 
 
@@ -146,6 +148,18 @@ def admit(
         memory_mib=memory_mib,
         notes=tuple(notes),
     )
+
+
+def check_source(path: Path, deployment: Deployment) -> None:
+    """Check that nobody else could have written a promotion, and who signed it where that counts.
+
+    Raises:
+        BadInput: Somebody could, or nobody whom the deployment names has signed it as it is.
+        SetupError: A signature cannot be checked here.
+    """
+    check_trusted(path)
+    if deployment.signers is not None:
+        check_signed(path, Path(deployment.signers))
 
 
 def check_newer(admitted: Admitted, current: Version | None, *, older: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from study.deploy.admission import admit, check_digest, device_of
+from study.deploy.admission import admit, check_digest, check_source, device_of
 from study.deploy.apply import apply
 from study.deploy.commit import commit
 from study.deploy.config.deployment import Deployment
@@ -14,7 +14,6 @@ from study.deploy.status import history_lines, status_lines
 from study.deploy.targets.open_target import target_of
 from study.deploy.watch.unit import install_unit, unit_text
 from study.deploy.watch.watch import watch
-from study.promotion.trust import check_trusted
 
 
 def run_verb(
@@ -34,13 +33,13 @@ def run_verb(
     """Run one verb, and raise what `exiting` turns into an exit code."""
     match verb:
         case "plan":
-            check_trusted(promotion)
+            check_source(promotion, deployment)
             admitted = admit(promotion, deployment, device_of(deployment), i_know=i_know)
             for line in plan_lines(deployment, target_of(deployment), admitted, older=older):
                 print(line)
         case "apply":
             check_times(deployment)
-            check_trusted(promotion)
+            check_source(promotion, deployment)
             admitted = admit(promotion, deployment, device_of(deployment), i_know=i_know)
             check_digest(admitted, sha256)
             apply(deployment, admitted, hold=hold, older=older)

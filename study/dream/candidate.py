@@ -23,7 +23,7 @@ from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, InUse, SetupError
 from objectives.evaluation import Job, Outcome
 from objectives.plain_data.atomic import write_atomic
-from objectives.servers.supervisor import LIBC, PR_SET_PDEATHSIG
+from objectives.servers.supervision.supervisor import LIBC, PR_SET_PDEATHSIG
 from study.bench.bench import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import Source, find_source

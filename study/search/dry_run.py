@@ -17,6 +17,7 @@ from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from objectives.servers import memory_budget
 from objectives.servers.memory_budget import Prediction
+from objectives.servers.supervision.guard import Guard
 from objectives.setting import Setting
 from study.bench.launch_order import launch_key, order_by_restarts
 from study.bench.word_outlook import WordOutlook
@@ -116,6 +117,7 @@ class Forecast:
         unread: Why the models' files say nothing; empty where they were read.
         total_mib: The memory of the device, MiB.
         has_today: Whether the baseline is in use today, and not only tried first.
+        guard: What keeps each launch from outliving the study; None where nothing is launched.
     """
 
     size: int | None
@@ -131,6 +133,7 @@ class Forecast:
     unread: str = ""
     total_mib: float = 0.0
     has_today: bool = True
+    guard: Guard | None = None
 
 
 def forecast(

@@ -14,13 +14,18 @@ import time
 import traceback
 from collections.abc import Mapping
 
-from . import answers, logs, signals
+from . import answers, kills, logs, promotions, recordings, rollouts, signals, specs
 from .campaign import Campaign, Tally
 
 CAMPAIGNS: Mapping[str, Campaign] = {
     "answers of servers": answers.attack,
     "logs of servers": logs.attack,
+    "specs and deployment files": specs.attack,
+    "recordings": recordings.attack,
+    "promotions and a rollout's records": promotions.attack,
     "signals at random moments": signals.attack,
+    "kills in every combination": kills.attack,
+    "faults in a rollout": rollouts.attack,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from objectives.allocation import Allocation
+from objectives.servers.supervision.guard import guard_in_words
 from study.bench.word_outlook import WordOutlook
 from study.cli.before_run.fit_text import sentence, shares
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
@@ -35,6 +36,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     lines += _by_files(forecast)
     lines += _words(forecast.words) if forecast.words else []
     lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
+    lines += [guard_in_words(forecast.guard)] if forecast.guard else []
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += command_lines(forecast)
     if forecast.recorded is None:

@@ -97,6 +97,8 @@ class Deployment:
         dead_man_s: Seconds after which a timer rolls an uncommitted change back.
         memory_timeout_s: The longest wait for the memory of stopped servers, s.
         max_age_days: The age at which a promotion must be confirmed anew, days.
+        signers: The file of OpenSSH's allowed signers, absolute; one of them must have signed a
+            promotion. None: none needs to be signed.
         state: The folder under which versions are kept.
         path: Where the file was read from.
     """
@@ -111,6 +113,7 @@ class Deployment:
     dead_man_s: Annotated[float, Range(1, 604_800)] = 3600.0
     memory_timeout_s: Annotated[float, Range(0.1, 3600)] = 120.0
     max_age_days: Annotated[float, Range(0.01, 3650)] = 30.0
+    signers: str | None = None
     state: str = "/etc/gpu-allocation"
     path: Path = Path("deployment.yaml")
 

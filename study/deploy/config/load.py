@@ -15,6 +15,7 @@ from study.promotion.trust import check_trusted
 from study.spec.services import KINDS
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
+from study.text import cut
 
 UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
 FLAG_PATTERN = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
@@ -47,14 +48,17 @@ def load_deployment(path: Path) -> Deployment:
     deployment: Deployment = entry.build(Deployment)
     in_their_order = {name: deployment.services[name] for name in KINDS}
     deployment = replace(deployment, path=path.resolve(), services=in_their_order)
-    for key in ("name", "state"):
+    for key in ("name", "state", "signers"):
         pattern, example = {
             "name": (r"[a-z][a-z0-9_-]{0,40}", "voice"),
             "state": (r"/[\w./-]{1,200}", "/etc/x"),
+            "signers": (r"(/[\w./-]{1,200})?", "/etc/gpu-allocation/allowed_signers"),
         }[key]
-        if not re.fullmatch(pattern, getattr(deployment, key), re.ASCII):
+        value = getattr(deployment, key) or ""
+        if not re.fullmatch(pattern, value, re.ASCII) or ".." in Path(value).parts:
             raise entry.at(key).wrong(
-                f"{entry.at(key).quotation} cannot name a folder", f"write plain letters: {example}"
+                f"{entry.at(key).quotation} cannot name a folder or file",
+                f"write plain letters: {example}",
             )
     if sorted(deployment.start_order) != sorted(KINDS) and entry.at("start_order").is_present:
         usual = ", ".join(name for name, _ in replace(deployment, start_order=()).ordered())
@@ -99,14 +103,16 @@ def _check_owner(path: Path) -> None:
 
 def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> None:
     if service.unit and not UNIT_PATTERN.fullmatch(service.unit):
-        raise entry.at("unit").wrong(f"{service.unit!r} is no service unit", "write NAME.service")
+        raise entry.at("unit").wrong(
+            f"{cut(repr(service.unit))} is no service unit", "write NAME.service"
+        )
     for key in ("health_url", "metrics_url", "version_url"):
         _check_url(entry.at(key), getattr(service, key))
     _check_url(entry.at("probe", "url"), service.probe.url)
     for key in ("python", "log"):
         if (value := getattr(service, key)) is not None and not value.startswith("/"):
             raise entry.at(key).wrong(
-                f"{value!r} is no absolute path", "write one, such as /opt/vllm/bin/python"
+                f"{cut(repr(value))} is no absolute path", "write one, such as /opt/vllm/bin/python"
             )
     match service.probe:
         case Probe(kind="completion" | "transcription", url=None):
@@ -127,13 +133,15 @@ def _check_binding(entry: YamlEntry, name: str, binding: Binding, *, is_unit: bo
             "it needs either `flag:` or `variable:`", "give one; an env_file only takes variables"
         )
     if binding.flag is not None and not FLAG_PATTERN.fullmatch(binding.flag):
-        raise entry.at("flag").wrong(f"{binding.flag!r} is no flag", "write --name")
+        raise entry.at("flag").wrong(f"{cut(repr(binding.flag))} is no flag", "write --name")
     if binding.variable is not None and not VARIABLE_PATTERN.fullmatch(binding.variable):
-        raise entry.at("variable").wrong(f"{binding.variable!r} is no variable", "write NAME")
+        raise entry.at("variable").wrong(
+            f"{cut(repr(binding.variable))} is no variable", "write NAME"
+        )
     for key, value in binding.choices.items():
         if not CHOICE_PATTERN.fullmatch(value) or not CHOICE_PATTERN.fullmatch(key):
             raise entry.at("choices").wrong(
-                f"{value!r} is no plain name or path", "use letters, digits and _./:@+-"
+                f"{cut(repr(value))} is no plain name or path", "use letters, digits and _./:@+-"
             )
     low, high = binding.bounds(name)
     if not binding.choices and (low is None or high is None or not low <= high):
@@ -142,4 +150,6 @@ def _check_binding(entry: YamlEntry, name: str, binding: Binding, *, is_unit: bo
 
 def _check_url(entry: YamlEntry, url: str | None) -> None:
     if url is not None and not URL_PATTERN.fullmatch(url):
-        raise entry.wrong(f"{url!r} is no plain http address", "write http://127.0.0.1:8000/health")
+        raise entry.wrong(
+            f"{cut(repr(url))} is no plain http address", "write http://127.0.0.1:8000/health"
+        )

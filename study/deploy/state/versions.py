@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -46,9 +47,8 @@ class Chain:
         Raises:
             BadInput: Its record was changed.
         """
-        if not self.link.is_symlink():
-            return None
-        return self.read(int(self.link.readlink().name))
+        number = self._number()
+        return None if number is None else self.read(number)
 
     def read(self, number: int) -> Version:
         """Read one version, and check its own hash and those of its files.
@@ -146,7 +146,21 @@ class Chain:
             shutil.rmtree(self.path(number), ignore_errors=True)
 
     def _number(self) -> int | None:
-        return int(self.link.readlink().name) if self.link.is_symlink() else None
+        """Return the number of the version in force; None before the first apply.
+
+        Raises:
+            BadInput: The link leads to no version.
+        """
+        if not self.link.is_symlink():
+            return None
+        target = self.link.readlink()
+        if not re.fullmatch(r"[0-9]{1,9}", target.name):
+            last = f"versions/{max(self._numbers(), default=0):04d}"
+            raise BadInput(
+                f"{self.link}: it leads to {str(target)!r}, which is no version; lead it to the "
+                f"one in force, as `ln -sfn {last} {self.link}` does to the newest"
+            )
+        return int(target.name)
 
     def _numbers(self) -> list[int]:
         folder = self.folder / "versions"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.errors import BadInput, SetupError
-from study.deploy.admission import Admitted, admit, check_newer, device_of
+from study.deploy.admission import Admitted, admit, check_newer, check_source, device_of
 from study.deploy.apply import apply
 from study.deploy.change import Say
 from study.deploy.config.deployment import Deployment
@@ -20,7 +20,6 @@ from study.deploy.state.versions import Chain
 from study.deploy.watch.event import Event
 from study.promotion.seal import moment, read_unsealed, verify
 from study.promotion.status import OF_EXPERIMENT, Status, status_of
-from study.promotion.trust import check_trusted
 
 DAY_S = 86400.0
 SEEN = "seen"  # the event that begins a hold
@@ -43,7 +42,7 @@ def promotions(deployment: Deployment, say: Say) -> Iterator[Event]:
     for path in (p for p in sorted(folder.glob("*.yaml")) if not _is_of_experiment(p)):
         try:
             if deployment.watch.auto:  # else it only says what a person may apply
-                check_trusted(path)
+                check_source(path, deployment)
             data = verify(path)
             status = status_of(data)
             if status in (Status.REJECTED, Status.INCONCLUSIVE):

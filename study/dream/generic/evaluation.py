@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.plain_data.atomic import write_atomic
-from objectives.servers.supervisor import descendants
+from objectives.servers.supervision.supervisor import descendants
 from study.dream.experiments.model import GenericExperiment
 from study.dream.generic.figures import flattened
 from study.dream.generic.watching import Watch

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from objectives import waiting
-from objectives.servers.supervisor import descendants
+from objectives.servers.supervision.supervisor import descendants
 from study.dream.windows import Windows
 
 LOOK_S = 0.05

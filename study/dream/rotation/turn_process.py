@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import study
-from objectives.servers.process import READABLE, SUPERVISOR
+from objectives.servers.process import READABLE
+from objectives.servers.supervision.guard import guard, supervised
 from study.dream.turns.job import Ending, Job, Report
 
 ROOT = Path(study.__file__).parents[1]
@@ -45,10 +47,7 @@ class TurnProcess:
         self._began = time.monotonic()
         try:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-I", str(SUPERVISOR)),
-                    *(str(reading), str(status), str(log), "--", *command),
-                ],
+                supervised(guard(), (reading, status, log), f"turn-{uuid.uuid4().hex}", command),
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **READABLE},
                 pass_fds=[reading],

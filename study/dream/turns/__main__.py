@@ -9,7 +9,7 @@ from optuna.exceptions import StorageInternalError
 
 from objectives import waiting
 from objectives.errors import BadInput, InUse, StudyError
-from objectives.servers.supervisor import LIBC, PR_SET_CHILD_SUBREAPER
+from objectives.servers.supervision.supervisor import LIBC, PR_SET_CHILD_SUBREAPER
 from study.dream.experiments.file import Broken, read_dream_file
 from study.dream.experiments.model import GenericExperiment, OwnExperiment
 from study.dream.generic.telling import WrongFigures

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from objectives.servers.process import MARK
+from objectives.servers.supervision.supervisor import MARK
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC = ROOT / "tests" / "specs" / "ci_live.yaml"

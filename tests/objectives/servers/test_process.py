@@ -16,8 +16,8 @@ from objectives.engines.command import Command
 from objectives.engines.vllm import Vllm
 from objectives.errors import ServerDied, StartTimeout
 from objectives.servers import process as module
-from objectives.servers import supervisor
 from objectives.servers.process import marked, reap_left_behind, serving
+from objectives.servers.supervision import bounded_log, supervisor
 from objectives.services import LlmService
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -26,7 +26,11 @@ STUDY = """
 import sys, time
 from pathlib import Path
 from objectives.engines.command import Command
+from objectives.servers import process
 from objectives.servers.process import serving
+from objectives.servers.supervision.guard import Guard
+if kind := sys.argv.pop(2):
+    process.guard = lambda: Guard[kind]
 log = Path(sys.argv[1]) / "llm.log"
 command = Command(tuple(sys.argv[2:]), {}, 30)
 def ready(url, within_s):
@@ -66,9 +70,11 @@ def parent(pid):
 
 
 @pytest.fixture
-def study(tmp_path, fake_command):
+def study(request, tmp_path, fake_command):
     """Start a study process whose server has left a deaf grandchild in a session of its own."""
-    argv = [sys.executable, "-c", STUDY, str(tmp_path), *fake_command("leaves-child").argv]
+    command = fake_command("leaves-child").argv
+    kind = getattr(request, "param", "")  # of the guard; empty: what this machine permits
+    argv = [sys.executable, "-c", STUDY, str(tmp_path), kind, *command]
     with subprocess.Popen(argv, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         yield process
@@ -254,6 +260,7 @@ def test_a_killed_study_leaves_no_server(study, tmp_path, victims):
     assert reap_left_behind(tmp_path) == []
 
 
+@pytest.mark.parametrize("study", ["NONE"], indirect=True)
 def test_what_outlives_study_and_supervisor_is_reaped_by_the_next_run(study, tmp_path):
     mark = mark_of(tmp_path)
     [supervisor] = {parent(main_process(mark))}
@@ -305,7 +312,7 @@ def test_what_a_server_says_without_end_is_cut_in_the_middle_of_its_log(tmp_path
     ):
         pytest.fail("it is not ready")
     text = log.read_text()
-    assert len(text) < 4 * supervisor.TAIL_BYTES
+    assert len(text) < 4 * bounded_log.TAIL_BYTES
     assert text.startswith("first\nline 00000 ")
     assert text.endswith("\nCUDA out of memory. last\n")
     [left_out] = re.findall(r"\[(\d+) bytes of this log are left out here\]", text)

@@ -54,6 +54,9 @@ def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
     [
         ("name: voice", "name: ../voice", "cannot name a folder"),
         ("name: voice", "name: vöice", "cannot name a folder"),
+        ("max_age_days: 30", "state: /etc/../tmp/x", "cannot name a folder"),
+        ("max_age_days: 30", "signers: allowed_signers", "cannot name a folder or file"),
+        ("max_age_days: 30", "signers: /etc/../home/x", "cannot name a folder or file"),
         ("--gpu-memory-utilization", "'--x;reboot'", "is no flag"),
         ("--gpu-memory-utilization", "'--x y'", "is no flag"),
         ("WHISPER_MODEL", "'A B'", "is no variable"),

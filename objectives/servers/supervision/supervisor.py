@@ -1,15 +1,16 @@
 """A supervisor runs one server, and outlives the study to end it.
 
-Usage: `supervisor.py CONTROL_FD STATUS_FILE LOG_FILE -- COMMAND...`. It is run as a plain file and
-imports the standard library only. It adopts every orphan below it (child subreaper) and holds the
+Usage: `supervisor.py CONTROL_FD STATUS_FILE LOG_FILE NAME PROGRAM ID_FILE -- COMMAND...`; the words
+PROGRAM and ID_FILE are empty where the command runs no container. It is run as a plain file and
+needs the standard library only. It adopts every orphan below it (child subreaper) and holds the
 read end of a pipe from the study. A line `stop SECONDS` ends the server politely; a closed pipe,
 for whatever reason, kills every descendant at once, whatever session or process group it has moved
-to. It writes what they print to a log of bounded length.
+to. Where the kernel permits, the server is in a cgroup of its own, and a keeper ends that cgroup
+where the supervisor itself is killed. It writes what they print to a log of bounded length.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -18,12 +19,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 EMPTY_LOOKS = 5
-HEAD_BYTES, TAIL_BYTES = 2**20, 2**20  # of a log; what it says between them is left out
-PIECE_BYTES, PIECES = 2**16, 64  # are read at a time
+KEEPER = Path(__file__).with_name("keeper.py")
+MARK = "ALLOCATION_STUDY_SERVER"  # names the launch in the environment of its processes
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -66,18 +68,22 @@ def reap() -> dict[int, int]:
         exit_codes[pid] = os.waitstatus_to_exitcode(status)
 
 
-def kill_all(patience_s: float) -> dict[int, int]:
+def kill_all(patience_s: float, spared: Collection[int] = ()) -> dict[int, int]:
     """Kill descendants until several looks in a row find none; return exit codes by process id.
 
     One look is not enough: /proc is not read at one moment, and a process whose parent dies
     meanwhile is seen neither below the one nor, yet, below us. A process may also fork while it is
     being killed.
+
+    Args:
+        patience_s: How long to look, s.
+        spared: Children that are none of the server's.
     """
     exit_codes: dict[int, int] = {}
     deadline = time.monotonic() + patience_s
     empty_looks = 0
     while empty_looks < EMPTY_LOOKS and time.monotonic() < deadline:
-        living = descendants(os.getpid())
+        living = [pid for pid in descendants(os.getpid()) if pid not in spared]
         empty_looks = 0 if living else empty_looks + 1
         for pid in living:
             try:
@@ -89,65 +95,20 @@ def kill_all(patience_s: float) -> dict[int, int]:
     return exit_codes
 
 
-class Log:
-    """A log is what a pipe brings; where it is too long its middle is left out, which it says.
+def main(files: list[str], name: str, container_words: list[str], command: list[str]) -> None:
+    """Run the command until it ends or the pipe says so; then leave nothing of it behind.
 
     Args:
-        path: Its file.
-        pipe: The read end of the pipe.
+        files: The number of the pipe's read end, the status file and the log file.
+        name: Names the cgroup; empty where it gets none.
+        container_words: The program that runs a container, and the file of its id; empty words
+            without.
+        command: The words of the command.
     """
+    from objectives.servers.supervision import cgroup, container
+    from objectives.servers.supervision.bounded_log import Log
 
-    def __init__(self, path: Path, pipe: int) -> None:
-        self.path, self.pipe = path, pipe
-        self.file, self.size, self.left_out = path.open("ab", buffering=0), 0, 0
-        self.head = self.cut = b""  # of a log that has been cut
-        os.set_blocking(pipe, False)
-
-    def write(self, data: bytes) -> None:
-        """Write more; a full disk loses it, and not the server."""
-        with contextlib.suppress(OSError):
-            self.file.write(data)
-        self.size += len(data)
-        if self.size > HEAD_BYTES + 2 * TAIL_BYTES:
-            self._cut()
-
-    def take(self) -> bool:
-        """Write what is there now, but not without end; return whether more may come."""
-        for _ in range(PIECES):
-            try:
-                data = os.read(self.pipe, PIECE_BYTES)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self.write(data)
-        return True
-
-    def _cut(self) -> None:
-        """Leave out all but the head and the tail; readers see the one file or the other."""
-        try:
-            text = self.path.read_bytes()
-            if not self.head:
-                head = text[:HEAD_BYTES]
-                self.head = head[: head.rfind(b"\n", HEAD_BYTES // 2) + 1] or head
-            text = text[len(self.head) + len(self.cut) :]
-            tail = text[-TAIL_BYTES:]
-            tail = tail[tail.find(b"\n", 0, TAIL_BYTES // 2) + 1 :]
-            self.left_out += len(text) - len(tail)
-            self.cut = b"\n[%d bytes of this log are left out here]\n" % self.left_out
-            draft = self.path.with_suffix(".draft")
-            draft.touch(0o600)
-            draft.write_bytes(self.head + self.cut + tail)
-            draft.replace(self.path)
-            self.file.close()
-            self.file = self.path.open("ab", buffering=0)
-            self.size = os.fstat(self.file.fileno()).st_size
-        except OSError:  # a full disk: it is tried again when more has come
-            self.size = HEAD_BYTES + TAIL_BYTES
-
-
-def main(control: int, status_file: Path, log_file: Path, command: list[str]) -> None:
-    """Run the command until it ends or the pipe says so; then leave nothing of it behind."""
+    control, status_file = int(files[0]), Path(files[1])
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.set_inheritable(control, False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -157,9 +118,12 @@ def main(control: int, status_file: Path, log_file: Path, command: list[str]) ->
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        cgroup.enter(group)
 
+    group = cgroup.made(name) if name else None
+    keeper = kept(group, container_words)
     reading, writing = os.pipe()
-    log = Log(log_file, reading)
+    log = Log(Path(files[2]), reading)
     try:
         child = subprocess.Popen(
             command,
@@ -170,6 +134,7 @@ def main(control: int, status_file: Path, log_file: Path, command: list[str]) ->
         )
     except OSError as error:
         log.write(f"cannot start {command[0]}: {error.strerror}\n".encode())
+        cgroup.end(group, 0.0)
         report(status_file, 127, is_stop=False)
         return
     finally:
@@ -191,9 +156,30 @@ def main(control: int, status_file: Path, log_file: Path, command: list[str]) ->
             break
         exit_codes |= reap()
     log.take()  # or who is about to end by itself waits for us
-    exit_codes |= kill_all(8.0)
+    cgroup.kill(group)
+    exit_codes |= kill_all(8.0, (keeper,))
+    cgroup.end(group, 8.0)
+    container.end(*container_words)
     log.take()
     report(status_file, exit_codes.get(child.pid, -signal.SIGKILL), is_stop=is_stop)
+
+
+def kept(group: Path | None, container_words: list[str]) -> int:
+    """Start what ends the server where this process is killed; return its process id."""
+    words = [str(group or ""), *container_words]
+    reading, writing = os.pipe()  # the other end closes with this process, and is no child's
+    environment = {k: v for k, v in os.environ.items() if k != MARK}
+    keeper = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(KEEPER), *words],
+        stdin=reading,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(reading)
+    os.set_inheritable(writing, False)
+    return keeper.pid
 
 
 def ends_of(pid: int) -> list[int]:
@@ -218,4 +204,5 @@ def report(status_file: Path, exit_code: int, *, is_stop: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[5:])
+    sys.path.append(str(Path(__file__).parents[3]))  # it is run as a plain file
+    main(sys.argv[1:4], sys.argv[4], sys.argv[5:7], sys.argv[8:])

@@ -1,0 +1,1 @@
+"""Nothing of a server outlives its study: a supervisor ends it, and a guard what it left."""

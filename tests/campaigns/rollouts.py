@@ -1,0 +1,131 @@
+"""A rollout meets faults at random moments; production ends on the old or on the new version."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from study.promotion.schema import SCHEMA
+from study.promotion.seal import put
+
+ROOT = Path(__file__).parents[2]
+OLD, NEW = "SHARE=0.5\nKEY=kept\nSIZE=base\n", "SHARE=0.55\nKEY=kept\nSIZE=tiny\n"
+LONGEST_S = 4.0
+# a service is a file: what a restart took from the env file, which the probe then compares
+RESTART = """#!{python}
+import pathlib, shutil, sys
+shutil.copy("{folder}/voice.env", "{folder}/running.env")
+"""
+PROBE = """#!{python}
+import pathlib, sys
+text = pathlib.Path("{folder}/running.env").read_text()
+bad = pathlib.Path("{folder}/bad")
+sys.exit(1 if bad.exists() and "0.55" in text else 0)
+"""
+DEPLOYMENT = """
+name: voice
+device: none
+state: {folder}/state
+services:
+  llm:
+    set: {{vllm_memory_util: {{variable: SHARE, low: 0.3, high: 0.7}}}}
+    probe: {{kind: command, argv: ["{folder}/probe"], timeout_s: 5}}
+    start_timeout_s: 5
+    stop_timeout_s: 2
+  stt:
+    set: {{whisper_model_size: {{variable: SIZE, choices: {{tiny: tiny, base: base}}}}}}
+    probe: {{kind: command, argv: ["{folder}/probe"], timeout_s: 5}}
+    start_timeout_s: 5
+    stop_timeout_s: 2
+thresholds: {{baseline_windows: 1, windows: 3, window_s: 0.2, min_requests: 2, p95_ratio: 50}}
+env_file: {{path: "{folder}/voice.env", restart: ["{folder}/restart"]}}
+memory_timeout_s: 3
+dead_man_s: 60
+"""
+
+
+def attack(rng: random.Random) -> None:
+    """Apply, with a fault in the middle; then roll back, and apply without one.
+
+    Raises:
+        AssertionError: Production is neither old nor new, or something was said with a traceback.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _set_up(folder)
+        fault = rng.choice(("kill", "kill", "terminate", "hang up", "bad", "state", "twice"))
+        if fault == "bad":
+            (folder / "bad").touch()
+        apply = _promote(folder, "apply", str(folder / "p.yaml"))
+        said = ""
+        if fault != "bad":
+            time.sleep(rng.uniform(0.5, LONGEST_S))
+        match fault:
+            case "kill":
+                apply.kill()
+            case "terminate":
+                apply.terminate()
+            case "hang up":
+                apply.send_signal(signal.SIGHUP)
+            case "state":
+                for file in (folder / "state").rglob("pending.json"):
+                    file.write_bytes(rng.randbytes(20))
+            case "twice":
+                said = _finished(_promote(folder, "apply", str(folder / "p.yaml")), (0, 2, 5))
+        said += _finished(apply, (0, 2, 3, 5, 130, -signal.SIGKILL, -signal.SIGHUP))
+        said += _finished(_promote(folder, "rollback"), (0, 2))
+        text = (folder / "voice.env").read_text()
+        assert text in (OLD, NEW), (fault, text, said)
+        assert (folder / "running.env").read_text() == text, (fault, text, said)
+        (folder / "bad").unlink(missing_ok=True)
+        said += _finished(_promote(folder, "apply", str(folder / "p.yaml")), (0,))
+        assert (folder / "voice.env").read_text() == NEW, (fault, said)
+        assert (folder / "running.env").read_text() == NEW, (fault, said)
+
+
+def _set_up(folder: Path) -> None:
+    folder.chmod(0o755)
+    for file, text in (("restart", RESTART), ("probe", PROBE)):
+        (folder / file).write_text(text.format(python=sys.executable + " -IS", folder=folder))
+        (folder / file).chmod(0o755)
+    (folder / "deployment.yaml").write_text(DEPLOYMENT.format(folder=folder))
+    for file in ("voice.env", "running.env"):
+        (folder / file).write_text(OLD)
+    data = {
+        "schema": SCHEMA,
+        "status": "confirmed",
+        "measured_elsewhere": False,
+        "parameters": {"vllm_memory_util": 0.55, "whisper_model_size": "tiny"},
+        "metrics": {"winner": {}},
+        "versions": {},
+        "confirmation": {"verdict": "confirmed"},
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    put(data, folder / "p.yaml")
+
+
+def _promote(folder: Path, verb: str, *words: str) -> subprocess.Popen[str]:
+    line = [sys.executable, "scripts/promote.py", verb, *words]
+    return subprocess.Popen(
+        [*line, "--deployment", str(folder / "deployment.yaml")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _finished(process: subprocess.Popen[str], codes: tuple[int, ...]) -> str:
+    """Wait for a promote.py, and return what it said."""
+    said, _ = process.communicate(timeout=120)
+    assert "Traceback" not in said, said
+    assert process.returncode in codes, (process.args, process.returncode, said)
+    return said
