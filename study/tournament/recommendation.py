@@ -12,7 +12,7 @@ from optuna.study import Study, StudyDirection
 from .cell import Cell
 from .configurations import Axes
 from .ledger import Ledger
-from .posterior import Measured, posterior
+from .model.posterior import Measured, posterior
 
 LEADERS = 64  # what is compared: the best by mean
 POSTERIOR_DRAWS = 4096

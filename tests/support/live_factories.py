@@ -86,6 +86,7 @@ def live(folder: Path) -> Path:
         },
         workload={
             "window_s": 1,
+            "words": "assistant",
             "llm_per_s": 6,
             "stt_per_s": 6,
             "prompt_tokens": [8, 16],

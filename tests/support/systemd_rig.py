@@ -37,7 +37,13 @@ services:
     vocabulary: 2048
   stt: {{command: "{server}", health_path: /health, start_timeout_s: 20}}
 workload:
-  {{window_s: 2, llm_per_s: 2, stt_per_s: 2, ramp_s: 0, prompt_tokens: [8, 16], output_tokens: 4}}
+  window_s: 2
+  words: assistant
+  llm_per_s: 2
+  stt_per_s: 2
+  ramp_s: 0
+  prompt_tokens: [8, 16]
+  output_tokens: 4
 gates: {{free_memory_mib: 0, wer_points: 100}}
 reserve_mib: 20000
 precheck: report

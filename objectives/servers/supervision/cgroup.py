@@ -103,3 +103,23 @@ def of_name(name: str) -> list[Path]:
     mount = mount_point()
     places = os.walk(mount[1]) if mount else ()  # which minds none that goes meanwhile
     return [Path(place) for place, _, _ in places if Path(place).name == f"{PREFIX}{name}"]
+
+
+def forgotten(name: str, age_s: float) -> list[Path]:
+    """Return the empty cgroups below this process's own whose name, after ours, begins like this.
+
+    Args:
+        name: Its beginning.
+        age_s: How old they are at least, s; who makes one uses it at once.
+    """
+    own = own_cgroup()
+    folders = [] if own is None else list(own.glob(f"{PREFIX}{name}*"))
+    return [f for f in folders if not is_populated(f) and _age_s(f) > age_s]
+
+
+def _age_s(folder: Path) -> float:
+    """Return how old a folder is, s; 0 where it has gone."""
+    try:
+        return time.time() - folder.stat().st_ctime
+    except OSError:
+        return 0.0

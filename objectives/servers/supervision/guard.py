@@ -16,10 +16,10 @@ from objectives.servers.supervision import cgroup
 from objectives.servers.supervision.container import runs_container
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
-PROBE_S = 10.0
+PROBE, PROBE_S = "probe-", 10.0
 SCOPE = ("systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes")
 NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-PROBE = (
+CODE = (
     "import sys; sys.path.append(sys.argv[1])\n"
     "from objectives.servers.supervision import cgroup\n"
     "folder = cgroup.made(sys.argv[2])\n"
@@ -45,12 +45,12 @@ def guard() -> Guard:
 
 def permits(kind: Guard) -> bool:
     """Tell whether this machine permits this user a guard, by a try."""
-    root, name = str(Path(__file__).parents[3]), f"probe-{uuid.uuid4().hex}"
-    probe = (sys.executable, "-I", "-S", "-c", PROBE, root, name)
+    root, name = str(Path(__file__).parents[3]), f"{PROBE}{uuid.uuid4().hex}"
+    probe = (sys.executable, "-I", "-S", "-c", CODE, root, name)
     match kind:
         case Guard.CGROUP:
             can_enter = _works(probe)
-            for left in cgroup.of_name(name):
+            for left in (*cgroup.of_name(name), *cgroup.forgotten(PROBE, PROBE_S)):
                 cgroup.end(left, PROBE_S)
             return can_enter
         case Guard.SCOPE:  # systemd removes it with what is in it

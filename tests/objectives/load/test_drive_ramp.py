@@ -6,6 +6,8 @@ from itertools import count
 import pytest
 from factories import endpoints_of
 
+from objectives.capacity import ramp_capacity
+from objectives.capacity import ramp_figures as figures_of_ramps
 from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_rate import RampRate
 from objectives.load import ramp as ramps
@@ -53,12 +55,14 @@ def test_a_turn_is_a_clip_and_then_a_prompt(generator, fake):
     assert figures["concurrent_capacity"] >= 15
 
 
-def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(generator, fake):
+def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(generator, fake, monkeypatch):
+    for module in (ramps, ramp_capacity, figures_of_ramps):
+        monkeypatch.setattr(module, "COMPLETION_WINDOW_S", 8.0)
     limits = {"stt_latency_p95_ms": 600.0, "llm_ttft_p95_ms": 60_000.0}
     began = time.monotonic()
-    rate = RampRate.doubling(2.0, every_s=5.0, ramp_s=60.0)
+    rate = RampRate.doubling(2.0, every_s=4.0, ramp_s=60.0)
     _, figures = ramp_of(generator, fake("serial", "--delay", 0.05), limits, rate)
-    assert 20 < time.monotonic() - began < 55
+    assert 8 < time.monotonic() - began < 55
     assert figures["capacity_bound_by"] == "stt_latency_p95_ms"
     assert 4 < figures["breaking_point_turns_per_s"] < 16  # 10 turns/s of two times 0.05 s
     assert figures["capacity_turns_per_s"] <= figures["breaking_point_turns_per_s"]
@@ -77,7 +81,7 @@ def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(generator, fak
 def test_where_no_rate_is_good_there_is_no_capacity(
     generator, fake, monkeypatch, limit, kv, bound_by
 ):
-    monkeypatch.setattr(ramps, "COMPLETION_WINDOW_S", 3.0)  # the test above waits for all of it
+    monkeypatch.setattr(ramps, "COMPLETION_WINDOW_S", 3.0)
     rate = RampRate.doubling(20.0, every_s=30.0, ramp_s=60.0)
     _, figures = ramp_of(
         generator, fake("slow", "--delay", 0.1, "--kv", kv), {**EASY, limit: 1.0}, rate

@@ -48,6 +48,7 @@ def spec(tmp_path, monkeypatch, one_generator):
             services={"llm": {"command": server, "vocabulary": 2048}, "stt": {"command": server}},
             workload={
                 "window_s": WINDOW_S,
+                "words": "assistant",  # few, as each waits too
                 "turns_per_s": 10,
                 "prompt_tokens": [8, 16],
                 "output_tokens": 4,

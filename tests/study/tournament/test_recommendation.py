@@ -8,10 +8,11 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from study.tournament import compare, posterior, recommend, standings
+from study.tournament import compare, recommend, standings
 from study.tournament.ledger import Ledger
+from study.tournament.model import posterior
 from study.tournament.model.fitting import fit
-from study.tournament.posterior import MOST
+from study.tournament.model.posterior import MOST
 from study.tournament.recommendation import LEADERS, to_replicate
 
 SPACE = {"x": CategoricalDistribution(tuple("abcdefgh"))}

@@ -133,3 +133,13 @@ def test_the_dry_run_can_say_which_guard_is_in_force() -> None:
     told = {guard_in_words(kind) for kind in Guard}
     assert len(told) == len(Guard)
     assert all("nothing of it outlives the study" in s for s in told if "alone" not in s)
+
+
+def test_what_a_killed_try_left_empty_is_removed_by_a_later_one() -> None:
+    folder = cgroup.made(f"probe-{uuid.uuid4().hex}")
+    if folder is None:
+        pytest.skip("this machine does not permit a cgroup")
+    assert folder not in cgroup.forgotten("probe-", 60.0)
+    assert folder in cgroup.forgotten("probe-", 0.0)
+    cgroup.end(folder, 1.0)
+    assert not folder.exists()

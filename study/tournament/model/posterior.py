@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 
-from .configurations import Axes, coordinates
-from .model.fitting import fit
+from ..configurations import Axes, coordinates
+from .fitting import fit
 
 MOST = 96  # configurations that one process is fitted to
 ROUNDS = 2  # where the best turns out to be another one, the process is fitted once more
