@@ -60,6 +60,7 @@ ELSEWHERE = {
         "tests/study/bench/test_lateness.py",
         "minutes on real servers; there fake ones",
     ),
+    "python -m tests.campaigns": (".ci/run", "takes the minutes that it is given"),
     "python tests/support/simulated_races.py": (
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",
