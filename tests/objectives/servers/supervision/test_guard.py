@@ -29,8 +29,7 @@ GONE_S = 10.0
 def token() -> Iterator[str]:
     token = f"hidden-{uuid.uuid4().hex}"
     yield token
-    for pid in hiders.hidden(token):
-        os.kill(pid, signal.SIGKILL)
+    hiders.end(token)
 
 
 @pytest.mark.parametrize("kind", ["CGROUP", "NAMESPACE"])
