@@ -1,0 +1,62 @@
+"""Three real servers share the CPU: an LLM, speech recognition, and embeddings beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from model_folders import write_embedder
+
+from objectives.allocation import Allocation
+from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
+from objectives.devices.open_device import open_device
+from objectives.evaluation import Job
+from objectives.services import OtherService
+from study.spec.beside import traffic_beside
+from study.spec.load import load
+from study.spec.setting import setting_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.live
+def test_embeddings_beside_a_voice_turn_are_measured_and_named_where_they_get_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    write_embedder(tmp_path / "bert")
+    spec = load(ROOT / "tests/specs/ci_live.yaml")
+    setting = setting_of(spec)
+    embed = OtherService(
+        api="embeddings",
+        command=(
+            f"{ROOT}/.servers/vllm/bin/python -m vllm.entrypoints.openai.api_server "
+            f"--model {tmp_path}/bert --served-model-name model --load-format dummy "
+            "--enforce-eager --runner pooling --max-num-seqs 8 --host 127.0.0.1 --port {port} "
+            "--gpu-memory-utilization {embed.share}"
+        ),
+        per_s=1.0,
+        texts=2,
+        start_timeout_s=240.0,
+    )
+    services = {**setting.services, "embed": embed}
+    beside = traffic_beside(services)
+    workload = replace(setting.workload, ramp_s=0.0, request_timeout_s=120.0, beside=beside)
+    setting = replace(setting, services=services, workload=workload, tenants=())
+
+    def job(share: float) -> Job:
+        values = {**spec.baseline.values, "embed.share": share}
+        return Job(Allocation(values), 0, tmp_path / str(share), is_fresh=True)
+
+    with Colocation(setting, device_set(open_device("cpu")), tmp_path) as colocation:
+        outcome = colocation.measure(job(0.02))
+        failure = colocation.measure(job(0.995)).failure
+    m = outcome.measurement
+    assert m is not None, outcome.failure or outcome.setup_error
+    assert set(m.services) == {"llm", "stt", "embed"}
+    assert m.failure_rate == 0 and m.services["embed"].offered == round(workload.window_s)
+    assert all(s.latency_p95_ms and s.memory_mib for s in m.services.values())
+    assert failure is not None and failure.diagnosis is not None
+    assert failure.diagnosis.victim == "embed" and failure.diagnosis.deficit_mib
