@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -13,7 +14,6 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
 MOST_BYTES = 64 * 2**20  # of an answer: vectors of some hundred texts, or minutes of sound
-JSON = "application/json"
 SEEDS = 1000  # of one request: more than it has texts
 
 
@@ -23,8 +23,28 @@ def texts_of(request: Request, count: int) -> list[str]:
     return [common_words(replace(request, seed=seed)) for seed in seeds]
 
 
+class OfTexts(ABC):
+    """An API of texts is asked in JSON, and answers in one piece."""
+
+    __slots__ = ()
+    content_type: ClassVar[str] = "application/json"
+    is_fed_audio: ClassVar[bool] = False
+
+    @abstractmethod
+    def read(self, body: bytes) -> Answer:
+        """Return what a whole answer says.
+
+        Raises:
+            ValueError: It is not what the API promises.
+        """
+
+    def reading(self) -> WholeBody:
+        """Return what reads one answer."""
+        return WholeBody(self.read, MOST_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(OfTexts):
     """OpenAI's API of embeddings takes texts and answers a vector for each.
 
     Args:
@@ -35,16 +55,10 @@ class Embeddings:
     model: str
     texts: int
     path: ClassVar[str] = "/v1/embeddings"
-    content_type: ClassVar[str] = JSON
-    is_fed_audio: ClassVar[bool] = False
 
     def body(self, request: Request, clips: Sequence[Clip]) -> bytes:  # noqa: ARG002
         """Return the body of a request."""
         return json.dumps({"model": self.model, "input": texts_of(request, self.texts)}).encode()
-
-    def reading(self) -> WholeBody:
-        """Return what reads one answer."""
-        return WholeBody(self.read, MOST_BYTES)
 
     def read(self, body: bytes) -> Answer:
         """Return whether each text has a vector.
@@ -63,7 +77,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Rerank:
+class Rerank(OfTexts):
     """This API takes a query and texts, and answers how well each text fits the query.
 
     Args:
@@ -74,18 +88,12 @@ class Rerank:
     model: str
     texts: int
     path: ClassVar[str] = "/v1/rerank"
-    content_type: ClassVar[str] = JSON
-    is_fed_audio: ClassVar[bool] = False
 
     def body(self, request: Request, clips: Sequence[Clip]) -> bytes:  # noqa: ARG002
         """Return the body of a request; its query is as long as a text."""
         query, *documents = texts_of(request, 1 + self.texts)
         data = {"model": self.model, "query": query, "documents": documents}
         return json.dumps(data).encode()
-
-    def reading(self) -> WholeBody:
-        """Return what reads one answer."""
-        return WholeBody(self.read, MOST_BYTES)
 
     def read(self, body: bytes) -> Answer:
         """Return an answer where each text has a score.
@@ -103,7 +111,7 @@ class Rerank:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class Speech(OfTexts):
     """OpenAI's API of speech synthesis takes a text and answers its sound.
 
     Args:
@@ -112,18 +120,12 @@ class Speech:
 
     model: str
     path: ClassVar[str] = "/v1/audio/speech"
-    content_type: ClassVar[str] = JSON
-    is_fed_audio: ClassVar[bool] = False
 
     def body(self, request: Request, clips: Sequence[Clip]) -> bytes:  # noqa: ARG002
         """Return the body of a request."""
         [text] = texts_of(request, 1)
         data = {"model": self.model, "voice": "alloy", "input": text, "response_format": "wav"}
         return json.dumps(data).encode()
-
-    def reading(self) -> WholeBody:
-        """Return what reads one answer."""
-        return WholeBody(self.read, MOST_BYTES)
 
     def read(self, body: bytes) -> Answer:
         """Return whether there is sound behind the head of a WAV file.

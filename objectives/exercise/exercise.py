@@ -171,9 +171,10 @@ class Exercise:
             servers: The servers.
             limits_ms: What a good turn meets, ms by name.
         """
+        of_turns = passed(self.workload)
         return TurnSource(
             servers.generator,
-            {s: e for s, e in servers.endpoints.items() if s in passed(self.workload)},
+            {s: e for s, e in servers.endpoints.items() if s in of_turns},
             self.clips,
             self.workload,
             limits_of(limits_ms),

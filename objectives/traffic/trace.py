@@ -77,36 +77,30 @@ def _requests(n: int, stream: Traffic, workload: Workload, clips: int) -> list[R
     rng = np.random.default_rng([workload.seed, n])
     match stream.api:
         case "completions":
-            return _prompts(rng, n, stream, workload)
+            tokens, output_tokens = workload.prompt_tokens, workload.output_tokens
+            return _texts(rng, n, stream, workload, tokens, output_tokens)
         case "transcription":
             return _clips(rng, n, stream, workload, clips)
         case _:
-            return _texts(rng, n, stream, workload)
+            return _texts(rng, n, stream, workload, stream.tokens)
 
 
-def _texts(rng: np.random.Generator, n: int, stream: Traffic, workload: Workload) -> list[Request]:
-    shortest, longest = stream.tokens
-    return [
-        Request(
-            stream.service,
-            at_s,
-            prompt_tokens=int(rng.integers(shortest, longest + 1)),
-            seed=int(rng.integers(2**31)),
-        )
-        for at_s in _arrivals(rng, n, stream, workload)
-    ]
-
-
-def _prompts(
-    rng: np.random.Generator, n: int, stream: Traffic, workload: Workload
+def _texts(
+    rng: np.random.Generator,
+    n: int,
+    stream: Traffic,
+    workload: Workload,
+    tokens: tuple[int, int],
+    output_tokens: int = 0,
 ) -> list[Request]:
-    shortest, longest = workload.prompt_tokens
+    """Return the requests of the n-th stream, as long as drawn from the shortest to the longest."""
+    shortest, longest = tokens
     return [
         Request(
             stream.service,
             at_s,
             prompt_tokens=int(rng.integers(shortest, longest + 1)),
-            output_tokens=workload.output_tokens,
+            output_tokens=output_tokens,
             seed=int(rng.integers(2**31)),
         )
         for at_s in _arrivals(rng, n, stream, workload)

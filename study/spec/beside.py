@@ -71,14 +71,16 @@ def traffic_beside(services: Services) -> tuple[Traffic, ...]:
 
 
 def shared_weights(weights: Weights, services: Services) -> Weights:
-    """Return the weights with what those of a preset give to latency shared equally among more.
+    """Return the weights of a preset, with what it gives to latency shared equally among more.
+
+    Args:
+        weights: The weights of the preset.
+        services: The services that it does not know.
 
     >>> more = {"embed": OtherService(api="embeddings", command="serve {port}")}
     >>> shared_weights({"stt": 0.3, "llm": 0.3, "capacity": 0.4}, more)
     {'stt': 0.2, 'llm': 0.2, 'embed': 0.2, 'capacity': 0.4}
     """
-    names = [*(n for n in weights if n not in WHOLE)]
-    names += [n for n, s in services.items() if isinstance(s, OtherService) and n not in names]
-    latency = sum(weight for name, weight in weights.items() if name not in WHOLE)
-    each = round(latency / len(names), 12)
+    names = [*(n for n in weights if n not in WHOLE), *services]
+    each = round(sum(weights.get(name, 0.0) for name in names) / len(names), 12)
     return dict.fromkeys(names, each) | {n: w for n, w in weights.items() if n in WHOLE}

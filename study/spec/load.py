@@ -118,7 +118,7 @@ def load(
         read_parameter(e, n, bounds, quality, beside) for n, e in searched_entries(top).items()
     )
     folder = path.parent if is_live and is_here else None
-    services, notes = read_services(top, device, parameters, folder)
+    services, notes = read_services(top, device, parameters, folder, beside)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds, beside)
     check_options(top, llm(services), parameters, baseline, device)

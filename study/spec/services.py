@@ -16,7 +16,6 @@ from objectives.engines.command import placeholders
 from objectives.engines.vllm_flags import flag_name, is_share
 from objectives.search_space.parameter import Parameter
 from objectives.services import DeviceKind, LlmService, Services, SttService
-from study.spec.beside import read_beside
 from study.spec.memory.overrides import refuse_overrides
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import YamlEntry
@@ -50,15 +49,19 @@ RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
 
 def read_services(
-    top: YamlEntry, device: str, parameters: tuple[Parameter, ...], folder: Path | None
+    top: YamlEntry,
+    device: str,
+    parameters: tuple[Parameter, ...],
+    folder: Path | None,
+    beside: Services,
 ) -> tuple[Services, list[str]]:
     """Return the services, checked, and notes for a person.
 
     Args:
+        beside: Those beside a turn, as `read_beside` reads them.
         folder: The spec's, for a live study, whose interpreters must exist; else None.
     """
     entry = top.at("services")
-    beside = read_beside(entry)
     llm, notes = _llm(entry.at("llm"), folder)
     stt = _stt(entry.at("stt"), device, folder)
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
