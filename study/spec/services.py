@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -131,6 +132,10 @@ def _check_template(
         used = placeholders(template)
     except ValueError as error:
         raise entry.wrong(f"its braces do not close: {error}", "write {name}") from error
+    try:
+        shlex.split(template)
+    except ValueError as error:
+        raise entry.wrong("a quote in it does not close", "close it, or remove it") from error
     if unknown := sorted(used - names - {"port", "model"}):
         choices = ["port", "model", *sorted(names)]
         raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", meant(unknown[0], choices))
