@@ -114,8 +114,8 @@ def find_source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )
     machine = bench(setting, spec)
-    for name, device in machine.devices.items():
-        one = device.identity
+    for name, each in machine.devices.items():
+        one = each.identity
         driver = f", driver {one.driver}, CUDA {one.cuda}" if one.driver else ""
         label = f"device {name}" if machine.name else "device"
         say(f"{label}: {one.product}, {one.total_mib:,.0f} MiB{driver}")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from objectives.allocation import Allocation
 from objectives.engines.engine import apis_of, in_order
 from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
