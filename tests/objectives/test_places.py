@@ -22,7 +22,7 @@ from objectives.servers.earlier_starts import Starts
 from objectives.servers.lineup import Lineup
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import unable
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting, conditions
 
 
@@ -112,7 +112,7 @@ def test_the_tenant_of_another_device_is_not_the_llms(tmp_path: Path) -> None:
 def test_our_speech_server_is_told_its_device_and_number_format(
     place: str, words: tuple[str, ...]
 ) -> None:
-    services = {"llm": LlmService(place="gpu0"), "stt": SttService(models={"base": "b"})}
+    services: Services = {"llm": LlmService(place="gpu0"), "stt": SttService(models={"base": "b"})}
     stt = engines_of(services)[0]
     argv = stt.command(at(place), {}).argv
     start = argv.index("--device")
@@ -139,7 +139,7 @@ def test_what_a_card_cannot_do_is_said(
     old.compute = compute
     new = Shelf()
     new.compute = 8.6
-    services = {"llm": LlmService(), "stt": SttService()}
+    services: Services = {"llm": LlmService(), "stt": SttService()}
     sentences = unable({"new": new, "old": old}, services, places)
     assert (
         ([message in s and "(old)" in s for s in sentences] == [True]) if message else not sentences
