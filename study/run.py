@@ -16,7 +16,6 @@ from optuna.storages import BaseStorage
 from objectives.errors import SetupError
 from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
-from study.bench.busy import busy_others
 from study.bench.elsewhere import planned_elsewhere
 from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
@@ -203,9 +202,6 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
     """
     spec, terminal, recording = this.spec, this.terminal, source.recording
     context = context_of(study)
-    if source.bench is not None:
-        for line in busy_others(source.bench.device):
-            terminal.line(line)
     # nobody else writes into the file of a run's own folder, which is locked
     is_sole = this.is_replay and not this.options.storage
     with (
