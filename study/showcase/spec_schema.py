@@ -26,12 +26,12 @@ from objectives.services import LlmService, OtherService, SttService
 from objectives.traffic.trace_slice import Format, TooLong
 from objectives.traffic.workload import Workload
 from study.spec.baseline import NONE
-from study.spec.beside import NAME
 from study.spec.choices import APIS
-from study.spec.devices import NAME as DEVICE_NAME
 from study.spec.foreign_keys import LEGACY, SHARED
 from study.spec.model import KEYS, Spec
 from study.spec.search_space import OF_TURNS
+from study.spec.services.beside import NAME
+from study.spec.services.devices import NAME as DEVICE_NAME
 from study.spec.traces.options import RANGES, SttMode
 from study.spec.yaml_node import ANY
 

@@ -22,9 +22,7 @@ from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
 from study.spec.baseline import is_in_use, read_baseline, speech_sizes
-from study.spec.beside import check_rates, read_beside, shared_weights, traffic_beside
 from study.spec.choices import APIS
-from study.spec.devices import placed, read_devices
 from study.spec.foreign_keys import (
     LEGACY,
     OWN_KEYS,
@@ -41,7 +39,9 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import llm, read_measure, read_services, speech, with_models
+from study.spec.services.beside import check_rates, read_beside, shared_weights, traffic_beside
+from study.spec.services.devices import placed, read_devices
+from study.spec.services.of_turns import llm, read_measure, read_services, speech, with_models
 from study.spec.speech.clips import place_clips
 from study.spec.speech.options import check_speech_options
 from study.spec.traces.held_out import read_traffic

@@ -34,7 +34,7 @@ from study.spec.model import (
     Spec,
     SpecFile,
 )
-from study.spec.services import KINDS
+from study.spec.services.of_turns import KINDS
 from study.spec.traces.options import TRACE_KEYS
 
 STUDY = Path(study.__file__).parent
