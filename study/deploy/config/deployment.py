@@ -20,7 +20,7 @@ from objectives.engines.engine import Engine, engines_of, in_order
 from objectives.plain_data.ranges import Range
 from objectives.services import OtherService, Services
 from study.deploy.config.deployed import Deployed
-from study.spec.services import KINDS
+from study.spec.services.of_turns import KINDS
 
 
 @dataclass(frozen=True, slots=True)

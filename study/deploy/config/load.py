@@ -12,7 +12,7 @@ from objectives.errors import BadInput
 from study.deploy.config.deployed import Binding, Deployed, Probe
 from study.deploy.config.deployment import Deployment
 from study.promotion.trust import check_trusted
-from study.spec.services import KINDS
+from study.spec.services.of_turns import KINDS
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 from study.text import cut

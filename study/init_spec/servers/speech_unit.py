@@ -13,7 +13,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.servers.versions import cached, installed
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.llm_unit import split_flags
-from study.spec.services import WHISPER_HUB
+from study.spec.services.of_turns import WHISPER_HUB
 from study.spec.speech.options import ARITHMETICS
 
 # what is searched beside today's, where it is on the machine
