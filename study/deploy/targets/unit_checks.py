@@ -68,7 +68,7 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
             "what the promotion has under `set:`, start it, and nothing is left to apply"
         )
     if any(s.is_flag for s in service.set.values()):
-        _check_flags(service, unit, exec_start(unit.texts(), unit.name))
+        check_flags(service, unit, exec_start(unit.texts(), unit.name))
     for file in unit.env_files:
         _check_env_file(file, service)
     link = ETC / f"{unit.name}.d" / COMMITTED
@@ -79,7 +79,7 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
         )
 
 
-def _check_flags(service: Deployed, unit: units.Unit, command: str) -> None:
+def check_flags(service: Deployed, unit: units.Unit, command: str) -> None:
     """Refuse a flag that the running process has and its command does not: a second one would win.
 
     argparse takes the last, and then not all of a unit's processes carry one value.
