@@ -31,10 +31,11 @@ from study.racing.race import Race
 from study.run_decision import conclude, promote_winner
 from study.run_plan import Run, RunOptions, foreseen, plan_run
 from study.search.ask import bridge
-from study.search.epoch import Epoch, Progress
+from study.search.epoch import Epoch
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
+from study.search.trial_steps import Progress
 from study.service_pause.options import outage
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
