@@ -95,17 +95,20 @@ class KnownResults:
 
     def end_of_space(self) -> Ending | None:
         """Return the end, once no configuration is left and none is to be measured again."""
-        if self.unmeasured() != 0 or self._replicates():
+        if self.unmeasured() != 0 or self.replicates_now():
             return None
         if self.only is not None:
             return Ending(limit=RunLimit.RECORDING)
         size, settled = self.space.size or 0, len(self._settled())
         return Ending(limit=RunLimit.SPACE, size=size, settled=settled)
 
-    def unmeasured(self) -> int | None:
+    def unmeasured(self, pending: Sequence[Allocation] = ()) -> int | None:
         """Count the configurations that nobody has measured and nothing rules out.
 
         It is None in a space without an end.
+
+        Args:
+            pending: What is being measured, which does not count.
         """
         if self.only is not None:
             return len(launches_left(self.study, self.only))
@@ -116,7 +119,7 @@ class KnownResults:
             and (open_ones := left(self.study)) is not None
         ):
             return open_ones
-        return self.space.size - len(self._settled())
+        return self.space.size - len(self._settled() | {str(a) for a in pending})
 
     def _settled(self) -> set[str]:
         """Return what needs no further launch: measured, out of memory, or failed twice."""
@@ -135,7 +138,7 @@ class KnownResults:
             return len(self.measured(begun.allocation)) < self.available(begun.allocation)
         return begun.role == BRIDGE
 
-    def _replicates(self) -> bool:
+    def replicates_now(self) -> bool:
         """Say whether the sampler would spend the rest of the budget on the leaders once more."""
         return (
             self.replicates
