@@ -17,7 +17,7 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import write
 from objectives.devices.cores import apart
 from objectives.devices.device import Sample
-from objectives.devices.device_set import DeviceSet, place_of
+from objectives.devices.device_set import DeviceSet, first_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.diagnosis.busy import CPU_PCT
 from objectives.diagnosis.diagnose import LATE, OVERDUE, Diagnosis
@@ -111,7 +111,8 @@ class Colocation:
 
     def _tenants_on(self, place: str) -> list[Tenant]:
         """Return the tenants of a device."""
-        return [t for t in self.setting.tenants if place_of(t.name, self.devices) == place]
+        first = next(iter(self.devices))
+        return [t for t in self.setting.tenants if (t.device or first) == place]
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -150,12 +151,10 @@ class Colocation:
         return None
 
     def occupancy(self) -> Occupancy:
-        """Return who holds the memory of the devices now; tenants count by what they asked for."""
-        tenants_mib = {
-            t.name: float(t.held_mib(device.identity.total_mib))
-            for name, device in self.devices.items()
-            for t in self._tenants_on(name)
-        }
+        """Return who holds the memory of the LLM's device; tenants count by what they asked for."""
+        total_mib = first_of(self.devices).identity.total_mib
+        tenants = self._tenants_on(next(iter(self.devices)))
+        tenants_mib = {t.name: float(t.held_mib(total_mib)) for t in tenants}
         return self._lineup.occupancy(tenants_mib)
 
     def measure(self, job: Job) -> Outcome:
@@ -268,14 +267,14 @@ class Colocation:
             watches = {n: stack.enter_context(watching(d)) for n, d in self.devices.items()}
             servers = self._launched(job, on_phase, prediction)
             measured, devices = self._load(job, servers, watches)
-        by_name = {
-            name: DeviceFigures(
+        by_uuid = {
+            self.devices[name].identity.uuid: DeviceFigures(
                 **arguments_of(DeviceFigures, figures),
                 used_mib_by_s=used_by_second(watches[name].samples, figures["device_total_mib"]),
             )
             for name, figures in devices.items()
         }
-        return replace(Measurement.from_flat(measured), devices=by_name)
+        return replace(Measurement.from_flat(measured), devices=by_uuid)
 
     def _launched(self, job: Job, on_phase: OnPhase, prediction: Prediction) -> ReadyServers:
         endpoints, suspects = self._launcher.launch(job, on_phase, prediction)

@@ -19,7 +19,14 @@ from study.bench.bench import borrowed
 from study.bench.elsewhere import planned_elsewhere
 from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
-from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
+from study.bench.source import (
+    Source,
+    context_for,
+    find_source,
+    launches_to_replay,
+    measuring,
+    others_of,
+)
 from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, ended, show_end
@@ -153,6 +160,7 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         source.versions,
         is_live=not this.is_replay,
         restarts=restarts,
+        others=others_of(source),
     )
     study = open_study(
         spec.search_space,
