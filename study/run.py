@@ -16,7 +16,7 @@ from objectives.errors import SetupError
 from study.bench.elsewhere import planned_elsewhere
 from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
-from study.bench.source import Source, context_for, find_source
+from study.bench.source import Source, context_for, find_source, others_of
 from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, show_end
@@ -122,7 +122,7 @@ def on_cards(this: Run) -> Run:
     """Return the run with the cards that the command line names, the first as its own device."""
     if this.options.devices is None:
         return this
-    names = named(this.options.devices, this.spec.device)
+    names = named(this.options.devices, this.spec)
     cards = tuple(names) if len(names) > 1 else ()
     return replace(this, spec=replace(this.spec, device=names[0]), cards=cards)
 
@@ -146,7 +146,7 @@ def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
     machines = benches(source.bench, this.cards) if this.cards else [source.bench]
     with cards_borrowed(this.spec.baseline, machines, lending, this.terminal.line) as held:
         timeout_s = min(this.timeout_s, lending.left_s(lent_at))
-        source = replace(source, bench=held[0], others=held[1:])
+        source = replace(source, bench=held[0], lanes=held[1:])
         yield replace(this, timeout_s=timeout_s), source
 
 
@@ -160,6 +160,7 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         source.versions,
         is_live=not this.is_replay,
         restarts=restarts,
+        others=others_of(source),
     )
     study = open_study(
         spec.search_space,

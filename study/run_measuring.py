@@ -13,7 +13,6 @@ import optuna
 from objectives.capacity.ramp_range import RampRange
 from objectives.devices.telemetry import Occupancy
 from study.analysis.cost.launches import timing
-from study.bench.busy import busy_others
 from study.bench.source import Source, launches_to_replay, measuring
 from study.cli.end_of_run.end import ended
 from study.cli.live_view import Outlook
@@ -36,9 +35,6 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
         began: The start of the run, seconds of the monotonic clock.
     """
     terminal = this.terminal
-    if source.bench is not None:
-        for line in busy_others(source.bench.device):
-            terminal.line(line)
     with timing(study, began):
         epoch, ending = (measured_in_lanes if this.cards else measured_here)(this, source, study)
     terminal.line(f"ended: {ended(ending)}")
@@ -69,7 +65,7 @@ def measured_here(this: Run, source: Source, study: optuna.Study) -> tuple[Trial
 
 def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
     """Measure on several cards at once, each in a lane of its own."""
-    terminal, machines = this.terminal, [*([source.bench] if source.bench else []), *source.others]
+    terminal, machines = this.terminal, [*([source.bench] if source.bench else []), *source.lanes]
     stored = study.user_attrs.get(RAMP_RANGE)
     ramp_range = RampRange.from_json(stored) if stored else None
     measurements = measured_in(counted(study))

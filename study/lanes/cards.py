@@ -15,22 +15,28 @@ from objectives.servers.versions import misfits
 from study.bench.bench import Bench
 from study.lanes.cores import split
 from study.lanes.lane import short_name
+from study.spec.model import Spec
 
 ALL = "all"
 
 
-def named(devices: str, device: str) -> list[str]:
+def named(devices: str, spec: Spec) -> list[str]:
     """Return the names of the cards that `--devices` asks for.
 
     Args:
         devices: `all`, or indices and UUIDs with commas between them.
-        device: The spec's own.
+        spec: The spec.
 
     Raises:
-        BadInput: They are no cards, or one is named twice.
+        BadInput: They are no cards, or the spec needs other devices.
         SetupError: There is no GPU here.
     """
-    if device == "cpu":
+    if spec.devices:
+        raise BadInput(
+            f"--devices: {spec.path.name} shares its own `devices:` among the services of one "
+            "trial; leave --devices out"
+        )
+    if spec.device == "cpu":
         raise BadInput(
             "--devices names GPUs, and the spec says `device: cpu`; leave --devices out, "
             "or write `device: cuda`"

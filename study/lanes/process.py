@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from objectives.plain_data.by_type import ODD_DATA
+from objectives.servers.busy_others import DRIVER
 from study.lanes.messages import Message, line_of, message_of
 
 PROGRAM = "from study.lanes.program import main; main()"
@@ -52,6 +53,7 @@ class LaneProcess:
                     bufsize=0,
                     pass_fds=[sending],
                     start_new_session=True,  # a Ctrl-C is the driver's to answer
+                    env={**os.environ, DRIVER: str(os.getpid())},
                 )
         except BaseException:
             os.close(receiving)

@@ -10,7 +10,6 @@ from pathlib import Path
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
-from objectives.devices.device_set import device_set
 from objectives.evaluation import Job, Outcome
 from objectives.recording import Provenance, RecordedLaunch, entry, write
 from study.bench.bench import Bench
@@ -39,7 +38,7 @@ def launch_here(
     todo = remaining(planned, entries, spec.baseline, card)
     with Colocation(
         machine.setting,
-        device_set(machine.device),
+        machine.devices,
         folder,
         on_phase=lambda phase: tell(f"    {phase_in_words(phase)}"),
         ramp_range=_ramp_range(provenance),

@@ -75,12 +75,13 @@ def record(
         raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
     if not repeats:
         return _merge(spec, out, take)
-    names = [spec.device] if devices is None else named(devices, spec.device)
+    names = [spec.device] if devices is None else named(devices, spec)
     with alone(out.with_suffix("")) as reaped:
         for line in reaped:
             tell(line)
         # launch even what the arithmetic rules out: evidence is recorded
-        machine = bench(replace(setting_of(spec), precheck=False), names[0])
+        first = replace(spec, device=names[0])
+        machine = bench(replace(setting_of(spec), precheck=False), first)
         machines = benches(machine, names)
         device = machine.device.identity
         spec = on_device(spec, device.total_mib, device.product)

@@ -15,13 +15,14 @@ from commands import main_of
 from fake_lane import NumberedCard
 from live_factories import live
 
+from objectives import colocation
 from objectives.errors import SetupError
 from study.bench import bench
-from study.lanes import cards, measuring
+from study.lanes import cards, measuring, program
 from study.lanes.lanes import Lanes
 
 CARDS = ("GPU-a", "GPU-b")
-PROGRAM = "import cards_here; from study.lanes.program import main; main(cards_here.opened)"
+PROGRAM = "import cards_here; cards_here.measure()"
 HERE = Path(__file__)
 
 
@@ -32,6 +33,12 @@ def opened(name: str) -> NumberedCard:
     if name not in uuids:
         raise SetupError(f"no NVIDIA GPU {name!r} on this machine")
     return NumberedCard(uuids[name], "Another" if name == "GPU-other" else "Made-up card")
+
+
+def measure() -> None:
+    """Be a lane, on a machine that may be busy with other tests."""
+    colocation.wait_until_quiet = lambda devices, on_phase: None
+    program.main(opened)
 
 
 def with_cards(patch: pytest.MonkeyPatch) -> None:
