@@ -33,6 +33,7 @@ TOTAL_MIB, WORK_S = 12_000.0, 0.05
 class NumberedCard:
     """A card of numbers with a UUID of its own, of which every server holds 100 MiB."""
 
+    compute: float | None = None
     server_env: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, uuid: str, product: str = "Made-up card") -> None:
