@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from study.cli.parser import parser
+from study.cli.parser import add_timeout, parser
 from study.service_pause.options import add_lending, lending
 
 
@@ -34,12 +34,7 @@ def main() -> None:
         help="launches per configuration (default 2; 0: only --take)",
     )
     add("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
-    add(
-        "--timeout",
-        type=float,
-        metavar="S",
-        help="begin nothing that is not expected to end in this time, but the first",
-    )
+    add_timeout(options)
     add(
         "--take",
         type=Path,

@@ -368,7 +368,7 @@ def test_json_is_one_object_a_trial_and_ends_with_the_winner(place: tuple[Path, 
         ({}, ["--sampler", "tpee"], "invalid choice: 'tpee'"),
         ({}, ["--n-trials", "-1"], "--n-trials must be from 1 to 2147483647, not -1"),
         ({}, ["--seed", "2147483648"], "--seed must be from 0"),
-        ({}, ["--timeout", "nan"], "--timeout must be from"),
+        ({}, ["--timeout", "nan"], "--timeout: must be from 0.001 to 1e+07, not nan"),
         ({}, ["--study-name", "a\nb"], "--study-name 'a\\nb' holds characters"),
         ({}, ["--storage", "nope"], "cannot open the storage nope"),
         (
