@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ LOOK_S = 1.0
 SAMPLES = 5  # of a GPU in that time
 PATIENCE_S = 30.0  # as a neighbour's memory is waited for
 NAMED_PCT = 10.0  # of one core
+DRIVER = "ALLOCATION_STUDY_DRIVER"  # the variable of a lane that holds its driver's process id
 MOST_NAMED, MOST_LETTERS = 2, 40
 
 
@@ -60,9 +62,17 @@ class CpuTime:
 
 
 def own_s() -> Mapping[int, float]:
-    """Return the CPU time of this process and of all below it, by id, seconds."""
+    """Return the CPU time of this process and of all below it, by id, seconds.
+
+    In a lane it is that of its driver and so of all lanes, each of which has cores of its own.
+    """
     this, by_pid = psutil.Process(), dict[int, float]()
-    for process in (this, *this.children(recursive=True)):
+    with suppress(psutil.NoSuchProcess):  # the driver has ended, and this process is about to
+        this = psutil.Process(int(os.environ.get(DRIVER, this.pid)))
+    ours = [this]
+    with suppress(psutil.NoSuchProcess):
+        ours += this.children(recursive=True)
+    for process in ours:
         with suppress(psutil.Error):
             by_pid[process.pid] = sum(process.cpu_times()[:4])  # with children that have ended
     return by_pid

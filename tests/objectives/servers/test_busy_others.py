@@ -81,7 +81,7 @@ def test_what_this_process_has_started_is_not_of_others_also_when_it_has_ended()
     after = CpuTime.now()
     assert after.own_s - before.own_s >= 0.5
     idle = replace(after, busy_s=before.busy_s + after.own_s - before.own_s)
-    assert before.others_pct(idle) == pytest.approx(0.0)
+    assert before.others_pct(idle) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_who_computes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
