@@ -13,7 +13,6 @@ Exit: 0 done, 2 bad input, 3 set-up, 130 stopped.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from study.cli.parser import add_devices, add_timeout, parser
@@ -61,6 +60,7 @@ def main() -> None:
         )
 
     from study.cli.exit_codes import exiting
+    from study.cli.say import say
     from study.recording.record import record
     from study.spec.load import load
 
@@ -71,7 +71,7 @@ def main() -> None:
             spec,
             out,
             arguments.repeats,
-            partial(print, flush=True),
+            say,
             timeout_s=arguments.timeout,
             take=arguments.take,
             points=arguments.points,
@@ -82,4 +82,4 @@ def main() -> None:
         entries = recording.entries
         failed = sum(entry.measurement is None for entry in entries)
         counted = f"{len(entries)} evaluations, {failed} of them failures"
-        print(f"{out}: {counted}; {recording.sentence()}")
+        say(f"{out}: {counted}; {recording.sentence()}")

@@ -23,7 +23,7 @@ def sentence(cell: Cell) -> str:
     words = verdict(cell)
     if cell.kv_tokens is not None:
         words += f", {cell.kv_tokens:,} tokens of KV cache"
-    return f"{words}: {cell.why}" if cell.is_ruled_out or cell.is_close else words
+    return f"{words}: {cell.why}" if cell.is_ruled_out else words
 
 
 def heading(fit: Fit) -> list[str]:
