@@ -14,6 +14,7 @@ from study.fit.agreement import Agreement
 from study.fit.fit import Fit, varied
 
 LISTED = 12
+SCHEMA = 1  # of the data: raised where a key goes or means something else; new ones may come
 
 
 def sentence(cell: Cell) -> str:
@@ -116,6 +117,8 @@ def as_json(fit: Fit) -> dict[str, Any]:
     """Return the answer as plain data."""
     host, model = fit.asked.host, fit.asked.model
     return {
+        "kind": "fit",
+        "schema": SCHEMA,
         "device": {
             "product": host.product,
             "total_mib": host.total_mib,
