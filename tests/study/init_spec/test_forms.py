@@ -9,6 +9,7 @@ import pytest
 
 from objectives.errors import BadInput
 from study.init_spec.init_spec import InitOptions, write_files
+from study.init_spec.places import places_of
 from study.init_spec.roles import Services, services
 from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
@@ -340,7 +341,7 @@ def test_a_third_service_becomes_an_entry_of_services(folder: Path, start: str) 
     found = read(folder, "a.service", f"ExecStart={start}", "llm.service", "stt.service")
     [beside] = found.beside
     assert (beside.name, beside.api, beside.command) == (name, api, command)
-    assert spec_of("my", "cuda", found, None)["services"][name]["api"] == api
+    assert spec_of("my", places_of(found, None), found, None)["services"][name]["api"] == api
 
 
 TENANTS = {
