@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
-from objectives.engines.vllm import Vllm
+from objectives.engines.engine import llm_engine
 from objectives.errors import SetupError
 from objectives.fit.cell import Cell, Host, cell_of
 from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
@@ -52,6 +52,13 @@ class ByFiles:
     version: str | None
     request_tokens: int
 
+    @property
+    def server(self) -> str:
+        """Return what serves the LLM, for a person."""
+        if self.llm.command is not None or llm_engine(self.llm).model_kind == "file":
+            return "llama.cpp"
+        return f"vLLM {self.version}" if self.version else "a new vLLM (0.27 or later)"
+
     def options(self, allocation: Allocation) -> VllmOptions:
         """Return how the LLM is served under an allocation."""
         return _options(self.llm, allocation, self.model.shape, self.host)
@@ -60,9 +67,8 @@ class ByFiles:
         """Return what the files say of an allocation."""
         parameters = self.speech_parameters.get(allocation.speech)
         speech = speech_memory(self.stt, allocation, parameters, is_cpu=self.host.is_cpu)
-        tokens = self.request_tokens
-        if self.llm.command is not None:
-            argv = Vllm(self.llm).command(allocation, {}).argv
+        tokens, argv = self.request_tokens, llm_engine(self.llm).command(allocation, {}).argv
+        if is_llama_cpp(argv):
             return llama_cell(
                 allocation, argv, self.model, speech, self.host, request_tokens=tokens
             )
@@ -134,8 +140,8 @@ def _model(
     Raises:
         SetupError: It is not on this machine, cannot be read, or another server loads it.
     """
-    if llm.command is not None:
-        argv = Vllm(llm).command(baseline, {}).argv
+    argv = llm_engine(llm).command(baseline, {}).argv
+    if llm.command is not None or is_llama_cpp(argv):
         file = model_of(argv) if is_llama_cpp(argv) else None
         if file is None:
             raise SetupError(ELSEWHERE)
@@ -158,7 +164,7 @@ def held_by(tenants: Sequence[Tenant], total_mib: float, *, is_cpu: bool) -> flo
 
 
 def _options(llm: LlmService, allocation: Allocation, shape: Shape, host: Host) -> VllmOptions:
-    argv = Vllm(llm).command(allocation, {}).argv
+    argv = llm_engine(llm).command(allocation, {}).argv
     return vllm_options(
         argv, shape, total_mib=host.total_mib, product=host.product, is_cpu=host.is_cpu
     )
