@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
@@ -40,7 +41,9 @@ def job(folder: Path, context: int) -> Job:
 def test_it_is_measured_as_an_llm_and_named_where_it_gets_no_memory(
     setting: Setting, tmp_path: Path
 ) -> None:
-    with Colocation(setting, device_set(open_device("cpu")), tmp_path) as colocation:
+    known = RampRange.around(1.0, doubling_s=6.0, ramp_s=20.0)  # else a ramp looks for it
+    devices = device_set(open_device("cpu"))
+    with Colocation(setting, devices, tmp_path, ramp_range=known) as colocation:
         outcome = colocation.measure(job(tmp_path, 8192))
         failure = colocation.measure(job(tmp_path, 20_000_000)).failure
     m = outcome.measurement
