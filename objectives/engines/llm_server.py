@@ -107,7 +107,9 @@ class LlmServer(ABC):
             "env": dict(service.env),
             "command": service.command,
         }
-        return data | ({"engine": service.engine} if service.engine not in ("", USUAL) else {})
+        if service.engine not in ("", USUAL):
+            data["engine"] = service.engine
+        return data if service.place is None else {**data, "place": service.place}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
         """Return the service with the folder of its model; a template names its own."""
@@ -139,6 +141,10 @@ class LlmServer(ABC):
 
     def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:  # noqa: ARG002
         """Return None: which drivers it needs is not known here."""
+        return None
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return None: which cards it needs is not known here."""
         return None
 
     @abstractmethod

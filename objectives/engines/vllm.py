@@ -21,6 +21,8 @@ from objectives.engines.kv_cache import kv_cache, usage
 from objectives.engines.llm_server import LlmServer, engine_page, flags
 from objectives.engines.vllm_flags import flag_name, is_share, memory_options, overriding
 
+LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
+LEAST_COMPUTE_OF_0_20 = 7.0
 SET_BY_STUDY: Mapping[str, str] = {
     "host": "leave it to the study",
     "port": "leave it to the study",
@@ -102,6 +104,15 @@ class Vllm(LlmServer):
         return (
             f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
             "update the driver, or use vLLM 0.11"
+        )
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence that vLLM does not run on a card; None where it may."""
+        if self.service.command is not None or compute >= LEAST_COMPUTE_OF_0_20:
+            return None
+        return (
+            f"vLLM's wheels need {LEAST_COMPUTE} ({LEAST_COMPUTE_OF_0_20} before 0.21); "
+            f"place {self.name} on another card, or serve it by a command"
         )
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

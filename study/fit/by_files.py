@@ -10,11 +10,13 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.engines.engine import llm_engine
+from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.places import place_of
 from objectives.errors import SetupError
 from objectives.fit.cell import Cell, Host, cell_of
 from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
 from objectives.fit.reserve import CONTEXT_MIB
-from objectives.fit.speech_memory import speech_memory, speech_parameters
+from objectives.fit.speech_memory import SpeechMemory, speech_memory, speech_parameters
 from objectives.fit.vllm_options import VllmOptions, vllm_options
 from objectives.model_files.model import Model, read_model
 from objectives.model_files.shape import Shape
@@ -65,8 +67,7 @@ class ByFiles:
 
     def cell(self, allocation: Allocation) -> Cell:
         """Return what the files say of an allocation."""
-        parameters = self.speech_parameters.get(allocation.speech)
-        speech = speech_memory(self.stt, allocation, parameters, is_cpu=self.host.is_cpu)
+        speech = self._speech(allocation)
         tokens, argv = self.request_tokens, llm_engine(self.llm).command(allocation, {}).argv
         if is_llama_cpp(argv):
             return llama_cell(
@@ -80,6 +81,18 @@ class ByFiles:
             self.host,
             request_tokens=tokens,
             version=self.version,
+        )
+
+    def _speech(self, allocation: Allocation) -> SpeechMemory:
+        """Return what speech takes of the LLM's device."""
+        llm, stt = llm_engine(self.llm), FasterWhisper(self.stt)
+        place, main = (place_of(e.name, e.service, allocation) for e in (stt, llm))
+        if place is not None and main is not None and place.device != main.device:
+            return SpeechMemory(0.0)
+        parameters = self.speech_parameters.get(allocation.speech)
+        precision = place.precision if place else ""
+        return speech_memory(
+            self.stt, allocation, parameters, is_cpu=self.host.is_cpu, precision=precision
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
 from objectives.engines.engine import Engine
+from objectives.engines.places import PLACE
 from objectives.search_space.parameter import Parameter
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -84,6 +85,8 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
         if name in OF_MEMORY and not llm.has_share:
             what = "the LLM's engine takes the memory that it needs, and has no share"
             raise entry.wrong(what, f"remove it, and search {llm.prefix}<flag>")
+        return
+    if option == PLACE and server in OF_TURNS:
         return
     engine = next((e for e in engines if e.prefix == f"{server}."), None)
     if engine is None or not re.fullmatch(OPTION[engine.name in OF_TURNS], name.partition(".")[2]):

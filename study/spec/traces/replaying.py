@@ -22,7 +22,7 @@ from objectives.traffic.public_traces.request_lines import FORMATS
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace_slice import TraceOptions, TraceSlice
 from objectives.traffic.workload import USUAL_PER_S, Workload
-from study.spec.services import llm as llm_of
+from study.spec.services.of_turns import llm as llm_of
 from study.spec.traces.captures import (
     captured_arrivals,
     captured_beside,
