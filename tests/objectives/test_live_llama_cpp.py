@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from objectives.allocation import Allocation
+from objectives.allocation import Allocation, Scalar
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
@@ -33,7 +33,7 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
 
 
 def job(folder: Path, context: int) -> Job:
-    values = {"llama.ctx_size": context, "whisper_model_size": "tiny.en"}
+    values: dict[str, Scalar] = {"llama.ctx_size": context, "whisper_model_size": "tiny.en"}
     return Job(Allocation(values), 0, folder / str(context), is_fresh=True)
 
 

@@ -17,7 +17,7 @@ from objectives.engines import llama_cpp
 from objectives.engines.engine import engines_of, llm_engine
 from objectives.engines.llama_cpp import LlamaCpp, usage
 from objectives.errors import SetupError
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, Services, SttService
 from objectives.traffic.workload import Workload
 
 # as b11434 wrote it
@@ -73,7 +73,7 @@ def test_what_args_or_parameters_say_is_said_once() -> None:
 
 
 def test_it_takes_what_it_needs_and_is_started_last_of_a_turn() -> None:
-    services = {"llm": LlmService(engine="llama_cpp"), "stt": SttService()}
+    services: Services = {"llm": LlmService(engine="llama_cpp"), "stt": SttService()}
     assert [e.name for e in engines_of(services)] == ["stt", "llm"]
     assert not engine().has_share
     assert engine().memory_key(allocation(ctx_size=8, threads=2)) == "ctx_size=8"
