@@ -113,6 +113,8 @@ class OtherService:
         health_path: The path that answers 200 once the server is ready.
         served_model: The model's name in requests.
         start_timeout_s: The time the server has to become ready, seconds.
+        memory_mib: What it holds of its device under load, as far as anybody knows before a launch,
+            MiB; only the arithmetic by files reads it.
         place: The name of its device; None where there is one.
     """
 
@@ -126,6 +128,7 @@ class OtherService:
     health_path: str = "/health"
     served_model: str = "model"
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
+    memory_mib: Annotated[float | None, Range(0, 1e7)] = None
     place: str | None = None
 
 

@@ -12,13 +12,20 @@ from objectives.engines.command import Command
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.llama_cpp import LlamaCpp
 from objectives.engines.llm_server import USUAL, LlmServer
+from objectives.engines.ollama import Ollama
+from objectives.engines.sglang import SGLang
 from objectives.engines.vllm import Vllm
 from objectives.errors import SetupError
 from objectives.services import LlmService, OtherService, Service, Services, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
-LLM_ENGINES: Mapping[str, type[LlmServer]] = {USUAL: Vllm, "llama_cpp": LlamaCpp}
+LLM_ENGINES: Mapping[str, type[LlmServer]] = {
+    USUAL: Vllm,
+    "llama_cpp": LlamaCpp,
+    "ollama": Ollama,
+    "sglang": SGLang,
+}
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
 
 

@@ -21,6 +21,7 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
 
 USUAL = "vllm"  # the engine of a spec that names none
+USUAL_HEALTH = LlmService().health_path
 
 
 def engine_page(url: str, path: str | None) -> str:
@@ -84,6 +85,7 @@ class LlmServer(ABC):
     changes_answers: ClassVar[frozenset[str]] = frozenset()
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
     program: ClassVar[str] = ""
+    health: ClassVar[str] = ""  # its own page of health, where a service names none
     packages: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
@@ -93,6 +95,11 @@ class LlmServer(ABC):
     def version_command(self) -> tuple[str, ...]:
         """Return the command that prints its version; none where its packages tell it."""
         return ()
+
+    @property
+    def model_name(self) -> str:
+        """Return the model's name in requests."""
+        return self.service.served_model
 
     def options(self, allocation: Allocation) -> dict[str, Scalar]:
         """Return the values of its parameters, by their names without its own."""
@@ -179,13 +186,15 @@ class LlmServer(ABC):
         """Return whether the health page is 200 and one real completion came back in time."""
         service, vocabulary = self.service, self.vocabulary()
         body = {
-            "model": service.served_model,
+            "model": self.model_name,
             "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
             "max_tokens": 1,
             "ignore_eos": True,
         }
         ask = Ask("POST", url + Completions.path, {"json": body})
-        return answers_once_healthy(url + service.health_path, ask, completed, within_s=within_s)
+        is_named = service.health_path != USUAL_HEALTH
+        health = service.health_path if is_named or not self.health else self.health
+        return answers_once_healthy(url + health, ask, completed, within_s=within_s)
 
     @abstractmethod
     def figures(self, url: str, log: str) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.engines.any_command import AnyCommand
 from objectives.engines.engine import llm_engine
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.places import place_of
 from objectives.errors import SetupError
+from objectives.fit.beside_memory import Claim, claim
 from objectives.fit.cell import Cell, Host, cell_of
 from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
 from objectives.fit.reserve import CONTEXT_MIB
@@ -22,7 +24,7 @@ from objectives.model_files.model import Model, read_model
 from objectives.model_files.shape import Shape
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import cached
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, OtherService, Services, SttService
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
@@ -44,6 +46,8 @@ class ByFiles:
         host: The device.
         version: That of vLLM; None takes it for a new one.
         request_tokens: The longest request of the workload, with its answer.
+        beside: The services beside a voice turn, by name.
+        folders: Where a model that one of their commands names is looked for.
     """
 
     llm: LlmService
@@ -53,6 +57,8 @@ class ByFiles:
     host: Host
     version: str | None
     request_tokens: int
+    beside: Mapping[str, OtherService] = field(default_factory=dict)
+    folders: Sequence[Path] = ()
 
     @property
     def server(self) -> str:
@@ -67,21 +73,41 @@ class ByFiles:
 
     def cell(self, allocation: Allocation) -> Cell:
         """Return what the files say of an allocation."""
+        host = replace(self.host, beside=self._beside(allocation))
+        cell = self._cell(allocation, host)
+        if not host.unknown or cell.is_ruled_out:
+            return cell
+        return replace(cell, is_close=True, why="; ".join(filter(None, (host.unknown, cell.why))))
+
+    def _cell(self, allocation: Allocation, host: Host) -> Cell:
         speech = self._speech(allocation)
         tokens, argv = self.request_tokens, llm_engine(self.llm).command(allocation, {}).argv
         if is_llama_cpp(argv):
-            return llama_cell(
-                allocation, argv, self.model, speech, self.host, request_tokens=tokens
-            )
+            return llama_cell(allocation, argv, self.model, speech, host, request_tokens=tokens)
         return cell_of(
             allocation,
             self.model,
             self.options(allocation),
             speech,
-            self.host,
+            host,
             request_tokens=tokens,
             version=self.version,
         )
+
+    def unknown(self, allocation: Allocation) -> list[str]:
+        """Return in sentences what is not known of the services beside a turn."""
+        return [c.unknown for c in self._beside(allocation) if c.unknown]
+
+    def _beside(self, allocation: Allocation) -> tuple[Claim, ...]:
+        """Return what the services beside a turn take of the LLM's device."""
+        main = place_of("llm", self.llm, allocation)
+        claims = []
+        for name, service in self.beside.items():
+            place = place_of(name, service, allocation)
+            if place is None or main is None or place.device == main.device:
+                argv = AnyCommand(service, name).command(allocation, {}).argv
+                claims.append(claim(name, service, argv, self.folders))
+        return tuple(claims)
 
     def _speech(self, allocation: Allocation) -> SpeechMemory:
         """Return what speech takes of the LLM's device."""
@@ -135,6 +161,8 @@ def by_files(
             host=host,
             version=version,
             request_tokens=request_tokens,
+            beside={n: s for n, s in services.items() if isinstance(s, OtherService)},
+            folders=beside,
         )
     except OSError as error:
         raise SetupError(f"a model's folder cannot be read: {error}") from error
@@ -159,6 +187,11 @@ def _model(
         if file is None:
             raise SetupError(ELSEWHERE)
         return read_model(_folder(file, folders))
+    if not llm_engine(llm).has_share:
+        raise SetupError(
+            f"services.llm.engine: what {llm.engine} takes is not known by its files; only what "
+            "vLLM and llama.cpp take is"
+        )
     folder = _folder(llm.model, folders, is_shipped=is_shipped)
     shape = read_model(folder, is_random=True).shape
     options = _options(llm, baseline, shape, host)

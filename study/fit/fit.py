@@ -60,6 +60,7 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
     host, version, notes = _host(spec, card_name, total_mib)
     spec = on_device(spec, host.total_mib, host.product)
     asked = _asked(spec, spec.services, host, version)
+    notes += asked.unknown(spec.baseline)
     allocations: Iterable[Allocation] = [spec.baseline]
     if spec.search_space.size is None:
         notes.append("the space has a continuous range: the baseline alone is shown")
