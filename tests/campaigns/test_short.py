@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from . import answers, journals, kills, logs, promotions, recordings, rollouts, specs
+from . import answers, journals, logs, promotions, recordings, specs
 from .__main__ import run
 from .campaign import Campaign
+from .processes import kills, rollouts, servers
 
 QUICK = (answers, logs, specs, recordings, journals, promotions)
 
@@ -20,7 +21,7 @@ def test_nothing_fails_in_a_moment(campaign: Campaign) -> None:
     assert tally.failures == []
 
 
-@pytest.mark.parametrize("campaign", [kills.attack, rollouts.attack])
+@pytest.mark.parametrize("campaign", [kills.attack, rollouts.attack, servers.attack])
 def test_nothing_fails_in_one_try(campaign: Campaign) -> None:
     tally = run(campaign, 0.0, seed=3)
     assert (tally.tries, tally.failures) == (1, [])
