@@ -21,7 +21,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import OVERDUE
 from objectives.engines.engine import apis_of
 from objectives.errors import SetupError
-from objectives.evaluation import Failure, Job, Measure
+from objectives.evaluation import Failure, Job, Measure, Outcome
 from objectives.figures import figures_of
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
@@ -51,6 +51,7 @@ from study.spec.model import Selector
 from study.storage.artifacts import attach
 from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
+from study.storage.patient import together
 from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 
@@ -188,9 +189,8 @@ class Epoch:
         """
         try:
             waiting.check()
-            mark_begun(trial)
             if earlier is not None:
-                self._repeat(trial, begun, earlier)
+                together(self.study, lambda: self._repeat(trial, begun, earlier))
             else:
                 self.progress.on_begin(begun)
                 self._measure(trial, begun, time.monotonic())
@@ -209,9 +209,9 @@ class Epoch:
 
     def _repeat(self, trial: optuna.Trial, begun: Begun, earlier: Trial) -> None:
         """Tell a known configuration's result once more, as a repeat; nothing is launched."""
-        set_attributes(trial, repeat_of=earlier.number)
-        if begun.role == REPLICATE:
-            set_attributes(trial, spent=True)  # it cannot be had: nobody need ask for it again
+        # a replicate that cannot be had is spent: nobody need ask for it again
+        is_spent = begun.role == REPLICATE or None
+        mark_begun(trial, repeat_of=earlier.number, spent=is_spent)
         if earlier.measurement is not None:
             self._settle(trial, earlier.allocation, earlier.measurement)
         elif earlier.optimistic_fitness is not None:
@@ -230,10 +230,24 @@ class Epoch:
             job = replace(job, is_worth=racer)
         if not self.is_replay:
             job.folder.mkdir(parents=True, exist_ok=True)
-        set_attributes(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
-        set_attributes(trial, spent=self._results.is_last(allocation) or None)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        is_spent = self._results.is_last(allocation) or None
+        together(self.study, lambda: mark_begun(trial, seed=job.seed, at=at, spent=is_spent))
         outcome = self.measure(job).raise_for_setup()
-        set_attributes(trial, wall_s=self._wall_s(outcome.wall_s, started))
+        wall_s = self._wall_s(outcome.wall_s, started)
+        together(self.study, lambda: self._end(trial, job, outcome, racer, wall_s))
+
+    def _end(
+        self,
+        trial: optuna.Trial,
+        job: Job,
+        outcome: Outcome,
+        racer: Racer | None,
+        wall_s: float,
+    ) -> None:
+        """Keep what came of a measurement with its trial, and end that."""
+        allocation = job.allocation
+        set_attributes(trial, wall_s=wall_s)
         if outcome.measurement is not None:
             measured = outcome.measurement
             figures = {**measured.flat(), "ladder": measured.ladder}
