@@ -11,6 +11,7 @@ SHARE = "vllm_memory_util"
 MEMORY = "vllm_memory_mib"  # the same in MiB: a share of one device only
 OF_MEMORY = (SHARE, MEMORY)
 SPEECH = "whisper_model_size"
+SPEECH_PLACE = "stt.place"
 DEFAULT_BOUNDS: Mapping[str, tuple[float, float]] = {SHARE: (0.30, 0.70)}
 
 
@@ -20,7 +21,7 @@ def is_of_speech(parameter: str) -> bool:
     >>> is_of_speech(SPEECH), is_of_speech("whisper.beam_size"), is_of_speech(SHARE)
     (True, True, False)
     """
-    return parameter == SPEECH or parameter.startswith("whisper.")
+    return parameter in (SPEECH, SPEECH_PLACE) or parameter.startswith("whisper.")
 
 
 def share_of(mib: float, total_mib: float) -> float:
@@ -81,7 +82,7 @@ class Allocation:
         >>> Allocation(values | {"whisper.beam_size": 5}).speech_key
         'base beam_size=5'
         """
-        options = self.options("whisper.")
+        options = self.options("whisper.") | self.options("stt.")
         return " ".join([self.speech, *(f"{k}={v}" for k, v in sorted(options.items()))])
 
     @property

@@ -17,8 +17,9 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import write
 from objectives.devices.cores import apart
 from objectives.devices.device import Sample
-from objectives.devices.device_set import DeviceSet, place_of
+from objectives.devices.device_set import DeviceSet, first_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
+from objectives.diagnosis.busy import CPU_PCT
 from objectives.diagnosis.diagnose import LATE, OVERDUE, Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import engines_of
@@ -35,6 +36,7 @@ from objectives.load.open_loop import Progress
 from objectives.load.segments import so_far
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import prechecked
+from objectives.servers.busy_others import CpuTime, uses_gpu, wait_until_quiet
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import TrialLauncher
 from objectives.servers.lineup import Lineup
@@ -83,6 +85,7 @@ class Colocation:
             read_clips(setting.workload.clips),
             words=read_clips(setting.workload.scored_clips),
         )
+        self._may_be_busy = True  # what the last launch, where there was one, does not rule out
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -108,7 +111,8 @@ class Colocation:
 
     def _tenants_on(self, place: str) -> list[Tenant]:
         """Return the tenants of a device."""
-        return [t for t in self.setting.tenants if place_of(t.name, self.devices) == place]
+        first = next(iter(self.devices))
+        return [t for t in self.setting.tenants if (t.device or first) == place]
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -147,12 +151,10 @@ class Colocation:
         return None
 
     def occupancy(self) -> Occupancy:
-        """Return who holds the memory of the devices now; tenants count by what they asked for."""
-        tenants_mib = {
-            t.name: float(t.held_mib(device.identity.total_mib))
-            for name, device in self.devices.items()
-            for t in self._tenants_on(name)
-        }
+        """Return who holds the memory of the LLM's device; tenants count by what they asked for."""
+        total_mib = first_of(self.devices).identity.total_mib
+        tenants = self._tenants_on(next(iter(self.devices)))
+        tenants_mib = {t.name: float(t.held_mib(total_mib)) for t in tenants}
         return self._lineup.occupancy(tenants_mib)
 
     def measure(self, job: Job) -> Outcome:
@@ -205,6 +207,7 @@ class Colocation:
 
         def attempt() -> Hold:
             self._hold_tenants()
+            self._wait_for_others(self.on_phase)
             return undisturbed(once, self.devices, self.setting.reserve_mib)
 
         longest_s = longest_hold_s(self.setting.services, self.setting.workload)
@@ -234,6 +237,12 @@ class Colocation:
             self._stack.close()
             self._open()
 
+    def _wait_for_others(self, on_phase: OnPhase) -> None:
+        """Wait for others that compute, where none were ruled out by the launch before."""
+        if self._may_be_busy or uses_gpu(self.devices):
+            wait_until_quiet(self.devices, on_phase)
+        self._may_be_busy = True
+
     def _attempt(self, job: Job, phases: PhaseTimes) -> Measurement:
         """Return one measurement of a launch that nobody disturbed; a dead tenant is started again.
 
@@ -242,8 +251,10 @@ class Colocation:
             GivenUp: The rest of it was not worth its time.
         """
         self._hold_tenants()
+        self._wait_for_others(phases)
         once = partial(self._once, job, phases)
         measurement = undisturbed(once, self.devices, self.setting.reserve_mib)
+        self._may_be_busy = (measurement.others_cpu_pct or 0.0) >= CPU_PCT
         self._starts.launches.append((job.allocation, measurement))
         return measurement
 
@@ -256,14 +267,14 @@ class Colocation:
             watches = {n: stack.enter_context(watching(d)) for n, d in self.devices.items()}
             servers = self._launched(job, on_phase, prediction)
             measured, devices = self._load(job, servers, watches)
-        by_name = {
-            name: DeviceFigures(
+        by_uuid = {
+            self.devices[name].identity.uuid: DeviceFigures(
                 **arguments_of(DeviceFigures, figures),
                 used_mib_by_s=used_by_second(watches[name].samples, figures["device_total_mib"]),
             )
             for name, figures in devices.items()
         }
-        return replace(Measurement.from_flat(measured), devices=by_name)
+        return replace(Measurement.from_flat(measured), devices=by_uuid)
 
     def _launched(self, job: Job, on_phase: OnPhase, prediction: Prediction) -> ReadyServers:
         endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
@@ -282,6 +293,7 @@ class Colocation:
         """
         measured, allocation = servers.suspects.measured, job.allocation
         is_worth = job.is_worth or (lambda _: True)
+        began = CpuTime.now()
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
         speech, is_scored = (
@@ -303,6 +315,7 @@ class Colocation:
         window.write(job.folder)
         figures["lag_exceeded"] |= measured.get("lag_exceeded", False)
         measured |= figures | window_figures(window, self._exercise.ends_s, alone)
+        measured["others_cpu_pct"] = round(began.others_pct(CpuTime.now()), 1)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
         errors = [r.error for r in window.replies]

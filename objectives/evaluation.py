@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from objectives.allocation import Allocation
+from objectives.diagnosis.busy import Busy
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import GivenUp, OutOfMemory, SetupError, TrialFailed
 from objectives.measurement import Measurement
@@ -24,6 +25,8 @@ class Step(StrEnum):
 
     REPLAYING = "replaying"
     TENANTS = "tenants"  # what else holds memory is started, which may take a minute
+    WAITING = "waiting"  # until others keep neither cores nor GPU busy
+    BESIDE_OTHERS = "beside_others"  # which went on being busy
     CHECKING = "checking"
     STOPPING = "stopping"
     STARTING = "starting"
@@ -49,11 +52,13 @@ class Phase:
         step: The step.
         service: The service whose server is starting.
         diagnosis: The failure after which it is tried again.
+        busy: What others keep busy.
     """
 
     step: Step
     service: str | None = None
     diagnosis: Diagnosis | None = None
+    busy: Busy | None = None
 
 
 OnPhase = Callable[[Phase], None]

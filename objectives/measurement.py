@@ -69,6 +69,7 @@ class Measurement:
         oom_events: How often a server ran out of memory.
         generator_lag_p99_ms: The lateness within which 99 % of our own requests left, ms.
         lag_exceeded: Whether that was too late for the latencies to count.
+        others_cpu_pct: How busy others kept all cores while it was loaded, percent of all.
         window_s: The time that telemetry watched, seconds.
         started_first: The service whose server was started first.
         wall_s: What the whole evaluation took, seconds.
@@ -96,6 +97,7 @@ class Measurement:
     oom_events: int = 0
     generator_lag_p99_ms: float | None = None
     lag_exceeded: bool = False
+    others_cpu_pct: float | None = None
     window_s: float | None = None
     started_first: str | None = None
     wall_s: float | None = None

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from objectives.plain_data.ranges import Range
 
 DeviceKind = Literal["cpu", "cuda"]
+# a CPU has no float16; on a GPU int8 is slower, and broken on some
+COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class LlmService:
         vocabulary: The number of token ids that prompts may use; None reads it from the
             model's config.json.
         start_timeout_s: The time the server has to become ready, seconds.
+        place: The name of its device; None where there is one.
     """
 
     python: str = sys.executable
@@ -41,6 +44,7 @@ class LlmService:
     served_model: str = "model"
     vocabulary: Annotated[int | None, Range(1, 1e7)] = None
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 600.0
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class SttService:
             `fixed_output_tokens`, and no word error rate is measured.
         fixed_output_tokens: The number of tokens of such an answer.
         start_timeout_s: The time the server has to become ready, seconds.
+        place: Its device and compute type, e.g. `gpu1/int8`; None where there is one device.
     """
 
     python: str = sys.executable
@@ -80,6 +85,7 @@ class SttService:
     random_weights: tuple[str, ...] = ()
     fixed_output_tokens: Annotated[int, Range(4, 224)] = 20
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +108,7 @@ class OtherService:
         health_path: The path that answers 200 once the server is ready.
         served_model: The model's name in requests.
         start_timeout_s: The time the server has to become ready, seconds.
+        place: The name of its device; None where there is one.
     """
 
     api: Literal["embeddings", "rerank", "speech"]
@@ -114,6 +121,7 @@ class OtherService:
     health_path: str = "/health"
     served_model: str = "model"
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
+    place: str | None = None
 
 
 Service = LlmService | SttService | OtherService

@@ -51,7 +51,13 @@ def conditions(setting: Setting) -> dict[str, Any]:
     data = {
         "workload": workload,
         "services": {e.name: masked_service(e.conditions()) for e in in_order(setting.services)},
-        "tenants": [asdict(t) for t in setting.tenants],
+        "tenants": [_told(t) for t in setting.tenants],
         "load generator": GENERATOR_VERSION,
     }
     return dict(plain(data))
+
+
+def _told(tenant: Tenant) -> dict[str, Any]:
+    """Return a tenant as plain data; without its device where there is one."""
+    data = asdict(tenant)
+    return data if tenant.device is not None else {k: v for k, v in data.items() if k != "device"}

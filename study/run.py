@@ -16,11 +16,17 @@ from optuna.storages import BaseStorage
 from objectives.errors import SetupError
 from study.analysis.cost.launches import timing
 from study.bench.bench import borrowed
-from study.bench.busy import busy_others
 from study.bench.elsewhere import planned_elsewhere
 from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
-from study.bench.source import Source, context_for, find_source, launches_to_replay, measuring
+from study.bench.source import (
+    Source,
+    context_for,
+    find_source,
+    launches_to_replay,
+    measuring,
+    others_of,
+)
 from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, ended, show_end
@@ -149,6 +155,7 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         source.versions,
         is_live=not this.is_replay,
         restarts=restarts,
+        others=others_of(source),
     )
     study = open_study(
         spec.search_space,
@@ -190,9 +197,6 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
     """
     spec, terminal, recording = this.spec, this.terminal, source.recording
     context = context_of(study)
-    if source.bench is not None:
-        for line in busy_others(source.bench.device):
-            terminal.line(line)
     # nobody else writes into the file of a run's own folder, which is locked
     is_sole = this.is_replay and not this.options.storage
     with (

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from objectives.allocation import MEMORY, OF_MEMORY, SPEECH, Allocation
+from objectives.diagnosis.busy import Busy
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
+from objectives.servers.busy_others import PATIENCE_S
 from objectives.servers.phase_times import start_name, started_service
 from objectives.speech.wer import WordVerdict
 from study.text import cut
@@ -201,7 +203,29 @@ def phase_in_words(phase: Phase) -> str:
             d = phase.diagnosis
             why = f"once more, since {failure_in_words(d.failure_class)}"
             return f"{why}: {cut(d.evidence, 160)}" if d.evidence else why
+        case Step.WAITING if phase.busy is not None:
+            return f"waiting, {PATIENCE_S:g} s at most, since {busy_in_words(phase.busy)}"
+        case Step.BESIDE_OTHERS if phase.busy is not None:
+            return f"{busy_in_words(phase.busy)}: what is measured beside them holds only there"
     return STEPS.get(phase.step, phase.step)
+
+
+def busy_in_words(busy: Busy) -> str:
+    """Say what others keep busy, and who.
+
+    >>> busy_in_words(Busy(64.0, None, ("make (process 7)", "rsync (process 9)")))
+    'others keep the CPU 64 % busy, most of it make (process 7) and rsync (process 9)'
+    >>> busy_in_words(Busy(3.0, 70.0, on_gpu=("game (process 7)",)))
+    'others keep the GPU 70 % busy, on it game (process 7)'
+    """
+    parts = []
+    if busy.keeps_cpu:
+        who = f", most of it {' and '.join(busy.on_cpu)}" if busy.on_cpu else ""
+        parts.append(f"the CPU {busy.cpu_pct:.0f} % busy{who}")
+    if busy.keeps_gpu:
+        who = f", on it {' and '.join(busy.on_gpu)}" if busy.on_gpu else ""
+        parts.append(f"the GPU {busy.gpu_pct:.0f} % busy{who}")
+    return f"others keep {'; and '.join(parts)}"
 
 
 def timed_phase_in_words(name: str) -> str:

@@ -168,7 +168,7 @@ def filled(gpu, folder, context_mib, leave_mib):
 
 def start_stt(pair, size, log, **env):
     engine = FasterWhisper(replace(STT, env=env))
-    command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), pair.device("stt").server_env)
+    command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), pair.device(None).server_env)
     return pair.start(
         "stt", "transcription", command, partial(engine.is_ready, clip=CLIPS[0]), log, {}
     )
@@ -177,7 +177,7 @@ def start_stt(pair, size, log, **env):
 def start_llm(pair, share, log):
     engine = Vllm(LLM)
     command = engine.command(
-        Allocation({SHARE: share, SPEECH: "tiny.en"}), pair.device("llm").server_env
+        Allocation({SHARE: share, SPEECH: "tiny.en"}), pair.device(None).server_env
     )
     return pair.start("llm", "completions", command, engine.is_ready, log, {})
 

@@ -88,6 +88,10 @@ class Device(Protocol):
         """Return which device this is."""
 
     @property
+    def compute(self) -> float | None:
+        """Return the compute capability, e.g. 8.6; None where it has none."""
+
+    @property
     def server_env(self) -> Mapping[str, str]:
         """Return the environment that makes a server use this device and no other."""
 

@@ -1,4 +1,4 @@
-"""A device set holds the devices that the servers share, each under its name. Pure."""
+"""A device set holds the devices that the servers share, each under its name: the LLM's first."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Mapping
 
 from objectives.devices.device import Device
 
-DeviceSet = Mapping[str, Device]  # by UUID, the name under which a measurement has their memory
+DeviceSet = Mapping[str, Device]  # by the name that a spec gives them, else by UUID
 
 
 def device_set(*devices: Device) -> DeviceSet:
-    """Return devices by name."""
+    """Return devices by their UUID, where no spec names them."""
     return {device.identity.uuid: device for device in devices}
 
 
-def place_of(name: str, devices: DeviceSet) -> str:  # noqa: ARG001
-    """Return the name of the device that a service or tenant is on: the one that a spec names."""
-    (place,) = devices
-    return place
+def first_of(devices: DeviceSet) -> Device:
+    """Return the device that the LLM is on, and whatever names no place."""
+    return next(iter(devices.values()))

@@ -43,6 +43,7 @@ class HostMemory:
             subprocess.run([sys.executable, "-c", script, str(touch)], check=False, timeout=120)
         product = f"CPU {processor() or platform.machine()} x{os.cpu_count()}"
         self.identity = Identity(product, f"host-{platform.node()}", _total_mib(), None, None)
+        self.compute: float | None = None
         self.server_env: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
 
     def sample(self) -> Sample:

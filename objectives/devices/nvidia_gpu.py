@@ -44,6 +44,8 @@ class NvidiaGpu:
             str(pynvml.nvmlSystemGetDriverVersion()),
             f"{version // 1000}.{version % 1000 // 10}",
         )
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(self._handle)
+        self.compute: float | None = major + minor / 10
         visible = uuid if uuid.startswith("MIG") else str(pynvml.nvmlDeviceGetIndex(self._handle))
         self.server_env: Mapping[str, str] = {
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",

@@ -45,8 +45,13 @@ class AnyCommand:
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
         service = self.service
-        data = {"api": service.api, "command": service.command, "env": dict(service.env)}
-        return {**data, "texts": service.texts}
+        data: dict[str, Any] = {
+            "api": service.api,
+            "command": service.command,
+            "env": dict(service.env),
+        }
+        data |= {"texts": service.texts}
+        return data if service.place is None else {**data, "place": service.place}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:  # noqa: ARG002
         """Return the service as it is: its template names its own model."""
@@ -56,6 +61,9 @@ class AnyCommand:
         """Return None: what its command needs is not known."""
 
     def misfit(self, versions: Mapping[str, str], driver: str) -> None:
+        """Return None: what its command needs is not known."""
+
+    def unable(self, compute: float, precision: str) -> None:
         """Return None: what its command needs is not known."""
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

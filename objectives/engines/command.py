@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,14 +104,21 @@ def command_of(
 def filled(template: str, allocation: Allocation, more: Mapping[str, str]) -> tuple[str, ...]:
     """Return the words of a template with values filled in; no value becomes two words.
 
+    A word with spaces stands in quotes, and a brace of its own is written twice, as in
+    `--override '{{"rope": 2}}'`.
+
     Args:
-        template: The command, with names in braces.
+        template: The command, with names in braces; that of the port stays.
         allocation: The values of its parameters.
         more: More values by name.
     """
     values = {k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in allocation.values.items()}
-    values |= more
-    words = template.split()
-    for name, value in values.items():
-        words = [w.replace("{" + name + "}", value) for w in words]
-    return tuple(words)
+    return tuple(_filled(word, {**values, **more}) for word in shlex.split(template))
+
+
+def _filled(word: str, values: Mapping[str, str]) -> str:
+    parts = string.Formatter().parse(word)
+    return "".join(
+        text + ("" if name is None else values.get(name, "{" + name + "}"))
+        for text, name, _, _ in parts
+    )

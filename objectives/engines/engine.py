@@ -84,6 +84,14 @@ class Engine(Protocol):
     def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
         """Return in a sentence why these versions do not run on a driver; None where they do."""
 
+    def unable(self, compute: float, precision: str) -> str | None:
+        """Return in a sentence what it cannot do on a card; None where it can.
+
+        Args:
+            compute: The compute capability of the card, e.g. 8.6.
+            precision: The number format that a place names; empty for the usual one.
+        """
+
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the command that serves this allocation on a device."""
 

@@ -12,10 +12,22 @@ from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, content_type, transcript
 from objectives.engines.command import Command, command_of, flag, is_at_least
-from objectives.services import SttService
+from objectives.engines.places import place_of
+from objectives.services import COMPUTE_TYPES, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
+# by number format: the least compute capability of a card (CTranslate2, "Quantization and reduced
+# precision"); float32 runs everywhere, and its own variable lets float16 do so, slowly
+ALLOW_FLOAT16 = "CT2_CUDA_ALLOW_FP16"
+LEAST_COMPUTE: Mapping[str, float] = {
+    "int8": 6.1,
+    "int8_float32": 6.1,
+    "int8_float16": 7.0,
+    "float16": 7.0,
+    "int8_bfloat16": 8.0,
+    "bfloat16": 8.0,
+}
 TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
 
 
@@ -56,6 +68,8 @@ class FasterWhisper:
             "env": dict(service.env),
             "command": service.command,
         }
+        if service.place is not None:
+            data["place"] = service.place
         if service.random_weights:
             data["random_weights"] = list(service.random_weights)
             data["fixed_output_tokens"] = service.fixed_output_tokens
@@ -87,13 +101,31 @@ class FasterWhisper:
             "update the driver"
         )
 
+    def unable(self, compute: float, precision: str) -> str | None:
+        """Return in a sentence that a card lacks a number format; None where it has it."""
+        service = self.service
+        kind = precision or (service.compute_type if service.device == "cuda" else "float16")
+        least = LEAST_COMPUTE.get(kind, 0.0)
+        is_known = service.command is None and ALLOW_FLOAT16 not in service.env
+        if not is_known or compute >= least:
+            return None
+        return (
+            f"CTranslate2 has {kind} from {least:g} on; "
+            f"let {self.name} compute in another number format there: int8 from 6.1, or float32"
+        )
+
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `whisper.<option>` parameters override the service's."""
         service = self.service
         model = service.models.get(allocation.speech, allocation.speech)
+        place = place_of(self.name, service, allocation)
+        device, compute_type = service.device, service.compute_type
+        if place is not None:
+            usual = compute_type if place.kind == device else COMPUTE_TYPES[place.kind]
+            device, compute_type = place.kind, place.precision or usual
         options: dict[str, Scalar] = {
-            "device": service.device,
-            "compute_type": service.compute_type,
+            "device": device,
+            "compute_type": compute_type,
             "beam_size": service.beam_size,
             "language": service.language,
             "extra_mib": service.extra_mib,
@@ -120,8 +152,9 @@ class FasterWhisper:
 
     def settings(self, allocation: Allocation) -> str:
         """Return the size of its model and the options to set."""
-        options = allocation.options("whisper.").items()
-        return ", ".join([f"model size {allocation.speech}", *(f"{k}={v}" for k, v in options)])
+        options = allocation.options("whisper.") | allocation.options(f"{self.name}.")
+        words = (f"{k}={v}" for k, v in options.items())
+        return ", ".join([f"model size {allocation.speech}", *words])
 
     def is_random(self, allocation: Allocation) -> bool:
         """Return whether its model has random weights."""

@@ -76,6 +76,10 @@ def _vocabulary(model: str) -> int | None:
     return int(size) if size else None
 
 
+LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
+LEAST_COMPUTE_OF_0_20 = 7.0
+
+
 @dataclass(frozen=True, slots=True)
 class Vllm:
     """This engine is vLLM, or another server of the completions API that a template starts.
@@ -98,12 +102,13 @@ class Vllm:
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
         service = self.service
-        return {
+        data: dict[str, Any] = {
             "model": Path(service.model).name,
             "args": list(service.args),
             "env": dict(service.env),
             "command": service.command,
         }
+        return data if service.place is None else {**data, "place": service.place}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
         """Return the service with the folder of its model; a template names its own."""
@@ -128,6 +133,15 @@ class Vllm:
         return (
             f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
             "update the driver, or use vLLM 0.11"
+        )
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence that vLLM does not run on a card; None where it may."""
+        if self.service.command is not None or compute >= LEAST_COMPUTE_OF_0_20:
+            return None
+        return (
+            f"vLLM's wheels need {LEAST_COMPUTE} ({LEAST_COMPUTE_OF_0_20} before 0.21); "
+            f"place {self.name} on another card, or serve it by a command"
         )
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

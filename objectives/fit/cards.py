@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from objectives.engines.vllm import LEAST_COMPUTE, LEAST_COMPUTE_OF_0_20
 from objectives.errors import BadInput, SetupError
 
 # between NVML's total and CUDA's: 246 MiB on an RTX 3060 to 615 on an H200, where both are known
 DRIVER_MIB = 450.0
-LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
-LEAST_COMPUTE_OF_0_20 = 7.0
 NAMED = 6
 
 

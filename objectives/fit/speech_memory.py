@@ -49,7 +49,12 @@ def speech_parameters(size: str, model: str, folder: Path | None) -> int | None:
 
 
 def speech_memory(
-    service: SttService, allocation: Allocation, parameters: int | None, *, is_cpu: bool
+    service: SttService,
+    allocation: Allocation,
+    parameters: int | None,
+    *,
+    is_cpu: bool,
+    precision: str = "",
 ) -> SpeechMemory:
     """Return what the speech server of an allocation takes on the device.
 
@@ -58,6 +63,7 @@ def speech_memory(
         allocation: The allocation.
         parameters: Those of its model; None where they are not known.
         is_cpu: Whether the device is the host's own memory.
+        precision: The number format that its place names; empty for its own.
     """
     if service.command is not None:
         return SpeechMemory(None, "a template starts the speech server: its memory is not known")
@@ -66,7 +72,8 @@ def speech_memory(
     if parameters is None:
         name = service.models.get(allocation.speech, allocation.speech)
         return SpeechMemory(None, f"the speech model {name} is not here, nor known by its name")
-    kind = str(allocation.options("whisper.").get("compute_type", service.compute_type))
+    own_kind = allocation.options("whisper.").get("compute_type", service.compute_type)
+    kind = precision or str(own_kind)
     size = BYTES.get(kind, 1 if kind.startswith("int8") else 2)
     extra_mib = allocation.options("whisper.").get("extra_mib", service.extra_mib)
     model_mib = A_WEIGHT * parameters * size / MIB

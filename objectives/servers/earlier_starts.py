@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from objectives.allocation import Allocation
-from objectives.devices.device_set import place_of
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import Engine
+from objectives.engines.places import place_of
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -44,12 +44,16 @@ class Starts:
         """
         launches = [*self.launches, *([(allocation, beside)] if beside else [])]
         predictions = []
+        names = {
+            e.name: lineup.name_of(place_of(e.name, e.service, allocation)) for e in self.engines
+        }
         for name, device in lineup.devices.items():
-            there = [e for e in self.engines if place_of(e.name, lineup.devices) == name]
+            there = [e for e in self.engines if names[e.name] == name]
             total_mib = device.identity.total_mib
             prediction = memory_budget.check(
                 allocation,
-                memory_budget.figures(allocation, launches, there),
+                memory_budget.figures(allocation, launches, there, device.identity.uuid),
+                has_share=any(e.has_share for e in there),
                 total_mib=total_mib,
                 tenants_mib=total_mib - lineup.free_at_rest_mib[name],
                 reserve_mib=lineup.reserve_mib,

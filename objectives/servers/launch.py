@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from objectives.devices.device_set import first_of
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
+from objectives.engines.places import Place, place_of
 from objectives.errors import TrialFailed
 from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.figures import flat_name
@@ -53,8 +55,8 @@ class TrialLauncher:
             OutOfMemory, Disturbed or SetupError: A server does not start; its log says why.
         """
         commands = {e.name: self.command(e, job) for e in self.engines}
-        totals_mib = (d.identity.total_mib for d in self.lineup.devices.values())
-        measured: dict[str, Any] = {"device_total_mib": min(totals_mib)}
+        total_mib = first_of(self.lineup.devices).identity.total_mib
+        measured: dict[str, Any] = {"device_total_mib": total_mib}
         measured |= self._make_room(job, on_phase, commands, prediction)
         for engine in self.engines:
             command = commands[engine.name]
@@ -68,7 +70,8 @@ class TrialLauncher:
 
     def command(self, engine: Engine, job: Job) -> Command:
         """Return the command of an engine on its device."""
-        return engine.command(job.allocation, self.lineup.device(engine.name).server_env)
+        device = self.lineup.device(self._place(engine, job))
+        return engine.command(job.allocation, device.server_env)
 
     def start(
         self,
@@ -85,13 +88,20 @@ class TrialLauncher:
         """
         if not self.lineup.runs(engine.name, command):
             on_phase(Phase(Step.STARTING, engine.name))
-        total_mib = self.lineup.device(engine.name).identity.total_mib
+        place = self._place(engine, job)
+        total_mib = self.lineup.device(place).identity.total_mib
         # kernels are loaded under load, so that it grows beyond its share
         share = job.allocation.share + memory_budget.MARGIN
         entitled_mib = share * total_mib if engine.has_share else 0.0
         ready = partial(engine.is_ready, clip=self.clip)
         name, log = engine.name, job.folder / f"{engine.name}.log"
-        return self.lineup.start(name, engine.api, command, ready, log, measured, entitled_mib)
+        return self.lineup.start(
+            name, engine.api, command, ready, log, measured, entitled_mib, place
+        )
+
+    def _place(self, engine: Engine, job: Job) -> Place | None:
+        """Return where an engine runs."""
+        return place_of(engine.name, engine.service, job.allocation)
 
     def _make_room(
         self, job: Job, on_phase: OnPhase, commands: Commands, prediction: memory_budget.Prediction

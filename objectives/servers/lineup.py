@@ -11,9 +11,10 @@ from typing import Any
 
 from objectives import waiting
 from objectives.devices.device import Device
-from objectives.devices.device_set import DeviceSet, place_of
+from objectives.devices.device_set import DeviceSet, first_of
 from objectives.devices.telemetry import Occupancy
 from objectives.engines.command import Command
+from objectives.engines.places import Place
 from objectives.errors import ServerDied, StartTimeout
 from objectives.figures import flat_name
 from objectives.servers.blame import check_neighbours, elsewhere, failed_start
@@ -51,9 +52,13 @@ class Lineup:
         entry = self._held.get(service)
         return entry is not None and entry.command == command and entry.server.alive
 
-    def device(self, service: str) -> Device:
-        """Return the device that a service is on."""
-        return self.devices[place_of(service, self.devices)]
+    def name_of(self, place: Place | None) -> str:
+        """Return the name of the device of a place; the first one's where there is no place."""
+        return place.device if place is not None else next(iter(self.devices))
+
+    def device(self, place: Place | None) -> Device:
+        """Return the device of a place."""
+        return self.devices[self.name_of(place)]
 
     def server(self, service: str) -> Server:
         """Return the running server of a service."""
@@ -65,15 +70,17 @@ class Lineup:
         return {service: entry.taken_mib for service, entry in list(self._held.items())}
 
     def occupancy(self, tenants_mib: Mapping[str, float]) -> Occupancy:
-        """Return who holds the memory of the devices now.
+        """Return who holds the memory of the LLM's device now.
 
         Args:
-            tenants_mib: What each tenant holds; a server counts by what it had taken when ready.
+            tenants_mib: What each tenant holds there; a server counts by what it had taken when it
+                was ready.
         """
-        total_mib = sum(d.identity.total_mib for d in self.devices.values())
-        free_mib = sum(d.sample().free_mib for d in self.devices.values())
-        known_mib = sum(self.free_at_rest_mib.values()) + sum(tenants_mib.values())
-        held_mib = {**tenants_mib, **self.taken_mib}
+        device, name = first_of(self.devices), next(iter(self.devices))
+        total_mib, free_mib = device.identity.total_mib, device.sample().free_mib
+        known_mib = self.free_at_rest_mib[name] + sum(tenants_mib.values())
+        own_mib = {s: h.taken_mib for s, h in list(self._held.items()) if h.place == name}
+        held_mib = {**tenants_mib, **own_mib}
         return Occupancy(total_mib, free_mib, held_mib, max(0.0, total_mib - known_mib))
 
     @property
@@ -90,6 +97,7 @@ class Lineup:
         log: Path,
         measured: Mapping[str, Any],
         entitled_mib: float = 0.0,
+        place: Place | None = None,
     ) -> dict[str, Any]:
         """Start a server unless this command runs already.
 
@@ -102,6 +110,7 @@ class Lineup:
             measured: The figures known by then, which a failure carries.
             entitled_mib: What it may grow to, MiB: vLLM takes back under load what it let go after
                 its memory profile.
+            place: Where it runs; None for the only device.
 
         Returns:
             Its `<service>_start_s` and `<service>_memory_mib`.
@@ -114,9 +123,10 @@ class Lineup:
                 flat_name(service, "start_s"): 0.0,
                 flat_name(service, "memory_mib"): self._held[service].taken_mib,
             }
-        place = place_of(service, self.devices)
-        device, expected = self.devices[place], self._left_mib(place)
-        check_neighbours(device, expected, self.reserve_mib, measured)
+        name = self.name_of(place)
+        device, expected = self.devices[name], self._left_mib(name)
+        if self._is_ours_alone(name):
+            check_neighbours(device, expected, self.reserve_mib, measured)
         before = device.sample().free_mib
         stack = ExitStack()
         try:
@@ -130,7 +140,7 @@ class Lineup:
             stack.close()
             raise elsewhere(service, api, taken, measured)
         entitled = max(taken, entitled_mib)
-        self._held[service] = _Held(command, server, stack, place, taken, entitled)
+        self._held[service] = _Held(command, server, stack, name, taken, entitled)
         return {
             flat_name(service, "start_s"): server.start_s,
             flat_name(service, "memory_mib"): taken,
@@ -155,9 +165,18 @@ class Lineup:
             entry.stack.close()
         deadline = time.monotonic() + 20
         for place in dict.fromkeys(entry.place for entry in stopped):
+            if not self._is_ours_alone(place):
+                continue
             device, goal = self.devices[place], self._left_mib(place) - self.reserve_mib / 2
             while device.sample().free_mib < goal and time.monotonic() < deadline:
                 waiting.sleep(0.25)
+
+    def _is_ours_alone(self, place: str) -> bool:
+        """Return whether what runs on other devices takes none of this one's memory.
+
+        The host's own memory beside a GPU is taken by every server.
+        """
+        return len(self.devices) == 1 or self.devices[place].identity.cuda is not None
 
     def _left_mib(self, place: str) -> float:
         """Return what should be free on a device beside the running servers, MiB."""

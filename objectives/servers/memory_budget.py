@@ -81,6 +81,7 @@ def figures(
     allocation: Allocation,
     launches: Iterable[tuple[Allocation, Measurement]],
     engines: Sequence[Engine],
+    uuid: str = "",
 ) -> StartFigures:
     """Return what starts of an allocation's commands have shown, whatever their share was.
 
@@ -89,21 +90,23 @@ def figures(
     Args:
         allocation: The allocation.
         launches: The allocations that were launched, with what was measured of them.
-        engines: One a service.
+        engines: One a service, of those on one device.
+        uuid: The device; where a launch does not know it, its only one counts.
     """
     outside, non_kv, request = [], [], []
     own_mib: dict[str, float | None] = {e.name: None for e in engines if not e.has_share}
     keys = {e.name: e.memory_key(allocation) for e in engines}
     for launched, m in launches:
+        total_mib = m.devices.get(uuid, m.device).device_total_mib
         for engine in engines:
             service = m.services.get(engine.name, ServiceFigures())
             if keys[engine.name] is None or engine.memory_key(launched) != keys[engine.name]:
                 continue
             if not engine.has_share and service.memory_mib is not None:
                 own_mib[engine.name] = max(service.memory_mib, own_mib[engine.name] or 0.0)
-            if not engine.has_share or m.device.device_total_mib is None:
+            if not engine.has_share or total_mib is None:
                 continue
-            asked_mib = share_mib(launched, m.device.device_total_mib)
+            asked_mib = share_mib(launched, total_mib)
             if service.memory_mib is not None:
                 outside.append(max(0.0, service.memory_mib - asked_mib))
             if service.kv_cache_mib is not None:
@@ -126,6 +129,7 @@ def check(
     total_mib: float,
     tenants_mib: float,
     reserve_mib: float,
+    has_share: bool = True,
 ) -> Prediction:
     """Return whether an allocation fits beside the tenants and the reserve.
 
@@ -138,6 +142,7 @@ def check(
         total_mib: The memory of the device, MiB.
         tenants_mib: The memory that others hold, MiB.
         reserve_mib: The memory that must stay free, MiB.
+        has_share: Whether a server with a share of it is on the device.
 
     >>> f = StartFigures(
     ...     outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, own_mib={"stt": 1000}
@@ -150,7 +155,7 @@ def check(
     >>> check(a, f, total_mib=10000, tenants_mib=0, reserve_mib=500).fits
     'predicted_kv_too_small'
     """
-    asked_mib = share_mib(allocation, total_mib)
+    asked_mib = share_mib(allocation, total_mib) if has_share else 0.0
     margin_mib = MARGIN * total_mib
     if starts.non_kv_mib is not None and starts.one_request_mib is not None:
         short_mib = starts.non_kv_mib + starts.one_request_mib - asked_mib
@@ -161,7 +166,9 @@ def check(
                 f"{asked_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
                 f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
             )
-    parts_mib = {"share": asked_mib, "beyond it": starts.outside_share_mib}
+    parts_mib: dict[str, float | None] = {}
+    if has_share:
+        parts_mib |= {"share": asked_mib, "beyond it": starts.outside_share_mib}
     parts_mib |= {service_name(service): mib for service, mib in starts.own_mib.items()}
     parts_mib |= {"tenants": tenants_mib, "reserve": reserve_mib}
     need_mib = sum(mib or 0.0 for mib in parts_mib.values())

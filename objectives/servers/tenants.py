@@ -31,11 +31,13 @@ class Tenant:
         name: Its name, for people and its log.
         mib: The memory that it holds, MiB.
         share: The same as a share of the device's total, 0-1, where `mib` is None.
+        device: The name of its device; None for the LLM's.
     """
 
     name: str
     mib: Annotated[float | None, Range(1, 1e7)] = None
     share: Annotated[float | None, Range(0.001, 0.999)] = None
+    device: str | None = None
 
     def held_mib(self, total_mib: float) -> int:
         """Return how much it holds on a device of this size, MiB.

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from objectives.devices.device import Device
+from objectives.devices.device_set import DeviceSet
 from objectives.engines.engine import in_order
+from objectives.engines.places import Place
 from objectives.errors import SetupError
 from objectives.services import Services
 
@@ -68,6 +70,28 @@ def misfits(device: Device, services: Services, by_service: Versions) -> list[st
         return []
     sentences = (e.misfit(by_service[e.name], driver) for e in in_order(services))
     return [sentence for sentence in sentences if sentence]
+
+
+def unable(
+    devices: DeviceSet, services: Services, places: Mapping[str, Sequence[Place]]
+) -> list[str]:
+    """Return sentences about what an engine cannot do on the card where it is placed.
+
+    Args:
+        devices: The devices by name, the LLM's first.
+        services: The servers.
+        places: Where each service may run; none for the first device.
+    """
+    first, sentences = Place(next(iter(devices))), list[str]()
+    for engine in in_order(services):
+        for place in places.get(engine.name) or (first,):
+            compute = devices[place.device].compute
+            why = None if compute is None else engine.unable(compute, place.precision)
+            if why is not None:
+                card = devices[place.device].identity.product
+                name = f" ({place.device})" if place.device else ""
+                sentences.append(f"{card}{name} has compute capability {compute:g}: {why}")
+    return sentences
 
 
 def resolved(services: Services) -> Services:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 
 from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.devices.device import Device, Occupant
+from objectives.devices.device_set import DeviceSet, device_set
 from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
-from objectives.servers.versions import Versions, misfits, resolved, versions
+from objectives.servers.versions import Versions, misfits, resolved, unable, versions
 from objectives.setting import Setting
 from study.bench.device_lock import sole_use
 from study.service_pause.options import Lending
 from study.service_pause.pause import lent
+from study.spec.model import Spec
 
 SETTLE_S, STEADY_MIB = 20.0, 64.0
 UNNAMED = 0.1  # share of the device that a driver may keep beside processes that are named
@@ -28,34 +30,60 @@ class Bench:
     """A bench is everything that stands ready before the first live trial.
 
     Args:
-        device: The device to measure on.
+        device: The device to measure on; of several that of the LLM.
         setting: What is measured, with models as they lie on this machine.
         versions: The versions of the servers.
         occupants: Who held memory when it was looked at.
+        others: The other devices, by name.
+        name: The name of the first; empty where it has none.
     """
 
     device: Device
     setting: Setting
     versions: Versions
     occupants: Sequence[Occupant]
+    others: DeviceSet = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def devices(self) -> DeviceSet:
+        """Return all devices, the LLM's first."""
+        return {self.name: self.device, **self.others} if self.name else device_set(self.device)
 
 
-def bench(setting: Setting, name: str) -> Bench:
+def bench(setting: Setting, spec: Spec) -> Bench:
     """Look at this machine: device, neighbours, interpreters, models.
 
     Args:
         setting: What is measured here, with models as the spec names them.
-        name: The device: cpu, cuda, an index or a UUID.
+        spec: The spec, which names the devices, and where each service may run.
 
     Raises:
         SetupError: The study cannot run here; it says what to do.
     """
     installed = versions(setting.services)
-    device = open_device(name)
+    devices = {name: open_device(d) for name, d in spec.devices.items()}
+    _refuse_twins(devices)
+    device = next(iter(devices.values())) if devices else open_device(spec.device)
     if sentences := misfits(device, setting.services, installed):
         raise SetupError("; ".join(sentences))
+    if sentences := unable(devices or {"": device}, setting.services, spec.places):
+        raise SetupError("; ".join(sentences))
     here = replace(setting, services=resolved(setting.services))
-    return Bench(device, here, installed, device.occupants())
+    others = dict(list(devices.items())[1:])
+    return Bench(device, here, installed, device.occupants(), others, next(iter(devices), ""))
+
+
+def _refuse_twins(devices: DeviceSet) -> None:
+    """Refuse two names of one device, as an index and a UUID may be.
+
+    Raises:
+        SetupError: There are two.
+    """
+    names = dict[str, str]()
+    for name, device in devices.items():
+        if (twin := names.setdefault(device.identity.uuid, name)) != name:
+            raise SetupError(f"{twin} and {name} under `devices:` are one device; remove one")
 
 
 def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
@@ -70,7 +98,8 @@ def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     """
     total = machine.device.identity.total_mib
     free = machine.device.sample().free_mib
-    ballast = sum(t.held_mib(total) for t in machine.setting.tenants)
+    own = [t for t in machine.setting.tenants if t.device in (None, machine.name)]
+    ballast = sum(t.held_mib(total) for t in own)
     need = memory_budget.share_mib(baseline, total)
     missing = need + ballast - free
     held_mib = sum(o.mib or 0.0 for o in machine.occupants)
@@ -112,10 +141,10 @@ def borrowed(
         SetupError: Another study has the device, a unit does not stop, or the baseline does not
             fit.
     """
-    with (
-        sole_use(machine.device.identity.uuid),
-        lent(lending.units, tell, max_outage_s=lending.max_outage_s),
-    ):
+    with ExitStack() as stack:
+        for uuid in sorted(d.identity.uuid for d in machine.devices.values()):
+            stack.enter_context(sole_use(uuid))  # in one order, so that two wait for none
+        stack.enter_context(lent(lending.units, tell, max_outage_s=lending.max_outage_s))
         if lending.units:
             _settle(machine.device)
             machine = replace(machine, occupants=machine.device.occupants())

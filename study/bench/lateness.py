@@ -12,7 +12,6 @@ from rich.table import Table
 
 from objectives.colocation import Colocation
 from objectives.devices.cores import cores_here
-from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from objectives.evaluation import Job, Phase
 from objectives.exercise.exercise import Exercise
@@ -63,7 +62,7 @@ def lateness_beside(
         SetupError: The servers do not run here, or break under the load.
     """
     setting = replace(setting_of(spec), precheck=False)
-    machine, clips = bench(setting, spec.device), read_clips(spec.workload.clips)
+    machine, clips = bench(setting, spec), read_clips(spec.workload.clips)
     found: list[Lateness] = []
 
     def on_phase(phase: Phase) -> None:
@@ -72,9 +71,7 @@ def lateness_beside(
     tell(str(cores_here()))
     with (
         borrowed(spec.baseline, machine, Lending(), tell) as machine,
-        Colocation(
-            machine.setting, device_set(machine.device), folder, on_phase=on_phase
-        ) as colocation,
+        Colocation(machine.setting, machine.devices, folder, on_phase=on_phase) as colocation,
     ):
         words = Exercise(spec.workload, clips).word_errors
         for rate in rates:

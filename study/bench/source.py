@@ -15,7 +15,6 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.devices.cores import cores_here
 from objectives.devices.device import Identity
-from objectives.devices.device_set import device_set
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
@@ -114,10 +113,12 @@ def find_source(
         return Source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )
-    machine = bench(setting, spec.device)
-    identity = machine.device.identity
-    driver = f", driver {identity.driver}, CUDA {identity.cuda}" if identity.driver else ""
-    say(f"device: {identity.product}, {identity.total_mib:,.0f} MiB{driver}")
+    machine = bench(setting, spec)
+    for name, each in machine.devices.items():
+        one = each.identity
+        driver = f", driver {one.driver}, CUDA {one.cuda}" if one.driver else ""
+        label = f"device {name}" if machine.name else "device"
+        say(f"{label}: {one.product}, {one.total_mib:,.0f} MiB{driver}")
     for service, packages in machine.versions.items():
         installed = ", ".join(f"{k} {v}" for k, v in packages.items())
         say(f"{service}: {installed or 'a command of its own, whose versions are not known'}")
@@ -157,12 +158,19 @@ def context_for(spec: Spec, source: Source) -> StudyContext:
     return StudyContext(
         **fields_from(spec, source.setting),
         device=source.identity,
+        other_devices=others_of(source),
         versions=source.versions,
         server_env=dict(bench.device.server_env) if bench else {},
         held_mib=held_mib,
         measured_elsewhere=recording.sentence() if recording else None,
         git_commit=git_commit(Path(__file__).parent),
     )
+
+
+def others_of(source: Source) -> dict[str, Identity]:
+    """Return the other devices of a study by name; none where it has one."""
+    others = source.bench.others if source.bench else {}
+    return {name: device.identity for name, device in others.items()}
 
 
 def _differing(here: Any, there: Any) -> str:
@@ -196,10 +204,9 @@ def measuring(
     stored = study.user_attrs.get(RAMP_RANGE)
     ramp_range = RampRange.from_json(stored) if stored else None
     measurements = measured_in(counted(study))
-    device = source.bench.device
     with Colocation(
         source.setting,
-        device_set(device),
+        source.bench.devices,
         folder,
         on_phase=on_phase,
         ramp_range=ramp_range,

@@ -17,7 +17,7 @@ from rich.live import Live
 
 from objectives.evaluation import Phase, Step
 from study.cli.live_view import Outlook, Scene
-from study.report.trial_words import outcome_in_words
+from study.report.trial_words import beside_others, outcome_in_words
 from study.storage.trials import Begun, Trial
 from study.text import visible, wrapped_at
 from study.wording import phase_in_words
@@ -87,8 +87,9 @@ class Terminal:
         """Say what is happening now; only on a terminal."""
         self.log.info("  %s", phase_in_words(phase))
         is_shown = self._scene is not None and not self._says_more
-        if phase.step is Step.TENANTS or (phase.step is Step.RETRYING and not is_shown):
-            self.line(phase_in_words(phase))  # before the picture begins, or for want of one
+        is_line = phase.step in (Step.TENANTS, Step.BESIDE_OTHERS)  # else a picture has it
+        if is_line or (phase.step in (Step.RETRYING, Step.WAITING) and not is_shown):
+            self.line(phase_in_words(phase))
         if self._scene is not None:
             self._scene.phase(phase)
         if self._live is not None:
@@ -99,7 +100,8 @@ class Terminal:
         if self.as_json:
             data = {"kind": "trial", **trial.to_json(f"{self.study}/{trial.number}")}
             print(json.dumps(data), flush=True)
-        self.line(f"trial {trial.number}: {trial.allocation}: {outcome_in_words(trial)}")
+        outcome = outcome_in_words(trial) + beside_others(trial)
+        self.line(f"trial {trial.number}: {trial.allocation}: {outcome}")
         if self._scene is not None:
             for line in self._scene.first_look(trial):
                 self.line(line)

@@ -122,7 +122,7 @@ def _live(
     with alone(folder) as reaped:
         for line in reaped:
             tell(line)
-        own = bench(setting_of(of.spec), of.spec.device)
+        own = bench(setting_of(of.spec), of.spec)
         device = own.device.identity
         _refuse_another(of, device, own.versions)
         if options.take:

@@ -124,6 +124,8 @@ def admit(
     notes = compare_device(data, device, path)
     notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
+    places = mapping_at(data, "places")
+    here = {places.get(e.name) for e in deployment.engines() if e.has_share}
     kv_tokens: dict[str, int] = {}
     memory_mib: dict[str, float] = {}
     for engine in deployment.engines():
@@ -131,7 +133,7 @@ def admit(
         if engine.has_kv_cache and (tokens := number_at(figures, flat_name(name, "kv_tokens"))):
             kv_tokens[name] = int(tokens)
         mib = number_at(figures, flat_name(name, "memory_mib"))
-        if not engine.has_share and mib is not None:
+        if not engine.has_share and mib is not None and places.get(name) in here:
             memory_mib[name] = mib
         if engine.stack_flags:
             stack = deployment.services[name].stack

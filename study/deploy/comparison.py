@@ -34,7 +34,8 @@ def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -
             raise BadInput(
                 f"{path}: measured on {what} {measured_on}, here is {now}; measure it here"
             )
-    return []
+    others = [one_line(str(name))[:20] for name in mapping_at(data, "other_devices")]
+    return [f"of its devices {', '.join(others)} were not compared"] if others else []
 
 
 def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Path) -> None:

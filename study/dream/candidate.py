@@ -18,7 +18,6 @@ from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
-from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, InUse, SetupError
 from objectives.evaluation import Job, Outcome
@@ -116,7 +115,7 @@ def _live(spec: Spec, source: Source, job: Job, folder: Path) -> Outcome:
     kept = folder / f"ramp-{spec.text_sha256[:16]}.json"
     known = RampRange.from_json(json.loads(kept.read_text())) if kept.is_file() else None
     job.folder.mkdir(parents=True, exist_ok=True)
-    devices = device_set(source.bench.device)
+    devices = source.bench.devices
     with Colocation(source.bench.setting, devices, folder, ramp_range=known) as colocation:
         outcome = colocation.measure(job)
         if colocation.ramp_range is not None:

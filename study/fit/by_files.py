@@ -9,12 +9,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.places import place_of
 from objectives.engines.vllm import Vllm
 from objectives.errors import SetupError
 from objectives.fit.cell import Cell, Host, cell_of
 from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
 from objectives.fit.reserve import CONTEXT_MIB
-from objectives.fit.speech_memory import speech_memory, speech_parameters
+from objectives.fit.speech_memory import SpeechMemory, speech_memory, speech_parameters
 from objectives.fit.vllm_options import VllmOptions, vllm_options
 from objectives.model_files.model import Model, read_model
 from objectives.model_files.shape import Shape
@@ -58,8 +60,7 @@ class ByFiles:
 
     def cell(self, allocation: Allocation) -> Cell:
         """Return what the files say of an allocation."""
-        parameters = self.speech_parameters.get(allocation.speech)
-        speech = speech_memory(self.stt, allocation, parameters, is_cpu=self.host.is_cpu)
+        speech = self._speech(allocation)
         tokens = self.request_tokens
         if self.llm.command is not None:
             argv = Vllm(self.llm).command(allocation, {}).argv
@@ -74,6 +75,18 @@ class ByFiles:
             self.host,
             request_tokens=tokens,
             version=self.version,
+        )
+
+    def _speech(self, allocation: Allocation) -> SpeechMemory:
+        """Return what speech takes of the LLM's device."""
+        llm, stt = Vllm(self.llm), FasterWhisper(self.stt)
+        place, main = (place_of(e.name, e.service, allocation) for e in (stt, llm))
+        if place is not None and main is not None and place.device != main.device:
+            return SpeechMemory(0.0)
+        parameters = self.speech_parameters.get(allocation.speech)
+        precision = place.precision if place else ""
+        return speech_memory(
+            self.stt, allocation, parameters, is_cpu=self.host.is_cpu, precision=precision
         )
 
 

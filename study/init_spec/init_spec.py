@@ -1,9 +1,9 @@
-"""The two units that run today become two files: a spec and a deployment."""
+"""The servers that run today become two files: a spec and a deployment."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +11,14 @@ from pathlib import Path
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
+from study.deploy.config.load import load_deployment
+from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import Others, observe
-from study.init_spec.llm_unit import Llm, read_llm
-from study.init_spec.running_units import Running, running, serves_llm
-from study.init_spec.speech_unit import Speech, read_stt
-from study.init_spec.write_spec import deployment_of, spec_of, write_checked
+from study.init_spec.roles import Services, services
+from study.init_spec.servers.programs import program_of
+from study.init_spec.sources import read_sources
+from study.init_spec.write_deployment import deployment_of
+from study.init_spec.write_spec import spec_of, write_checked, write_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,14 @@ class InitOptions:
     """These options come from the command line.
 
     Args:
-        units: The two units.
+        units: The units, containers or files that start the servers (`read_sources`).
         spec: The spec to write.
         deployment: The deployment file to write.
         name: The study's name.
         device: The device; None: that of the LLM unit.
         size: `VARIABLE=VALUE` of an application that has Whisper inside.
         observe_s: How long to watch the neighbours, s; None: not at all.
+        llm_model: The model of an LLM server whose command names none.
     """
 
     units: tuple[str, ...]
@@ -39,6 +43,7 @@ class InitOptions:
     device: str | None = None
     size: str | None = None
     observe_s: float | None = None
+    llm_model: str | None = None
 
 
 def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
@@ -53,13 +58,14 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
             raise BadInput(
                 f"{path} exists; move it away, or name others with --out and --deployment"
             )
-    llm, stt = services([running(u) for u in options.units], options.size)
-    name = options.device or _device(llm)
+    found = services(read_sources(options.units), options.size, options.llm_model)
+    llm, stt = found.llm, found.stt
+    name = options.device or _device(llm.running)
     device = _opened(name, tell)
     others = _others(options, device, tell)
     held = _held(device, stt.running)
-    notes = [*llm.notes, *stt.notes]
-    if not stt.running.ports:
+    notes = [*llm.notes, *stt.notes, *found.notes, *_unnamed(device, found)]
+    if not stt.running.ports and stt.running.pids:
         notes.append(
             f"{stt.running.unit} listens on no port: nothing can be asked of it after a change"
         )
@@ -71,56 +77,77 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     elif options.observe_s is not None:
         notes.append("what other processes hold could not be seen here: set reserve_mib yourself")
     origin = (
-        f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC "
-        f"from {llm.running.unit} and {stt.running.unit}, as they ran."
+        f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
+        + ", ".join(dict.fromkeys(u.unit for u in found.running))
+        + (", as they ran." if all(u.pids for u in found.running) else ", as they are written.")
     )
+    deployment, more = deployment_of(options.name, name, found, held)
     head = [
         origin,
         "Every key is explained in study/specs/gpu.yaml.",
         "workload.turns_per_s is a guess: write how often your users speak to the LLM today.",
         *notes,
     ]
-    write_checked(options.spec, head, spec_of(options.name, name, llm, stt, others))
-    head = [
-        origin,
-        "Every key: study/deploy/config/deployment.py and deployed.py.",
-        *notes,
-    ]
-    write_checked(options.deployment, head, deployment_of(options.name, name, llm, stt, held))
+    notes += write_spec(options.spec, head, spec_of(options.name, name, found, others))
+    notes += more
+    wrote = f"{options.spec}"
+    if deployment is not None:
+        head = [
+            origin,
+            "Every key: study/deploy/config/deployment.py and deployed.py.",
+            *notes,
+        ]
+        write_checked(options.deployment, head, deployment, load_deployment, 0o644)
+        wrote += f", {options.deployment}"
     for note in notes:
         tell(f"note: {note}")
-    tell(
-        f"today: {llm.share:g} of the memory for {llm.model}, speech {stt.size}; "
-        f"wrote {options.spec}, {options.deployment}"
-    )
-    lend = " ".join(f"--lend-from {u}" for u in options.units)
+    share = "" if llm.share is None else f"{llm.share:g} of the memory for "
+    beside = "".join(f", {b.name}: {b.running.unit}" for b in found.beside)
+    tell(f"today: {share}{llm.model}, speech {stt.size}{beside}; wrote {wrote}")
+    lend = " ".join(f"--lend-from {n}" for n in dict.fromkeys(map(_lent, found.running)) if n)
     tell(f"next: sudo .venv/bin/python scripts/run_study.py {options.spec} {lend} --dry-run")
 
 
-def services(units: Sequence[Running], size: str | None) -> tuple[Llm, Speech]:
-    """Tell which of two units runs vLLM and which holds Whisper, and read both.
+def _lent(unit: Running) -> str:
+    """Return what `--lend-from` calls a server; empty where it cannot be lent by a name."""
+    if unit.is_unit:
+        return unit.unit.partition(": ")[0]
+    container = unit.container
+    return f"container:{container.name}" if container and container.name else ""
 
-    Args:
-        size: As in `InitOptions`.
 
-    Raises:
-        BadInput: They are not one of each.
+def _unnamed(device: Device | None, found: Services) -> list[str]:
+    """Return a sentence for each known server on the device that nobody named."""
+    named = {pid for u in found.running for pid in u.pids}
+    lines = []
+    for o in device.occupants() if device and device.identity.cuda is not None else []:
+        program = program_of(o.command.split())
+        if program is not None and o.pid not in named and not o.unit:
+            lines.append(
+                f"process {o.pid} on the device serves {program.role} ({program.engine}); "
+                f"name it too to measure it: --unit pid:{o.pid}"
+            )
+        elif program is not None and o.pid not in named:
+            lines.append(
+                f"{o.unit} on the device serves {program.role} ({program.engine}); "
+                f"name it too to measure it: --unit {o.unit}"
+            )
+    return lines
+
+
+def _device(unit: Running) -> str:
+    """Return the device that a server is confined to, or the first.
+
+    A container's own CUDA_VISIBLE_DEVICES counts from the devices that it was given.
     """
-    llms = [u for u in units if serves_llm(u.argv)]
-    others = [u for u in units if not serves_llm(u.argv)]
-    if len(llms) != 1 or len(others) != 1:
-        names = ", ".join(u.unit for u in llms) or "none"
-        raise BadInput(
-            f"one --unit must run vLLM and one hold Whisper; running vLLM: {names}. "
-            "See study/specs/gpu.yaml"
-        )
-    return read_llm(llms[0]), read_stt(others[0], size)
-
-
-def _device(llm: Llm) -> str:
-    """Return the device that the unit is confined to, or the first."""
-    visible = llm.running.env.get("CUDA_VISIBLE_DEVICES", "")
-    return visible if re.fullmatch(r"[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", visible) else "cuda"
+    names = [unit.env.get("NVIDIA_VISIBLE_DEVICES", ""), unit.env.get("CUDA_VISIBLE_DEVICES", "")]
+    if unit.container is not None:
+        given = [
+            re.search(r"(?:gpus=.*?device=|gpu=)\"?([\w/-]+)", o) for o in unit.container.options
+        ]
+        names = [*(m[1] for m in given if m), names[0]]
+    names = [n for n in names if re.fullmatch(r"[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", n)]
+    return names[0] if names else "cuda"
 
 
 def _opened(name: str, tell: Callable[[str], None]) -> Device | None:
@@ -138,7 +165,7 @@ def _others(
         return None
 
     def own() -> set[int]:
-        return {pid for u in options.units for pid in running(u).pids}
+        return {pid for u in read_sources(options.units) for pid in u.pids}
 
     return observe(device, own, options.observe_s, tell)
 

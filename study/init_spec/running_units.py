@@ -3,61 +3,43 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.errors import BadInput, SetupError
+from study.init_spec.forms.command import Command
+from study.init_spec.forms.running import Running
+from study.init_spec.forms.unit_text import commands_of
+from study.init_spec.forms.wrappers import unwrapped
+from study.init_spec.servers.programs import program_of
 from study.systemd.manager import find_unit
 from study.systemd.systemctl import parse_show
 from study.systemd.unit_file import env_values
 
-RUNNING_PROPERTIES = ("MainPID", "Environment", "EnvironmentFiles", "WorkingDirectory", "Restart")
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A unit runs like this now.
-
-    Args:
-        unit: Its name.
-        argv: The words of the process that serves.
-        env: systemd's `Environment=` and `EnvironmentFile=` alone, so that nothing else of the
-            process is written down.
-        folder: Its working directory.
-        restart: Its Restart=.
-        pids: Its processes.
-        ports: TCP ports on which it listens.
-    """
-
-    unit: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    folder: Path
-    restart: str
-    pids: tuple[int, ...]
-    ports: tuple[int, ...]
-
-    def path(self, word: str) -> str:
-        """Make a file or folder as the unit sees it absolute; return any other word as it is."""
-        place = self.folder / word
-        return str(place) if not word.startswith("/") and "/" in word and place.exists() else word
-
-    @property
-    def python(self) -> str | None:
-        """Return its interpreter; None where it has none."""
-        first = Path(self.argv[0])
-        is_python = first.name.startswith(("python", "pypy")) and first.is_absolute()
-        return str(first) if is_python else None
+RUNNING_PROPERTIES = (
+    *("MainPID", "ActiveState", "Environment", "EnvironmentFiles"),
+    *("WorkingDirectory", "Restart", "FragmentPath", "DropInPaths"),
+)
 
 
 def running(unit: str) -> Running:
     """Read a unit that runs.
+
+    Raises:
+        BadInput: It does not run, or is unknown.
+        SetupError: No systemd runs.
+    """
+    return running_all(unit)[0]
+
+
+def running_all(unit: str) -> list[Running]:
+    """Read what a unit that runs starts: one server, or those of a compose file.
 
     Raises:
         BadInput: It does not run, or is unknown.
@@ -69,39 +51,134 @@ def running(unit: str) -> Running:
     )
     properties = parse_show(output)
     pid = int(properties.get("MainPID") or 0)
-    if not pid:
+    if not pid and properties.get("ActiveState") != "active":  # a oneshot may be up without one
         raise BadInput(
             f"--unit {unit}: it does not run; "
             f"`systemctl start {state.unit}`, for its command is read from it"
         )
-    try:
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        commands = [p.cmdline() for p in processes]
-    except psutil.Error as error:
-        raise SetupError(
-            f"{state.unit}: its process {pid} cannot be looked at ({error}); run this again"
-        ) from error
-    argv = next((c for c in commands if serves_llm(c)), commands[0])
-    if not argv:
-        raise BadInput(f"--unit {unit}: its process {pid} tells no command; run this as root")
-    return Running(
+    env = _environment(properties.get("Environment", ""), properties.get("EnvironmentFiles", ""))
+    folder = Path(properties.get("WorkingDirectory", "").lstrip("!-").replace("~", "/root") or "/")
+    processes = _processes(state.unit, pid) if pid else []
+    base = Running(
         unit=state.unit,
-        argv=tuple(argv),
-        env=_environment(properties.get("Environment", ""), properties.get("EnvironmentFiles", "")),
-        folder=Path(
-            properties.get("WorkingDirectory", "").lstrip("!-").replace("~", "/root") or "/"
-        ),
+        argv=(),
+        env=env,
+        folder=folder,
         restart=properties.get("Restart", "no"),
         pids=tuple(p.pid for p in processes),
         ports=tuple(sorted({port for p in processes for port in ports_of(p)})),
     )
+    written = _written(properties, base)
+    if len(written) > 1:
+        return [of_command(replace(base, unit=f"{base.unit}: {name}"), c) for name, c in written]
+    begun = [c for p in processes for c in _of_process(p, base)]
+    known = [c for c in begun if program_of(c.argv)] or [
+        c for _, c in written if program_of(c.argv)
+    ]
+    found = (known or [c for _, c in written if c.container] or begun)[:1]
+    if not found or not (found[0].argv or found[0].container):
+        raise BadInput(f"--unit {unit}: its process {pid} tells no command; run this as root")
+    own = next((c for _, c in written), None)
+    return [of_command(base, found[0], own)]
+
+
+def of_command(base: Running, command: Command, written: Command | None = None) -> Running:
+    """Return how a server runs, by its own words and by what its configuration says.
+
+    Args:
+        base: What is known of it otherwise.
+        command: Its own words.
+        written: The same as its configuration writes it, with variables; None: not known.
+    """
+    written = written or command
+    container = command.container
+    return replace(
+        base,
+        argv=command.argv or (f"(the image {container.image if container else ''})",),
+        env=command.env if container else {**base.env, **written.env, **command.env},
+        folder=command.folder,
+        ports=base.ports or (tuple(container.ports.values()) if container else ()),
+        container=container,
+        interpreter=command.interpreter,
+        variables=written.variables,
+        hidden=written.hidden,
+        plumbing=written.plumbing,
+        script=written.script,
+    )
+
+
+def _processes(unit: str, pid: int) -> list[psutil.Process]:
+    try:
+        return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.Error as error:
+        raise SetupError(
+            f"{unit}: its process {pid} cannot be looked at ({error}); run this again"
+        ) from error
+
+
+def _of_process(process: psutil.Process, base: Running) -> Iterator[Command]:
+    """Yield what a process comes down to, with the whole path of a bare interpreter."""
+    with suppress(psutil.Error):
+        argv = process.cmdline()
+        begun = Command(tuple(argv), base.env, base.folder)
+        for command in unwrapped(begun):
+            if command.container is None:
+                yield replace(command, interpreter=interpreter(process, command))
+            else:
+                yield command
+
+
+def interpreter(process: psutil.Process, command: Command) -> str | None:
+    """Return the whole path of a process's Python, where its first word is not that already."""
+    first = command.argv[0]
+    if first.startswith("/") or not Path(first).name.startswith(("python", "pypy")):
+        return command.interpreter
+    with suppress(psutil.Error, OSError):
+        if "/" in first:
+            return str(Path(process.cwd()) / first)
+    with suppress(psutil.Error):
+        path = process.environ().get("PATH")
+        if found := shutil.which(first, path=path):
+            return found
+    with suppress(psutil.Error):
+        return process.exe() or None
+    return command.interpreter
+
+
+def _written(properties: Mapping[str, str], base: Running) -> list[tuple[str, Command]]:
+    """Return what the unit's own files start, by name; empty where they cannot be read."""
+    paths = [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()]
+    texts = []
+    for path in filter(None, paths):
+        with suppress(OSError):
+            texts.append(Path(path).read_text(errors="replace"))
+    try:
+        begun = [*commands_of(texts, base.unit, base.env, base.folder)]
+        inner = [c for command in begun for c in unwrapped(command)]
+    except BadInput:
+        return []
+    return named(inner)
+
+
+def named(commands: Sequence[Command]) -> list[tuple[str, Command]]:
+    """Return the commands that serve, by name; of others only the last one, which a script ends in.
+
+    A compose file has several.
+    """
+    of_files = [c for c in commands if c.container and c.container.compose]
+    if of_files:
+        return [
+            (c.container.compose[1] if c.container and c.container.compose else "", c)
+            for c in of_files
+        ]
+    known = [c for c in commands if program_of(c.argv)]
+    return [("", c) for c in (known[:1] or commands[-1:])]
 
 
 def serves_llm(argv: Sequence[str]) -> bool:
-    """Tell whether a command runs vLLM's server."""
-    module = any(a == "-m" and b.startswith("vllm.") for a, b in pairwise(argv))
-    command = any(Path(a).name == "vllm" and b == "serve" for a, b in pairwise(argv))
-    return module or command
+    """Tell whether a command runs vLLM's server of an LLM."""
+    program = program_of(argv)
+    return program is not None and (program.engine, program.role) == ("vLLM", "llm")
 
 
 def _environment(text: str, files: str) -> dict[str, str]:

@@ -1,25 +1,26 @@
-"""The spec and the deployment file are checked by their readers before they get their names."""
+"""The spec is checked by its reader before it gets its name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH
+from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
 from objectives.traffic.workload import Workload
-from study.deploy.config.load import load_deployment
 from study.init_spec.gpu_processes import Others
-from study.init_spec.llm_unit import SHARE_FLAG, Llm
-from study.init_spec.running_units import http_status
-from study.init_spec.speech_unit import Speech
-from study.spec.load import load as load_spec
+from study.init_spec.roles import Services
+from study.init_spec.servers.beside_unit import Beside
+from study.init_spec.servers.llm_unit import Llm
+from study.init_spec.servers.speech_unit import Speech
+from study.spec.load import load
 
 STEP = 0.05
+PRIVATE = 0o600  # units' commands may hold keys
 
 
 def shares(baseline: float) -> list[float]:
@@ -34,99 +35,113 @@ def shares(baseline: float) -> list[float]:
     return sorted({baseline, *(s for s in around if low <= s <= high)})
 
 
-def spec_of(name: str, device: str, llm: Llm, stt: Speech, others: Others | None) -> dict[str, Any]:
+def around(value: Scalar) -> list[Scalar]:
+    """Return today's value of an option, and one to each side of it.
+
+    >>> around(8192), around(0.8), around("x")
+    ([4096, 8192, 16384], [0.7, 0.8, 0.9], ['x'])
+    """
+    match value:
+        case bool() | str():
+            return [value]
+        case int():
+            return [*sorted({max(1, value // 2), value, value * 2})]
+        case float():
+            steps = {round(value - 0.1, 4), value, round(value + 0.1, 4)}
+            return [*sorted(v for v in steps if 0 < v < 1 or v == value)]
+
+
+def spec_of(name: str, device: str, found: Services, others: Others | None) -> dict[str, Any]:
     """Return the study's spec, as YAML's own types."""
-    low, high = DEFAULT_BOUNDS[SHARE]
-    searched = shares(llm.share)
-    speech: dict[str, Any] = {
-        "models": dict(stt.models),
-        "device": "cpu" if device == "cpu" else stt.device or "cuda",
-    }
-    speech |= {
-        k: v
-        for k, v in (("compute_type", stt.compute_type), ("beam_size", stt.beam_size))
-        if v is not None
-    }
-    if stt.python:
-        speech["python"] = stt.python
-    return {
+    llm, stt = found.llm, found.stt
+    options = {**llm.options, **{k: v for b in found.beside for k, v in b.options.items()}}
+    searched: dict[str, list[Any]] = {} if llm.share is None else {SHARE: shares(llm.share)}
+    searched |= {SPEECH: list(stt.models), **{k: around(v) for k, v in options.items()}}
+    baseline: dict[str, Any] = {} if llm.share is None else {SHARE: llm.share}
+    spec: dict[str, Any] = {
         "name": name,
         "measure": "live",
         "device": device,
-        "search_space": {SHARE: searched, SPEECH: list(stt.models)},
-        "monotone": [SHARE, SPEECH],
-        "baseline": {SHARE: llm.share, SPEECH: stt.size},
-        "bounds": {SHARE: [min(low, *searched), max(high, *searched)]},
+        "search_space": searched,
+        "monotone": [*searched],
+        "baseline": {**baseline, SPEECH: stt.size, **options},
+    }
+    if llm.share is not None:
+        low, high = DEFAULT_BOUNDS[SHARE]
+        spec["bounds"] = {SHARE: [min(low, *searched[SHARE]), max(high, *searched[SHARE])]}
+    return spec | {
         "services": {
-            "llm": {
-                "python": llm.python,
-                "model": llm.model,
-                "args": list(llm.args),
-                "env": dict(llm.env),
-            },
-            "stt": speech,
+            "llm": _llm(llm),
+            "stt": _stt(stt, device),
+            **{b.name: _beside(b) for b in found.beside},
         },
         "workload": {"window_s": 120, "turns_per_s": Workload().turns_per_s},
         "reserve_mib": others.reserve_mib if others else None,
     }
 
 
-def deployment_of(
-    name: str, device: str, llm: Llm, stt: Speech, peak_mib: float | None
-) -> dict[str, Any]:
-    """Return the deployment, as YAML's own types.
+def _llm(llm: Llm) -> dict[str, Any]:
+    if llm.command is None:
+        return {
+            "python": llm.python,
+            "model": llm.model,
+            "args": list(llm.args),
+            "env": dict(llm.env),
+        }
+    own = {"command": llm.command, "model": llm.model, "env": dict(llm.env)}
+    if llm.engine != "vLLM":
+        own |= {"served_model": llm.served_model, "health_path": llm.health_path}
+    return own
 
-    What a unit does not offer is `none` there, and the gate says that it did not run.
 
-    Args:
-        peak_mib: Memory that the speech unit holds, MiB; None: not known.
+def _stt(stt: Speech, device: str) -> dict[str, Any]:
+    own: dict[str, Any] = {"models": dict(stt.models)}
+    if stt.command is not None:
+        own["command"] = stt.command
+    own["device"] = "cpu" if device == "cpu" else stt.device or "cuda"
+    for key, value in (("compute_type", stt.compute_type), ("beam_size", stt.beam_size)):
+        if value is not None:
+            own[key] = value
+    return own | ({"python": stt.python} if stt.python else {})
+
+
+def _beside(beside: Beside) -> dict[str, Any]:
+    own: dict[str, Any] = {
+        "api": beside.api,
+        "command": beside.command,
+        "health_path": beside.health_path,
+        "env": dict(beside.env),
+    }
+    is_named = "--served-model-name model" in beside.command
+    return own if is_named else own | {"served_model": beside.served_model}
+
+
+def write_spec(path: Path, head: Sequence[str], data: dict[str, Any]) -> list[str]:
+    """Write the spec; return in a sentence what of it is not on this machine.
+
+    Raises:
+        BadInput: It exists already, or would be refused even where its files are.
     """
-    low, high = DEFAULT_BOUNDS[SHARE]
-    at = f"http://127.0.0.1:{llm.port}"
-    size: dict[str, Any] = {"flag": stt.flag} if stt.flag else {"variable": stt.variable}
-    speech: dict[str, Any] = {
-        "unit": stt.running.unit,
-        "set": {SPEECH: {**size, "choices": dict(stt.choices)}},
-    }
-    for port in stt.running.ports:
-        if http_status(port, "GET", "/health") == 200:
-            speech["health_url"] = f"http://127.0.0.1:{port}/health"
-        if (
-            http_status(port, "GET", "/v1/audio/transcriptions") == 405
-        ):  # there, and it wants a POST
-            url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
-            speech["probe"] = {"kind": "transcription", "url": url}
-    speech.setdefault("probe", {"kind": "none"})
-    stack = {
-        "library": "faster-whisper",
-        "compute_type": stt.compute_type,
-        "beam_size": stt.beam_size,
-    }
-    speech["stack"] = {k: v for k, v in {**stack, "peak_mib": peak_mib}.items() if v is not None}
-    return {
-        "name": name,
-        "device": device,
-        "services": {
-            "llm": {
-                "unit": llm.running.unit,
-                "set": {SHARE: {"flag": SHARE_FLAG, "low": low, "high": high}},
-                "python": llm.python,
-                "health_url": f"{at}/health",
-                "metrics_url": f"{at}/metrics",
-                "probe": {
-                    "kind": "completion",
-                    "url": f"{at}/v1/completions",
-                    "model": llm.served_model,
-                },
-                "restart_always": llm.running.restart != "always",
-            },
-            "stt": speech,
-        },
-        "start_order": ["stt", "llm"],
-    }
+    notes: list[str] = []
+
+    def check(draft: Path) -> None:
+        load(draft, is_here=False)
+        try:
+            load(draft)
+        except BadInput as error:
+            notes.append(f"not on this machine yet: {str(error).partition(': ')[2]}")
+
+    write_checked(path, head, data, check, PRIVATE)
+    return notes
 
 
-def write_checked(path: Path, head: Sequence[str], data: dict[str, Any]) -> None:
+def write_checked(
+    path: Path,
+    head: Sequence[str],
+    data: dict[str, Any],
+    check: Callable[[Path], object],
+    mode: int,
+) -> None:
     """Write a file whole, after the study or the rollout has read its draft.
 
     Raises:
@@ -138,12 +153,11 @@ def write_checked(path: Path, head: Sequence[str], data: dict[str, Any]) -> None
     text = "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(
         data, sort_keys=False, width=110
     )
-    load = load_deployment if "dead_man_s" in data or "start_order" in data else load_spec
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with drafted(path) as draft:
             draft.write_text(text, "utf-8")
-            draft.chmod(0o600 if load is load_spec else 0o644)  # units' commands may hold keys
-            load(draft)
+            draft.chmod(mode)
+            check(draft)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from objectives.allocation import Allocation
 from objectives.engines.engine import apis_of, in_order
 from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
@@ -128,6 +129,7 @@ def document(
         **_of_trace(context),
         "spec": {"file": str(origin.spec_file), "sha256": context.spec_sha256},
         "device": {**asdict(device), "total_mib": round(device.total_mib)},
+        **_of_devices(context, winner.allocation),
         "versions": {service: dict(packages) for service, packages in context.versions.items()},
         "git_commit": context.git_commit,
         "commands": {k: str(c) for k, c in context.commands(winner.allocation).items()},
@@ -148,6 +150,14 @@ def _of_trace(context: StudyContext) -> dict[str, Any]:
         "trace_sha256": workload.trace.sha256,
     }
     return {"workload": replayed}
+
+
+def _of_devices(context: StudyContext, allocation: Allocation) -> dict[str, Any]:
+    """Return the other devices, and which each service is on; nothing where there is one."""
+    if not context.other_devices:
+        return {}
+    devices = {name: asdict(device) for name, device in context.other_devices.items()}
+    return {"other_devices": devices, "places": context.places(allocation)}
 
 
 def _both(decision: Decision) -> list[tuple[str, Configuration]]:

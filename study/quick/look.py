@@ -11,10 +11,11 @@ from typing import TypeVar
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
-from study.init_spec.llm_unit import Llm, read_llm
-from study.init_spec.running_units import Running
-from study.init_spec.speech_unit import Speech, read_stt
-from study.init_spec.write_spec import spec_of, write_checked
+from study.init_spec.forms.running import Running
+from study.init_spec.roles import Services
+from study.init_spec.servers.llm_unit import Llm, read_llm
+from study.init_spec.servers.speech_unit import Speech, read_stt
+from study.init_spec.write_spec import spec_of, write_spec
 from study.quick.pressure import pressure
 from study.quick.processes import llm_processes, speech_processes
 from study.quick.words import division, of_cache, of_llm, of_speech
@@ -114,6 +115,7 @@ def _write(
     options: QuickOptions, device: str, llm: Llm, speech: Speech, tell: Callable[[str], None]
 ) -> None:
     notes = [*llm.notes, *speech.notes]
+    spec = spec_of(options.name, device, Services(llm, speech), None)
     head = [
         f"Written by scripts/quick.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
         f"{llm.running.unit} and {speech.running.unit}, as they ran.",
@@ -121,7 +123,7 @@ def _write(
         "workload.turns_per_s is a guess: write how often your users speak to the LLM today.",
         *notes,
     ]
-    write_checked(options.spec, head, spec_of(options.name, device, llm, speech, None))
+    notes += write_spec(options.spec, head, spec)
     for note in notes:
         tell(f"note: {note}")
     tell(f"wrote {options.spec}; next:")

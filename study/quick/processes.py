@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 from objectives.devices.device import unit_of
-from study.init_spec.running_units import Running, ports_of, serves_llm
+from study.init_spec.forms.running import Running
+from study.init_spec.running_units import ports_of, serves_llm
 
 SPEECH = re.compile(r"whisper|transcri|speaches|speech|\bstt\b|\basr\b", re.IGNORECASE)
 CONTAINER = re.compile(r"(?:docker|libpod|crio|cri-containerd|containerd)[-/:]([0-9a-f]{12})")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from objectives.devices.device import Identity, Occupant
-from study.init_spec.llm_unit import Llm
-from study.init_spec.speech_unit import Speech
+from study.init_spec.servers.llm_unit import Llm
+from study.init_spec.servers.speech_unit import Speech
 from study.quick.pressure import Pressure
 
 LISTED = 5  # others that are named
@@ -53,7 +53,8 @@ def _part(mib: float, total_mib: float) -> str:
 
 def of_llm(llm: Llm) -> str:
     """Say what the LLM server runs, and with which share."""
-    return f"LLM: {llm.running.unit}, vLLM with {llm.model}, allowed {100 * llm.share:.3g} %"
+    share = "" if llm.share is None else f", allowed {100 * llm.share:.3g} %"
+    return f"LLM: {llm.running.unit}, {llm.engine} with {llm.model}{share}"
 
 
 def of_speech(speech: Speech) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
-from objectives.devices.device_set import device_set
 from objectives.errors import BadInput
 from objectives.evaluation import Job
 from objectives.recording import Provenance, RecordedLaunch, Recording, entry, read, write
@@ -78,7 +77,7 @@ def record(
         for line in reaped:
             tell(line)
         # launch even what the arithmetic rules out: evidence is recorded
-        machine = bench(replace(setting_of(spec), precheck=False), spec.device)
+        machine = bench(replace(setting_of(spec), precheck=False), spec)
         device = machine.device.identity
         spec = on_device(spec, device.total_mib, device.product)
         planned = [*rounds(spec.search_space, spec.baseline, spec.services, repeats, points, part)]
@@ -146,7 +145,7 @@ def _launched(
     budget = TimeBudget(math.inf if timeout_s is None else timeout_s, tell, began)
     with Colocation(
         machine.setting,
-        device_set(machine.device),
+        machine.devices,
         folder,
         on_phase=lambda phase: tell(f"    {phase_in_words(phase)}"),
         ramp_range=ramp_range,

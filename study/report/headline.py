@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from objectives.diagnosis.busy import CPU_PCT
 from objectives.engines.engine import kv_cache_args
 from objectives.figures import title_of
 from study.analysis.decision import Conclusion
@@ -124,9 +125,20 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
         name = short(decision.reference.allocation)
         lines.append(f"Fitness is relative to {name}, which {in_a_clause(summary)}: {why}.")
     lines += ahead_by_its_own_launches(decision)
+    lines += _beside_others(summary)
     lines += [f"{capital(line)}." for line in unfilled_cache_lines(summary)]
     lines += capacity_known(summary.reference)
     return lines
+
+
+def _beside_others(summary: Summary) -> list[str]:
+    """Say how many launches others computed beside; nothing where there were none."""
+    launches = [m for _, m in summary.measured]
+    count = sum((m.others_cpu_pct or 0.0) >= CPU_PCT for m in launches)
+    if not count:
+        return []
+    beside = f"{count} of {len(launches)} launches were measured while others kept the CPU"
+    return [f"{beside} {CPU_PCT:g} % busy or more: their latencies may be worse for it."]
 
 
 def fresh(c: Confirmation, *, is_alone: bool = False) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from objectives.diagnosis.busy import CPU_PCT
 from objectives.engines.engine import apis_of
 from objectives.figures import CAPACITY, FITNESS, figure, figures_of
 from objectives.measurement import Measurement
@@ -95,6 +96,14 @@ def outcome_in_words(trial: Trial) -> str:
     return (
         f"fitness {FITNESS.text(trial.fitness)}" if trial.fitness is not None else str(trial.state)
     )
+
+
+def beside_others(trial: Trial) -> str:
+    """Say who computed beside a trial, where that is worth knowing; else nothing."""
+    others_pct = trial.measurement.others_cpu_pct if trial.measurement else None
+    if others_pct is None or others_pct < CPU_PCT:
+        return ""
+    return f"; others kept the CPU {others_pct:.0f} % busy"
 
 
 def mean_capacity(c: Configuration) -> str:

@@ -26,10 +26,12 @@ from objectives.services import LlmService, OtherService, SttService
 from objectives.traffic.trace_slice import Format, TooLong
 from objectives.traffic.workload import Workload
 from study.spec.baseline import NONE
-from study.spec.beside import NAME, OF_TURNS
 from study.spec.choices import APIS
 from study.spec.foreign_keys import LEGACY, SHARED
 from study.spec.model import KEYS, Spec
+from study.spec.search_space import OF_TURNS
+from study.spec.services.beside import NAME
+from study.spec.services.devices import NAME as DEVICE_NAME
 from study.spec.traces.options import RANGES, SttMode
 from study.spec.yaml_node import ANY
 
@@ -158,7 +160,7 @@ def _bounds() -> dict[str, Any]:
 
 def _services() -> dict[str, Any]:
     each = {"llm": of_dataclass(LlmService), "stt": of_dataclass(SttService)}
-    others = {f"^(?!{'|'.join(OF_TURNS)}){NAME.pattern}$": of_dataclass(OtherService)}
+    others = {f"^(?!(?:{'|'.join(OF_TURNS)})$){NAME.pattern}$": of_dataclass(OtherService)}
     return {
         "type": "object",
         "properties": each,
@@ -203,6 +205,11 @@ DEPENDENT = {  # what `load` reads by a function each
     "services": _services,
     "measure": _measure,
     "device": lambda: {"type": ["string", "integer"]},
+    "devices": lambda: {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{DEVICE_NAME.pattern}$"},
+        "additionalProperties": {"type": ["string", "integer", "null"]},
+    },
     "workload": _workload,
     "workloads": _workloads,
     "limits": _limits,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +22,6 @@ from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
 from study.spec.baseline import is_in_use, read_baseline, speech_sizes
-from study.spec.beside import check_rates, read_beside, shared_weights, traffic_beside
 from study.spec.choices import APIS
 from study.spec.foreign_keys import (
     LEGACY,
@@ -40,7 +39,9 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services import llm, read_measure, read_services, speech, with_models
+from study.spec.services.beside import check_rates, read_beside, shared_weights, traffic_beside
+from study.spec.services.devices import placed, read_devices
+from study.spec.services.of_turns import llm, read_measure, read_services, speech, with_models
 from study.spec.speech.clips import place_clips
 from study.spec.speech.options import check_speech_options
 from study.spec.traces.held_out import read_traffic
@@ -59,6 +60,7 @@ DEPENDENT = (
     "baseline",
     "bounds",
     "device",
+    "devices",
     "services",
     "limits",
     "workload",
@@ -111,17 +113,18 @@ def load(
     _check_plain(top, plain, beside)
     measure = read_measure(top, path.parent)
     is_live = measure == "live"
-    device = _device(top, plain.get("budget", Budget()))
+    devices = read_devices(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
     quality = plain.get("gates", Gates()).llm_quality
     parameters = tuple(
         read_parameter(e, n, bounds, quality, beside) for n, e in searched_entries(top).items()
     )
     folder = path.parent if is_live and is_here else None
-    services, notes = read_services(top, device, parameters, folder, beside)
+    services, notes = read_services(top, devices.main, parameters, folder, beside)
+    devices, services = placed(top, devices, services, parameters, plain.get("tenants", ()))
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds, beside)
-    check_options(top, llm(services), parameters, baseline, device)
+    check_options(top, llm(services), parameters, baseline, devices.main)
     check_speech_options(top, speech(services))
     names = {p.name for p in parameters}
     derived = {*OF_MEMORY} if names & {*OF_MEMORY} else set()
@@ -145,11 +148,9 @@ def load(
     check_rates(top.at("services"), plain["workload"])
     notes += trace_notes(plain["workload"], workloads)
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
+    notes += _ignored_notes(plain, keys)
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]
-        notes.append("evaluator: this project's own measurement is used instead")
-    if not plain.get("enabled", True):
-        notes.append("enabled: false is noted; a study that is asked for runs all the same")
     return Spec(
         **plain,
         search_space=space,
@@ -158,7 +159,8 @@ def load(
         baseline=space.allocation(baseline),
         has_today=is_in_use(top),
         bounds=bounds,
-        device=device,
+        device=devices.main,
+        devices=devices.by_name,
         services=services,
         ignored=(*ignored, *only_in_rotation(top), *check_metrics(top)),
         notes=tuple(notes),
@@ -166,6 +168,14 @@ def load(
         text=text,
         text_sha256=hashlib.sha256(data).hexdigest(),
     )
+
+
+def _ignored_notes(plain: Mapping[str, Any], keys: Mapping[str, YamlEntry]) -> Iterator[str]:
+    """Yield what a person must know of keys that change nothing."""
+    if "evaluator" in keys:
+        yield "evaluator: this project's own measurement is used instead"
+    if not plain.get("enabled", True):
+        yield "enabled: false is noted; a study that is asked for runs all the same"
 
 
 def _chosen(root: YamlEntry, experiment: str | None) -> tuple[YamlEntry, list[str]]:
@@ -241,19 +251,3 @@ def _check_plain(top: YamlEntry, plain: dict[str, Any], beside: Services) -> Non
             )
     if sum(t.share or 0 for t in tenants) >= 1:
         raise top.at("tenants").wrong("the shares reach 1 together", "leave room for the servers")
-
-
-def _device(top: YamlEntry, budget: Budget) -> str:
-    """Return the device to open: cpu, cuda, an index or a UUID."""
-    entry = top.at("device")
-    device = str(entry.scalar()) if entry.is_present else "cuda"
-    if not re.fullmatch(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", device):
-        raise entry.wrong(
-            f"{entry.quotation} is no device",
-            "write cpu, cuda, an index such as 0, or a UUID (GPU-...)",
-        )
-    if device != "cpu" and not budget.allow_gpu:
-        raise top.at("budget", "allow_gpu").wrong(
-            "it forbids the GPU that `device` asks for", "write `device: cpu`"
-        )
-    return device.removeprefix("cuda:")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from objectives.allocation import Allocation
 from objectives.capacity.limits import DEFAULT_LIMITS
+from objectives.engines.places import PLACE, Place
 from objectives.fitness import PRESETS, Preset, Weights
 from objectives.plain_data.ranges import Range
 from objectives.search_space.space import Space
@@ -158,7 +159,8 @@ class Spec(SpecFile):
         baseline: The allocation in use today; where nothing is, what is tried first.
         bounds: Hard limits of numeric parameters.
         limits: What a good turn meets, ms by `<service>_<figure>_p95_ms`.
-        device: cpu, cuda, an index or a UUID.
+        device: cpu, cuda, an index or a UUID; of several that of the LLM.
+        devices: Several of them by name, the LLM's first.
         services: The servers, by name.
         workload: The traffic that they get.
         fitness: How a measurement becomes one number.
@@ -182,6 +184,7 @@ class Spec(SpecFile):
     baseline: Allocation
     bounds: Mapping[str, tuple[float, float]]
     device: str
+    devices: Mapping[str, str] = field(default_factory=dict)
     services: Services
     workload: Workload = field(default_factory=Workload)
     limits: Annotated[Mapping[str, float], Range(1, 1e7)] = field(
@@ -195,6 +198,16 @@ class Spec(SpecFile):
     precheck: Literal["prune", "report"] = "prune"
     workloads: tuple[HeldOut, ...] = ()
     claim: Claim = Claim.EITHER
+
+    @property
+    def places(self) -> dict[str, tuple[Place, ...]]:
+        """Return where each service may run, by its name; none where the study has one device."""
+        listed = {p.name: p.choices for p in self.search_space.parameters}
+        here = {
+            name: listed.get(key := f"{name}.{PLACE}", (self.baseline.values.get(key, s.place),))
+            for name, s in self.services.items()
+        }
+        return {name: tuple(Place.of(str(p)) for p in of if p) for name, of in here.items()}
 
 
 KEYS = tuple(f.name for f in fields(Spec) if f not in fields(SpecFile))

@@ -8,11 +8,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
+from objectives.engines.places import PLACE
 from objectives.engines.vllm_flags import is_share
 from objectives.search_space.parameter import Parameter
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
+OF_TURNS = ("llm", "stt")
 CLASSIC = {SHARE: "number", MEMORY: "number", SPEECH: "text"}
 CHANGES_ANSWERS = frozenset(
     {"model", "model_impl", "tokenizer", "tokenizer_mode", "revision", "tokenizer_revision"}
@@ -97,6 +99,8 @@ def check_name(entry: YamlEntry, quality: str | None, beside: Collection[str] = 
     if name in CLASSIC:
         return
     if server in beside and re.fullmatch(r"\w+\.[A-Za-z]\w*", name):
+        return
+    if flag == PLACE and server in OF_TURNS:
         return
     if not re.fullmatch(r"(vllm|whisper)\.[A-Za-z][\w.-]*", name):
         way_out = (

@@ -13,6 +13,7 @@ from objectives.servers.versions import Versions
 # The key of an identity: ONE_TRIAL, or None where servers are kept while trials need them.
 LIFETIME = "lifetime of the servers"
 ONE_TRIAL = "one trial"
+OTHERS = "other devices"
 CHANGED_TRACE = "workload.trace (its file has changed)"
 
 
@@ -23,6 +24,7 @@ def identity_of(
     *,
     is_live: bool,
     restarts: bool = False,
+    others: Mapping[str, Identity] | None = None,
 ) -> dict[str, Any]:
     """Return what makes two trials comparable, by the names that a person reads where it differs.
 
@@ -33,7 +35,9 @@ def identity_of(
         is_live: It is measured here, and not replayed.
         restarts: Servers are launched anew for every trial; then the time that a study takes is
             not another's.
+        others: The other cards of the study, by name.
     """
+    cards = {name: [d.product, round(d.total_mib)] for name, d in (others or {}).items()}
     return {
         **spec_conditions,
         "device product": device.product,
@@ -41,6 +45,7 @@ def identity_of(
         "server versions": {service: dict(packages) for service, packages in versions.items()},
         "measure": "live" if is_live else "recorded",
         LIFETIME: ONE_TRIAL if restarts else None,
+        **({OTHERS: cards} if cards else {}),
     }
 
 

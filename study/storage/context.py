@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import optuna
@@ -12,6 +12,7 @@ from objectives.allocation import Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
 from objectives.engines.engine import commands_of
+from objectives.engines.places import place_of
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA, from_plain
 from objectives.plain_data.infinity import plain
@@ -51,7 +52,8 @@ class StudyContext:
             MiB; None for a recording.
         limits: What a good turn meets, ms by name; none in a study of 0.1.
         claim: What must be better.
-        device: The card.
+        device: The card; of several that of the LLM.
+        other_devices: The other cards, by name.
         versions: The versions of both servers.
         measured_elsewhere: Where a replay's figures come from; None for a live study.
         git_commit: The commit of this project; None where it is not known.
@@ -74,6 +76,7 @@ class StudyContext:
     limits: Mapping[str, float]
     claim: Claim
     device: Identity
+    other_devices: Mapping[str, Identity] = field(default_factory=dict)
     versions: Versions
     measured_elsewhere: str | None
     git_commit: str | None
@@ -86,11 +89,17 @@ class StudyContext:
     @property
     def tenants_mib(self) -> float:
         """Return what the study's own tenants hold, MiB."""
-        return sum(t.held_mib(self.device.total_mib) for t in self.tenants)
+        here = [t for t in self.tenants if t.device not in self.other_devices]
+        return sum(t.held_mib(self.device.total_mib) for t in here)
 
     def commands(self, allocation: Allocation) -> dict[str, Command]:
         """Return both servers' command lines, by service."""
         return commands_of(self.services, allocation, self.server_env)
+
+    def places(self, allocation: Allocation) -> dict[str, str]:
+        """Return the name of each service's device; none where the study has one device."""
+        places = {n: place_of(n, s, allocation) for n, s in self.services.items()}
+        return {name: place.device for name, place in places.items() if place is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON, without the secrets of the services."""
@@ -110,7 +119,7 @@ class StudyContext:
         if "slo" in data:  # of 0.1
             data = {**data, "limits": {}, "workload": current_workload(data["workload"])}
         # what earlier versions did not keep
-        data = {"claim": Claim.EITHER.value, "has_today": True, **data}
+        data = {"claim": Claim.EITHER.value, "has_today": True, "other_devices": {}, **data}
         own_keys = {f.name: data[f.name] for f in fields(cls)}
         own = {"baseline": {"values": data["baseline"]}}
         context: StudyContext = from_plain(cls, {**own_keys, **own})

@@ -11,6 +11,7 @@ from objectives.errors import BadInput
 WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+""")
 EXEC_PREFIX = re.compile(r"[-+!:@|]*")
 SCRIPT = re.compile(r"-[A-Za-z]{0,5}c[A-Za-z]?")  # -c, -lc, -ec
+CONTAINER_PROGRAMS = ("docker", "podman", "nerdctl")
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 
 
@@ -54,13 +55,13 @@ def exec_start(texts: Iterable[str], unit: str) -> str:
     Raises:
         BadInput: There is none or more than one, or a shell runs it.
     """
-    commands = settings(texts, "Service", "ExecStart")
-    if len(commands) != 1:
+    found = commands(texts)
+    if len(found) != 1:
         raise BadInput(
-            f"{unit}: it has {len(commands)} ExecStart= lines; "
+            f"{unit}: it has {len(found)} ExecStart= lines; "
             "only a unit with one can get a flag by a drop-in"
         )
-    words = [m[0] for m in WORD.finditer(commands[0])]
+    words = [m[0] for m in WORD.finditer(found[0])]
     names = [PurePath(EXEC_PREFIX.sub("", w.strip("\"'"), count=1)).name for w in words]
     program = next((n for n in names if n in SHELLS), "")  # also behind env, nice and the like
     if program and any(SCRIPT.fullmatch(w.strip("\"'")) for w in words[names.index(program) + 1 :]):
@@ -73,7 +74,74 @@ def exec_start(texts: Iterable[str], unit: str) -> str:
         raise BadInput(
             f"{unit}: its ExecStart holds several commands; put each into a line of its own"
         )
-    return commands[0]
+    return found[0]
+
+
+def commands(texts: Iterable[str]) -> list[str]:
+    """Return every ExecStart of a unit's files, as written."""
+    return settings(texts, "Service", "ExecStart")
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words of a command, without quotes, with variables as written."""
+    return [_unquoted(m[0]) for m in WORD.finditer(command)]
+
+
+def runs_container(command: str) -> bool:
+    """Tell whether a command is `docker run` or its like.
+
+    >>> runs_container("-/usr/bin/docker run --rm image"), runs_container("/usr/bin/podman start a")
+    (True, False)
+    """
+    words = [EXEC_PREFIX.sub("", w, count=1) for w in words_of(command)]
+    names = [PurePath(w).name for w in words]
+    place = next((n for n, name in enumerate(names) if name in CONTAINER_PROGRAMS), None)
+    return place is not None and "run" in words[place + 1 : place + 8]
+
+
+def with_variable(command: str, name: str, value: str) -> str | None:
+    """Return a command that runs a container with this value of a variable in it.
+
+    None: it runs none, or takes the variable from its own environment.
+
+    >>> with_variable("docker run -e SIZE=base image", "SIZE", "tiny")
+    'docker run -e SIZE=tiny image'
+    >>> with_variable("podman run image", "SIZE", "tiny")
+    'podman run --env SIZE=tiny image'
+    >>> with_variable("docker run -e SIZE image", "SIZE", "tiny") is None
+    True
+    """
+    if not runs_container(command) or re.search(rf"\$\{{?{name}\b", command):
+        return None
+    words = [*WORD.finditer(command)]
+    texts = [_unquoted(w[0]) for w in words]
+    for before, match, text in zip(["", *texts], words, texts, strict=False):
+        own = text.removeprefix("--env=").removeprefix("-e") if text[:2] in ("-e", "--") else text
+        is_env = before in ("-e", "--env") or text.startswith(("--env=", "-e"))
+        if is_env and own == name:
+            return None
+        if is_env and own.startswith(f"{name}="):
+            head = text[: len(text) - len(own)]
+            return f"{command[: match.start()]}{head}{name}={value}{command[match.end() :]}"
+    run = next(w for w, t in zip(words, texts, strict=True) if t == "run")
+    return f"{command[: run.end()]} --env {name}={value}{command[run.end() :]}"
+
+
+def values_of_container(argv: Iterable[str], name: str) -> list[str | None]:
+    """Return every value that `docker run`, by its process's words, gives a variable.
+
+    >>> values_of_container(["docker", "run", "-e", "A=1", "--env=A=2", "image"], "A")
+    ['1', '2']
+    """
+    words = list(argv)
+    if not words or PurePath(words[0]).name not in CONTAINER_PROGRAMS or "run" not in words:
+        return []
+    values: list[str | None] = []
+    for before, word in zip(["", *words], words, strict=False):
+        own = word.removeprefix("--env=")
+        if (before in ("-e", "--env") or own != word) and own.startswith(f"{name}="):
+            values.append(own.partition("=")[2])
+    return values
 
 
 def with_flag(command: str, flag: str, value: str) -> str:

@@ -14,8 +14,8 @@ from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.evaluation import Job
 from objectives.services import OtherService
-from study.spec.beside import traffic_beside
 from study.spec.load import load
+from study.spec.services.beside import traffic_beside
 from study.spec.setting import setting_of
 
 ROOT = Path(__file__).resolve().parents[2]

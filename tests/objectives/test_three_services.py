@@ -15,7 +15,7 @@ from objectives.evaluation import Job
 from objectives.load import ramp
 from objectives.services import OtherService
 from objectives.setting import Setting, conditions
-from study.spec.beside import traffic_beside
+from study.spec.services.beside import traffic_beside
 
 TURNS = {"window_s": 2, "turns_per_s": 4, "llm_per_s": 0, "stt_per_s": 0, "alone_requests": 2}
 

@@ -75,6 +75,7 @@ class Card:
     """
 
     identity = Identity("Card", "GPU-1", 12_000.0, "580.1", "13.0")
+    compute: float | None = None
     server_env: Mapping[str, str] = {}
 
     def __init__(

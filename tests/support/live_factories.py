@@ -58,6 +58,7 @@ class Shelf:
     """A device of numbers: free memory is what a test says, and every server holds 100 MiB."""
 
     identity = Identity("Shelf", "shelf-0", 10_000.0, None, None)
+    compute = None
     server_env = MappingProxyType({"SHELF": "0"})
     free_mib = 8_000.0
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.colocation import Colocation
-from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, OnPhase
 from study.bench.bench import Bench
@@ -86,8 +85,8 @@ class Runner:
                 self.tell(line)
         timeout_s = math.inf if self.timeout_s is None else self.timeout_s
         budget = TimeBudget(timeout_s, self.tell, self.began_s)
-        device, on_phase = self.bench.device, self._launcher.on_phase
-        with Colocation(setting, device_set(device), self.folder, on_phase=on_phase) as colocation:
+        devices, on_phase = self.bench.devices, self._launcher.on_phase
+        with Colocation(setting, devices, self.folder, on_phase=on_phase) as colocation:
             while (step := self._next()) is not None and self._has_time(step, budget):
                 if self.steps is not None and done >= self.steps:
                     break

@@ -15,8 +15,10 @@ class Binding:
     """A parameter becomes the value of a flag or a variable: a bounded number, or a listed choice.
 
     Args:
-        flag: The flag of the unit's command, `--name`; one of `flag` and `variable`.
-        variable: The environment variable.
+        flag: The flag of the unit's command, `--name`.
+        variable: The environment variable. With a flag too, the variable is what is set, and the
+            flag is where the command or a script puts its value, `--name ${NAME}`: there the
+            running process shows it.
         low: The lowest number allowed.
         high: The highest number allowed.
         whole: Whether the number must be whole.
@@ -42,24 +44,31 @@ class Binding:
         return low, high
 
     @property
+    def is_flag(self) -> bool:
+        """Tell whether the command itself gets the flag."""
+        return self.variable is None
+
+    @property
     def label(self) -> str:
         """Return the flag or variable as a person reads it."""
-        return self.flag or f"{self.variable}="
+        return str(self.flag) if self.is_flag else f"{self.variable}="
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A probe is one real request: a completion, a transcription, a command that exits 0, or none.
+    """A probe is one real request of an API, a command that exits 0, or none.
 
     Args:
         kind: Which of these.
-        url: Where a completion or a transcription is asked for.
+        url: Where an answer is asked for.
         model: The model's name in that request.
         argv: The words of the command.
         timeout_s: The longest that an answer may take, s.
     """
 
-    kind: Literal["completion", "transcription", "command", "none"] = "none"
+    kind: Literal[
+        "completion", "transcription", "embeddings", "rerank", "speech", "command", "none"
+    ] = "none"
     url: str | None = None
     model: str = "model"
     argv: tuple[str, ...] = ()
@@ -90,6 +99,8 @@ class Deployed:
     Args:
         set: The flag or variable of each parameter.
         unit: Its systemd unit; None: behind an env file.
+        api: How a service beside the LLM and speech is spoken to; None: it is one of those.
+        container: Its container behind an env file, where its command and life are seen.
         python: The interpreter that has its server, which tells the server's version.
         version_url: The page that tells it instead.
         health_url: The page that says 200 when it is ready.
@@ -104,6 +115,8 @@ class Deployed:
 
     set: Mapping[str, Binding]
     unit: str | None = None
+    api: Literal["embeddings", "rerank", "speech"] | None = None
+    container: str | None = None
     python: str | None = None
     version_url: str | None = None
     health_url: str | None = None

@@ -4,8 +4,9 @@ A complete example with every section is study/deploy/example.yaml; `scripts/ini
 one from the units that run.
 
 An application without an endpoint has `probe: {kind: command, argv: [/opt/app/check]}` or
-`{kind: none}`, and no health_url. Who has no systemd units writes
-`env_file: {path: FILE, restart: [docker, compose, up, -d]}`, and `variable:` in every `set`.
+`{kind: none}`, and no health_url. A service beside the LLM and speech has an `api:`. Who has no
+systemd units writes `env_file: {path: FILE, restart: [docker, compose, up, -d]}`, and `variable:`
+in every `set`; with `container: NAME` in a service its container is looked at.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from objectives.engines.engine import Engine, engines_of, in_order
 from objectives.plain_data.ranges import Range
-from objectives.services import Services
+from objectives.services import OtherService, Services
 from study.deploy.config.deployed import Deployed
-from study.spec.services import KINDS
+from study.spec.services.of_turns import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,14 @@ class EnvFile:
         restart: The words of the command that makes the lines take effect.
         stop: The words of the command that stops both services; empty: none.
         timeout_s: The longest that either command may take, s.
+        program: What knows the services' containers: `docker` or `podman`.
     """
 
     path: str
     restart: tuple[str, ...]
     stop: tuple[str, ...] = ()
     timeout_s: Annotated[float, Range(0.1, 600)] = 600.0
+    program: Literal["docker", "podman", "nerdctl"] = "docker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Deployment:
         start_order: What starts first is ready before the next starts; empty for the order of a
             study.
         env_file: For services that are no units.
+        not_set: Parameters of a promotion that nothing in production has, such as the share of an
+            LLM server without one.
         thresholds: What the soak tolerates.
         watch: What the watch may do.
         dead_man_s: Seconds after which a timer rolls an uncommitted change back.
@@ -108,6 +113,7 @@ class Deployment:
     device: str = "cuda"
     start_order: tuple[str, ...] = ()
     env_file: EnvFile | None = None
+    not_set: tuple[str, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
     watch: Watching = field(default_factory=Watching)
     dead_man_s: Annotated[float, Range(1, 604_800)] = 3600.0
@@ -127,7 +133,10 @@ class Deployment:
         return ((name, self.services[name]) for name in names)
 
     def _kinds(self) -> Services:
-        return {name: KINDS[name]() for name in self.services}
+        return {
+            name: KINDS[name]() if s.api is None else OtherService(api=s.api, command="")
+            for name, s in self.services.items()
+        }
 
     @property
     def promotions_folder(self) -> Path:

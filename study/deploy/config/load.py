@@ -12,11 +12,12 @@ from objectives.errors import BadInput
 from study.deploy.config.deployed import Binding, Deployed, Probe
 from study.deploy.config.deployment import Deployment
 from study.promotion.trust import check_trusted
-from study.spec.services import KINDS
+from study.spec.services.of_turns import KINDS
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 from study.text import cut
 
+CONTAINER_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
 UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
 FLAG_PATTERN = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
@@ -41,12 +42,12 @@ def load_deployment(path: Path) -> Deployment:
     entry.only([f for f in Deployment.__dataclass_fields__ if f != "path"])
     services = entry.at("services")
     if services.is_mapping:
-        services.only(KINDS)
         for name in KINDS:
             if name not in services.items():
                 raise services.at(name).wrong("it is missing", f"add `{name}:`")
     deployment: Deployment = entry.build(Deployment)
-    in_their_order = {name: deployment.services[name] for name in KINDS}
+    _check_apis(services, deployment)
+    in_their_order = {name: deployment.services[name] for name in (*KINDS, *deployment.services)}
     deployment = replace(deployment, path=path.resolve(), services=in_their_order)
     for key in ("name", "state", "signers"):
         pattern, example = {
@@ -60,15 +61,16 @@ def load_deployment(path: Path) -> Deployment:
                 f"{entry.at(key).quotation} cannot name a folder or file",
                 f"write plain letters: {example}",
             )
-    if sorted(deployment.start_order) != sorted(KINDS) and entry.at("start_order").is_present:
+    is_whole = sorted(deployment.start_order) == sorted(deployment.services)
+    if not is_whole and entry.at("start_order").is_present:
         usual = ", ".join(name for name, _ in replace(deployment, start_order=()).ordered())
         raise entry.at("start_order").wrong(
-            "it must name both services once", f"write such as [{usual}]"
+            "it must name each service once", f"write such as [{usual}]"
         )
     units = [s.unit for s in deployment.services.values() if s.unit]
     if deployment.env_file is None and len(set(units)) != len(deployment.services):
         raise entry.at("services").wrong(
-            "each service needs a unit of its own", "add `unit: NAME.service` to both"
+            "each service needs a unit of its own", "add `unit: NAME.service` to each"
         )
     if deployment.env_file is not None and (
         units or not deployment.env_file.restart or not deployment.env_file.path.startswith("/")
@@ -82,6 +84,15 @@ def load_deployment(path: Path) -> Deployment:
     for name, service in deployment.services.items():
         _check_service(services.at(name), service, is_unit=is_unit)
     return deployment
+
+
+def _check_apis(services: YamlEntry, deployment: Deployment) -> None:
+    """Refuse a service beside the LLM and speech that does not say how it is spoken to."""
+    for name, service in deployment.services.items():
+        if (name in KINDS) is not (service.api is None):
+            way_out = "remove it" if name in KINDS else "write embeddings, rerank or speech"
+            what = "the name says it already" if name in KINDS else "it is missing"
+            raise services.at(name, "api").wrong(what, way_out)
 
 
 def _check_owner(path: Path) -> None:
@@ -106,6 +117,11 @@ def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> Non
         raise entry.at("unit").wrong(
             f"{cut(repr(service.unit))} is no service unit", "write NAME.service"
         )
+    if service.container and (is_unit or not CONTAINER_PATTERN.fullmatch(service.container)):
+        raise entry.at("container").wrong(
+            f"{cut(repr(service.container))} is no container behind an env_file",
+            "remove it, or write the name that `docker ps` shows",
+        )
     for key in ("health_url", "metrics_url", "version_url"):
         _check_url(entry.at(key), getattr(service, key))
     _check_url(entry.at("probe", "url"), service.probe.url)
@@ -115,7 +131,7 @@ def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> Non
                 f"{cut(repr(value))} is no absolute path", "write one, such as /opt/vllm/bin/python"
             )
     match service.probe:
-        case Probe(kind="completion" | "transcription", url=None):
+        case Probe(kind=kind, url=None) if kind not in ("command", "none"):
             raise entry.at("probe").wrong(f"a {service.probe.kind} needs an address", "add `url:`")
         case Probe(kind="command", argv=()):
             raise entry.at("probe").wrong("a command needs words", "add `argv: [/path/of/check]`")
@@ -128,7 +144,7 @@ def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> Non
 
 
 def _check_binding(entry: YamlEntry, name: str, binding: Binding, *, is_unit: bool) -> None:
-    if (binding.flag is None) == (binding.variable is None) or (binding.flag and not is_unit):
+    if binding.variable is None and (binding.flag is None or not is_unit):
         raise entry.wrong(
             "it needs either `flag:` or `variable:`", "give one; an env_file only takes variables"
         )

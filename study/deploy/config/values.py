@@ -34,7 +34,7 @@ class Assignment:
 
     def __str__(self) -> str:
         value = "(not set)" if self.text is None else self.text
-        return f"{self.binding.label}{' ' if self.binding.flag else ''}{value}"
+        return f"{self.binding.label}{' ' if self.binding.is_flag else ''}{value}"
 
 
 def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[Assignment, ...]:
@@ -46,6 +46,8 @@ def assignments(parameters: Mapping[str, Any], deployment: Deployment) -> tuple[
     mapped = {p: name for name, service in deployment.services.items() for p in service.set}
     items = []
     for parameter, value in parameters.items():
+        if parameter not in mapped and parameter in deployment.not_set:
+            continue
         if parameter not in mapped:
             others = {*OF_MEMORY} - {parameter} if parameter in OF_MEMORY else set()
             if others & mapped.keys() & parameters.keys():

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from objectives.apis.completions import completed
 from objectives.apis.metrics_page import amount, samples
 from objectives.apis.short_requests import NoAnswer, certificates, page, request
+from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import transcript
 from objectives.engines.kv_cache import kv_cache
 from objectives.plain_data.masked import masked
 from objectives.traffic.clips import Clip, read_clips
+from objectives.traffic.workload import Request
 from study.deploy.config.deployed import Deployed, Probe
 
 PROBE_TOKENS = 16
@@ -46,26 +50,51 @@ def send_probe(probe: Probe) -> ProbeResult | None:
 def _error(probe: Probe) -> str | None:
     if probe.kind == "command":
         return _error_of_command(probe)
-    clip, is_completion = _clip(), probe.kind == "completion"
-    read = completed if is_completion else transcript
-    prompt = {"prompt": "Say yes.", "max_tokens": PROBE_TOKENS, "ignore_eos": True}
-    body = (
-        {"json": {"model": probe.model, **prompt}}
-        if is_completion
-        else {
-            "files": {"file": (clip.name, clip.audio, "audio/flac")},
-            "data": {"model": probe.model},
-        }
-    )
     try:
-        answer = request("POST", str(probe.url), within_s=probe.timeout_s, **body)
-        if answer.status == 200 and read(answer.body).strip():
+        answer = request("POST", str(probe.url), within_s=probe.timeout_s, **_body(probe))
+        if answer.status == 200 and _is_whole(probe, answer.body):
             return None
     except NoAnswer as error:
         return str(error)
     except ValueError:
         return f"an answer that is no {probe.kind}"
     return f"HTTP {answer.status}: {masked(answer.text[:120])!r}"
+
+
+def _body(probe: Probe) -> dict[str, Any]:
+    """Return what is sent, as httpx takes it."""
+    if probe.kind == "completion":
+        prompt = {"prompt": "Say yes.", "max_tokens": PROBE_TOKENS, "ignore_eos": True}
+        return {"json": {"model": probe.model, **prompt}}
+    if probe.kind == "transcription":
+        clip = _clip()
+        sound = (clip.name, clip.audio, "audio/flac")
+        return {"files": {"file": sound}, "data": {"model": probe.model}}
+    request = Request(probe.kind, 0.0, PROBE_TOKENS)
+    return {"json": json.loads(_of_texts(probe).body(request, ()))}
+
+
+def _is_whole(probe: Probe, body: bytes) -> bool:
+    """Tell whether an answer has content.
+
+    Raises:
+        ValueError: It is not what the API promises.
+    """
+    if probe.kind == "completion":
+        return bool(completed(body).strip())
+    if probe.kind == "transcription":
+        return bool(transcript(body).strip())
+    return not _of_texts(probe).read(body).is_empty
+
+
+def _of_texts(probe: Probe) -> Embeddings | Rerank | Speech:
+    match probe.kind:
+        case "embeddings":
+            return Embeddings(probe.model, 1)
+        case "rerank":
+            return Rerank(probe.model, 1)
+        case _:
+            return Speech(probe.model)
 
 
 def _error_of_command(probe: Probe) -> str | None:

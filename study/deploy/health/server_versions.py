@@ -44,7 +44,7 @@ def check_versions(versions: Mapping[str, Any], deployment: Deployment, path: Pa
                     f"{path}: measured with {package} {one_line(str(measured[package]))[:40]}, "
                     f"{here[package]} runs here; confirm it anew"
                 )
-        if not both:
+        if not both and engine.server_packages:
             notes.append(
                 f"the {engine.name} server's version was not compared; "
                 "name its `python:` or `version_url:`"
@@ -57,7 +57,7 @@ def _running(deployment: Deployment, engine: Engine) -> dict[str, str]:
     if service.python is not None:
         return installed(service.python, engine.packages)
     text = page(service.version_url)
-    if text is None:
+    if text is None or not engine.server_packages:
         return {}
     try:
         answer = parsed(text.encode())

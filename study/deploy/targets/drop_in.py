@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from study.deploy.config.values import Assignment
-from study.systemd.unit_file import with_flag
+from study.systemd.unit_file import with_flag, with_variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,26 @@ def drop_in(
     """Return the drop-in of one unit: its place in the order, its variables, its command.
 
     Args:
-        command: The unit's own ExecStart as written; None where no flag is set.
+        command: The unit's own ExecStart as written; None where neither a flag nor a variable of
+            its container is set.
         unit_sha256: Digest of the unit's own files, so that a later change of theirs is noticed.
     """
     unit = [f"After={' '.join(start.after)}"] if start.after else []
-    service = [
-        f'Environment="{a.binding.variable}={a.text}"'
-        for a in assigned
-        if a.binding.variable and a.text is not None
-    ]
+    service = []
+    for a in assigned:
+        if a.text is None:
+            continue
+        variable, flag = a.binding.variable, a.binding.flag
+        changed = None
+        if command is not None and variable is None:
+            changed = with_flag(command, str(flag), a.text)
+        elif command is not None and flag is None:
+            changed = with_variable(command, str(variable), a.text)
+        if changed is None:
+            service.append(f'Environment="{variable}={a.text}"')
+        else:
+            command = changed
     if command is not None:
-        for a in assigned:
-            if a.binding.flag and a.text is not None:
-                command = with_flag(command, a.binding.flag, a.text)
         service += ["ExecStart=", f"ExecStart={command}"]
     if start.wait:
         service.append(f"ExecStartPre=-{start.wait}")

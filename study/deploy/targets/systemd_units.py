@@ -19,7 +19,13 @@ from study.deploy.targets.drop_in import Start, drop_in, own_configuration
 from study.deploy.targets.target import Life
 from study.deploy.targets.unit_checks import ETC, check_units, committed
 from study.systemd import units
-from study.systemd.unit_file import exec_start, values_of
+from study.systemd.unit_file import (
+    commands,
+    exec_start,
+    runs_container,
+    values_of,
+    values_of_container,
+)
 from study.systemd.units import COMMITTED, TRIAL
 
 RUN = Path("/run/systemd/system")
@@ -87,9 +93,9 @@ class Units:
         for name, service in self.deployment.ordered():
             unit = units.unit(self.names[name])
             mine = [a for a in assigned(values, self.deployment) if a.service == name]
-            command = (
-                exec_start(unit.texts(), unit.name) if any(a.binding.flag for a in mine) else None
-            )
+            is_container = any(runs_container(c) for c in commands(unit.texts()))
+            needs_command = is_container or any(a.binding.is_flag for a in mine)
+            command = exec_start(unit.texts(), unit.name) if needs_command else None
             start = (
                 Start() if before is None else Start((str(before.unit),), self._wait(before, unit))
             )
@@ -182,8 +188,12 @@ class Units:
             for process in processes:
                 if a.binding.flag:
                     values += values_of(process.cmdline(), a.binding.flag)
-                elif process is processes[0]:
-                    values.append(process.environ().get(str(a.binding.variable)))
+                    continue
+                variable = str(a.binding.variable)
+                passed = values_of_container(process.cmdline(), variable)
+                if passed or process is processes[0]:
+                    values += passed or [process.environ().get(variable)]
+                    break
         except psutil.NoSuchProcess:
             return self.running(a) if _lives(processes) else None
         except psutil.AccessDenied:

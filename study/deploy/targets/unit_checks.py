@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
+
+import psutil
 
 from objectives.errors import BadInput
 from study.deploy.config.deployed import Deployed
 from study.deploy.config.deployment import Deployment
 from study.deploy.state.versions import CURRENT
 from study.systemd import units
-from study.systemd.unit_file import env_values, exec_start
+from study.systemd.unit_file import env_values, exec_start, values_of, words_of
 from study.systemd.units import COMMITTED
 
 ETC = Path("/etc/systemd/system")
@@ -64,8 +67,8 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
             "its figures are the baseline; where it cannot start as it is, write into it by hand "
             "what the promotion has under `set:`, start it, and nothing is left to apply"
         )
-    if any(s.flag for s in service.set.values()):
-        exec_start(unit.texts(), unit.name)
+    if any(s.is_flag for s in service.set.values()):
+        check_flags(service, unit, exec_start(unit.texts(), unit.name))
     for file in unit.env_files:
         _check_env_file(file, service)
     link = ETC / f"{unit.name}.d" / COMMITTED
@@ -74,6 +77,25 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
             f"{link}: another deployment holds this unit; "
             "roll that one back to version 0 and remove it"
         )
+
+
+def check_flags(service: Deployed, unit: units.Unit, command: str) -> None:
+    """Refuse a flag that the running process has and its command does not: a second one would win.
+
+    argparse takes the last, and then not all of a unit's processes carry one value.
+    """
+    written = words_of(command)
+    with suppress(psutil.Error):
+        running = [p.cmdline() for p in units.processes(unit.main_pid)]
+        for flag in (str(b.flag) for b in service.set.values() if b.is_flag):
+            values = [v for words in running for v in values_of(words, flag)]
+            if values and not values_of([*written, ""], flag):
+                raise BadInput(
+                    f"{unit.name}: its process has {flag} {values[0]}, which its ExecStart does "
+                    "not name: a variable or a script sets it, and a drop-in would add a second "
+                    f"one; write ${{NAME}} behind {flag} there and map `variable: NAME, "
+                    f"flag: {flag}`, or move the flag into ExecStart"
+                )
 
 
 def _check_env_file(file: Path, service: Deployed) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from factories import Card
 
 from objectives.allocation import Allocation
-from objectives.devices.device import Occupant
-from objectives.errors import SetupError
-from study.bench.bench import Bench, refuse_full_device
+from objectives.devices.device import Identity, Occupant
+from objectives.errors import InUse, SetupError
+from study.bench import bench as bench_module
+from study.bench.bench import Bench, bench, borrowed, refuse_full_device
+from study.bench.device_lock import sole_use
+from study.service_pause.options import Lending
 
 TOTAL_MIB = Card.identity.total_mib
 
@@ -50,3 +55,28 @@ def test_what_to_end_is_named_where_it_frees_enough() -> None:
         refuse_full_device(share(0.6), machine(0.5 * TOTAL_MIB, 0.45 * TOTAL_MIB))
     with pytest.raises(SetupError, match=r"too few\n"):
         refuse_full_device(share(0.7), machine(0.1 * TOTAL_MIB, 0.2 * TOTAL_MIB))
+
+
+class Twin(Card):
+    """The second card of a machine."""
+
+    identity = Identity("Card", "GPU-2", 12_000.0, "580.1", "13.0")
+
+
+def test_two_names_of_one_card_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "open_device", lambda _: Card())
+    monkeypatch.setattr(bench_module, "versions", lambda _: {})
+    spec = SimpleNamespace(devices={"gpu0": "0", "gpu1": "GPU-1"}, device="0")
+    with pytest.raises(SetupError, match="gpu0 and gpu1 under `devices:` are one device"):
+        bench(cast(Any, SimpleNamespace(services={})), cast(Any, spec))
+
+
+def test_every_device_is_held_for_a_study_and_freed_after_it() -> None:
+    one = replace(machine(9000.0), others={"gpu1": cast(Any, Twin())}, name="gpu0")
+    assert [*one.devices] == ["gpu0", "gpu1"]
+    with borrowed(share(0.5), one, Lending(), lambda _: None):
+        for uuid in ("GPU-1", "GPU-2"):
+            with pytest.raises(InUse), sole_use(uuid):
+                pass
+    with sole_use("GPU-1"), sole_use("GPU-2"):
+        pass

@@ -22,10 +22,14 @@ from termios import TIOCSWINSZ
 
 import pytest
 from commands import ROOT, command, run_script, run_study
+from configurations import launched
 from factories import BEST, make, write_spec
 from live_factories import live
 
+from objectives.diagnosis.busy import Busy
 from objectives.errors import BadInput
+from objectives.evaluation import Phase, Step
+from objectives.measurement import Measurement
 from study.cli.console import Terminal
 from study.cli.exit_codes import exiting
 
@@ -140,6 +144,22 @@ def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[
         "a [31m b\nc \n ]0;title \n",
         "error: p [31m error: fake.yaml is no promotion\n",
     )
+
+
+def test_a_busy_machine_is_told_once_and_again_beside_what_was_measured_on_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal, busy = Terminal(), Busy(64.0, None, ("make (process 7)",))
+    terminal.phase(Phase(Step.WAITING, busy=busy))
+    terminal.phase(Phase(Step.BESIDE_OTHERS, busy=busy))
+    for others_pct in (64.0, 3.0, None):
+        (trial,) = launched(0, [Measurement(others_cpu_pct=others_pct)]).measured
+        terminal.trial(trial)
+    waits, stays, beside, *trials = capsys.readouterr().out.splitlines()
+    assert waits.startswith("waiting, 30 s at most, since others keep the CPU 64 % busy, most of")
+    assert stays.startswith("others keep the CPU 64 % busy, most of it make (process 7): ")
+    assert beside.endswith("; others kept the CPU 64 % busy")
+    assert len(trials) == 2 and not any("others" in line for line in trials)
 
 
 def test_quiet_says_the_end_alone(tmp_path: Path) -> None:

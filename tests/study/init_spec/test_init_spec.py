@@ -9,10 +9,10 @@ from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 from objectives.errors import BadInput
 from study.init_spec import gpu_processes as observing
+from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import observe
-from study.init_spec.llm_unit import read_llm
-from study.init_spec.running_units import Running
-from study.init_spec.speech_unit import read_stt
+from study.init_spec.servers.llm_unit import read_llm
+from study.init_spec.servers.speech_unit import read_stt
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
 SERVER = "import time\ntime.sleep(1000)\n"

@@ -88,6 +88,8 @@ def with_later_keys(data: dict[str, Any]) -> dict[str, Any]:
         **data,
         **whole(sections, data),
         "services": {**data["services"], **whole(services, data["services"])},
+        "tenants": [{"device": None, **tenant} for tenant in data["tenants"]],
+        "other_devices": {},
     }
 
 

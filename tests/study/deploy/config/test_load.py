@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,6 +11,7 @@ import pytest
 from objectives.errors import BadInput
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.load import load_deployment
+from study.deploy.config.values import assignments
 
 EXAMPLE = (Path(__file__).parents[4] / "study/deploy/example.yaml").read_text()
 
@@ -49,6 +51,30 @@ def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
         deployment_of(tmp_path, dedent(text).replace("variable: SHARE", "flag: --share"))
 
 
+THIRD = """
+  embed:
+    unit: embed.service
+    api: embeddings
+    set: {embed.batch_size: {flag: --batch-size, low: 1, high: 64, whole: true}}
+    probe: {kind: embeddings, url: http://127.0.0.1:7997/v1/embeddings, model: minilm}
+"""
+
+
+def test_a_third_service_has_an_api_and_its_own_parameters(tmp_path: Path) -> None:
+    text = EXAMPLE.replace("\nstart_order:", f"{THIRD}start_order:")
+    with pytest.raises(BadInput, match="it must name each service once"):
+        deployment_of(tmp_path, text)
+    text = text.replace("start_order: [stt,", "start_order: [stt, embed,")
+    deployment = deployment_of(tmp_path, text)
+    assert [(e.name, e.api) for e in deployment.engines()][2] == ("embed", "embeddings")
+    [a] = assignments(
+        {"embed.batch_size": 16, "unused": 1}, replace(deployment, not_set=("unused",))
+    )
+    assert (a.service, str(a)) == ("embed", "--batch-size 16")
+    with pytest.raises(BadInput, match=r"services.embed.api: it is missing"):
+        deployment_of(tmp_path, text.replace("    api: embeddings\n", ""))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -69,7 +95,7 @@ def test_services_that_are_no_units_have_an_env_file(tmp_path: Path) -> None:
         ("low: 1, high: 1024", "low: 9, high: 2", "bounds are missing"),
         ("low: 1, high: 1024", "low: one, high: 2", "is not a number"),
         ("low: 1, high: 1024, ", "", "bounds are missing"),
-        ("start_order: [stt, llm]", "start_order: [stt, stt]", "name both services once"),
+        ("start_order: [stt, llm]", "start_order: [stt, stt]", "name each service once"),
         ("windows: 5", "windows: 0", "out of range"),
         ("python: /opt", "python: opt", "no absolute path"),
         (

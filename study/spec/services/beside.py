@@ -7,11 +7,11 @@ import re
 from objectives.fitness import WHOLE, Weights
 from objectives.services import OtherService, Services
 from objectives.traffic.workload import Traffic, Workload
+from study.spec.search_space import OF_TURNS
 from study.spec.yaml_node import YamlEntry
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 TAKEN = ("vllm", "whisper", "host", "tenant", "turn", *WHOLE)  # other things have these names
-OF_TURNS = ("llm", "stt")
 
 
 def read_beside(services: YamlEntry) -> dict[str, OtherService]:

@@ -11,13 +11,17 @@ from typing import Literal
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput, SetupError
 from objectives.servers.versions import cached, installed
-from study.init_spec.llm_unit import split_flags
-from study.init_spec.running_units import Running
-from study.spec.services import WHISPER_HUB
+from study.init_spec.forms.running import Running
+from study.init_spec.servers.llm_unit import split_flags
+from study.spec.services.of_turns import WHISPER_HUB
 from study.spec.speech.options import ARITHMETICS
 
 # what is searched beside today's, where it is on the machine
 ORDER = ("tiny", "base", "small", "medium", "large-v3")
+NUMBERS = re.compile(r"-(?:ct2-?)?(int8|int8_float16|fp16|float16|ct2|fp32|float32)$")
+NAMES_MODEL = re.compile(r"(?i)model|whisper|size|asr|stt")
+DEVICES: Mapping[str, Literal["cpu", "cuda"]] = {"cuda": "cuda", "gpu": "cuda", "cpu": "cpu"}
+DEVICES = {**DEVICES, "cuda:0": "cuda"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Speech:
         compute_type: Its arithmetic, such as `float16`; None: it does not say.
         beam_size: Beams of its decoder; None: it does not say.
         notes: What a person should know, a sentence each.
+        command: The template that starts it for the study; None: the study's own server does.
     """
 
     running: Running
@@ -49,6 +54,7 @@ class Speech:
     compute_type: str | None
     beam_size: int | None
     notes: tuple[str, ...]
+    command: str | None = None
 
 
 def read_stt(unit: Running, size: str | None = None) -> Speech:
@@ -61,7 +67,8 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         BadInput: No size is found.
     """
     settings = list(_settings(unit))
-    sizes = [s for s in settings if _size(unit, s[2])]
+    sizes = [s for s in settings if size_of(unit, s[2])]
+    sizes.sort(key=lambda s: not NAMES_MODEL.search(s[0] or s[1]))  # stable: the first one of these
     if size is not None:
         variable, _, value = size.partition("=")
         sizes = (
@@ -69,11 +76,11 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
             if re.fullmatch(r"[A-Za-z_]\w{0,80}", variable, re.ASCII)
             else []
         )
-    if not sizes or not (today := _size(unit, sizes[0][2])):
+    if not sizes or not (today := size_of(unit, sizes[0][2])):
         raise BadInput(
-            f"{unit.unit}: neither its command nor its Environment= names a Whisper size; "
-            "let the application read one from a variable and say which, with today's size: "
-            "--size WHISPER_MODEL=base"
+            f"{unit.unit}: neither its command ({' '.join(unit.argv)[:80]}) nor its variables name "
+            "a Whisper size; let the application read one from a variable and say which, with "
+            "today's size: --size WHISPER_MODEL=base"
         )
     flag, variable, value = sizes[0]
     choices, models = _others(unit, today, value)
@@ -90,15 +97,18 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         size=today,
         choices=choices,
         models=models,
-        device=next(
-            ("cuda" if v == "cuda" else "cpu" for *_, v in settings if v in ("cuda", "cpu")), None
-        ),
-        compute_type=next((v for *_, v in settings if v in ARITHMETICS), None),
+        device=next((DEVICES[v.lower()] for *_, v in settings if v.lower() in DEVICES), None),
+        compute_type=next((v for *_, v in settings if v in ARITHMETICS), arithmetic_of(value)),
         beam_size=next(
             (int(v) for f, n, v in settings if "beam" in (f or n).lower() and v.isdigit()), None
         ),
         notes=tuple(notes),
     )
+
+
+def names_size(unit: Running) -> bool:
+    """Tell whether a flag or a variable of a unit names a Whisper size."""
+    return any(size_of(unit, value) for *_, value in _settings(unit))
 
 
 def _settings(unit: Running) -> Iterator[tuple[str, str, str]]:
@@ -110,15 +120,44 @@ def _settings(unit: Running) -> Iterator[tuple[str, str, str]]:
         yield "", name, value
 
 
-def _size(unit: Running, value: str) -> str | None:
+def size_of(unit: Running, value: str) -> str | None:
     """Return the size that a value names: a faster-whisper name, a hub id, or a model's folder."""
     if value in WHISPER_HUB:
         return value
     by_hub = {hub: size for size, hub in WHISPER_HUB.items()}
     if value in by_hub:
         return by_hub[value]
+    if (name := named_size(value)) is not None:
+        return name
     folder = Path(unit.path(value))
     return folder.name if value and (folder / "model.bin").is_file() else None
+
+
+def named_size(value: str) -> str | None:
+    """Return the size in the name of a model by somebody else; None where there is none.
+
+    >>> named_size("tiny-int8"), named_size("rhasspy/faster-whisper-base-int8"), named_size("x")
+    ('tiny', 'base', None)
+    >>> named_size("openai/whisper-large-v3"), named_size("x/faster-whisper-turbo-ct2")
+    ('large-v3', 'turbo')
+    """
+    name = NUMBERS.sub("", re.sub(r"^.*/", "", value))
+    is_distilled = "distil" in name
+    name = re.sub(r"^(faster-)?(distil-)?(whisper-)?(distil-)?", "", name)
+    name = f"distil-{name}" if is_distilled else name
+    is_hub = "whisper" in value or name != value
+    return name if is_hub and name in WHISPER_HUB else None
+
+
+def arithmetic_of(value: str) -> str | None:
+    """Return the arithmetic in the name of a model; None where there is none.
+
+    >>> arithmetic_of("medium-int8"), arithmetic_of("base")
+    ('int8', None)
+    """
+    match = NUMBERS.search(value)
+    name = {"fp16": "float16"}.get(match[1], match[1]) if match else None
+    return name if name in ARITHMETICS else None
 
 
 def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -137,8 +176,10 @@ def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[
     names = [n for n in candidates if n == size or _is_here(n)]
     if size not in names:
         names.append(size)
-    is_hub = value in WHISPER_HUB.values()
-    return {n: WHISPER_HUB[n] if is_hub else n for n in names}, {n: WHISPER_HUB[n] for n in names}
+    models = {n: WHISPER_HUB[n] for n in names}
+    if value in WHISPER_HUB.values():
+        return models, models
+    return {n: value.replace(size, n) if size in value else n for n in names}, models
 
 
 def _is_here(size: str) -> bool:

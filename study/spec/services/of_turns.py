@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -13,9 +14,10 @@ from typing import Literal
 
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
+from objectives.engines.places import PLACE
 from objectives.engines.vllm_flags import flag_name, is_share
 from objectives.search_space.parameter import Parameter
-from objectives.services import DeviceKind, LlmService, Services, SttService
+from objectives.services import COMPUTE_TYPES, LlmService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
 from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import YamlEntry
@@ -40,8 +42,6 @@ WHISPER_OPTIONS = (
     "threads",
     "max_new_tokens",
 )
-# by device: a CPU has no float16; on a GPU int8 is slower, and broken on some
-COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 # in the order in which people read them
 KINDS: Mapping[str, type[LlmService | SttService]] = {"llm": LlmService, "stt": SttService}
 # models of random weights, which scripts/make_models.py writes
@@ -131,6 +131,10 @@ def _check_template(
         used = placeholders(template)
     except ValueError as error:
         raise entry.wrong(f"its braces do not close: {error}", "write {name}") from error
+    try:
+        shlex.split(template)
+    except ValueError as error:
+        raise entry.wrong("a quote in it does not close", "close it, or remove it") from error
     if unknown := sorted(used - names - {"port", "model"}):
         choices = ["port", "model", *sorted(names)]
         raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", meant(unknown[0], choices))
@@ -142,6 +146,7 @@ def _check_template(
             and p.name not in used
             and not (p.name == SPEECH and "model" in used)
             and not (p.name == MEMORY and SHARE in used)
+            and not p.name.endswith(f".{PLACE}")
         ):
             raise entry.wrong(
                 f"{p.name} is searched and not in it", f"add {{{p.name}}}, or do not search it"

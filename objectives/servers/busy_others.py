@@ -1,0 +1,127 @@
+"""Others that keep the cores or the GPU busy are noticed before a launch, and waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+
+import psutil
+
+from objectives import waiting
+from objectives.devices.device import Device
+from objectives.devices.device_set import DeviceSet
+from objectives.diagnosis.busy import GPU_PCT, Busy
+from objectives.evaluation import OnPhase, Phase, Step
+from objectives.plain_data.spellable import spellable
+
+LOOK_S = 1.0
+SAMPLES = 5  # of a GPU in that time
+PATIENCE_S = 30.0  # as a neighbour's memory is waited for
+NAMED_PCT = 10.0  # of one core
+MOST_NAMED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTime:
+    """This is the CPU time up to a moment, seconds.
+
+    Args:
+        all_s: Of all cores, also when idle.
+        busy_s: Of it, when anybody computed.
+        own_s: Of that, when this process computed or what it has started, also what has ended.
+    """
+
+    all_s: float
+    busy_s: float
+    own_s: float
+
+    @classmethod
+    def now(cls) -> CpuTime:
+        """Return it until now."""
+        times = psutil.cpu_times()
+        # Linux counts a guest's time in the user's too
+        all_s = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+        busy_s = all_s - times.idle - getattr(times, "iowait", 0.0)
+        return cls(all_s, busy_s, sum(own_s().values()))
+
+    def others_pct(self, until: CpuTime) -> float:
+        """Return how busy others kept all cores from here until then, percent of all.
+
+        >>> CpuTime(0.0, 0.0, 0.0).others_pct(CpuTime(20.0, 10.0, 6.0))
+        20.0
+        """
+        others_s = until.busy_s - self.busy_s - (until.own_s - self.own_s)
+        return max(0.0, 100.0 * others_s / max(0.01, until.all_s - self.all_s))
+
+
+def own_s() -> Mapping[int, float]:
+    """Return the CPU time of this process and of all below it, by id, seconds."""
+    this, by_pid = psutil.Process(), dict[int, float]()
+    for process in (this, *this.children(recursive=True)):
+        with suppress(psutil.Error):
+            by_pid[process.pid] = sum(process.cpu_times()[:4])  # with children that have ended
+    return by_pid
+
+
+def wait_until_quiet(devices: DeviceSet, on_phase: OnPhase) -> None:
+    """Wait until others keep neither cores nor GPU busy, `PATIENCE_S` at most; then go on.
+
+    It is asked while no server of ours works. What stays busy is told: what is measured beside it
+    holds only beside it.
+    """
+    if (busy := look(devices)).is_quiet:
+        return
+    on_phase(Phase(Step.WAITING, busy=busy))
+    until_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until_s:
+        if (busy := look(devices)).is_quiet:
+            return
+    on_phase(Phase(Step.BESIDE_OTHERS, busy=busy))
+
+
+def look(devices: DeviceSet) -> Busy:
+    """Return how busy others keep the cores and the busiest of the devices, in a second."""
+    own = own_s()
+    others = [p for p in psutil.process_iter() if p.pid not in own]
+    for process in others:
+        with suppress(psutil.Error):
+            process.cpu_percent()
+    before, samples = CpuTime.now(), list[list[float | None]]()
+    for _ in range(SAMPLES):
+        waiting.sleep(LOOK_S / SAMPLES)
+        samples.append([d.sample().busy_pct for d in devices.values()])
+    cpu_pct = before.others_pct(CpuTime.now())
+    busiest: tuple[float, Device] | None = None
+    for device, seen in zip(devices.values(), zip(*samples, strict=True), strict=True):
+        told = [pct for pct in seen if pct is not None]
+        if told and (busiest is None or median(told) > busiest[0]):
+            busiest = median(told), device
+    if busiest is None:
+        return Busy(cpu_pct, None, _on_cpu(others))
+    gpu_pct, device = busiest
+    return Busy(cpu_pct, gpu_pct, _on_cpu(others), _on_gpu(device, own))
+
+
+def uses_gpu(devices: DeviceSet) -> bool:
+    """Tell whether a GPU is kept busy at this moment, by whomever."""
+    return any((d.sample().busy_pct or 0.0) >= GPU_PCT for d in devices.values())
+
+
+def _on_cpu(others: Sequence[psutil.Process]) -> tuple[str, ...]:
+    used = dict[str, float]()
+    for process in others:
+        with suppress(psutil.Error):
+            name = f"{spellable(process.name())} (process {process.pid})"
+            used[name] = process.cpu_percent()
+    named = sorted((n for n in used if used[n] >= NAMED_PCT), key=lambda n: -used[n])
+    return tuple(named[:MOST_NAMED])
+
+
+def _on_gpu(device: Device, own: Container[int]) -> tuple[str, ...]:
+    held = sorted(
+        (o for o in device.occupants() if o.pid not in own), key=lambda o: -(o.mib or 0.0)
+    )
+    return tuple(f"{o.command[:40]} (process {o.pid})" for o in held[:MOST_NAMED])

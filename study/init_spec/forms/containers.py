@@ -1,0 +1,113 @@
+"""What runs in a container: its entrypoint and its words, as a text or its engine tells them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from objectives.errors import BadInput
+from study.init_spec.forms.command import Command
+from study.init_spec.forms.images import entrypoint
+from study.init_spec.forms.running import Container
+
+LOOK_S = 10.0
+# commands that stand behind an image in place of flags of its entrypoint
+STARTERS = {"vllm", "python", "python3", "bash", "sh", "llama-server", "exec", "env", "uvicorn"}
+STARTERS |= {"ollama", "infinity_emb", "text-embeddings-router", "sglang", "whisper-server", "uv"}
+STARTERS |= {"text-generation-launcher", "nice", "tini", "wyoming-faster-whisper", "numactl"}
+
+
+def command_in(
+    command: Command, container: Container, env: Mapping[str, str], folder: Path
+) -> Command:
+    """Return the command in a container: its entrypoint and its words."""
+    entry = entrypoint(container.image) if container.entrypoint is None else container.entrypoint
+    words = container.command
+    if entry == ("ollama",) and not words:
+        words = ("serve",)
+    if container.entrypoint is None and words[:1] and not words[0].startswith("-"):
+        # an image's entrypoint takes flags, or a command of its own: `IMAGE vllm serve MODEL`
+        is_command = Path(words[0]).name in STARTERS or "/bin/" in words[0]
+        entry = () if is_command or len(entry) == 0 else entry
+    return replace(
+        command,
+        argv=(*entry, *words),
+        env=env,
+        folder=folder,
+        container=container,
+        interpreter=None,
+    )
+
+
+def port_pair(text: str) -> tuple[int, int] | None:
+    """Return a container's port and the host's, from `[IP:]HOST:CONTAINER[/tcp]`.
+
+    >>> port_pair("127.0.0.1:8000:80/tcp"), port_pair("80"), port_pair("8000-8010:80")
+    ((80, 8000), None, None)
+    """
+    match = re.fullmatch(r"(?:\[?[\d.:a-f]+\]?:)?(\d+):(\d+)(?:/tcp)?", text)
+    return (int(match[2]), int(match[1])) if match else None
+
+
+def inspected(program: str, name: str) -> Command:
+    """Return what runs in a container of this machine, as its engine tells.
+
+    Raises:
+        BadInput: The engine does not know it, or is not here.
+    """
+    try:
+        done = subprocess.run(
+            [program, "inspect", "--type", "container", name],
+            capture_output=True, text=True, timeout=LOOK_S, check=False, errors="replace",
+        )  # fmt: off
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BadInput(
+            f"container {name}: {program} does not answer ({type(error).__name__}); "
+            "run this where it does, or name the file that starts the container"
+        ) from error
+    if done.returncode:
+        line = (done.stderr.strip() or f"exit {done.returncode}").splitlines()[-1][:200]
+        raise BadInput(f"container {name}: `{program} inspect` says: {line}")
+    try:
+        data = json.loads(done.stdout)[0]
+        return _of_inspection(program, data)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BadInput(f"container {name}: what `{program} inspect` says is not read") from error
+
+
+def _of_inspection(program: str, data: Mapping[str, object]) -> Command:
+    config, host = data["Config"], data["HostConfig"]
+    assert isinstance(config, dict) and isinstance(host, dict)  # noqa: S101
+    env = dict(e.partition("=")[::2] for e in config.get("Env") or [])
+    options = [f"--volume={bind}" for bind in host.get("Binds") or []]
+    for request in host.get("DeviceRequests") or []:
+        ids = ",".join(request.get("DeviceIDs") or [])
+        options.append(f"--gpus=device={ids}" if ids else "--gpus=all")
+    options += [f"--device={d['PathOnHost']}" for d in host.get("Devices") or []]
+    options += [f"--runtime={r}" for r in [host.get("Runtime")] if r == "nvidia"]
+    options += [f"--ipc={mode}" for mode in [host.get("IpcMode")] if mode == "host"]
+    if (shm := host.get("ShmSize")) and shm != 64 * 2**20:
+        options.append(f"--shm-size={shm}")
+    ports = {
+        int(own.partition("/")[0]): int(b[0]["HostPort"])
+        for own, b in (host.get("PortBindings") or {}).items()
+        if b and b[0].get("HostPort")
+    }
+    entry = config.get("Entrypoint") or []
+    words = (str(data["Path"]), *map(str, data.get("Args") or []))  # type: ignore[call-overload]
+    container = Container(
+        program=program,
+        image=str(config.get("Image") or data.get("ImageName")),
+        name=str(data["Name"]).lstrip("/"),
+        options=tuple(options),
+        entrypoint=tuple(shlex.split(entry) if isinstance(entry, str) else map(str, entry)),
+        command=tuple(map(str, config.get("Cmd") or [])),
+        ports={} if host.get("NetworkMode") == "host" else ports,
+    )
+    folder = Path(str(config.get("WorkingDir") or "/"))
+    return Command(words, env, folder, container=container)

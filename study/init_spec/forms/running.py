@@ -1,0 +1,109 @@
+"""A server runs, or would run, like this: its own words, whatever wraps them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container holds the server.
+
+    Args:
+        program: What runs it: `docker` or `podman`.
+        image: Its image.
+        name: Its name; None where it has none.
+        options: The options of `run` that the study keeps: devices, volumes, memory, user.
+        entrypoint: What replaces the image's own; None: the image's own.
+        command: The words behind the image, as written.
+        ports: The port on the host by the port in the container; empty where it has the host's
+            network.
+        compose: The compose file and the service in it; None: no such file.
+    """
+
+    program: str
+    image: str
+    name: str | None = None
+    options: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+    ports: Mapping[int, int] = field(default_factory=dict)
+    compose: tuple[Path, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server runs like this now, or would by its text.
+
+    Args:
+        unit: Its name for people: a unit, a container, or a file and the service in it.
+        argv: The words of the process that serves; in a container those inside.
+        env: The variables that its configuration sets, so that nothing else of the process is
+            written down; in a container those inside.
+        folder: Its working directory.
+        restart: Its Restart=.
+        pids: Its processes.
+        ports: TCP ports on which it listens on this machine.
+        container: What holds it; None: nothing.
+        interpreter: Its Python, where the words do not name it whole.
+        variables: The variable of the configuration that a flag's value comes from, by flag.
+        hidden: The variable of the configuration that a flag itself stands in, by flag.
+        plumbing: The variables that only its own command or script reads.
+        script: The wrapper script that has the flags; None: its configuration has them itself.
+        is_unit: Whether a unit of systemd's runs it.
+    """
+
+    unit: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    folder: Path
+    restart: str
+    pids: tuple[int, ...]
+    ports: tuple[int, ...]
+    container: Container | None = None
+    interpreter: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    plumbing: frozenset[str] = frozenset()
+    script: str | None = None
+    is_unit: bool = True
+
+    def path(self, word: str) -> str:
+        """Make a file or folder as the server sees it absolute; return any other word as it is."""
+        if self.container is not None or word.startswith("/") or "/" not in word:
+            return word
+        place = self.folder / word
+        return str(place) if place.exists() else word
+
+    @property
+    def python(self) -> str | None:
+        """Return its interpreter, absolute; None where it has none, or it is in a container.
+
+        It is the first word, also where that is relative or bare; of a command of a virtual
+        environment it is the one beside it.
+        """
+        if self.container is not None:
+            return None
+        if self.interpreter is not None:
+            return self.interpreter
+        first = self.argv[0]
+        place = Path(self._placed(first))
+        if place.name.startswith(("python", "pypy")):
+            return str(place) if place.is_absolute() else None
+        beside = place.with_name("python")
+        is_command = place.is_absolute() and place.name in COMMANDS
+        return str(beside) if is_command and (beside.exists() or not place.exists()) else None
+
+    def _placed(self, word: str) -> str:
+        if word.startswith("/"):
+            return word
+        if "/" in word:
+            return str(self.folder / word)
+        return shutil.which(word, path=self.env.get("PATH")) or word
+
+
+# commands that a Python package installs beside its interpreter
+COMMANDS = ("vllm", "sglang", "infinity_emb", "faster-whisper-server", "wyoming-faster-whisper")

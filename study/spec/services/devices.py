@@ -1,0 +1,167 @@
+"""Read the devices of a study: the only one, or several by name, and which services are where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from objectives.engines.places import HOST, PLACE, Place
+from objectives.search_space.parameter import Parameter
+from objectives.servers.tenants import Tenant
+from objectives.services import LlmService, Service, Services, SttService
+from study.spec.model import Budget
+from study.spec.yaml_node import YamlEntry
+from study.text import meant
+
+DEVICE = re.compile(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+")
+NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
+# CTranslate2's number formats (its documentation, "Quantization and reduced precision")
+PRECISIONS = (
+    *("int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16"),
+    *("float16", "bfloat16", "float32"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The devices of a spec.
+
+    Args:
+        main: The one that the LLM is on: cpu, cuda, an index or a UUID.
+        by_name: All of them by name, the LLM's first; none where the only one has no name.
+    """
+
+    main: str
+    by_name: Mapping[str, str]
+
+
+def read_devices(top: YamlEntry, budget: Budget) -> Devices:
+    """Read `device`, or `devices` by name.
+
+    Raises:
+        BadInput: One is no device, or the budget forbids it; it has file, line and key.
+    """
+    several = top.at("devices")
+    if not several.is_present:
+        return Devices(_device(top.at("device"), budget, top), {})
+    if top.at("device").is_present:
+        raise top.at("device").wrong("it stands beside `devices:`", "remove one")
+    by_name = dict(_named(several, budget, top))
+    if not by_name:
+        raise several.wrong("it names no device", "write `devices: {gpu0: 0, gpu1: 1}`")
+    first, *_ = by_name
+    place = top.at("services", "llm", PLACE)
+    main = str(place.scalar()) if place.is_present else first
+    if main not in by_name:
+        raise place.wrong(f"there is no device {main!r}", meant(main, [*by_name]))
+    ordered = {main: by_name[main], **by_name}
+    return Devices(ordered[main], ordered)
+
+
+def _named(entry: YamlEntry, budget: Budget, top: YamlEntry) -> Iterator[tuple[str, str]]:
+    before = dict[str, str]()
+    for name, value in entry.items().items():
+        if not NAME.fullmatch(name):
+            raise value.wrong(f"{name!r} cannot name a device", "use small letters and digits")
+        device = HOST if name == HOST and value.is_null else _device(value, budget, top)
+        if (device == HOST) != (name == HOST):
+            raise value.wrong(f"{name} is {device}", "the host's own memory, alone, is called cpu")
+        if device in before:
+            raise value.wrong(f"{before[device]} is the same device", "remove one")
+        before[device] = name
+        yield name, device
+
+
+def _device(entry: YamlEntry, budget: Budget, top: YamlEntry) -> str:
+    """Return the device to open: cpu, cuda, an index or a UUID."""
+    device = str(entry.scalar()) if entry.is_present else "cuda"
+    if not DEVICE.fullmatch(device):
+        raise entry.wrong(
+            f"{entry.quotation} is no device",
+            "write cpu, cuda, an index such as 0, or a UUID (GPU-...)",
+        )
+    if device != HOST and not budget.allow_gpu:
+        raise top.at("budget", "allow_gpu").wrong(
+            f"it forbids the GPU that `{entry.path[0]}` asks for", "write `device: cpu`"
+        )
+    return device.removeprefix("cuda:")
+
+
+def placed(
+    top: YamlEntry,
+    devices: Devices,
+    services: Services,
+    parameters: tuple[Parameter, ...],
+    tenants: Sequence[Tenant],
+) -> tuple[Devices, Services]:
+    """Return the devices with the host's where a service may be there, and the services placed.
+
+    Each service that names no place is on the LLM's device.
+
+    Raises:
+        BadInput: A place names no device, or a number format that nothing has there.
+    """
+    by_name = dict(devices.by_name)
+    for entry, name, text in _places(top, services):
+        place = Place.of(text)
+        if by_name and place.device == HOST:
+            by_name.setdefault(HOST, HOST)
+        _check_device(entry, place, by_name)
+        _check_precision(top, entry, place, name, services[name])
+    searched = {p.name for p in parameters}
+    for name, service in services.items():
+        if isinstance(service, LlmService) and f"{name}.{PLACE}" in searched:
+            raise top.at("search_space", f"{name}.{PLACE}").wrong(
+                "its share is of one device", f"write `place:` in services.{name}"
+            )
+    for entry, tenant in zip(top.at("tenants").elements() if tenants else (), tenants, strict=True):
+        if tenant.device is not None and tenant.device not in by_name:
+            what = f"there is no device {tenant.device!r}"
+            raise entry.at("device").wrong(what, meant(tenant.device, [*by_name]))
+    if not by_name:
+        return devices, services
+    first = next(iter(by_name))
+    at = {n: s if s.place else replace(s, place=first) for n, s in services.items()}
+    return Devices(devices.main, by_name), at
+
+
+def _check_device(entry: YamlEntry, place: Place, by_name: Mapping[str, str]) -> None:
+    if not by_name:
+        way_out = "name them, as in `devices: {gpu0: 0, gpu1: 1}`"
+        raise entry.wrong("it names a device, and the devices have no names", way_out)
+    if place.device not in by_name:
+        raise entry.wrong(
+            f"there is no device {place.device!r}", meant(place.device, [*by_name, HOST])
+        )
+
+
+def _check_precision(
+    top: YamlEntry, entry: YamlEntry, place: Place, name: str, service: Service
+) -> None:
+    """Refuse a number format that a service cannot have, or that stands elsewhere too."""
+    where = ".".join(entry.path)
+    if isinstance(service, SttService) and (own := top.at("services", name, "device")).is_present:
+        raise own.wrong(f"{where} says it too", "remove one")
+    if not place.precision:
+        return
+    if not isinstance(service, SttService) or service.command is not None:
+        raise entry.wrong(f"{name} takes no number format", f"write {place.device} alone")
+    if place.precision not in PRECISIONS:
+        raise entry.wrong(
+            f"CTranslate2 has no {place.precision!r}", meant(place.precision, PRECISIONS)
+        )
+    for key in ("search_space", "baseline"):
+        if (twin := top.at(key, "whisper.compute_type")).is_present:
+            raise twin.wrong(f"{where} says it too", "remove one")
+
+
+def _places(top: YamlEntry, services: Services) -> Iterator[tuple[YamlEntry, str, str]]:
+    """Yield every place that the file names, with its service."""
+    for name in services:
+        fixed = top.at("services", name, PLACE)
+        listed = top.at("search_space", f"{name}.{PLACE}")
+        now = top.at("baseline", f"{name}.{PLACE}")
+        for entry in (fixed, now, *(listed.elements() if listed.is_list else ())):
+            if entry.is_present:
+                yield entry, name, str(entry.scalar())

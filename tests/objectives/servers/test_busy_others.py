@@ -1,0 +1,114 @@
+"""What others keep busy is noticed before a launch, named, waited for, and told where it stays."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from dataclasses import replace
+
+import pytest
+from live_factories import LOW, Phases, Shelf, setting
+
+from objectives import colocation
+from objectives.colocation import Colocation
+from objectives.devices.device import Sample
+from objectives.devices.device_set import device_set
+from objectives.diagnosis import busy
+from objectives.evaluation import Job, Step
+from objectives.servers import busy_others
+from objectives.servers.busy_others import CpuTime, look, wait_until_quiet
+from study.wording import phase_in_words
+
+
+def _spin(seconds: float) -> None:
+    until_s = time.process_time() + seconds
+    while time.process_time() < until_s:
+        pass
+
+
+class Playing(Shelf):
+    """A GPU on which a game runs for so many samples."""
+
+    identity = replace(Shelf.identity, cuda="13.0")
+
+    def __init__(self, samples: float) -> None:
+        self.samples = samples
+
+    def sample(self) -> Sample:
+        self.samples -= 1
+        return Sample(time.monotonic(), 9000.0, 64.0 if self.samples > 0 else 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy, "CPU_PCT", 1000.0)  # the machine of a test is busy with others
+    monkeypatch.setattr(busy_others, "LOOK_S", 0.05)
+    monkeypatch.setattr(busy_others, "PATIENCE_S", 0.5)
+
+
+def test_a_game_that_ends_is_waited_for_and_nothing_is_said_of_it_later() -> None:
+    phases = Phases()
+    wait_until_quiet(device_set(Playing(8)), phases.append)
+    (waiting,) = phases
+    assert waiting.step is Step.WAITING
+    assert "others keep the GPU 64 % busy, on it a game (process 2)" in phase_in_words(waiting)
+
+
+def test_a_game_that_stays_is_waited_for_a_while_and_told() -> None:
+    phases, began_s = Phases(), time.monotonic()
+    wait_until_quiet(device_set(Playing(1e9)), phases.append)
+    assert time.monotonic() - began_s >= 0.5
+    assert [phase.step for phase in phases] == [Step.WAITING, Step.BESIDE_OTHERS]
+    said = phase_in_words(phases[1])
+    assert said.startswith("others keep the GPU 64 % busy") and said.endswith("holds only there")
+
+
+def test_a_quiet_machine_is_not_waited_for() -> None:
+    phases = Phases()
+    wait_until_quiet(device_set(Playing(0)), phases.append)
+    assert not phases
+
+
+def test_a_moment_of_a_gpu_is_no_busy_gpu() -> None:
+    assert look(device_set(Playing(2))).is_quiet
+
+
+def test_what_this_process_has_started_is_not_of_others_also_when_it_has_ended() -> None:
+    before = CpuTime.now()
+    spinner = multiprocessing.get_context("spawn").Process(target=_spin, args=(0.5,), daemon=True)
+    spinner.start()
+    spinner.join()
+    after = CpuTime.now()
+    assert after.own_s - before.own_s >= 0.5
+    idle = replace(after, busy_s=before.busy_s + after.own_s - before.own_s)
+    assert before.others_pct(idle) == pytest.approx(0.0)
+
+
+def test_who_computes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy_others, "LOOK_S", 0.6)
+    monkeypatch.setattr(busy_others, "NAMED_PCT", 0.1)
+    monkeypatch.setattr(busy_others, "MOST_NAMED", 100)
+    monkeypatch.setattr(busy_others, "own_s", lambda: {})  # all are others then
+    spinner = multiprocessing.get_context("spawn").Process(target=_spin, args=(30.0,), daemon=True)
+    spinner.start()
+    try:
+        found = look(device_set(Shelf()))
+    finally:
+        spinner.kill()
+    assert found.cpu_pct > 0
+    assert any(f"(process {spinner.pid})" in name for name in found.on_cpu), found
+
+
+def test_each_launch_tells_how_busy_others_were_and_the_next_one_looks_where_they_were(
+    device: Shelf, tmp_path, monkeypatch: pytest.MonkeyPatch, one_generator: None
+) -> None:
+    looks = list[str]()
+    monkeypatch.setattr(colocation, "wait_until_quiet", lambda *_: looks.append("look"))
+    counted = list[int]()
+    with Colocation(setting(), device_set(device), tmp_path) as running:
+        for others_pct in (60.0, 0.0, 0.0):
+            monkeypatch.setattr(CpuTime, "others_pct", lambda *_, pct=others_pct: pct)
+            measured = running.measure(Job(LOW, 0, tmp_path)).measurement
+            assert measured is not None and measured.others_cpu_pct == others_pct
+            counted.append(len(looks))
+    assert counted == [1, 2, 2]  # the first, and the one after others were busy

@@ -1,0 +1,450 @@
+"""The forms in which people start their servers are read down to model, memory and size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from objectives.errors import BadInput
+from study.init_spec.init_spec import InitOptions, write_files
+from study.init_spec.roles import Services, services
+from study.init_spec.sources import read_sources
+from study.init_spec.write_deployment import deployment_of
+from study.init_spec.write_spec import spec_of
+
+LLM = "[Service]\nExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.5\n"
+STT = "[Service]\nExecStart=/opt/s/bin/python /opt/s/server.py --model base\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with a unit of each kind, in which a relative name is looked for."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("llm.service", LLM), ("stt.service", STT)):
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def read(folder: Path, name: str, text: str, *others: str, **options: str) -> Services:
+    """Read a file beside the two units, HERE in it the folder; a unit is text without a head."""
+    is_unit = name.endswith(".service") and "[Service]" not in text
+    text = dedent(text).replace("HERE", str(folder))
+    file = folder / name
+    file.write_text(f"[Service]\n{text}" if is_unit else text)
+    file.chmod(0o755)
+    names = [str(folder / n) for n in (*others, name)]
+    return services(read_sources(names), options.get("size"), options.get("llm_model"))
+
+
+VLLM = {
+    "variables": "Environment=M=org/m U=0.45\nExecStart=/opt/v/bin/vllm serve ${M} "
+    "--gpu-memory-utilization ${U}",
+    "all in one variable": 'Environment="A=--model org/m --gpu-memory-utilization 0.45"\n'
+    "ExecStart=/opt/v/bin/vllm serve $A",
+    "continuations with a comment between": "ExecStart=/opt/v/bin/python3 -u -m "
+    "vllm.entrypoints.openai.api_server \\\n --model org/m \\\n# a comment\n"
+    " --gpu-memory-utilization 0.45",
+    "the module of the command": "ExecStart=/opt/v/bin/python -m vllm.entrypoints.cli.main serve "
+    "org/m --gpu-memory-utilization .45",
+    "relative .venv": "WorkingDirectory=HERE\nExecStart=.venv/bin/python -m "
+    "vllm.entrypoints.openai.api_server --model=org/m --gpu_memory_utilization=0.45",
+    "a bare interpreter": "ExecStart=python3 -m vllm.entrypoints.openai.api_server --model org/m "
+    "--gpu-memory-utilization 0.45",
+    "uv run": "WorkingDirectory=HERE\nExecStart=/usr/bin/uv run --frozen vllm serve org/m "
+    "--gpu-memory-utilization 0.45",
+    "flags before the model": "ExecStart=/opt/v/bin/vllm serve --port 8000 "
+    "--gpu-memory-utilization 0.45 --enforce-eager org/m",
+    "env, nice and numactl": "ExecStart=/usr/bin/env X=1 nice -n 5 numactl --cpunodebind=0 "
+    "/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.45",
+    "sudo": "ExecStart=/usr/bin/sudo -u llm -E /opt/v/bin/vllm serve org/m "
+    "--gpu-memory-utilization 0.45",
+    "a login shell": "Environment=U=0.45\nExecStart=/bin/bash -lc 'cd /opt && exec "
+    "/opt/v/bin/vllm serve org/m --gpu-memory-utilization $${U:-0.9} 2>&1'",
+    "a shell with options": "ExecStart=/usr/bin/env bash -euo pipefail -c 'source "
+    "/opt/v/bin/activate; vllm serve org/m --gpu-memory-utilization 0.45 | tee /log'",
+    "conda run": "ExecStart=/opt/conda/bin/conda run --no-capture-output -n v vllm serve org/m "
+    "--gpu-memory-utilization 0.45",
+    "docker run": "ExecStartPre=-/usr/bin/docker rm -f v\nExecStart=/usr/bin/docker run --rm "
+    "--name v --gpus '\"device=1\"' -p 8001:8000 vllm/vllm-openai:v1 --model org/m "
+    "--gpu-memory-utilization 0.45",
+    "docker run through a shell": "ExecStart=/bin/bash -lc 'docker run --gpus all "
+    "vllm/vllm-openai --model org/m --gpu-memory-utilization 0.45'",
+    "docker run with a command": "ExecStart=/usr/bin/docker run --gpus all --network host "
+    "registry:5000/mine:1 vllm serve org/m --gpu-memory-utilization 0.45",
+    "docker run with a shell inside": "ExecStart=/usr/bin/docker run --gpus all --entrypoint "
+    "/bin/bash vllm/vllm-openai -c 'vllm serve org/m --gpu-memory-utilization 0.45'",
+    "podman run": "ExecStart=/usr/bin/podman run --replace -d --device nvidia.com/gpu=0 "
+    "docker.io/vllm/vllm-openai --model org/m --gpu-memory-utilization=0.45",
+}
+
+
+@pytest.mark.parametrize("form", VLLM)
+def test_vllm_is_read_from_a_unit(folder: Path, form: str) -> None:
+    llm = read(folder, "a.service", VLLM[form], "stt.service").llm
+    assert (llm.engine, llm.model, llm.share) == ("vLLM", "org/m", 0.45)
+
+
+FILES = {
+    "llm.container": """
+        [Container]
+        Image=docker.io/vllm/vllm-openai:latest
+        Exec=--model org/m --gpu-memory-utilization 0.45 \\
+            --max-model-len 8192
+        AddDevice=nvidia.com/gpu=all
+        PublishPort=8001:8000
+        """,
+    "compose.yaml": """
+        x-gpu: &gpu {gpus: all}
+        services:
+          llm:
+            <<: *gpu
+            image: vllm/vllm-openai
+            command: --model org/m --gpu-memory-utilization ${U:-0.45} --max-model-len 8192
+            ports: ["8001:8000"]
+        """,
+    "deployment.yaml": """
+        kind: Deployment
+        metadata: {name: llm}
+        spec:
+          template:
+            spec:
+              containers:
+              - name: vllm
+                image: vllm/vllm-openai
+                command: [/bin/sh, -c]
+                args: ["exec vllm serve org/m --gpu-memory-utilization $(U) --max-model-len 8192"]
+                env: [{name: U, value: "0.45"}]
+        """,
+    "supervisord.conf": """
+        [program:llm]
+        command=/opt/v/bin/vllm serve org/m --gpu-memory-utilization %(ENV_U)s --max-model-len 8192
+        environment=U="0.45",OTHER=1
+        """,
+    "start.sh": """#!/usr/bin/env bash
+        set -euo pipefail
+        cd "$(dirname "$0")"
+        MODEL=${MODEL:-org/m}
+        ARGS=(--gpu-memory-utilization 0.45  # today's
+          --max-model-len 8192
+        )
+        if [[ -n "${EAGER:-}" ]]; then ARGS+=(--enforce-eager); fi
+        exec .venv/bin/vllm serve "$MODEL" "${ARGS[@]}" "$@"
+        """,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_vllm_is_read_from_a_file(folder: Path, name: str) -> None:
+    llm = read(folder, name, FILES[name], "stt.service").llm
+    found = (llm.model, llm.share, llm.args)
+    assert found == ("org/m", 0.45, ("--max-model-len", "8192"))
+
+
+def test_a_drop_in_beside_the_file_of_a_unit_counts(folder: Path) -> None:
+    (folder / "a.service.d").mkdir()
+    drop_in = "[Service]\nExecStart=\nExecStart=/opt/v/bin/vllm serve org/new\n"
+    (folder / "a.service.d/x.conf").write_text(drop_in)
+    assert read(folder, "a.service", VLLM["variables"], "stt.service").llm.model == "org/new"
+
+
+@pytest.mark.parametrize("words", ["--config HERE/c.yaml", "org/m --config HERE/c.yaml"])
+def test_a_file_of_flags_is_read_with_its_share(folder: Path, words: str) -> None:
+    text = "model: org/m\ngpu-memory-utilization: 0.37\nmax_model_len: 2048\nenforce-eager: true\n"
+    (folder / "c.yaml").write_text(text)
+    llm = read(folder, "a.service", f"ExecStart=/opt/v/bin/vllm serve {words}", "stt.service").llm
+    assert (llm.model, llm.share) == ("org/m", 0.37)
+    assert llm.args == ("--max-model-len", "2048", "--enforce-eager")
+
+
+def test_a_file_of_flags_that_overrides_the_share_or_is_in_an_image_is_refused(
+    folder: Path,
+) -> None:
+    (folder / "c.yaml").write_text("kv-cache-memory-bytes: 4G\n")
+    command = "ExecStart=/opt/v/bin/vllm serve org/m --config HERE/c.yaml"
+    with pytest.raises(BadInput, match=r"a.service has --kv-cache-memory-bytes: it sets the KV"):
+        read(folder, "a.service", command, "stt.service")
+    run = "ExecStart=/usr/bin/docker run vllm/vllm-openai org/m --config /etc/c.yaml"
+    with pytest.raises(BadInput, match=r"its --config /etc/c.yaml is not read from here"):
+        read(folder, "a.service", run, "stt.service")
+    mounted = run.replace("run ", f"run -v {folder}:/etc ")
+    with pytest.raises(BadInput, match=r"a.service has --kv-cache-memory-bytes"):
+        read(folder, "a.service", mounted, "stt.service")
+
+
+def test_what_a_server_reads_is_kept_and_what_its_command_is_made_of_is_not(folder: Path) -> None:
+    kept = {"CUDA_HOME": "/c", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "4", "PATH": "/opt/bin"}
+    kept |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "TRITON_PTXAS_PATH": "/p", "VLLM_USE_V1": "1"}
+    left = {"VLLM_HOST": "0.0.0.0", "VLLM_SERVE_ARGS": "--enforce-eager", "HF_TOKEN": "x"}
+    left |= {"VLLM_SHARE": "0.4", "OTHER": "1"}
+    env = " ".join(f"{k}={v}" for k, v in (kept | left).items())
+    text = f"Environment={env}\nExecStart=/opt/v/bin/vllm serve org/m $VLLM_SERVE_ARGS "
+    text += "--host ${VLLM_HOST} --gpu-memory-utilization ${VLLM_SHARE}"
+    llm = read(folder, "a.service", text, "stt.service").llm
+    assert (dict(llm.env), llm.args, llm.share) == (kept, ("--enforce-eager",), 0.4)
+
+
+OTHERS = {
+    "llama.cpp": (
+        "/l/llama-server -m /m/q.gguf -c 16384 -ngl 99 --host 0.0.0.0 --port 8081",
+        "/m/q.gguf",
+        None,
+        {"vllm.ctx_size": 16384},
+        "/l/llama-server -m /m/q.gguf -ngl 99 --host 127.0.0.1 --port {port} -c {vllm.ctx_size}",
+    ),
+    "SGLang": (
+        "/opt/s/bin/python -m sglang.launch_server --model-path org/m --mem-fraction-static 0.6",
+        "org/m",
+        0.6,
+        {},
+        "/opt/s/bin/python -m sglang.launch_server --model-path org/m --host 127.0.0.1 "
+        "--port {port} --mem-fraction-static {vllm_memory_util}",
+    ),
+    "Ollama": (
+        "/usr/bin/docker run --gpus all -e OLLAMA_CONTEXT_LENGTH=8192 -v o:/root/.ollama "
+        "ollama/ollama",
+        "llama3.1:8b",
+        None,
+        {"vllm.context_length": 8192},
+        "docker run --rm --gpus=all --volume=o:/root/.ollama --network=host "
+        "--env=OLLAMA_CONTEXT_LENGTH={vllm.context_length} --env=OLLAMA_HOST=127.0.0.1:{port} "
+        "ollama/ollama serve",
+    ),
+    "text-generation-inference": (
+        "/usr/bin/docker run --gpus all -p 8080:80 ghcr.io/huggingface/"
+        "text-generation-inference:3 --model-id org/m --cuda-memory-fraction 0.5",
+        "org/m",
+        0.5,
+        {},
+        "docker run --rm --gpus=all --network=host ghcr.io/huggingface/"
+        "text-generation-inference:3 --model-id org/m --hostname 127.0.0.1 --port {port} "
+        "--cuda-memory-fraction {vllm_memory_util}",
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_another_engine_of_an_llm_is_started_by_its_own_command(folder: Path, engine: str) -> None:
+    start, model, share, options, command = OTHERS[engine]
+    llm = read(
+        folder, "a.service", f"ExecStart={start}", "stt.service", llm_model="llama3.1:8b"
+    ).llm
+    assert (llm.engine, llm.model, llm.share, dict(llm.options)) == (engine, model, share, options)
+    assert llm.command == command
+
+
+SPEECH = {
+    "wyoming": (
+        "/opt/w/bin/wyoming-faster-whisper --model tiny-int8 --device cuda",
+        "tiny",
+        "int8",
+    ),
+    "a hub id of wyoming's": (
+        "/opt/w/bin/python -m wyoming_faster_whisper --model rhasspy/faster-whisper-base-int8",
+        "base",
+        "int8",
+    ),
+    "a container with variables": (
+        "/usr/bin/docker run -e WHISPER_MODEL=medium-int8 lscr.io/linuxserver/faster-whisper:gpu",
+        "medium",
+        "int8",
+    ),
+    "speaches": (
+        "/usr/bin/docker run --gpus all -e WHISPER__MODEL=Systran/faster-distil-whisper-large-v3 "
+        "-e WHISPER__COMPUTE_TYPE=float16 ghcr.io/speaches-ai/speaches",
+        "distil-large-v3",
+        "float16",
+    ),
+    "faster-whisper-server": (
+        "/opt/f/bin/faster-whisper-server --model Systran/faster-whisper-small",
+        "small",
+        None,
+    ),
+    "whisper-asr-webservice": (
+        "/usr/bin/docker run -e ASR_MODEL=small -e ASR_ENGINE=faster_whisper "
+        "onerahmet/openai-whisper-asr-webservice:latest-gpu",
+        "small",
+        None,
+    ),
+    "an application": ("/opt/a/bin/python app.py --model large-v3-turbo", "large-v3-turbo", None),
+}
+
+
+@pytest.mark.parametrize("form", SPEECH)
+def test_the_size_and_arithmetic_of_speech_are_read(folder: Path, form: str) -> None:
+    start, size, arithmetic = SPEECH[form]
+    stt = read(folder, "a.service", f"ExecStart={start}", "llm.service").stt
+    assert (stt.size, stt.compute_type) == (size, arithmetic)
+    assert size.rpartition("distil-")[2] in stt.models[size].split("/")[-1]
+
+
+def test_whisper_cpp_and_a_whisper_on_vllm_are_started_by_their_own_commands(folder: Path) -> None:
+    for size in ("tiny.en", "base.en"):
+        (folder / f"ggml-{size}.bin").write_text("x" * len(size) * (2 if size[0] == "b" else 1))
+    start = "ExecStart=/opt/w/whisper-server -m HERE/ggml-base.en.bin -t 4 --port 8090"
+    stt = read(folder, "a.service", start, "llm.service").stt
+    assert stt.models == {s: f"{folder}/ggml-{s}.bin" for s in ("tiny.en", "base.en")}
+    assert stt.command == (
+        "/opt/w/whisper-server -m {model} --host 127.0.0.1 --port {port} "
+        "--inference-path /v1/audio/transcriptions -t 4"
+    )
+    start = "ExecStart=/opt/e/bin/vllm serve openai/whisper-large-v3 --gpu-memory-utilization 0.1"
+    stt = read(folder, "a.service", start, "llm.service").stt
+    assert stt.size == "large-v3" and "--served-model-name whisper-1" in str(stt.command)
+
+
+BESIDE = {
+    "/opt/e/bin/infinity_emb v2 --model-id org/minilm --batch-size 32": (
+        "embed",
+        "embeddings",
+        "/opt/e/bin/infinity_emb v2 --model-id org/minilm --served-model-name model "
+        "--url-prefix /v1 --batch-size {embed.batch_size} --host 127.0.0.1 --port {port}",
+    ),
+    "/usr/bin/docker run --gpus all ghcr.io/huggingface/text-embeddings-inference:1 "
+    "--model-id org/bge-m3": (
+        "embed",
+        "embeddings",
+        "docker run --rm --gpus=all --network=host ghcr.io/huggingface/"
+        "text-embeddings-inference:1 --model-id org/bge-m3 --hostname 127.0.0.1 --port {port}",
+    ),
+    "/opt/v/bin/vllm serve org/bge-m3 --runner pooling --gpu-memory-utilization 0.1": (
+        "embed",
+        "embeddings",
+        "/opt/v/bin/vllm serve org/bge-m3 --runner pooling --gpu-memory-utilization 0.1 "
+        "--served-model-name model --host 127.0.0.1 --port {port}",
+    ),
+    "/opt/v/bin/vllm serve org/bge-reranker-v2-m3": (
+        "rerank",
+        "rerank",
+        "/opt/v/bin/vllm serve org/bge-reranker-v2-m3 --served-model-name model "
+        "--host 127.0.0.1 --port {port}",
+    ),
+    "/usr/bin/docker run --gpus all -p 8880:8880 ghcr.io/remsky/kokoro-fastapi-gpu:v1": (
+        "tts",
+        "speech",
+        "docker run --rm --gpus=all --publish=127.0.0.1:{port}:8880 "
+        "ghcr.io/remsky/kokoro-fastapi-gpu:v1",
+    ),
+    "/opt/t/bin/local-tts --host 0.0.0.0 --port 8311": (
+        "tts",
+        "speech",
+        "/opt/t/bin/local-tts --host 127.0.0.1 --port {port}",
+    ),
+}
+
+
+@pytest.mark.parametrize("start", BESIDE)
+def test_a_third_service_becomes_an_entry_of_services(folder: Path, start: str) -> None:
+    name, api, command = BESIDE[start]
+    found = read(folder, "a.service", f"ExecStart={start}", "llm.service", "stt.service")
+    [beside] = found.beside
+    assert (beside.name, beside.api, beside.command) == (name, api, command)
+    assert spec_of("my", "cuda", found, None)["services"][name]["api"] == api
+
+
+TENANTS = {
+    "/opt/c/bin/python main.py --listen": "is not known here (/opt/c/bin/python main.py --listen)",
+    "/opt/v/bin/vllm serve org/coder": "is a second LLM (vLLM)",
+    "/opt/w/bin/wyoming-piper --voice en": "is Piper, which does not speak /v1/audio/speech",
+    "/usr/bin/docker run ghcr.io/huggingface/text-embeddings-inference:1 --model-id "
+    "org/bge-reranker-base": "is text-embeddings-inference, whose /rerank is not Jina's",
+}
+
+
+@pytest.mark.parametrize("start", TENANTS)
+def test_what_no_study_measures_stays_a_tenant_in_a_true_sentence(folder: Path, start: str) -> None:
+    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "stt.service")
+    assert found.beside == () and found.llm.model == "org/m"
+    assert f"z.service {TENANTS[start]}" in found.notes[0] and "stays a tenant" in found.notes[0]
+
+
+REFUSED = {
+    "/opt/p/bin/python -m wyoming_parakeet --model x": (
+        "llm.service",
+        "a.service runs Parakeet, another engine .*`services.stt.command`",
+    ),
+    "/opt/a/bin/uvicorn app:app": ("llm.service", "name a Whisper size; .*--size WHISPER_MODEL="),
+    "/usr/bin/ollama serve": (
+        "stt.service",
+        "a.service runs Ollama, .*say which: --llm-model NAME",
+    ),
+    "/opt/t/bin/python /opt/tabbyAPI/main.py": (
+        "stt.service",
+        "a.service runs TabbyAPI, .*`services.llm.command`",
+    ),
+    "/usr/bin/docker run --gpus all nvcr.io/nim/meta/x": (
+        "stt.service",
+        r"none does: .*a.service runs '\(the image nvcr.io/nim/meta/x\)'",
+    ),
+    "/usr/bin/docker start -a llm": ("stt.service", "container llm: .*docker"),
+}
+
+
+@pytest.mark.parametrize("start", REFUSED)
+def test_what_is_not_read_is_named_with_what_was_found(
+    folder: Path, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    other, why = REFUSED[start]
+    with pytest.raises(BadInput, match=why):
+        read(folder, "a.service", f"ExecStart={start}", other)
+
+
+COMPOSE = """
+services:
+  llm:
+    image: vllm/vllm-openai
+    container_name: vllm
+    environment: [HF_TOKEN=hidden, "VLLM_LOGGING_LEVEL=INFO"]
+    command: [--model, org/m, --gpu-memory-utilization, "${SHARE}", --max-model-len, "8192"]
+    ports: ["127.0.0.1:8001:8000"]
+    volumes: ["./hf:/root/.cache/huggingface"]
+    deploy: {resources: {reservations: {devices: [{device_ids: ["1"], capabilities: [gpu]}]}}}
+  stt:
+    image: ghcr.io/speaches-ai/speaches
+    environment: {WHISPER__MODEL: Systran/faster-whisper-small}
+    gpus: all
+  embed:
+    image: michaelf34/infinity
+    command: v2 --model-id org/minilm --batch-size ${BATCH:-16} --port 7997
+    ports: ["7997:7997"]
+  web: {image: ghcr.io/open-webui/open-webui}
+"""
+
+
+def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(folder: Path) -> None:
+    (folder / "compose.yaml").write_text(COMPOSE)
+    (folder / ".env").write_text("SHARE=0.52\n")
+    lines: list[str] = []
+    spec, deployment = folder / "my.yaml", folder / "deployment.yaml"
+    options = InitOptions((str(folder / "compose.yaml"),), spec, deployment, "my", device="cpu")
+    write_files(options, lines.append)
+    text = spec.read_text()
+    assert "hidden" not in text and "--env=HF_TOKEN " in text and "--gpus=device=1" in text
+    assert f"--volume={folder}/hf:/root/.cache/huggingface" in text and "open-webui" not in text
+    made = deployment.read_text()
+    for words in (
+        "variable: SHARE\n        flag: --gpu-memory-utilization",
+        "variable: BATCH\n        flag: --batch-size",
+        "variable: WHISPER_MODEL_SIZE",
+        "container: vllm",
+        f"container: {folder.name.lower()}-stt-1",
+        f"path: {folder}/.env",
+    ):
+        assert words in made, made
+    note = "WHISPER__MODEL=${WHISPER_MODEL_SIZE:-Systran/faster-whisper-small}"
+    assert any(note in line for line in lines)
+
+
+def test_a_flag_in_a_script_is_set_by_a_variable_that_the_script_reads(folder: Path) -> None:
+    script = "#!/bin/sh\nexec /opt/v/bin/vllm serve org/m --gpu-memory-utilization "
+    (folder / "run.sh").write_text(script + '"${U:-0.45}"\n')
+    found = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
+    deployment, notes = deployment_of("my", "cuda", found, None)
+    own = deployment["services"]["llm"]["set"]["vllm_memory_util"] if deployment else {}
+    assert (own["variable"], own["flag"], notes) == ("U", "--gpu-memory-utilization", [])
+    (folder / "run.sh").write_text(script + "0.45\n")
+    found = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
+    _, [note] = deployment_of("my", "cuda", found, None)
+    assert "write --gpu-memory-utilization ${VLLM_MEMORY_UTIL:-0.45} there" in note

@@ -1,0 +1,119 @@
+"""Devices by name and the places of services are read from a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from live_factories import FAKES, SERVER
+
+from objectives.engines.places import Place
+from objectives.errors import BadInput
+from study.spec.load import load
+from study.spec.model import Spec
+
+TWO = {"gpu0": 0, "gpu1": "GPU-1234"}
+OURS = {"python": "python3", "models": {"base": "o/b"}}
+
+
+def read(folder: Path, devices: Any = TWO, stt: Any = OURS, **more: Any) -> Spec:
+    own = {k: v for k, v in FAKES.items() if k != "device"}
+    services = {"llm": FAKES["services"]["llm"], "stt": stt, **more.pop("others", {})}
+    for key in ("search_space", "baseline"):
+        more[key] = {**FAKES[key], **more.get(key, {})}
+    path = folder / "two.yaml"
+    data = {**own, "devices": devices, "services": services, **more}
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    return load(path)
+
+
+def test_places_are_searched_and_the_rest_is_beside_the_llm(tmp_path: Path) -> None:
+    embed = {"api": "embeddings", "command": SERVER, "place": "gpu1"}
+    spec = read(
+        tmp_path,
+        search_space={"stt.place": ["gpu0/float16", "gpu1/int8", "cpu"]},
+        baseline={"stt.place": "gpu0/float16"},
+        others={"embed": embed},
+    )
+    assert (spec.device, dict(spec.devices)) == (
+        "0",
+        {"gpu0": "0", "gpu1": "GPU-1234", "cpu": "cpu"},
+    )
+    assert spec.places == {
+        "llm": (Place("gpu0"),),
+        "stt": (Place("gpu0", "float16"), Place("gpu1", "int8"), Place("cpu")),
+        "embed": (Place("gpu1"),),
+    }
+
+
+def test_the_llms_device_comes_first(tmp_path: Path) -> None:
+    llm = {**FAKES["services"]["llm"], "place": "gpu1"}
+    spec = read(tmp_path, others={"llm": llm})
+    assert spec.device == "GPU-1234" and [*spec.devices] == ["gpu1", "gpu0"]
+    assert spec.places["stt"] == (Place("gpu1"),)
+
+
+def test_one_device_has_no_places(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text(yaml.safe_dump(FAKES, sort_keys=False))
+    spec = load(path)
+    assert not spec.devices and not any(spec.places.values())
+
+
+SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.place": "gpu0"}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"device": "cuda"}, "device: it stands beside `devices:`"),
+        ({"devices": {}}, "devices: it names no device"),
+        ({"devices": {"gpu0": 0, "gpu1": 0}}, "devices.gpu1: gpu0 is the same device"),
+        ({"devices": {"gpu0": "a100"}}, "devices.gpu0: 'a100' is no device"),
+        ({"devices": {"gpu0": "cpu"}}, "devices.gpu0: gpu0 is cpu"),
+        ({"devices": {"cpu": 0}}, "devices.cpu: cpu is 0"),
+        ({"devices": {"GPU 0": 0}}, "devices.GPU 0: 'GPU 0' cannot name a device"),
+        ({"devices": [0, 1]}, "devices: a list is not a mapping"),
+        ({"budget": {"allow_gpu": False}}, "budget.allow_gpu: it forbids the GPU that `devices`"),
+        ({"stt": {**OURS, "place": "gpu2"}}, "services.stt.place: there is no device 'gpu2'"),
+        ({"stt": {**OURS, "place": "gpu1/int9"}}, "CTranslate2 has no 'int9'"),
+        ({"stt": {**OURS, "place": "gpu1", "device": "cpu"}}, "services.stt.device: services.stt"),
+        ({"stt": {"command": SERVER, "place": "gpu1/int8"}}, "stt takes no number format"),
+        ({"others": {"llm": {"place": "gpu9"}}}, "services.llm.place: there is no device 'gpu9'"),
+        (SEARCHED, "search_space.stt.place: there is no device 'gpu2'"),
+        (
+            {
+                "search_space": {"llm.place": ["gpu0", "gpu1"]},
+                "baseline": {"llm.place": "gpu0"},
+            },
+            "search_space.llm.place: its share is of one device",
+        ),
+        (
+            {
+                "stt": {**OURS, "place": "gpu1/int8"},
+                "baseline": {"whisper.compute_type": "float16"},
+            },
+            "baseline.whisper.compute_type: services.stt.place says it too",
+        ),
+        (
+            {"tenants": [{"name": "game", "mib": 100, "device": "gpu7"}]},
+            "there is no device 'gpu7'",
+        ),
+    ],
+)
+def test_what_names_no_device_is_refused(
+    tmp_path: Path, keys: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadInput) as error:
+        read(tmp_path, **keys)
+    assert message in str(error.value) and "two.yaml:" in str(error.value)
+
+
+def test_a_place_needs_names(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    services = {**FAKES["services"], "stt": {**OURS, "place": "gpu1"}}
+    path.write_text(yaml.safe_dump({**FAKES, "services": services}, sort_keys=False))
+    with pytest.raises(BadInput, match=r"services.stt.place: it names a device.*devices: \{gpu0"):
+        load(path)
