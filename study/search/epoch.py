@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -190,7 +192,7 @@ class Epoch:
         try:
             waiting.check()
             if earlier is not None:
-                together(self.study, lambda: self._repeat(trial, begun, earlier))
+                self._repeat(trial, begun, earlier)
             else:
                 self.progress.on_begin(begun)
                 self._measure(trial, begun, time.monotonic())
@@ -211,17 +213,24 @@ class Epoch:
         """Tell a known configuration's result once more, as a repeat; nothing is launched."""
         # a replicate that cannot be had is spent: nobody need ask for it again
         is_spent = begun.role == REPLICATE or None
-        mark_begun(trial, repeat_of=earlier.number, spent=is_spent)
+        tell = None
         if earlier.measurement is not None:
-            self._settle(trial, earlier.allocation, earlier.measurement)
+            tell = self._settling(trial, earlier.allocation, earlier.measurement)
         elif earlier.optimistic_fitness is not None:
             best = earlier.optimistic_fitness
-            tell_dominated(self.study, trial, earlier.measured, best, earlier.constraints)
+            what = earlier.measured, best, earlier.constraints
+            tell = partial(tell_dominated, self.study, trial, *what)
         elif earlier.diagnosis is not None:
             is_ruled_out = earlier.state is State.PRUNED
-            tell_failure(
-                self.study, trial, Failure(earlier.diagnosis, is_ruled_out, earlier.measured)
-            )
+            failure = Failure(earlier.diagnosis, is_ruled_out, earlier.measured)
+            tell = partial(tell_failure, self.study, trial, failure)
+
+        def repeat() -> None:
+            mark_begun(trial, repeat_of=earlier.number, spent=is_spent)
+            if tell is not None:
+                tell()
+
+        together(self.study, repeat)
 
     def _measure(self, trial: optuna.Trial, begun: Begun, started: float) -> None:
         allocation = begun.allocation
@@ -235,37 +244,39 @@ class Epoch:
         together(self.study, lambda: mark_begun(trial, seed=job.seed, at=at, spent=is_spent))
         outcome = self.measure(job).raise_for_setup()
         wall_s = self._wall_s(outcome.wall_s, started)
-        together(self.study, lambda: self._end(trial, job, outcome, racer, wall_s))
+        figures, used_mib_by_s, tell = self._ending(trial, job, outcome, racer)
 
-    def _end(
-        self,
-        trial: optuna.Trial,
-        job: Job,
-        outcome: Outcome,
-        racer: Racer | None,
-        wall_s: float,
-    ) -> None:
-        """Keep what came of a measurement with its trial, and end that."""
-        allocation = job.allocation
-        set_attributes(trial, wall_s=wall_s)
-        if outcome.measurement is not None:
-            measured = outcome.measurement
+        def end() -> None:
+            set_attributes(trial, wall_s=wall_s)
+            attach(trial, self.folder, job.folder, figures, used_mib_by_s)
+            tell()
+
+        together(self.study, end)
+
+    def _ending(
+        self, trial: optuna.Trial, job: Job, outcome: Outcome, racer: Racer | None
+    ) -> tuple[Mapping[str, Any], Sequence[int], Callable[[], None]]:
+        """Return the figures of a measurement, its memory by second, and what ends its trial."""
+        if (measured := outcome.measurement) is not None:
             figures = {**measured.flat(), "ladder": measured.ladder}
-            attach(trial, self.folder, job.folder, figures, measured.device.used_mib_by_s)
-            self._settle(trial, allocation, measured)
-        elif outcome.failure is not None:
-            attach(trial, self.folder, job.folder, outcome.failure.measured)
-            if self._is_tried_again(outcome.failure, allocation):
-                set_attributes(trial, overdue=True)
-                give_up(self.study, trial, State.INTERRUPTED)
-                why = outcome.failure.diagnosis.evidence
-                self.progress.on_line(f"trial {trial.number}: {why}; it is tried once more")
-            else:
-                tell_failure(self.study, trial, outcome.failure)
-        elif outcome.given_up is not None and racer is not None and racer.score is not None:
-            attach(trial, self.folder, job.folder, outcome.given_up)
-            best, constraints = racer.score.fitness.value, racer.score.constraints
-            tell_dominated(self.study, trial, outcome.given_up, best, constraints)
+            tell = self._settling(trial, job.allocation, measured)
+            return figures, measured.device.used_mib_by_s, tell
+        if (failure := outcome.failure) is not None:
+            return failure.measured, (), partial(self._fail, trial, job.allocation, failure)
+        if outcome.given_up is None or racer is None or racer.score is None:
+            raise AssertionError("a measurement ends with figures, a failure or a score")
+        best, constraints = racer.score.fitness.value, racer.score.constraints
+        end = partial(tell_dominated, self.study, trial, outcome.given_up, best, constraints)
+        return outcome.given_up, (), end
+
+    def _fail(self, trial: optuna.Trial, allocation: Allocation, failure: Failure) -> None:
+        if not self._is_tried_again(failure, allocation):
+            tell_failure(self.study, trial, failure)
+            return
+        set_attributes(trial, overdue=True)
+        give_up(self.study, trial, State.INTERRUPTED)
+        why = failure.diagnosis.evidence
+        self.progress.on_line(f"trial {trial.number}: {why}; it is tried once more")
 
     def _is_tried_again(self, failure: Failure, allocation: Allocation) -> bool:
         """Return whether its time was over, and for the first time."""
@@ -300,10 +311,18 @@ class Epoch:
         folder = self.folder / "trials" / str(trial.number)
         return Job(allocation, seed, folder, is_fresh=self.restarts or bool(before))
 
-    def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
-        """Tell a measurement's score, and whether it is the reference from now on."""
-        set_attributes(trial, is_reference=self._scorer.take(allocation, measured) or None)
-        tell_score(self.study, trial, measured, self._scorer.score(allocation, measured))
+    def _settling(
+        self, trial: optuna.Trial, allocation: Allocation, measured: Measurement
+    ) -> Callable[[], None]:
+        """Score a measurement; return what tells that, and whether it is the reference now."""
+        is_reference = self._scorer.take(allocation, measured) or None
+        scored = self._scorer.score(allocation, measured)
+
+        def settle() -> None:
+            set_attributes(trial, is_reference=is_reference)
+            tell_score(self.study, trial, measured, scored)
+
+        return settle
 
     def _wall_s(self, recorded: float | None, started: float) -> float:
         wall_s = recorded if self.is_replay and recorded is not None else time.monotonic() - started

@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from study.search.carry_over import judged_again
+from study.storage.attributes import GROWN_FROM, IDENTITY, attribute
 from study.storage.comparability import differing_names
 
 
@@ -61,7 +62,7 @@ def open_study(
     unfinished = None
     if (
         studies
-        and "identity" not in studies[-1].user_attrs
+        and IDENTITY not in studies[-1].user_attrs
         and not studies[-1].get_trials(deepcopy=False)
     ):
         unfinished = studies.pop()  # a process died while it made this one
@@ -69,7 +70,7 @@ def open_study(
     shape = {k: repr(d) for k, d in space.distributions().items()}
     basis = {"distributions": shape, "scoring": scoring}
     if old is not None:
-        differing = differing_names(old.user_attrs.get("identity", {}), identity)
+        differing = differing_names(attribute(old, IDENTITY, dict), identity)
         if differing == ["limits"]:
             judged_again(old, identity["limits"], folder)
         elif differing:
@@ -86,13 +87,13 @@ def open_study(
         warnings.simplefilter("ignore", ExperimentalWarning)
         new.set_metric_names(["fitness"])
     if old is not None:
-        new.set_user_attr("grown_from", old.study_name)
+        new.set_user_attr(GROWN_FROM, old.study_name)
         for key in ("ramp_range", "device"):
             if key in old.user_attrs:
                 new.set_user_attr(key, old.user_attrs[key])
     for key, value in (("basis", basis), ("sampler", sampler_name), ("seed", seed)):
         new.set_user_attr(key, value)
-    new.set_user_attr("identity", dict(identity))  # last: with it the study is made
+    new.set_user_attr(IDENTITY, dict(identity))  # last: with it the study is made
     return new
 
 

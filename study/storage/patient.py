@@ -76,7 +76,7 @@ class PatientStorage(RDBStorage):
         except SQLAlchemyError as error:
             raise StorageInternalError("a transaction failed") from error
 
-    def together(self, writes: Callable[[], T]) -> T | None:
+    def together(self, writes: Callable[[], T]) -> T:
         """Call what writes several things in one transaction, again where its server was away.
 
         Args:
@@ -90,7 +90,8 @@ class PatientStorage(RDBStorage):
             with self._transaction():
                 return writes()
 
-        return writes() if self._is_inside else self._answered("together", written)
+        answer: T = writes() if self._is_inside else self._answered("together", written)
+        return answer
 
     def patiently(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the storage until its server answers.
@@ -145,7 +146,7 @@ for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE):
     setattr(PatientStorage, _name, partialmethod(PatientStorage.patiently, _name))
 
 
-def together(study: optuna.Study, writes: Callable[[], T]) -> T | None:
+def together(study: optuna.Study, writes: Callable[[], T]) -> T:
     """Call what writes several things of a study, in one transaction where it has a database.
 
     A trial that is asked for is nobody else's for a moment, and one that ends has all of its

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import random
-import runpy
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -122,7 +122,7 @@ def commanded(name: str, arguments: Sequence[str]) -> tuple[int, str]:
         contextlib.redirect_stderr(said),
     ):
         try:
-            runpy.run_module(f"study.commands.{name}")["main"]()
+            importlib.import_module(f"study.commands.{name}").main()
         except SystemExit as end:
             code = int(end.code or 0)
     text = said.getvalue()

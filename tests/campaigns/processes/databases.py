@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import optuna
 
+from study.storage.patient import together
 from study.storage.url import open_storage
 
 TRIALS = 120
@@ -61,6 +62,12 @@ def attack(rng: random.Random) -> None:
         )
         is_over = threading.Event()
 
+        def asked() -> optuna.Trial:
+            trial = study.ask()
+            x = trial.suggest_float("x", 0.0, 1.0)
+            trial.set_user_attr("allocation", {"x": x})
+            return trial
+
         def restart() -> None:
             while not is_over.wait(rng.uniform(0.1, 1.5)):
                 server.stop(rng.choice(WAYS))
@@ -72,10 +79,9 @@ def attack(rng: random.Random) -> None:
         began_s, told = time.monotonic(), {}
         try:
             while len(told) < TRIALS and time.monotonic() < began_s + LONGEST_S:
-                trial = study.ask()
-                x = trial.suggest_float("x", 0.0, 1.0)
-                trial.set_user_attr("allocation", {"x": x})
-                study.tell(trial, x)
+                trial = together(study, asked)
+                x = trial.params["x"]
+                together(study, partial(study.tell, trial, x))
                 told[trial.number] = x
         finally:
             is_over.set()
