@@ -117,6 +117,10 @@ class Colocation:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def learn(self, measurements: Sequence[tuple[Allocation, Measurement]]) -> None:
+        """Take what was measured elsewhere on such a device into the memory arithmetic."""
+        self._starts.launches += measurements
+
     def restart(self) -> None:
         """Stop every server, so that the next measurement launches afresh."""
         self._lineup.stop_all()
@@ -165,7 +169,7 @@ class Colocation:
                 phases(Phase(Step.STOPPING))
                 self.restart()
             attempt = partial(self._attempt, job, phases)
-            with waiting.within(self._longest_s()):
+            with waiting.within(self.longest_s):
                 measurement = retried(attempt, stop_all=self.restart, on_phase=phases)
         except Overdue:
             return Outcome.of(self._overdue({"phase_s": phases.seconds()}))
@@ -219,7 +223,8 @@ class Colocation:
         except TrialFailed as failed:
             return Failure.of(failed)
 
-    def _longest_s(self) -> float:
+    @property
+    def longest_s(self) -> float:
         """Return the longest time that a measurement may take, seconds."""
         exercise = self._exercise
         return longest_measurement_s(self.setting.services, exercise.workload, exercise.words)

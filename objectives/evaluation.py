@@ -79,7 +79,7 @@ class Job:
             must not share a launch.
         is_worth: It is asked after the ramp and after each segment of the window whether the rest
             is worth its time, with the figures so far, the rest of the window as good as it can
-            still be. It stays in this process: a job that comes from elsewhere is measured whole.
+            still be. It stays in the process that asked for the job: a lane asks it there.
     """
 
     allocation: Allocation

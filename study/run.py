@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,30 +13,21 @@ import optuna
 from optuna.storages import BaseStorage
 
 from objectives.errors import SetupError
-from study.analysis.cost.launches import timing
-from study.bench.bench import borrowed
 from study.bench.elsewhere import planned_elsewhere
 from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
-from study.bench.source import (
-    Source,
-    context_for,
-    find_source,
-    launches_to_replay,
-    measuring,
-    others_of,
-)
+from study.bench.source import Source, context_for, find_source, others_of
 from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
-from study.cli.end_of_run.end import End, ended, show_end
+from study.cli.end_of_run.end import End, show_end
 from study.cli.end_of_run.next_steps import next_commands
-from study.cli.live_view import Outlook
+from study.lanes.cards import benches, named
+from study.lanes.measuring import cards_borrowed
 from study.promotion.promote import promoted
-from study.racing.race import Race
 from study.run_decision import conclude, promote_winner
+from study.run_measuring import run_epoch
 from study.run_plan import Run, RunOptions, foreseen, plan_run
 from study.search.ask import bridge
-from study.search.epoch import Epoch, Progress
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
@@ -46,9 +36,8 @@ from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
-from study.storage.context import context_of, keep
+from study.storage.context import keep
 from study.storage.find import keep_folder
-from study.storage.in_memory import in_memory, may_be_in_memory
 from study.storage.trials import counted
 from study.storage.url import open_storage, without_password
 
@@ -64,7 +53,7 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
         KeyboardInterrupt: Every server is stopped, and the study can be resumed.
     """
     began = time.monotonic()
-    this = plan_run(spec, options, terminal)
+    this = on_cards(plan_run(spec, options, terminal))
     if options.dry_run:
         return foretell(this)
     recorded = choose_source(this) if this.is_replay else None
@@ -124,6 +113,15 @@ def choose_source(this: Run) -> Source:
     return find_source(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
 
 
+def on_cards(this: Run) -> Run:
+    """Return the run with the cards that the command line names, the first as its own device."""
+    if this.options.devices is None:
+        return this
+    names = named(this.options.devices, this.spec)
+    cards = tuple(names) if len(names) > 1 else ()
+    return replace(this, spec=replace(this.spec, device=names[0]), cards=cards)
+
+
 def on_card(this: Run, source: Source) -> Run:
     """Return the run with what its spec says in MiB as shares of this device."""
     device = source.identity
@@ -140,9 +138,11 @@ def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
         yield this, source
         return
     lending, lent_at = this.options.lending, time.monotonic()
-    with borrowed(this.spec.baseline, source.bench, lending, this.terminal.line) as bench:
+    machines = benches(source.bench, this.cards) if this.cards else [source.bench]
+    with cards_borrowed(this.spec.baseline, machines, lending, this.terminal.line) as held:
         timeout_s = min(this.timeout_s, lending.left_s(lent_at))
-        yield replace(this, timeout_s=timeout_s), replace(source, bench=bench)
+        source = replace(source, bench=held[0], lanes=held[1:])
+        yield replace(this, timeout_s=timeout_s), source
 
 
 def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
@@ -181,61 +181,14 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     say(f"study {study.study_name}, sampler {this.sampler}, in {place}")
     keep(study, context_for(spec, source))
     keep_folder(study, this.folder, this.storage_url)
-    if source.bench is not None and bridge(
-        study, spec.search_space, spec.baseline, source.identity
+    if (
+        not this.cards
+        and source.bench is not None
+        and bridge(study, spec.search_space, spec.baseline, source.identity)
     ):
         what = "another card of the same product, or another driver"
         say(f"{what}: the baseline is measured again as a bridge")
     return study
-
-
-def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> None:
-    """Measure until the budget, the time or the space ends.
-
-    Args:
-        began: The start of the run, seconds of the monotonic clock.
-    """
-    spec, terminal, recording = this.spec, this.terminal, source.recording
-    context = context_of(study)
-    # nobody else writes into the file of a run's own folder, which is locked
-    is_sole = this.is_replay and not this.options.storage
-    with (
-        timing(study, began),
-        in_memory(study) if is_sole and may_be_in_memory(study) else nullcontext(study) as here,
-        measuring(source, here, this.folder, terminal.phase) as (measure, occupancy),
-    ):
-        epoch = Epoch(
-            study=here,
-            context=context,
-            space=spec.search_space,
-            selector=spec.selector,
-            measure=measure,
-            folder=this.folder,
-            max_trials=this.max_trials,
-            timeout_s=this.timeout_s,
-            seed=this.options.seed,
-            progress=Progress(terminal.trial, terminal.line, terminal.begin),
-            is_replay=this.is_replay,
-            available=lambda a: len(recording.cell(a)) if recording else math.inf,
-            restarts=this.options.restart_per_trial,
-            only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
-            is_alone=not this.options.storage,  # its own folder is locked
-            racer=None if spec.pruner == "none" else Race(here, context).racer,
-        )
-        outlook = Outlook(
-            context,
-            spec.search_space.size,
-            this.max_trials,
-            this.timeout_s,
-            counted(here),
-            occupancy,
-        )
-        with terminal.running(outlook):
-            ending = epoch.run()
-    terminal.line(f"ended: {ended(ending)}")
-    if this.is_replay and epoch.seconds_measured:
-        minutes = epoch.seconds_measured / 60
-        terminal.line(f"measuring this live took {minutes:.0f} min where it was recorded")
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class RunOptions:
         lending: The units that lend their GPU meanwhile.
         card: The name of a card elsewhere that is planned for.
         total_mib: The memory of a device elsewhere that is planned for, MiB.
+        devices: The cards to measure on, as the command line has them; None for the spec's own.
     """
 
     sampler: str | None = None
@@ -65,6 +66,7 @@ class RunOptions:
     lending: Lending = field(default_factory=Lending)
     card: str | None = None
     total_mib: float | None = None
+    devices: str | None = None
 
     @property
     def is_elsewhere(self) -> bool:
@@ -86,6 +88,7 @@ class Run:
         max_trials: The most over all runs.
         timeout_s: Of this run, seconds.
         terminal: It shows the run to a person.
+        cards: The names of several cards to measure on; none where the spec's device is the only.
     """
 
     spec: Spec
@@ -97,6 +100,7 @@ class Run:
     max_trials: int
     timeout_s: float
     terminal: Terminal
+    cards: tuple[str, ...] = ()
 
     @property
     def is_replay(self) -> bool:
@@ -121,6 +125,8 @@ def plan_run(spec: Spec, options: RunOptions, terminal: Terminal) -> Run:
     live = "use it with a spec that says `measure: live`"
     if options.restart_per_trial and spec.measure != "live":
         raise BadInput(f"--restart-per-trial: a replay starts no servers; {live}")
+    if options.devices is not None and spec.measure != "live":
+        raise BadInput(f"--devices: a replay needs no GPU; {live}")
     if options.lending.units and spec.measure != "live":
         raise BadInput(f"--lend-from: a replay needs no GPU; {live}")
     if sampler == RECORDED and spec.measure == "live":

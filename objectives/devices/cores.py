@@ -103,7 +103,7 @@ def _claimed() -> Iterator[Cores]:
     allowed, taken = os.sched_getaffinity(0), set[int]()
     with ExitStack() as stack:
         while True:
-            cores = shared_out(allowed - taken, _nodes())
+            cores = shared_out(allowed - taken, numa_nodes())
             if not cores.generator or _is_ours(stack, *cores.generator):
                 yield cores
                 return
@@ -120,7 +120,8 @@ def _is_ours(stack: ExitStack, core: int) -> bool:
         return True
 
 
-def _nodes() -> list[frozenset[int]]:
+def numa_nodes() -> list[frozenset[int]]:
+    """Return the cores of each NUMA node; none where that is unknown."""
     nodes = []
     for file in sorted(NODES.glob("node[0-9]*/cpulist")):
         with suppress(OSError):  # a node that has just been taken away

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pynvml  # type: ignore[import-untyped]
 
 from objectives.devices.device import MIB, Identity, Occupant, Sample, unit_of
 from objectives.errors import SetupError
+
+PCI = Path("/sys/bus/pci/devices")
 
 
 class NvidiaGpu:
@@ -93,6 +97,50 @@ class NvidiaGpu:
         The change in free memory tells instead.
         """
         return None
+
+
+def every_gpu() -> list[str]:
+    """Return the UUID of every GPU of this machine; of one that is split those of its slices.
+
+    Raises:
+        SetupError: NVML is missing.
+    """
+    try:
+        pynvml.nvmlInit()
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        return [uuid for handle in handles for uuid in _slices(handle) or [_uuid(handle)]]
+    except pynvml.NVMLError as error:
+        raise SetupError(
+            f"no NVIDIA GPU on this machine ({error}); install the driver, or leave --devices out"
+        ) from error
+
+
+def _uuid(handle: Any) -> str:
+    return str(pynvml.nvmlDeviceGetUUID(handle))
+
+
+def _slices(handle: Any) -> list[str]:
+    """Return the UUIDs of the MIG slices of a GPU; none where it is whole."""
+    slices = []
+    with suppress(pynvml.NVMLError):  # it cannot be split, or is not
+        for number in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+            with suppress(pynvml.NVMLError_NotFound):
+                slices.append(_uuid(pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)))
+    return slices
+
+
+def numa_node(uuid: str) -> int | None:
+    """Return the NUMA node that a GPU is nearest to; None where the machine does not tell."""
+    with suppress(pynvml.NVMLError, OSError, ValueError):
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        if uuid.startswith("MIG"):
+            handle = pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
+        bus = pynvml.nvmlDeviceGetPciInfo(handle).busId
+        name = (bus.decode() if isinstance(bus, bytes) else str(bus)).lower()
+        domain, rest = name.split(":", 1)  # NVML writes 8 digits, the kernel 4
+        node = int((PCI / f"{domain[-4:]}:{rest}" / "numa_node").read_text())
+        return node if node >= 0 else None
+    return None
 
 
 def _command(pid: int) -> str:

@@ -16,6 +16,7 @@ from objectives.plain_data.spellable import spellable
 Match = re.Match[str]
 FOREIGN_MIB = 256.0  # the free memory of an undisturbed device wanders less than this
 OVERDUE = "overdue"  # the failure of what has used up its own time
+ENGINE_DEATH = "engine_death"  # where no line tells why a server ended
 LATE = "late_requests"  # of what our own requests, which left late, have spoilt
 MOST_MIB = 1e9  # of any device
 ENDS_ON_REQUEST = (0, -2, -15, 130, 143)
@@ -102,6 +103,8 @@ def diagnose(
         hit = min(filter(None, (found, hit)), key=lambda h: h.order, default=None)
     if hit is None:
         return None
+    if exit_code == 1 and (hit.match is None or hit.rule.failure_class == ENGINE_DEATH):
+        hit = _raised(parsed) or hit
     if hit.match is None:
         why = f"exit status {exit_code}; no line tells why"
         victim, when = service or _service_of(parsed.speaker(end)), phase or parsed.phase(end)
@@ -127,14 +130,28 @@ def _hit(log: Log, exit_code: int | None, *, died: bool) -> _Hit | None:
     """Return the earliest match of the first class that has any; None of a healthy log."""
     names = dict.fromkeys(rule.failure_class for rule in rules())
     for order, failure_class in enumerate(names):
-        of_class = [rule for rule in rules() if rule.failure_class == failure_class]
+        of_class = [
+            rule
+            for rule in rules()
+            if rule.failure_class == failure_class and "raised" not in rule.flags
+        ]
         hits = [(m.start(), m, rule) for rule in of_class if (m := first_match(rule, log))]
         if hits:
             _, match, rule = min(hits, key=lambda hit: hit[0])
             return _Hit(order, rule, log, match)
         exits = [rule for rule in of_class if exit_code in rule.exits]
-        if exits or (died and failure_class == "engine_death"):
+        if exits or (died and failure_class == ENGINE_DEATH):
             return _Hit(order, (exits or of_class)[0], log)
+    return None
+
+
+def _raised(log: Log) -> _Hit | None:
+    """Return the exception that ended a Python server before it was ready; None without one."""
+    for order, rule in enumerate(rules()):
+        if "raised" not in rule.flags or (match := first_match(rule, log)) is None:
+            continue
+        if log.phase(match.start()) is FailurePhase.START:
+            return _Hit(order, rule, log, match)
     return None
 
 
@@ -195,7 +212,7 @@ def explain(
         speaker = log.speaker(at) or (speaker if is_oom else None)
     if speaker == "host":  # the kernel names whom it killed
         speaker = next((api for place, api in log.speakers if 0 <= place - at < 200), "host")
-    begin = log.text.rfind("\n", 0, at) + 1
+    begin = log.text.rfind("\n", 0, end) + 1  # what is quoted stands last
     line = log.text[begin:].partition("\n")[0]
     amount = (
         next(matches_of(rule.deficit, line), None)

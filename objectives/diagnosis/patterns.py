@@ -26,7 +26,7 @@ class LogRule:
         phases: The phases of a launch in which such a line counts.
         deficit: The patterns of the missing memory.
         exits: The exit statuses that mean the same without any words.
-        flags: The exceptions: `oom`, `keeps`, `any_level`, `unless_stopped`.
+        flags: The exceptions: `oom`, `keeps`, `any_level`, `raised`, `unless_stopped`.
         reason_class: The name of the failure instead, where a line of `reasons` is there.
         reasons: The patterns of such a line.
         way_out: What a person does about it; None where that depends on the study.

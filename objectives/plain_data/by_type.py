@@ -25,7 +25,7 @@ def from_plain(kind: Any, data: Any) -> Any:
     """Return the value of a type that `dataclasses.asdict` and JSON turned into plain data.
 
     Args:
-        kind: A dataclass of dataclasses, tuples, mappings by text, optional and plain values; of
+        kind: A dataclass of dataclasses, sequences, mappings by text, optional and plain values; of
             several dataclasses it is the first that has every field of the data.
         data: The plain data.
 
@@ -45,7 +45,7 @@ def from_plain(kind: Any, data: Any) -> Any:
     match get_origin(kind):
         case typing.Union | types.UnionType if data is not None:
             return from_plain(_that_fits(arguments, data), data)
-        case origin if origin is tuple:
+        case origin if origin in (tuple, Sequence):
             return tuple(from_plain(arguments[0], v) for v in data)
         case origin if origin is Mapping:
             return {k: from_plain(arguments[1], v) for k, v in mapping_of(data).items()}

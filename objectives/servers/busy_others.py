@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import psutil
@@ -15,13 +17,15 @@ from objectives.devices.device import Device
 from objectives.devices.device_set import DeviceSet
 from objectives.diagnosis.busy import GPU_PCT, Busy
 from objectives.evaluation import OnPhase, Phase, Step
+from objectives.plain_data.masked import masked
 from objectives.plain_data.spellable import spellable
 
 LOOK_S = 1.0
 SAMPLES = 5  # of a GPU in that time
 PATIENCE_S = 30.0  # as a neighbour's memory is waited for
 NAMED_PCT = 10.0  # of one core
-MOST_NAMED = 2
+DRIVER = "ALLOCATION_STUDY_DRIVER"  # the variable of a lane that holds its driver's process id
+MOST_NAMED, MOST_LETTERS = 2, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,17 @@ class CpuTime:
 
 
 def own_s() -> Mapping[int, float]:
-    """Return the CPU time of this process and of all below it, by id, seconds."""
+    """Return the CPU time of this process and of all below it, by id, seconds.
+
+    In a lane it is that of its driver and so of all lanes, each of which has cores of its own.
+    """
     this, by_pid = psutil.Process(), dict[int, float]()
-    for process in (this, *this.children(recursive=True)):
+    with suppress(psutil.NoSuchProcess):  # the driver has ended, and this process is about to
+        this = psutil.Process(int(os.environ.get(DRIVER, this.pid)))
+    ours = [this]
+    with suppress(psutil.NoSuchProcess):
+        ours += this.children(recursive=True)
+    for process in ours:
         with suppress(psutil.Error):
             by_pid[process.pid] = sum(process.cpu_times()[:4])  # with children that have ended
     return by_pid
@@ -114,14 +126,19 @@ def _on_cpu(others: Sequence[psutil.Process]) -> tuple[str, ...]:
     used = dict[str, float]()
     for process in others:
         with suppress(psutil.Error):
-            name = f"{spellable(process.name())} (process {process.pid})"
-            used[name] = process.cpu_percent()
+            used[f"{_command(process)} (process {process.pid})"] = process.cpu_percent()
     named = sorted((n for n in used if used[n] >= NAMED_PCT), key=lambda n: -used[n])
     return tuple(named[:MOST_NAMED])
+
+
+def _command(process: psutil.Process) -> str:
+    """Return how a process was started, without the folder of its program and cut."""
+    program, *words = process.cmdline() or [process.name()]
+    return masked(spellable(" ".join([Path(program).name, *words])))[:MOST_LETTERS]
 
 
 def _on_gpu(device: Device, own: Container[int]) -> tuple[str, ...]:
     held = sorted(
         (o for o in device.occupants() if o.pid not in own), key=lambda o: -(o.mib or 0.0)
     )
-    return tuple(f"{o.command[:40]} (process {o.pid})" for o in held[:MOST_NAMED])
+    return tuple(f"{o.command[:MOST_LETTERS]} (process {o.pid})" for o in held[:MOST_NAMED])

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 import uuid
@@ -21,6 +20,7 @@ from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import mapping_of
+from objectives.servers.ports import claimed_port
 from objectives.servers.supervision import cgroup, container
 from objectives.servers.supervision.guard import guard, supervised
 from objectives.servers.supervision.supervisor import MARK
@@ -67,13 +67,6 @@ class Server:
         return read_log(self.log)
 
 
-def free_port() -> int:
-    """Return a port on 127.0.0.1 that is free now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 @contextmanager
 def serving(
     name: str, command: Command, *, log: Path, ready: Callable[[str, float], bool]
@@ -91,8 +84,15 @@ def serving(
         ServerDied: It ended before it was ready.
         StartTimeout: It was not ready within `command.start_timeout_s`.
     """
+    with claimed_port() as port, _served(name, command, port, log, ready) as server:
+        yield server
+
+
+@contextmanager
+def _served(
+    name: str, command: Command, port: int, log: Path, ready: Callable[[str, float], bool]
+) -> Iterator[Server]:
     log.parent.mkdir(parents=True, exist_ok=True)
-    port = free_port()
     mark = f"{name}-{uuid.uuid4().hex}"
     status, record = log.with_suffix(".exit"), log.with_suffix(".running.json")
     status.unlink(missing_ok=True)

@@ -141,15 +141,34 @@ def borrowed(
         SetupError: Another study has the device, a unit does not stop, or the baseline does not
             fit.
     """
+    with all_borrowed(baseline, [machine], lending, tell) as (lent_machine,):
+        yield lent_machine
+
+
+@contextmanager
+def all_borrowed(
+    baseline: Allocation,
+    machines: Sequence[Bench],
+    lending: Lending,
+    tell: Callable[[str], None],
+) -> Iterator[list[Bench]]:
+    """Hold the devices of several benches as `borrowed` holds one.
+
+    Raises:
+        SetupError: As `borrowed`.
+    """
     with ExitStack() as stack:
-        for uuid in sorted(d.identity.uuid for d in machine.devices.values()):
-            stack.enter_context(sole_use(uuid))  # in one order, so that two wait for none
+        # in one order for all, so that two wait for none
+        for uuid in sorted(d.identity.uuid for m in machines for d in m.devices.values()):
+            stack.enter_context(sole_use(uuid))
         stack.enter_context(lent(lending.units, tell, max_outage_s=lending.max_outage_s))
         if lending.units:
-            _settle(machine.device)
-            machine = replace(machine, occupants=machine.device.occupants())
-        refuse_full_device(baseline, machine)
-        yield machine
+            for machine in machines:
+                _settle(machine.device)
+            machines = [replace(m, occupants=m.device.occupants()) for m in machines]
+        for machine in machines:
+            refuse_full_device(baseline, machine)
+        yield list(machines)
 
 
 def _settle(device: Device) -> None:

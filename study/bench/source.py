@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +46,7 @@ class Source:
         setting: What is the same for all trials.
         bench: This machine; None in a replay.
         recording: The recording; None where it is measured live.
+        lanes: The benches of further cards, which are measured on at once.
     """
 
     identity: Identity
@@ -53,6 +54,7 @@ class Source:
     setting: Setting
     bench: Bench | None
     recording: Recording | None
+    lanes: Sequence[Bench] = ()
 
 
 def say_notes(spec: Spec, say: Callable[[str], None]) -> None:

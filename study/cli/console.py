@@ -76,12 +76,17 @@ class Terminal:
         shown = visible(text) if shown is None else shown
         self.console.print(shown, style=style, markup=False, soft_wrap=True)
 
-    def begin(self, begun: Begun) -> None:
-        """Say that a trial begins."""
+    def begin(self, begun: Begun, where: str = "") -> None:
+        """Say that a trial begins.
+
+        Args:
+            begun: The trial.
+            where: The card, where there are several.
+        """
         if self._scene is not None:
             self._scene.begin(begun)
             if self._says_more:
-                self.line(f"trial {self._scene.trial()} begins")
+                self.line(f"trial {self._scene.trial()} begins{f' on {where}' if where else ''}")
 
     def phase(self, phase: Phase) -> None:
         """Say what is happening now; only on a terminal."""

@@ -21,6 +21,7 @@ from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.promotion_eligibility import is_eligible
 from study.cli.memory_bar import memory_bar
+from study.lanes.lane import Lane
 from study.report.answer import launches_in_words
 from study.report.service_words import first_look
 from study.storage.context import StudyContext
@@ -42,6 +43,7 @@ class Outlook:
         timeout_s: Of this run.
         known: Trials of earlier runs.
         occupancy: Who holds the device's memory now; None in a replay, which holds none.
+        lanes: The lanes, where several cards are measured on at once.
     """
 
     context: StudyContext
@@ -50,6 +52,7 @@ class Outlook:
     timeout_s: float
     known: Sequence[Trial] = ()
     occupancy: Callable[[], Occupancy] | None = None
+    lanes: Sequence[Lane] = ()
 
 
 class Scene:
@@ -177,9 +180,9 @@ class Scene:
 
     def _picture(self, phase: Text, options: ConsoleOptions) -> Table:
         lines: list[tuple[str, Text]] = [
-            ("trial", Text(self.trial(), style="bold")),
-            ("phase", phase),
+            (lane.name, self._lane(lane)) for lane in self.outlook.lanes
         ]
+        lines = lines or [("trial", Text(self.trial(), style="bold")), ("phase", phase)]
         if self._retry is not None:
             lines.insert(1, ("again", Text(self._retry)))
         if (memory := self._occupancy()) is not None:
@@ -199,6 +202,17 @@ class Scene:
             text.no_wrap, text.overflow = name.startswith("memory"), "fold"
             grid.add_row(name, text)
         return grid
+
+    def _lane(self, lane: Lane) -> Text:
+        """Return what a lane is doing, and for how long."""
+        if lane.retired is not None:
+            return Text(f"used no more: {lane.retired}", style="red")
+        task = lane.task
+        what = "waits" if lane.is_ready else "starts"
+        if task is not None:
+            what = f"{task.label}: {short(task.job.allocation)}; "
+            what += phase_in_words(lane.phase) if lane.phase else "begins"
+        return Text(f"{what} {self._clock() - lane.phase_s:.0f} s")
 
     def _occupancy(self) -> Occupancy | None:
         """Return who holds the device's memory, read at most once in `MEMORY_PERIOD_S`."""

@@ -74,6 +74,12 @@ def add_device(options: argparse.ArgumentParser, when: str = "") -> None:
     )
 
 
+def add_devices(options: argparse.ArgumentParser) -> None:
+    """Add the cards of this machine to measure on."""
+    help_text = "the GPUs to measure on at once: all, or such as 0,1; default: the spec's `device`"
+    options.add_argument("--devices", metavar="LIST", help=help_text)
+
+
 def check_total_mib(options: argparse.ArgumentParser, total_mib: float | None) -> None:
     """Refuse a memory that no device has."""
     if total_mib is not None and not 256 <= total_mib <= 1e7:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from study.cli.parser import parser
+from study.cli.parser import add_devices, parser
 from study.service_pause.options import add_lending, lending
 
 
@@ -55,6 +55,7 @@ def main() -> None:
         help="only N, spread over the space; later rounds N/4 again",
     )
     add("--part", type=int, nargs=2, default=(1, 1), metavar=("I", "N"), help="for N cards at once")
+    add_devices(options)
     add_lending(options)
     arguments = options.parse_args()
     part, parts = arguments.part
@@ -81,6 +82,7 @@ def main() -> None:
             points=arguments.points,
             part=(part, parts),
             lending=lending(arguments),
+            devices=arguments.devices,
         )
         entries = recording.entries
         failed = sum(entry.measurement is None for entry in entries)

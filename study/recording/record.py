@@ -11,23 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.capacity.ramp_range import RampRange
-from objectives.colocation import Colocation
 from objectives.errors import BadInput
-from objectives.evaluation import Job
-from objectives.recording import Provenance, RecordedLaunch, Recording, entry, read, write
+from objectives.recording import Provenance, RecordedLaunch, Recording, read, write
 from objectives.setting import conditions
-from study.bench.bench import Bench, bench, borrowed
+from study.bench.bench import Bench, bench
 from study.bench.run_lock import alone
+from study.lanes.cards import benches, named
+from study.lanes.measuring import cards_borrowed
 from study.provenance import git_commit
 from study.recording.export_study import gather, refuse_other_conditions
-from study.recording.rounds import longest_s, remaining, rounds
+from study.recording.launching import launch_here, launch_in_lanes
+from study.recording.rounds import rounds
 from study.search.expected_time import TimeBudget
 from study.service_pause.options import Lending
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import conditions_of, setting_of
-from study.wording import phase_in_words
 
 
 def record(
@@ -41,6 +40,7 @@ def record(
     points: int | None = None,
     part: tuple[int, int] = (1, 1),
     lending: Lending = Lending(),  # noqa: B008  frozen
+    devices: str | None = None,
 ) -> Recording:
     """Measure every configuration of the space, `repeats` times, baseline first.
 
@@ -58,6 +58,8 @@ def record(
         part: Which of how many parts, for as many cards at once: (1, 2) is the first half; no LLM
             command is in two.
         lending: The units that lend their GPU meanwhile.
+        devices: The cards to measure on at once, as the command line has them; None for the spec's
+            own.
 
     Raises:
         BadInput: The space is not countable, or `out` was made under other conditions.
@@ -73,15 +75,18 @@ def record(
         raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
     if not repeats:
         return _merge(spec, out, take)
+    names = [spec.device] if devices is None else named(devices, spec)
     with alone(out.with_suffix("")) as reaped:
         for line in reaped:
             tell(line)
         # launch even what the arithmetic rules out: evidence is recorded
-        machine = bench(replace(setting_of(spec), precheck=False), spec)
+        first = replace(spec, device=names[0])
+        machine = bench(replace(setting_of(spec), precheck=False), first)
+        machines = benches(machine, names)
         device = machine.device.identity
         spec = on_device(spec, device.total_mib, device.product)
         planned = [*rounds(spec.search_space, spec.baseline, spec.services, repeats, points, part)]
-        return _record(spec, out, planned, tell, timeout_s, take, lending, machine)
+        return _record(spec, out, planned, tell, timeout_s, take, lending, machines)
 
 
 def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
@@ -107,28 +112,26 @@ def _record(
     timeout_s: float | None,
     take: Sequence[Path],
     lending: Lending,
-    machine: Bench,
+    machines: Sequence[Bench],
 ) -> Recording:
     began = time.monotonic()
     lent_at = time.monotonic()
-    with borrowed(spec.baseline, machine, lending, tell) as lent:
+    with cards_borrowed(spec.baseline, machines, lending, tell) as lent:
         if lending.max_outage_s is not None:
             began, timeout_s = lent_at, min(timeout_s or math.inf, lending.left_s(lent_at))
-        return _launched(spec, out, planned, tell, began, timeout_s, take, lent)
+        entries, provenance = _known(spec, out, take, lent)
+        budget = TimeBudget(math.inf if timeout_s is None else timeout_s, tell, began)
+        launched = launch_here if len(lent) == 1 else launch_in_lanes
+        launched(spec, out, planned, tell, budget, entries, provenance, lent)
+    return read(out)
 
 
-def _launched(
-    spec: Spec,
-    out: Path,
-    planned: Sequence[tuple[Allocation, int]],
-    tell: Callable[[str], None],
-    began: float,
-    timeout_s: float | None,
-    take: Sequence[Path],
-    machine: Bench,
-) -> Recording:
+def _known(
+    spec: Spec, out: Path, take: Sequence[Path], machines: Sequence[Bench]
+) -> tuple[list[RecordedLaunch], Provenance]:
+    """Return what is recorded already, and where it comes from, with what is about to be."""
     entries: list[RecordedLaunch] = []
-    provenance = _provenance(machine, conditions(setting_of(spec)), spec.limits)
+    provenance = _provenance(machines, conditions(setting_of(spec)), spec.limits)
     if out.exists():
         earlier = read(out)
         refuse_other_conditions(earlier, provenance)
@@ -138,56 +141,15 @@ def _launched(
         provenance = provenance.with_devices(*taken)
         entries = gather(take, conditions_of(spec), provenance, entries)
         write(out, provenance, entries)
-    stored = provenance.ramp_range
-    ramp_range = RampRange.from_json(stored) if stored else None
-    folder, card = out.with_suffix(""), machine.device.identity.uuid
-    todo = remaining(planned, entries, spec.baseline, card)
-    budget = TimeBudget(math.inf if timeout_s is None else timeout_s, tell, began)
-    with Colocation(
-        machine.setting,
-        machine.devices,
-        folder,
-        on_phase=lambda phase: tell(f"    {phase_in_words(phase)}"),
-        ramp_range=ramp_range,
-    ) as colocation:
-        before: tuple[Allocation, int] | None = None
-        for done, (allocation, repeat) in enumerate(todo, start=1):
-            expected_s = longest_s(spec.workload, entries, allocation)
-            if not budget.lets_begin(expected_s):
-                tell(
-                    f"{allocation} takes about {expected_s:.0f} s and would not end in time; "
-                    "run again to go on"
-                )
-                break
-            if before is not None and (
-                repeat != before[1] or str(allocation) == str(spec.baseline)
-            ):
-                colocation.restart()
-            before = (allocation, repeat)
-            tell(f"[{done}/{len(todo)}] {allocation}, repeat {repeat}")
-            name = f"{str(allocation).replace(' ', '_')}-{repeat}"
-            job = Job(allocation, repeat, folder / name)
-            job.folder.mkdir(parents=True, exist_ok=True)
-            started = time.monotonic()
-            outcome = colocation.measure(job).raise_for_setup()
-            if (failure := outcome.failure) is not None and not failure.is_ruled_out:
-                tell(f"    left out, run again for it: {failure}")
-                continue
-            entries.append(entry(job, repeat, time.monotonic() - started, outcome, card))
-            if failure is not None:
-                tell(f"    {failure}")
-            if colocation.ramp_range is not None:
-                provenance = replace(provenance, ramp_range=colocation.ramp_range.to_json())
-            write(out, provenance, entries)
-    return read(out)
+    return entries, provenance
 
 
 def _provenance(
-    machine: Bench, spec_conditions: Mapping[str, Any], limits: Mapping[str, float]
+    machines: Sequence[Bench], spec_conditions: Mapping[str, Any], limits: Mapping[str, float]
 ) -> Provenance:
     return Provenance(
-        devices=(machine.device.identity,),
-        versions=machine.versions,
+        devices=tuple(machine.device.identity for machine in machines),
+        versions=machines[0].versions,
         conditions=spec_conditions,  # models as the spec names them, for a replay
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         limits=limits,

@@ -15,9 +15,12 @@ from objectives.measurement import Measurement
 from objectives.search_space.space import Space, suggest
 from study.search.score import Score, StudyScorer
 from study.search.tell import set_attributes
+from study.storage.attributes import attribute
 from study.storage.owner import PROCESS, Owner
 from study.storage.patient import together
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
+
+CARDS = "cards"  # of a study: the driver of each card that has measured the baseline
 
 
 class Racer(Protocol):
@@ -105,9 +108,32 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
     then = study.user_attrs.get("device")
     moved = then not in (None, now)
     if moved:
-        study.enqueue_trial(space.encode(baseline), user_attrs={"role": BRIDGE})
+        queue_bridge(study, space, baseline)
     study.set_user_attr("device", now)
     return moved
+
+
+def queue_bridge(study: optuna.Study, space: Space, baseline: Allocation) -> None:
+    """Let the baseline come once more, for a card that has not measured it."""
+    study.enqueue_trial(space.encode(baseline), user_attrs={"role": BRIDGE})
+
+
+def needs_bridge(study: optuna.Study, device: Identity) -> bool:
+    """Return whether a card has yet to measure the baseline under its driver."""
+    return bool(_cards(study).get(device.uuid, "") != device.driver)
+
+
+def note_card(study: optuna.Study, device: Identity) -> None:
+    """Note that a card has measured the baseline."""
+    if needs_bridge(study, device):
+        study.set_user_attr(CARDS, {**_cards(study), device.uuid: device.driver})
+
+
+def _cards(study: optuna.Study) -> dict[str, Any]:
+    """Return the driver of each card that has measured the baseline, by its UUID."""
+    only = attribute(study, "device", dict)  # of a run without lanes
+    first = {only.get("uuid", ""): only.get("driver")} if only else {}
+    return {**first, **attribute(study, CARDS, dict)}
 
 
 def ask_trial(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocation]:

@@ -1,6 +1,7 @@
 """The known results of a study are read from its storage.
 
-They show which trials count, which configurations are settled, and whether any are left.
+They show which trials count, which configurations are settled, whether any are left, and so how a
+run ended.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import optuna
 
@@ -15,9 +17,40 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import OVERDUE
 from objectives.search_space.space import Space
 from study.search.ask import launches_left
-from study.search.ending import Ending, RunLimit
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted
 from study.tournament import TournamentSampler, can_replicate, left
+
+
+class RunLimit(StrEnum):
+    """A limit is what a run came to the end of."""
+
+    TRIALS = "trials"
+    TIME = "time"
+    SPACE = "space"
+    RECORDING = "recording"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """An ending says why a run of a study ended.
+
+    Args:
+        limit: What it came to the end of.
+        max_trials: The budget, over all runs.
+        recorded_left: Launches of the recording that are not replayed; None where it follows none.
+        needed_s: What the next trial takes, seconds.
+        timeout_s: Of this run, seconds.
+        size: Configurations in the space.
+        settled: How many of them are measured; where fewer, failures rule out the others.
+    """
+
+    limit: RunLimit
+    max_trials: int = 0
+    recorded_left: int | None = None
+    needed_s: float = 0.0
+    timeout_s: float = 0.0
+    size: int = 0
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +95,20 @@ class KnownResults:
 
     def end_of_space(self) -> Ending | None:
         """Return the end, once no configuration is left and none is to be measured again."""
-        if self.unmeasured() != 0 or self._replicates():
+        if self.unmeasured() != 0 or self.replicates_now():
             return None
         if self.only is not None:
             return Ending(limit=RunLimit.RECORDING)
         size, settled = self.space.size or 0, len(self._settled())
         return Ending(limit=RunLimit.SPACE, size=size, settled=settled)
 
-    def unmeasured(self) -> int | None:
+    def unmeasured(self, pending: Sequence[Allocation] = ()) -> int | None:
         """Count the configurations that nobody has measured and nothing rules out.
 
         It is None in a space without an end.
+
+        Args:
+            pending: What is being measured, which does not count.
         """
         if self.only is not None:
             return len(launches_left(self.study, self.only))
@@ -83,7 +119,7 @@ class KnownResults:
             and (open_ones := left(self.study)) is not None
         ):
             return open_ones
-        return self.space.size - len(self._settled())
+        return self.space.size - len(self._settled() | {str(a) for a in pending})
 
     def _settled(self) -> set[str]:
         """Return what needs no further launch: measured, out of memory, or failed twice."""
@@ -102,7 +138,7 @@ class KnownResults:
             return len(self.measured(begun.allocation)) < self.available(begun.allocation)
         return begun.role == BRIDGE
 
-    def _replicates(self) -> bool:
+    def replicates_now(self) -> bool:
         """Say whether the sampler would spend the rest of the budget on the leaders once more."""
         return (
             self.replicates

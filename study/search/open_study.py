@@ -88,7 +88,7 @@ def open_study(
         new.set_metric_names(["fitness"])
     if old is not None:
         new.set_user_attr(GROWN_FROM, old.study_name)
-        for key in ("ramp_range", "device"):
+        for key in ("ramp_range", "device", "cards"):
             if key in old.user_attrs:
                 new.set_user_attr(key, old.user_attrs[key])
     for key, value in (("basis", basis), ("sampler", sampler_name), ("seed", seed)):

@@ -22,6 +22,17 @@ SETUP = {
         "capability: 89. ', 'Current capability: 86.')",
         "ptxas fatal   : Value 'sm_121a' is not defined for option 'gpu-name'",
         "triton.runtime.errors.PTXASError: PTXAS error: Internal Triton PTX codegen error",
+        "RuntimeError: FlashAttention only supports Ampere GPUs or newer.",
+        "ValueError: torch.bfloat16 is not supported for quantization method awq.",
+        "ValueError: Selected backend AttentionBackendEnum.FLASH_ATTN is not valid for this "
+        "configuration. Reason: ['compute capability not supported']",
+    ],
+    "args:": [
+        "ValueError: max_num_batched_tokens (2048) is smaller than max_model_len (4096).",
+        "ValueError: Unknown quantization method: awq_marlin. Must be one of ['awq', 'gptq'].",
+        "ValueError: The input size is not aligned with the quantized weight shape.",
+        "ValueError: The number of required GPUs exceeds the total number of available GPUs in "
+        "the placement group.",
     ],
     "compute_type": [
         "ValueError: Requested int8_float16 compute type, but the target device or backend do not "
@@ -37,7 +48,52 @@ SETUP = {
     "CUDA_VISIBLE_DEVICES": [
         "ValueError: invalid literal for int() with base 10: 'GPU-8f5c21a0'",
         "AssertionError: Torch not compiled with CUDA enabled",
+        "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions "
+        "before calling NumCudaDevices()? Error 500: named symbol not found",
+        "pynvml.NVMLError_LibraryNotFound: NVML Shared Library Not Found",
+        "Failed to initialize NVML: GPU access blocked by the operating system",
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
     ],
+    "/usr/lib/wsl/lib": [
+        "/usr/bin/ld: cannot find -lcuda: No such file or directory",
+        "AssertionError: libcuda.so cannot found!",
+    ],
+    "VLLM_WORKER_MULTIPROCESSING_METHOD": [
+        "RuntimeError: Cannot re-initialize CUDA in forked subprocess. To use CUDA with "
+        "multiprocessing, you must use the 'spawn' start method",
+    ],
+    "a build of it that has CUDA": [
+        "ValueError: This CTranslate2 package was not compiled with CUDA support",
+    ],
+    "fit one another": [
+        "RuntimeError: operator torchvision::nms does not exist",
+        "RuntimeError: Detected that PyTorch and torchvision were compiled with different CUDA "
+        "major versions.",
+        "AttributeError: module 'torch.library' has no attribute 'custom_op'",
+    ],
+    "what docker says": [
+        'docker: Error response from daemon: Conflict. The container name "/vllm" is already in '
+        "use by container 4f.",
+        "docker: permission denied while trying to connect to the Docker daemon socket",
+    ],
+    "listens on that port": [
+        "docker: Error response from daemon: driver failed programming external connectivity: Bind "
+        "for 0.0.0.0:8000 failed: port is already allocated.",
+    ],
+    "leave the port to the study": [
+        "[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied",
+    ],
+    "space on the disk": [
+        "OSError: [Errno 122] Disk quota exceeded: '/home/u/.cache/huggingface/hub'",
+    ],
+    "HF_HOME": ["OSError: [Errno 30] Read-only file system: '/cache/vllm'"],
+    "SSL_CERT_FILE": [
+        "httpx.ConnectError: [Errno -3] Temporary failure in name resolution",
+        "httpx.ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+        "self-signed certificate in certificate chain",
+        "HfHubHTTPError: 429 Client Error: Too Many Requests for url: https://hub/api/models/x/y",
+    ],
+    "the file that the command names": ["bash: line 1: vllm: command not found"],
     "Container Toolkit": [
         "docker: Error response from daemon: unknown or invalid runtime name: nvidia.",
         "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
@@ -50,6 +106,10 @@ SETUP = {
         "huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name'",
         "ValueError: Invalid model size 'larg', expected one of: tiny.en, tiny, base.en",
         "ValueError: Unable to open file 'model.bin' in model '/models/whisper'",
+        "OSError: Error no file named model.safetensors, or pytorch_model.bin, found in directory "
+        "/models/x.",
+        "RuntimeError: Cannot find any model weights with `/models/qwen`",
+        "ValueError: No supported config format found in /models/x.",
     ],
     "cut or damaged": [
         "safetensors_rust.SafetensorError: Error while deserializing header: "
@@ -64,6 +124,10 @@ SETUP = {
         "binary version v6 or below, but the model has binary version v7.",
         "ValueError: 'aimv2' is already used by a Transformers config, pick another name.",
         "llama_model_load: error loading model: unknown model architecture: 'qwen35'",
+        "llama_model_load: error loading model: done_getting_tensors: wrong number of tensors; "
+        "expected 292, got 291",
+        "ValueError: Tokenizer class Qwen9Tokenizer does not exist or is not currently imported.",
+        "ValueError: There is no module or parameter named 'lm_head.biases' in Qwen2ForCausalLM",
     ],
     "--trust-remote-code": [
         "ValueError: Loading x/y requires you to execute the configuration file in that repo on "
@@ -84,6 +148,8 @@ SETUP = {
         "UserWarning: CUDA initialization: The NVIDIA driver on your system is too old (found "
         "version 11040).",
         "Failed to initialize NVML: Driver/library version mismatch",
+        "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9, please update "
+        "your driver to a newer version, or use an earlier cuda container: unknown.",
     ],
 }
 
@@ -118,6 +184,28 @@ OTHERS = [
         "terminating server process",
     ),
     ("engine_death", "llm", "Task finished unexpectedly. This should never happen!"),
+    ("engine_death", "llm", "TimeoutError: RPC call to execute_model timed out."),
+    ("host_oom", "llm", "earlyoom[612]: sending SIGTERM to process 4242 uid 1000: badness 900"),
+    (
+        "host_oom",
+        "llm",
+        "systemd-oomd[700]: Killed /user.slice/app.slice/vllm.scope due to memory pressure for "
+        "/user.slice being 62.10% > 50.00%",
+    ),
+    ("gpu_fault", "llm", "RuntimeError: CUDA error: the launch timed out and was terminated"),
+    (
+        "oom_startup",
+        "stt",
+        "onnxruntime::BFCArena::AllocateRawInternal(size_t) Failed to allocate memory for "
+        "requested buffer of size 268435456",
+    ),
+    ("oom_startup", "stt", "ResourceExhaustedError: OOM when allocating tensor with shape[1024]"),
+    (
+        "oom_startup",
+        "llm",
+        "[ERROR] CUDA runtime error in ::cudaMallocAsync(ptr, n, mMemPool->getPool(), "
+        "mCudaStream->get()): out of memory",
+    ),
     (
         "foreign_tenant",
         "stt",
@@ -133,6 +221,16 @@ HARMLESS = [
     "form 'repo_name' or 'namespace/repo_name'",
     "UserWarning: an allocation of 2 GiB failed; out of memory is likely",
     "WARNING:root:No module named 'flash_attn'; using the slow path",
+    "ERROR 10-12 10:00:00 [gpt_oss_triton_kernels_moe.py:34] Failed to import Triton kernels. "
+    "Please make sure your triton version is compatible. Error: No module named 'triton_kernels'",
+    "2025-10-01 10:00:00.1 [E:onnxruntime:Default, provider_bridge_ort.cc:1992 "
+    "TryGetProviderInfo_CUDA] Failed to load library libonnxruntime_providers_cuda.so with error: "
+    "libcublasLt.so.12: cannot open shared object file: No such file or directory",
+    "E0000 00:00:1730.1 cuda_dnn.cc:8310] Unable to register cuDNN factory: Attempting to register "
+    "factory for plugin cuDNN when one has already been registered",
+    "[W1012 socket.cpp:759] [c10d] The IPv6 network addresses of (h, 41123) cannot be retrieved "
+    "(gai error: -3 - Temporary failure in name resolution).",
+    "WARNING 11-20 10:00:00 [interface.py:470] Using 'pin_memory=False' as WSL is detected.",
 ]
 
 
@@ -152,6 +250,50 @@ def test_every_set_up_error_has_a_way_out() -> None:
     setup = [rule for rule in rules() if rule.failure_class == "setup_error"]
     assert len(setup) > 15 and all(rule.way_out for rule in setup)
     assert not any(isinstance(entry, dict) and "way_out" in entry for entry in patterns()["rules"])
+
+
+RAISED = "ValueError: the 3 heads of this model do not fit what was asked"
+
+
+def test_an_exception_that_ended_python_before_it_was_ready_is_no_engine_death() -> None:
+    log = (
+        f"(EngineCore pid=7) ERROR 11-02 10:11:12 [core.py:700] {RAISED}\n"
+        "RuntimeError: Engine core initialization failed. See root cause above.\n"
+    )
+    for text, evidence in ((log, log.splitlines()[0]), (f"{RAISED}\n", RAISED)):
+        diagnosis = diagnose(text, exit_code=1, service="llm")
+        assert diagnosis is not None and diagnosis.failure_class == "setup_error"
+        assert diagnosis.evidence == evidence and "mend what it says" in str(diagnosis.way_out)
+    ready = "INFO:     Application startup complete.\n"
+    others = ((log, -9), (RAISED, None), (RAISED + ready, 1), (ready + RAISED, 1))
+    classes = [
+        None if d is None else d.failure_class
+        for d in (diagnose(text, exit_code=code, service="llm") for text, code in others)
+    ]
+    assert classes == ["killed_unknown", None, "engine_death", "engine_death"]
+    memory = diagnose(f"{RAISED}\ntorch.OutOfMemoryError: CUDA out of memory.", exit_code=1)
+    assert memory is not None and memory.failure_class == "oom_startup"
+
+
+def test_a_model_that_an_old_library_does_not_know_is_named_by_its_last_line() -> None:
+    log = (
+        '  File "/v/transformers/models/auto/configuration_auto.py", line 721, in __getitem__\n'
+        "    raise KeyError(key)\n"
+        "KeyError: 'gemma9'\n"
+    )
+    diagnosis = diagnose(log, exit_code=1)
+    assert diagnosis is not None and diagnosis.evidence == "KeyError: 'gemma9'"
+    assert "update the server" in str(diagnosis.way_out)
+
+
+def test_what_paddle_lacks_is_read() -> None:
+    line = (
+        "Out of memory error on GPU 0. Cannot allocate 512.000000MB memory on GPU 0, "
+        "11.500000GB memory has been allocated and available memory is only 260.000000MB."
+    )
+    diagnosis = diagnose(line, service="stt")
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.deficit_mib) == ("oom_startup", 252.0)
 
 
 @pytest.mark.parametrize(("failure_class", "service", "line"), OTHERS)

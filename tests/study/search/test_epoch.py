@@ -36,10 +36,11 @@ from objectives.evaluation import Failure, Job, Measure, Outcome
 from objectives.measurement import INFINITE, Measurement
 from study.cli.end_of_run.end import ended
 from study.search.ask import bridge, queue
-from study.search.ending import Ending, RunLimit
-from study.search.epoch import Epoch, Progress
+from study.search.epoch import Epoch
+from study.search.known_results import Ending, RunLimit
 from study.search.resume import free_left_behind
 from study.search.samplers import monotone_directions
+from study.search.trial_steps import Progress
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.owner import Owner
@@ -540,8 +541,8 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     again.run()
     assert {r.number for r in own(study) if r.is_reference} == before
     assert (
-        again._scorer.reference is not None
-        and again._scorer.reference.latency_p95_ms["llm"] == 5000.0
+        again.scorer.reference is not None
+        and again.scorer.reference.latency_p95_ms["llm"] == 5000.0
     )
 
 

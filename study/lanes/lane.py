@@ -1,0 +1,135 @@
+"""A lane as the driver sees it: its card, its process, and what that is doing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.devices.device import Device
+from objectives.devices.telemetry import Occupancy
+from objectives.evaluation import Job, Outcome, Phase
+from study.lanes.process import LaneProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task is what the driver wants measured.
+
+    Args:
+        number: The number by which whoever wants it knows it.
+        label: What people call it, e.g. `trial 7`.
+        job: The job; its folder is another at each further attempt.
+        card: The UUID of the only card that may measure it; None where any may.
+    """
+
+    number: int
+    label: str
+    job: Job
+    card: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A task that was measured, or failed, in a lane.
+
+    Args:
+        task: The task, its job with the folder of the attempt.
+        card: The UUID of the card.
+        outcome: What came of the job.
+        wall_s: What it took there, seconds.
+        lost: What became of the lanes that it was tried in before.
+    """
+
+    task: Task
+    card: str
+    outcome: Outcome
+    wall_s: float
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """A task that no lane brought to an end.
+
+    Args:
+        task: The task.
+        lost: What became of the lanes that it was tried in.
+    """
+
+    task: Task
+    lost: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Lane:
+    """A lane is one card with the process that measures there.
+
+    Args:
+        number: Its number, from 0.
+        device: Its card.
+        cores: The cores that it and its servers have; none where all share them.
+        folder: The folder for its own logs.
+        rest_mib: What was free on the card before any lane began, MiB.
+        process: Its process; None while its card's memory is awaited, and once it is retired.
+        is_ready: Whether it takes orders.
+        task: What it measures.
+        attempt: The number of that attempt.
+        since_s: When it was given that, by `time.monotonic`.
+        heard_s: When it was last heard of.
+        longest_s: The longest that a measurement may take there, seconds.
+        phase: What it is doing.
+        phase_s: Since when.
+        last: What it measured last, whose servers may still run.
+        told: How many of the run's measurements it knows.
+        occupancy: Who held the memory of its card when it beat last; None where it has not.
+        losses: How often its process was lost.
+        lost_s: When it was lost last.
+        retired: Why it is used no more; None while it is.
+    """
+
+    number: int
+    device: Device
+    cores: tuple[int, ...]
+    folder: Path
+    rest_mib: float
+    process: LaneProcess | None = None
+    is_ready: bool = False
+    task: Task | None = None
+    attempt: int = 0
+    since_s: float = 0.0
+    heard_s: float = 0.0
+    longest_s: float = 0.0
+    phase: Phase | None = None
+    phase_s: float = field(default_factory=time.monotonic)
+    last: Allocation | None = None
+    told: int = 0
+    occupancy: Occupancy | None = None
+    losses: int = 0
+    lost_s: float = 0.0
+    retired: str | None = None
+
+    @property
+    def card(self) -> str:
+        """Return the UUID of its card."""
+        return self.device.identity.uuid
+
+    @property
+    def name(self) -> str:
+        """Return the card as people are told it."""
+        return short_name(self.card)
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether it waits for a task."""
+        return self.is_ready and self.task is None
+
+
+def short_name(uuid: str) -> str:
+    """Return the UUID of a card as people are told it.
+
+    >>> short_name("GPU-0f3c9a12-1111-2222-3333-444455556666")
+    'GPU-0f3c9a12'
+    """
+    return "-".join(uuid.split("-")[:2])

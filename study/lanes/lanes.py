@@ -1,0 +1,319 @@
+"""Lanes are fed one by one; what a lost one measured is tried again in another."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from pynvml import NVMLError  # type: ignore[import-untyped]
+
+from objectives import waiting
+from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
+from objectives.devices.device import Device
+from objectives.devices.telemetry import Occupancy
+from objectives.errors import SetupError
+from objectives.measurement import Measurement
+from objectives.setting import Setting
+from study.lanes.lane import Ended, GivenBack, Lane, Task
+from study.lanes.messages import (
+    Answer,
+    Beat,
+    Doing,
+    Message,
+    Opening,
+    Order,
+    Question,
+    Ready,
+    Refusal,
+    Verdict,
+)
+from study.lanes.process import PROGRAM, LaneProcess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Patience says when a lane is lost, and what is done then.
+
+    Args:
+        retries: How often a task whose lane was lost is tried again.
+        most_lost: A lane that was lost so often is used no more.
+        silent_s: A lane that says nothing for so long is ended, seconds; it beats every 5 s.
+        overtime_s: It may be at work for the longest time of a measurement and so much more,
+            seconds.
+        memory_s: Within this time the memory of a lost one is free again, seconds.
+        end_s: Within this time a lane that is closed has ended, seconds.
+    """
+
+    retries: int = 2
+    most_lost: int = 3
+    silent_s: float = 60.0
+    overtime_s: float = 120.0
+    memory_s: float = 60.0
+    end_s: float = 60.0
+
+
+class Lanes:
+    """Lanes are a context manager; at its end every lane and server has ended.
+
+    Args:
+        devices: The cards, one a lane.
+        setting: What is the same for all that is measured.
+        folder: Each lane has a folder of its own in it.
+        measurements: What was measured before, for the memory arithmetic.
+        ramp_range: The range of the study's ramps; None where the first measurement finds it.
+        cores: The cores of each lane; none where all share those of this process.
+        say: It is given a line for people.
+        patience: When a lane is lost.
+        program: What a lane runs, in Python.
+
+    Attributes:
+        lanes: The lanes, in the order of the cards.
+        ramp_range: As above, found meanwhile.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        setting: Setting,
+        folder: Path,
+        *,
+        measurements: Sequence[tuple[Allocation, Measurement]] = (),
+        ramp_range: RampRange | None = None,
+        cores: Sequence[tuple[int, ...]] = (),
+        say: Callable[[str], None] = lambda _: None,
+        patience: Patience = Patience(),
+        program: str = PROGRAM,
+    ) -> None:
+        self.setting, self.patience, self.program = setting, patience, program
+        self.ramp_range, self._say = ramp_range, say
+        self._measured = [(a, m, "") for a, m in measurements]  # with the card, of this run
+        self._again: list[tuple[Task, str]] = []  # with the card whose lane was lost
+        self._lost: dict[int, list[str]] = {}  # of each task: what became of its lanes
+        self._attempts = 0
+        self._ends: list[Ended | GivenBack] = []
+        names = [device.identity.uuid.replace("/", "_") for device in devices]
+        self.lanes = [
+            Lane(
+                number,
+                device,
+                cores[number] if cores else (),
+                folder / "lanes" / names[number],
+                device.sample().free_mib,
+            )
+            for number, device in enumerate(devices)
+        ]
+
+    def __enter__(self) -> Self:
+        try:
+            for lane in self.lanes:
+                self._start(lane)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every lane: first all are told, then all are waited for."""
+        processes = [lane.process for lane in self.lanes if lane.process is not None]
+        for process in processes:
+            process.close()
+        until_s = time.monotonic() + self.patience.end_s
+        while time.monotonic() < until_s and not all(p.has_ended() for p in processes):
+            time.sleep(0.05)
+        for process in processes:
+            process.kill()
+        for lane in self.lanes:
+            lane.process = None
+
+    @property
+    def living(self) -> list[Lane]:
+        """Return the lanes that are still used."""
+        return [lane for lane in self.lanes if lane.retired is None]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Return what is being measured, or will be again."""
+        return [lane.task for lane in self.lanes if lane.task] + [task for task, _ in self._again]
+
+    def occupancy(self) -> Occupancy:
+        """Return who holds the memory of all cards, by what the lanes told last."""
+        seen = [lane.occupancy for lane in self.living if lane.occupancy is not None]
+        held: Counter[str] = Counter()
+        for occupancy in seen:
+            held.update(occupancy.held_mib)
+        return Occupancy(
+            sum(o.total_mib for o in seen),
+            sum(o.free_mib for o in seen),
+            dict(held),
+            sum(o.others_mib for o in seen),
+        )
+
+    def free(self) -> list[Lane]:
+        """Return the lanes that wait for a task, once those that were lost have been given anew."""
+        for lane in self.living:
+            if lane.is_free and (again := self._again_for(lane)) is not None:
+                self._again.remove(again)
+                self.give(lane, again[0])
+        return [lane for lane in self.living if lane.is_free]
+
+    def give(self, lane: Lane, task: Task) -> None:
+        """Let a lane that is free measure a task."""
+        assert lane.process is not None  # noqa: S101  it is free
+        self._attempts += 1
+        if lost := self._lost.get(task.number):
+            folder = task.job.folder
+            again = folder.with_name(f"{folder.name}-attempt-{len(lost) + 1}")
+            task = replace(task, job=replace(task.job, folder=again))
+        new = [(a, m) for a, m, card in self._measured[lane.told :] if card != lane.card]
+        lane.told = len(self._measured)
+        lane.task, lane.attempt, lane.last = task, self._attempts, task.job.allocation
+        lane.since_s = lane.heard_s = time.monotonic()
+        is_raced = task.job.is_worth is not None
+        lane.process.tell(Order(lane.attempt, task.job, is_raced, self.ramp_range, new))
+
+    def wait(self) -> list[Ended | GivenBack]:
+        """Return what has ended, after a moment; nothing where nothing has.
+
+        Raises:
+            SetupError: No lane is left.
+            KeyboardInterrupt: As `objectives.waiting`.
+        """
+        waiting.check()
+        outputs = [lane.process.output for lane in self.living if lane.process is not None]
+        select.select(outputs, [], [], waiting.LOOK_S)
+        for lane in self.living:
+            self._look(lane)
+        ends, self._ends = self._ends, []
+        if not ends and not self.living:
+            why = "; ".join(f"{lane.name}: {lane.retired}" for lane in self.lanes)
+            raise SetupError(
+                f"no lane is left ({why}); run the same command again: what was measured is kept"
+            )
+        return ends
+
+    def _look(self, lane: Lane) -> None:
+        """Hear what a lane says, and notice where it is lost or may begin again."""
+        now_s, process = time.monotonic(), lane.process
+        if process is None:
+            self._begin_again(lane, now_s)
+            return
+        process.flush()
+        has_ended = process.has_ended()
+        try:
+            messages = process.messages()
+        except ValueError as error:
+            self._lose(lane, str(error))
+            return
+        for message in messages or ():
+            lane.heard_s = now_s
+            self._hear(lane, message)
+        if lane.retired is not None:
+            return
+        longest_s = lane.longest_s + self.patience.overtime_s
+        if messages is None or (has_ended and not messages):
+            self._lose(lane, process.last_words())
+        elif now_s - lane.heard_s > self.patience.silent_s:
+            self._lose(lane, f"it said nothing for {self.patience.silent_s:g} s and was ended")
+        elif lane.task is not None and now_s - lane.since_s > longest_s:
+            self._lose(lane, f"it was at work for {longest_s:,.0f} s and was ended")
+
+    def _hear(self, lane: Lane, message: Message) -> None:
+        match message:
+            case Ready(identity, longest_s):
+                first = self.lanes[0].device.identity
+                is_like = first.is_like(identity.product, identity.total_mib)
+                if not is_like or identity.driver != first.driver:
+                    self._retire(lane, f"{identity.product} is not comparable with {first.product}")
+                lane.is_ready, lane.longest_s = True, longest_s
+                lane.phase, lane.phase_s = None, lane.heard_s
+            case Beat(occupancy):
+                lane.occupancy = occupancy
+            case Doing(phase):
+                lane.phase, lane.phase_s = phase, lane.heard_s
+            case Question(attempt, number, so_far) if lane.task and attempt == lane.attempt:
+                is_worth = lane.task.job.is_worth or (lambda _: True)
+                if lane.process is not None:
+                    lane.process.tell(Verdict(number, is_worth(so_far)))
+            case Answer() as answer if lane.task and answer.attempt == lane.attempt:
+                if self.ramp_range is None:
+                    self.ramp_range = answer.ramp_range
+                if (measured := answer.outcome.measurement) is not None:
+                    self._measured.append((lane.task.job.allocation, measured, lane.card))
+                lost = tuple(self._lost.pop(lane.task.number, ()))
+                self._ends.append(Ended(lane.task, lane.card, answer.outcome, answer.wall_s, lost))
+                lane.task, lane.phase, lane.phase_s = None, None, lane.heard_s
+            case Refusal(why):
+                self._retire(lane, why)
+
+    def _lose(self, lane: Lane, why: str) -> None:
+        """End what is left of a lane, and let its task be tried again."""
+        assert lane.process is not None  # noqa: S101  only such a one is lost
+        lane.process.kill()
+        lane.process, lane.is_ready, lane.last, lane.phase = None, False, None, None
+        lane.losses, lane.lost_s = lane.losses + 1, time.monotonic()
+        task, lane.task = lane.task, None
+        what = f"the lane on {lane.name} was lost: {why}"
+        if task is not None:
+            lost = self._lost.setdefault(task.number, [])
+            lost.append(f"{lane.name}: {why}")
+            is_over = len(lost) > self.patience.retries
+            if is_over:
+                self._give_back(task)
+            else:
+                self._again.append((task, lane.card))
+            what += f"; {task.label} is {'given up' if is_over else 'tried again'}"
+        self._say(what)
+        if lane.losses >= self.patience.most_lost:
+            self._retire(lane, f"lost {lane.losses} times, the last time since {why}")
+
+    def _retire(self, lane: Lane, why: str) -> None:
+        """Use a lane no more; what it alone may measure is given back."""
+        if lane.process is not None:
+            lane.process.close()
+        lane.retired, lane.is_ready = why, False
+        task, lane.task = lane.task, None
+        if task is not None:
+            self._again.append((task, lane.card))
+        for again in [a for a in self._again if a[0].card == lane.card]:
+            self._again.remove(again)
+            self._give_back(again[0])
+        self._say(f"{lane.name} is used no more: {why}")
+
+    def _give_back(self, task: Task) -> None:
+        self._ends.append(GivenBack(task, tuple(self._lost.pop(task.number, ()))))
+
+    def _again_for(self, lane: Lane) -> tuple[Task, str] | None:
+        """Return a lost task that a lane may take: one of its own only where it is the last."""
+        is_last = len(self.living) == 1
+        for task, lost_on in self._again:
+            if task.card == lane.card or (task.card is None and (lost_on != lane.card or is_last)):
+                return task, lost_on
+        return None
+
+    def _begin_again(self, lane: Lane, now_s: float) -> None:
+        """Start a lane that was lost, once the memory of what it ran is free again."""
+        try:
+            free_mib = lane.device.sample().free_mib
+        except NVMLError as error:
+            self._retire(lane, f"its card does not answer ({error})")
+            return
+        if free_mib >= lane.rest_mib - self.setting.reserve_mib / 2:
+            self._start(lane)
+        elif now_s - lane.lost_s > self.patience.memory_s:
+            missing_mib = lane.rest_mib - free_mib
+            self._retire(lane, f"{missing_mib:,.0f} MiB of its memory did not come back")
+
+    def _start(self, lane: Lane) -> None:
+        known = [(a, m) for a, m, _ in self._measured]
+        lane.told, lane.heard_s = len(known), time.monotonic()
+        lane.process = LaneProcess(self.program, lane.folder / "lane.log")
+        lane.process.tell(Opening(lane.card, lane.cores, self.setting, lane.folder, known))

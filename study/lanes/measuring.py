@@ -1,0 +1,71 @@
+"""Measure in lanes, as `study.bench.source.measuring` measures here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
+from objectives.measurement import Measurement
+from study.bench.bench import Bench, all_borrowed
+from study.lanes.cards import cores_apart
+from study.lanes.cores import in_words
+from study.lanes.lanes import Lanes
+from study.lanes.program import lane_lock
+from study.service_pause.options import Lending
+
+
+@contextmanager
+def cards_borrowed(
+    baseline: Allocation,
+    machines: Sequence[Bench],
+    lending: Lending,
+    say: Callable[[str], None],
+) -> Iterator[list[Bench]]:
+    """Hold the cards of several benches, once the lanes of a driver that was killed have ended.
+
+    Raises:
+        SetupError: As `study.bench.bench.borrowed`.
+    """
+    for machine in machines if len(machines) > 1 else ():
+        with lane_lock(machine.device.identity.uuid):
+            pass
+    with all_borrowed(baseline, machines, lending, say) as lent:
+        yield lent
+
+
+@contextmanager
+def lanes_on(
+    machines: Sequence[Bench],
+    folder: Path,
+    ramp_range: RampRange | None,
+    measurements: Sequence[tuple[Allocation, Measurement]],
+    say: Callable[[str], None],
+) -> Iterator[Lanes]:
+    """Yield a lane on each card, which all end with the block.
+
+    Args:
+        machines: A bench for each card, all of one setting.
+        folder: It gets a folder for each lane.
+        ramp_range: The range of ramps; None lets the first measurement find it.
+        measurements: What was measured before, for the memory arithmetic.
+        say: It is given a line each.
+
+    Raises:
+        SetupError: There are fewer cores than cards.
+    """
+    with cores_apart(machines) as cores:
+        for machine, own in zip(machines, cores, strict=True):
+            say(f"lane: {machine.device.identity.uuid}, {in_words(own)}")
+        with Lanes(
+            [machine.device for machine in machines],
+            machines[0].setting,
+            folder,
+            measurements=measurements,
+            ramp_range=ramp_range,
+            cores=cores,
+            say=say,
+        ) as lanes:
+            yield lanes

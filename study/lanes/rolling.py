@@ -1,0 +1,191 @@
+"""Run one epoch of a study on several cards: a lane that is free is given its next trial at once.
+
+The baseline comes first and alone: it is what scores are relative to, and finds the range of the
+ramps. Then each other card measures it once, as a bridge. Nothing waits for a generation's end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import optuna
+
+from study.bench.launch_order import launch_key
+from study.lanes.lane import Ended, GivenBack, Lane, Task
+from study.lanes.lanes import Lanes
+from study.search.ask import ask_trial, needs_bridge, note_card, queue_bridge, with_origin
+from study.search.expected_time import TimeBudget
+from study.search.known_results import Ending, RunLimit
+from study.search.tell import give_up, set_attributes
+from study.search.trial_steps import TrialSteps, UnderWay
+from study.storage.context import RAMP_RANGE
+from study.storage.trials import BRIDGE, Begun, State, counted
+
+Asked = tuple[optuna.Trial, Begun]
+
+
+@dataclass(slots=True, kw_only=True)
+class RollingEpoch(TrialSteps):
+    """A rolling epoch measures the trials of one run in lanes.
+
+    The budget counts what is being measured, so that it is never overshot.
+
+    Args:
+        lanes: They measure.
+        on_lane: It is told of each lane that begins a trial.
+    """
+
+    lanes: Lanes
+    on_lane: Callable[[Lane, Begun], None] = lambda *_: None
+    _asked: list[Asked] = field(default_factory=list, init=False)
+    _under_way: dict[int, UnderWay] = field(default_factory=dict, init=False)
+    _ending: Ending | None = field(default=None, init=False)
+
+    def run(self) -> Ending:
+        """Measure until the budget, the time or the space ends; return which of them it was.
+
+        Raises:
+            SetupError: No lane is left, or this machine cannot run the study at all.
+            KeyboardInterrupt: A signal asked for the end.
+        """
+        budget = TimeBudget(self.timeout_s, self.progress.on_line)
+        self.open()
+        try:
+            while True:
+                for lane in self.lanes.free():
+                    self._feed(lane, budget)
+                if self._ending is not None and not self._under_way:
+                    break
+                for end in self.lanes.wait():
+                    self._take(end)
+        except BaseException as error:
+            self.lanes.close()
+            begun = [under_way.trial for under_way in self._under_way.values()]
+            self.abandon(error, begun, [trial for trial, _ in self._asked])
+            raise
+        for trial, _ in self._asked:
+            give_up(self.study, trial, State.NOT_STARTED)
+        return self._ending
+
+    def _feed(self, lane: Lane, budget: TimeBudget) -> None:
+        """Give a free lane its next trial, where there is one for it now."""
+        while self._ending is None and (asked := self._next(lane)) is not None:
+            trial, begun = asked
+            earlier = self.results.answer(begun)
+            needed_s = self.needed_s(earlier)
+            if budget.is_over if earlier else not budget.lets_begin(needed_s):
+                self._ending = Ending(
+                    limit=RunLimit.TIME, needed_s=needed_s, timeout_s=self.timeout_s
+                )
+                return
+            if earlier is not None:
+                self.repeat(trial, begun, earlier)
+                self._asked.remove(asked)
+                continue
+            same = [str(u.begun.allocation) for u in self._under_way.values()]
+            under_way = self.begin(trial, begun, same.count(str(begun.allocation)))
+            self._asked.remove(asked)
+            self._under_way[trial.number] = under_way
+            card = lane.card if begun.role == BRIDGE else None
+            self.lanes.give(lane, Task(trial.number, f"trial {trial.number}", under_way.job, card))
+            self.on_lane(lane, begun)
+            return
+
+    def _next(self, lane: Lane) -> Asked | None:
+        """Return the trial that a lane is to measure next; None where it has to wait.
+
+        Of what is asked for it takes what needs the LLM that it runs; else what needs one that no
+        other lane runs.
+        """
+        has_reference = self.scorer.reference is not None
+        if not has_reference and self._under_way:
+            return None  # what all others are compared with comes alone
+        if has_reference and self._is_to_bridge(lane) and (asked := self._bridge()) is not None:
+            return asked
+        self._ask(len(self.lanes.living) if has_reference else 1)
+        services = self.context.services
+        running = {
+            other.card: launch_key(services, other.last)
+            for other in self.lanes.living
+            if other.last is not None
+        }
+        own = running.pop(lane.card, None)
+
+        def cost(asked: Asked) -> tuple[bool, bool, bool, bool, int]:
+            trial, begun = asked
+            key = launch_key(services, begun.allocation)
+            is_kept, is_elsewhere = key == own, key in running.values()
+            return (
+                has_reference or str(begun.allocation) != str(self.context.baseline),
+                begun.role == BRIDGE,  # its lane asks for it
+                not (is_kept or self.restarts),
+                is_elsewhere and not self.restarts,
+                trial.number,
+            )
+
+        return min(self._asked, key=cost, default=None)
+
+    def _is_to_bridge(self, lane: Lane) -> bool:
+        """Return whether a lane's card has yet to measure the baseline, which works."""
+        baseline = self.results.measured(self.context.baseline)
+        works = any(trial.measurement is not None for trial in baseline)
+        return works and needs_bridge(self.study, lane.device.identity)
+
+    def _bridge(self) -> Asked | None:
+        """Return the baseline once more; None where the budget has no trial left for it."""
+        waiting = [asked for asked in self._asked if asked[1].role == BRIDGE]
+        if not waiting and self._left() > 0:
+            queue_bridge(self.study, self.space, self.context.baseline)
+            while self._left() > 0 and self._ask_one()[1].role != BRIDGE:
+                pass  # what waited before it is kept for other lanes
+            waiting = [asked for asked in self._asked if asked[1].role == BRIDGE]
+        return waiting[0] if waiting else None
+
+    def _left(self) -> int:
+        """Return how many trials the budget has beside those that are measured or asked for."""
+        return self.max_trials - len(counted(self.study)) - len(self._pending())
+
+    def _pending(self) -> list[Begun]:
+        return [u.begun for u in self._under_way.values()] + [begun for _, begun in self._asked]
+
+    def _ask(self, wanted: int) -> None:
+        """Ask until so many trials can be chosen from; note the end where there is none any more.
+
+        Args:
+            wanted: As many as there are lanes.
+        """
+        while len(self._asked) < wanted and self._left() > 0:
+            pending = [begun.allocation for begun in self._pending()]
+            if self.results.unmeasured(pending) == 0 and not self.results.replicates_now():
+                if not pending:
+                    self._ending = self.results.end_of_space()
+                return  # what comes then depends on what is being measured
+            self._ask_one()
+        if self._left() <= 0 and not self._pending():
+            self._ending = Ending(limit=RunLimit.TRIALS, max_trials=self.max_trials)
+
+    def _ask_one(self) -> Asked:
+        trial, allocation = ask_trial(self.study, self.space)
+        asked = trial, with_origin(self.study, trial, allocation)
+        self._asked.append(asked)
+        return asked
+
+    def _take(self, end: Ended | GivenBack) -> None:
+        """Tell what came of a trial; one that no lane could end uses no budget."""
+        under_way = self._under_way[end.task.number]
+        trial, begun = under_way.trial, under_way.begun
+        set_attributes(trial, lost=list(end.lost) or None)
+        if isinstance(end, GivenBack):
+            give_up(self.study, trial, State.INTERRUPTED)
+        else:
+            set_attributes(trial, card=end.card)
+            if self.lanes.ramp_range is not None and RAMP_RANGE not in self.study.user_attrs:
+                self.study.set_user_attr(RAMP_RANGE, self.lanes.ramp_range.to_json())
+            started_s = time.monotonic() - end.wall_s
+            self.end(replace(under_way, job=end.task.job, started_s=started_s), end.outcome)
+            if str(begun.allocation) == str(self.context.baseline):
+                lane = next(lane for lane in self.lanes.lanes if lane.card == end.card)
+                note_card(self.study, lane.device.identity)
+        del self._under_way[trial.number]

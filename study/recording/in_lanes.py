@@ -1,0 +1,141 @@
+"""Measure what a recording plans on several cards at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+
+from objectives.allocation import Allocation
+from objectives.evaluation import Job
+from objectives.recording import RecordedLaunch
+from study.bench.launch_order import launch_key
+from study.lanes.lane import Ended, Lane, Task
+from study.lanes.lanes import Lanes
+from study.recording.rounds import longest_s
+from study.search.expected_time import TimeBudget
+from study.spec.model import Spec
+
+Launch = tuple[Allocation, int]  # with its repeat
+
+
+@dataclass(slots=True, kw_only=True)
+class RollingRecord:
+    """A rolling record feeds lanes with launches, each card the baseline before all else.
+
+    The very first baseline comes alone: it finds the range of the ramps.
+
+    Args:
+        spec: What is recorded.
+        lanes: They measure.
+        todo: The launches that are not measured yet, in order.
+        entries: What is measured; it grows.
+        folder: The folder for logs.
+        budget: The time.
+        tell: It is given a line each.
+    """
+
+    spec: Spec
+    lanes: Lanes
+    todo: list[Launch]
+    entries: list[RecordedLaunch]
+    folder: Path
+    budget: TimeBudget
+    tell: Callable[[str], None]
+    _given: dict[int, Launch] = field(default_factory=dict, init=False)
+    _repeats: dict[str, int] = field(default_factory=dict, init=False)  # the last by card
+    _bridges: dict[str, int] = field(default_factory=dict, init=False)  # the repeat by card
+    _is_over: bool = field(default=False, init=False)
+
+    def ended(self) -> Iterator[tuple[Ended, int]]:
+        """Yield each launch that has ended, with its repeat, until all have or the time is over.
+
+        Raises:
+            SetupError: No lane is left.
+            KeyboardInterrupt: A signal asked for the end.
+        """
+        count = 0
+        while True:
+            for lane in self.lanes.free():
+                if (launch := self._next(lane)) is not None:
+                    count += 1
+                    self._give(lane, launch, count)
+            if not self.lanes.tasks and (self._is_over or not self.todo):
+                return
+            for end in self.lanes.wait():
+                _, repeat = self._given[end.task.number]
+                if isinstance(end, Ended):
+                    yield end, repeat
+                else:
+                    self.tell(f"    {end.task.label}: left out, run again for it: {end.lost[-1]}")
+
+    def _next(self, lane: Lane) -> Launch | None:
+        """Return what a lane is to launch next; None where it has to wait, or nothing is left."""
+        if self._is_over or not self.todo:
+            return None
+        if not any(e.measurement for e in self.entries) and self.lanes.tasks:
+            return None
+        launch = self._bridge(lane) or self._nearest(lane)
+        expected_s = longest_s(self.spec.workload, self.entries, launch[0])
+        if not self.budget.lets_begin(expected_s):
+            self.tell(
+                f"{launch[0]} takes about {expected_s:.0f} s and would not end in time; "
+                "run again to go on"
+            )
+            self._is_over = True
+            return None
+        if launch in self.todo:
+            self.todo.remove(launch)
+        return launch
+
+    def _bridge(self, lane: Lane) -> Launch | None:
+        """Return the baseline where a card has not measured it; None where it has, or did try."""
+        baseline, card = str(self.spec.baseline), lane.card
+        own = [e for e in self.entries if e.key == baseline]
+        if card in self._bridges or any(e.card == card for e in own) or not self.entries:
+            return None
+        if str(self.todo[0][0]) == baseline:
+            launch = self.todo[0]
+        else:
+            planned = [r for a, r in [*self.todo, *self._given.values()] if str(a) == baseline]
+            taken = [e.repeat for e in own] + planned
+            launch = self.spec.baseline, 1 + max(taken, default=0)
+        self._bridges[card] = launch[1]
+        return launch
+
+    def _nearest(self, lane: Lane) -> Launch:
+        """Return the launch of this round that needs what the lane runs, or what no other does."""
+        baseline, services = str(self.spec.baseline), self.spec.services
+        if str(self.todo[0][0]) == baseline:
+            return self.todo[0]
+        repeat = self.todo[0][1]
+        group = takewhile(lambda x: str(x[0]) != baseline and x[1] == repeat, self.todo)
+        running = {
+            other.card: launch_key(services, other.last)
+            for other in self.lanes.living
+            if other.last is not None
+        }
+        own = running.pop(lane.card, None)
+        others = running.values()
+
+        def cost(launch: Launch) -> tuple[bool, bool]:
+            key = launch_key(services, launch[0])
+            return key != own, key in others
+
+        return min(group, key=cost)
+
+    def _give(self, lane: Lane, launch: Launch, count: int) -> None:
+        """Let a lane make a launch, afresh where it is a repeat or the baseline's."""
+        allocation, repeat = launch
+        before = self._repeats.get(lane.card)
+        is_baseline = str(allocation) == str(self.spec.baseline)
+        is_fresh = before is not None and (before != repeat or is_baseline)
+        self._repeats[lane.card], self._given[count] = repeat, launch
+        name = f"{str(allocation).replace(' ', '_')}-{repeat}"
+        job = Job(allocation, repeat, self.folder / name, is_fresh=is_fresh)
+        card = lane.card if self._bridges.get(lane.card) == repeat and is_baseline else None
+        label = f"{allocation}, repeat {repeat}"
+        left = len(self.todo)
+        self.tell(f"[{count}/{count + left}] {label}, on {lane.name}")
+        self.lanes.give(lane, Task(count, label, job, card))

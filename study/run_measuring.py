@@ -1,0 +1,114 @@
+"""Measure the trials of a run here, from a recording, or in lanes on several cards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import optuna
+
+from objectives.capacity.ramp_range import RampRange
+from objectives.devices.telemetry import Occupancy
+from study.analysis.cost.launches import timing
+from study.bench.source import Source, launches_to_replay, measuring
+from study.cli.end_of_run.end import ended
+from study.cli.live_view import Outlook
+from study.lanes.measuring import lanes_on
+from study.lanes.rolling import RollingEpoch
+from study.racing.race import Race
+from study.run_plan import Run
+from study.search.epoch import Epoch
+from study.search.known_results import Ending
+from study.search.trial_steps import Progress, TrialSteps
+from study.storage.context import RAMP_RANGE, context_of
+from study.storage.in_memory import in_memory, may_be_in_memory
+from study.storage.trials import counted, measured_in
+
+
+def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> None:
+    """Measure until the budget, the time or the space ends.
+
+    Args:
+        began: The start of the run, seconds of the monotonic clock.
+    """
+    terminal = this.terminal
+    with timing(study, began):
+        epoch, ending = (measured_in_lanes if this.cards else measured_here)(this, source, study)
+    terminal.line(f"ended: {ended(ending)}")
+    if this.is_replay and epoch.seconds_measured:
+        minutes = epoch.seconds_measured / 60
+        terminal.line(f"measuring this live took {minutes:.0f} min where it was recorded")
+
+
+def measured_here(this: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
+    """Measure one trial after the other, on this machine's bench or from a recording."""
+    spec, terminal, recording = this.spec, this.terminal, source.recording
+    # nobody else writes into the file of a run's own folder, which is locked
+    is_sole = this.is_replay and not this.options.storage
+    with (
+        in_memory(study) if is_sole and may_be_in_memory(study) else nullcontext(study) as here,
+        measuring(source, here, this.folder, terminal.phase) as (measure, occupancy),
+    ):
+        epoch = Epoch(
+            **steps_of(this, here),
+            measure=measure,
+            progress=Progress(terminal.trial, terminal.line, terminal.begin),
+            available=lambda a: len(recording.cell(a)) if recording else math.inf,
+            only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
+        )
+        with terminal.running(outlook_of(this, here, occupancy)):
+            return epoch, epoch.run()
+
+
+def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
+    """Measure on several cards at once, each in a lane of its own."""
+    terminal, machines = this.terminal, [*([source.bench] if source.bench else []), *source.lanes]
+    stored = study.user_attrs.get(RAMP_RANGE)
+    ramp_range = RampRange.from_json(stored) if stored else None
+    measurements = measured_in(counted(study))
+    with lanes_on(machines, this.folder, ramp_range, measurements, terminal.line) as lanes:
+        epoch = RollingEpoch(
+            **steps_of(this, study),
+            lanes=lanes,
+            on_lane=lambda lane, begun: terminal.begin(begun, lane.name),
+            progress=Progress(terminal.trial, terminal.line),
+        )
+        outlook = replace(outlook_of(this, study, lanes.occupancy), lanes=lanes.lanes)
+        with terminal.running(outlook):
+            return epoch, epoch.run()
+
+
+def steps_of(this: Run, study: optuna.Study) -> dict[str, Any]:
+    """Return what the steps of trials need, whoever measures."""
+    spec, context = this.spec, context_of(study)
+    return {
+        "study": study,
+        "context": context,
+        "space": spec.search_space,
+        "selector": spec.selector,
+        "folder": this.folder,
+        "max_trials": this.max_trials,
+        "timeout_s": this.timeout_s,
+        "seed": this.options.seed,
+        "is_replay": this.is_replay,
+        "restarts": this.options.restart_per_trial,
+        "is_alone": not this.options.storage,  # its own folder is locked
+        "racer": None if spec.pruner == "none" else Race(study, context).racer,
+    }
+
+
+def outlook_of(
+    this: Run, study: optuna.Study, occupancy: Callable[[], Occupancy] | None
+) -> Outlook:
+    """Return what is known before the first trial."""
+    return Outlook(
+        context_of(study),
+        this.spec.search_space.size,
+        this.max_trials,
+        this.timeout_s,
+        counted(study),
+        occupancy,
+    )

@@ -1,0 +1,183 @@
+"""One study on several lanes: the order of what is begun, the budget, what is lost and resumed."""
+
+import json
+from collections import Counter
+
+import optuna
+import pytest
+from factories import context_of_spec, make, open_made
+from fake_lane import PROGRAM, NumberedCard
+from optuna.trial import TrialState
+
+from objectives.errors import SetupError
+from study.lanes.lanes import Lanes, Patience
+from study.lanes.rolling import RollingEpoch
+from study.search.known_results import RunLimit
+from study.search.trial_steps import Progress
+from study.spec.load import load
+from study.spec.setting import setting_of
+from study.storage.trials import BRIDGE, State, counted, rows
+
+QUICK = Patience(silent_s=60.0, overtime_s=20.0, memory_s=1.0, end_s=10.0)
+BASELINE = "vllm_memory_util=0.5 whisper_model_size=base"
+
+
+@pytest.fixture
+def spec(tmp_path):
+    return load(make(tmp_path))
+
+
+@pytest.fixture
+def study(spec):
+    return open_made(spec, optuna.storages.InMemoryStorage(), name="s")
+
+
+def run(spec, study, folder, moods=None, cards=("GPU-a", "GPU-b"), patience=QUICK, **more):
+    """Run an epoch on lanes that all begin ready; return its ending and what was said."""
+    (folder / "moods.json").write_text(json.dumps(moods or {}))
+    said, devices = [], [NumberedCard(uuid) for uuid in cards]
+    with Lanes(
+        devices, setting_of(spec), folder, say=said.append, patience=patience, program=PROGRAM
+    ) as lanes:
+        while not all(lane.is_ready for lane in lanes.living):
+            lanes.wait()
+        epoch = RollingEpoch(
+            study=study,
+            context=context_of_spec(spec),
+            space=spec.search_space,
+            selector=spec.selector,
+            folder=folder,
+            **{
+                "max_trials": 40,
+                "timeout_s": 1e6,
+                "seed": 0,
+                "progress": Progress(on_line=said.append),
+                "is_replay": False,
+                "is_alone": True,
+                **more,
+            },
+            lanes=lanes,
+        )
+        return epoch.run(), said
+
+
+def events(folder):
+    """Return what the lanes did in the order of time, each with its card."""
+    lines = [
+        (float(line.split()[0]), log.parent.name, line.split(maxsplit=1)[1])
+        for log in folder.glob("lanes/*/orders.log")
+        for line in log.read_text().splitlines()
+    ]
+    return [(card, text) for _, card, text in sorted(lines)]
+
+
+def begun(folder):
+    return [(card, text.removeprefix("begun ")) for card, text in events(folder) if "begun" in text]
+
+
+def test_the_baseline_comes_first_and_alone_then_once_on_the_other_card(spec, study, tmp_path):
+    ending, _ = run(spec, study, tmp_path, max_trials=6)
+    assert (ending.limit, len(counted(study))) == (RunLimit.TRIALS, 6)
+    first, second = events(tmp_path)[:2]
+    assert first[1].startswith(f"begun {BASELINE}") and second[1].startswith(f"ended {BASELINE}")
+    other = {"GPU-a": "GPU-b", "GPU-b": "GPU-a"}[first[0]]
+    mine = [text for card, text in begun(tmp_path) if card == other]
+    assert mine[0].startswith(BASELINE)
+    trials = study.get_trials()
+    assert [t.user_attrs["card"] for t in trials if t.user_attrs.get("role") == BRIDGE] == [other]
+    assert study.user_attrs["cards"] == {"GPU-a": "580.1", "GPU-b": "580.1"}
+
+
+def test_all_are_measured_in_the_range_of_ramps_that_the_first_found(spec, study, tmp_path):
+    run(spec, study, tmp_path, max_trials=5)
+    ranges = Counter(text.split("range=")[1] for _, text in begun(tmp_path))
+    assert ranges.pop("None") == 1 and len(ranges) == 1
+    assert str(study.user_attrs["ramp_range"]["first_per_s"]) in ranges
+
+
+@pytest.mark.parametrize("max_trials", [1, 2, 7])
+def test_the_budget_is_never_overshot_and_nothing_is_measured_twice(
+    spec, study, tmp_path, max_trials
+):
+    cards = ("GPU-a", "GPU-b", "GPU-c")
+    run(spec, study, tmp_path, {"GPU-c": [0.5]}, cards, max_trials=max_trials)
+    assert len(counted(study)) == len(begun(tmp_path)) == max_trials
+    assert [t.number for t in study.get_trials()] == [*range(len(study.get_trials()))]
+    seeds = Counter(text.split(" range")[0] for _, text in begun(tmp_path))
+    assert max(seeds.values()) == 1
+    lines = (tmp_path / "epoch_1/metrics.jsonl").read_text().splitlines()
+    assert len([json.loads(line) for line in lines]) == max_trials
+
+
+def test_a_space_that_is_measured_ends_the_run(spec, study, tmp_path):
+    ending, _ = run(spec, study, tmp_path)
+    assert ending.limit is RunLimit.SPACE
+    launched = Counter(text.split(" seed")[0] for _, text in begun(tmp_path))
+    assert launched.pop(BASELINE) == 2 and set(launched.values()) == {1}
+
+
+def test_a_trial_whose_lane_is_lost_is_told_once_and_says_so(spec, study, tmp_path):
+    run(spec, study, tmp_path, {"GPU-b": ["well", "is killed", "well"]}, max_trials=6)
+    assert len(counted(study)) == 6
+    (lost,) = [t for t in study.get_trials() if "lost" in t.user_attrs]
+    assert lost.state is TrialState.COMPLETE and "SIGKILL" in lost.user_attrs["lost"][0]
+    assert (tmp_path / "trials" / f"{lost.number}-attempt-2" / "llm.log").is_file()
+
+
+def test_a_trial_that_no_lane_ends_uses_no_budget(spec, study, tmp_path):
+    moods = {"GPU-b": ["well", "is killed", "well"]}
+    patience = Patience(retries=0, memory_s=1.0, end_s=10.0)
+    run(spec, study, tmp_path, moods, patience=patience, max_trials=6)
+    (lost,) = [r for r in rows(study) if r.state is State.INTERRUPTED]
+    assert len(counted(study)) == 6 and not lost.counts
+
+
+def test_no_lane_left_leaves_a_study_that_goes_on(spec, study, tmp_path):
+    moods = {"GPU-a": ["well", "is killed"], "GPU-b": ["is killed"]}
+    with pytest.raises(SetupError, match="no lane is left"):
+        run(spec, study, tmp_path, moods, max_trials=8)
+    assert not study.get_trials(states=(TrialState.RUNNING,)) and len(counted(study)) < 8
+    before, bridges = len(begun(tmp_path)), len(study.user_attrs["cards"])
+    run(spec, study, tmp_path, max_trials=8)
+    assert len(counted(study)) == 8
+    again = [text for _, text in begun(tmp_path)[before:] if text.startswith(BASELINE)]
+    assert len(again) == 2 - bridges
+
+
+def test_what_the_machine_cannot_run_ends_all_and_is_not_measured(spec, study, tmp_path):
+    with pytest.raises(SetupError, match="--flag"):
+        run(spec, study, tmp_path, {"GPU-a": ["cannot"], "GPU-b": ["cannot"]})
+    assert not counted(study) and not study.get_trials(states=(TrialState.RUNNING,))
+
+
+def test_time_that_is_over_ends_what_is_begun_and_gives_the_rest_back(spec, study, tmp_path):
+    moods = {"GPU-a": [0.3], "GPU-b": [0.3]}
+    ending, _ = run(spec, study, tmp_path, moods, timeout_s=1.5)
+    assert ending.limit is RunLimit.TIME
+    assert len(begun(tmp_path)) == len(counted(study)) < 12
+    assert {r.state for r in rows(study) if not r.counts} <= {State.NOT_STARTED}
+
+
+def test_a_lane_asks_whether_the_rest_is_worth_its_time(spec, study, tmp_path):
+    class Racer:
+        score = None
+
+        def __init__(self, allocation, scorer):
+            self.allocation, self.scorer = allocation, scorer
+
+        def __call__(self, so_far):
+            if str(self.allocation) == BASELINE:
+                return True
+            self.score = self.scorer.score(self.allocation, so_far)
+            return False
+
+    def racer(trial, allocation, scorer, *, may_be_given_up):
+        return Racer(allocation, scorer)
+
+    run(spec, study, tmp_path, max_trials=5, racer=racer)
+    states = {str(r.allocation): r.state for r in counted(study)}
+    assert states.pop(BASELINE) is State.COMPLETE
+    assert (
+        set(states.values()) <= {State.DOMINATED, State.PRUNED}
+        and State.DOMINATED in states.values()
+    )

@@ -1,0 +1,64 @@
+"""This module gives a machine cards of numbers, so that commands measure in lanes with no GPU.
+
+`cards_here.py SCRIPT ARGUMENT...` runs a script on such a machine; lanes and servers are real.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from commands import main_of
+from fake_lane import NumberedCard
+from live_factories import live
+
+from objectives import colocation
+from objectives.errors import SetupError
+from study.bench import bench
+from study.lanes import cards, measuring, program
+from study.lanes.lanes import Lanes
+
+CARDS = ("GPU-a", "GPU-b")
+PROGRAM = "import cards_here; cards_here.measure()"
+HERE = Path(__file__)
+
+
+def opened(name: str) -> NumberedCard:
+    """Open the card of an index, a UUID or `cuda`."""
+    uuids = dict(zip(("0", "1"), CARDS, strict=True)) | {uuid: uuid for uuid in CARDS}
+    uuids |= {"cuda": CARDS[0], "GPU-other": "GPU-other"}
+    if name not in uuids:
+        raise SetupError(f"no NVIDIA GPU {name!r} on this machine")
+    return NumberedCard(uuids[name], "Another" if name == "GPU-other" else "Made-up card")
+
+
+def measure() -> None:
+    """Be a lane, on a machine that may be busy with other tests."""
+    colocation.wait_until_quiet = lambda devices, on_phase: None
+    program.main(opened)
+
+
+def with_cards(patch: pytest.MonkeyPatch) -> None:
+    """Let this process see the cards."""
+    patch.setattr(bench, "open_device", opened)
+    patch.setattr(cards, "open_device", opened)
+    patch.setattr(cards, "every_gpu", lambda: list(CARDS))
+    patch.setattr(measuring, "Lanes", partial(Lanes, program=PROGRAM))
+
+
+def live_on_cards(folder: Path) -> Path:
+    """Write a live spec of fake servers for a GPU."""
+    path = live(folder)
+    path.write_text(path.read_text().replace("device: cpu", "device: cuda"))
+    return path
+
+
+if __name__ == "__main__":
+    script = sys.argv[1]
+    sys.argv = sys.argv[1:]
+    with_cards(pytest.MonkeyPatch())
+    importlib.import_module("study.cli.startup")
+    main_of(script)()

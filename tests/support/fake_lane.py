@@ -1,0 +1,119 @@
+"""This program is a lane whose figures are made up, with moods: `fake_lane.main()`.
+
+Its moods are in `moods.json` beside the folder of lanes: for each card one for each order, the last
+of which stays. What it does it writes into `orders.log` in its folder: the moment, begun or ended,
+the allocation, the seed and the first rate of ramps that it was told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from factories import cell, oom
+
+from objectives import waiting
+from objectives.capacity.ramp_range import RampRange
+from objectives.devices.device import Identity, Occupant, Sample
+from objectives.diagnosis.diagnose import Diagnosis
+from objectives.evaluation import Failure, Outcome, Phase, Step
+from study.lanes.channel import Channel
+from study.lanes.messages import Answer, Doing, Ready, Refusal
+
+PROGRAM = "import fake_lane; fake_lane.main()"
+TOTAL_MIB, WORK_S = 12_000.0, 0.05
+
+
+class NumberedCard:
+    """A card of numbers with a UUID of its own, of which every server holds 100 MiB."""
+
+    compute: float | None = None
+    server_env: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, uuid: str, product: str = "Made-up card") -> None:
+        self.identity = Identity(product, uuid, TOTAL_MIB, "580.1", "13.0")
+        self.free_mib = 11_000.0
+
+    def sample(self) -> Sample:
+        return Sample(time.monotonic(), self.free_mib)
+
+    def occupants(self) -> list[Occupant]:
+        return []
+
+    def held_mib(self, pid: int) -> float | None:
+        return 100.0
+
+
+def main() -> None:
+    waiting.listen()
+    channel = Channel(sys.stdin.fileno(), int(sys.argv.pop()))
+    try:
+        work(channel)
+    except (EOFError, KeyboardInterrupt):
+        raise SystemExit(waiting.STOPPED) from None
+
+
+def work(channel: Channel) -> None:
+    opening = channel.open()
+    opening.folder.mkdir(parents=True, exist_ok=True)
+    log, moods = opening.folder / "orders.log", opening.folder.parents[1] / "moods.json"
+    mine = json.loads(moods.read_text()).get(opening.device, []) if moods.exists() else []
+    if mine == "refuses":
+        channel.tell(Refusal("its card is not well; give it a rest"))
+        return
+    product = "Another card" if mine == "is another" else "Made-up card"
+    channel.tell(Ready(Identity(product, opening.device, TOTAL_MIB, "580.1", "13.0"), 2.0))
+    while True:
+        order = channel.order()
+        job, begun = order.job, log.read_text().count(" begun ") if log.exists() else 0
+        mood = mine[min(begun, len(mine) - 1)] if mine else "well"
+        told = order.ramp_range and order.ramp_range.first_per_s
+        write(log, f"begun {job.allocation} seed={job.seed} range={told}")
+        channel.tell(Doing(Phase(Step.LOADING)))
+        job.folder.mkdir(parents=True, exist_ok=True)
+        (job.folder / "llm.log").write_text("it came up")
+        outcome, wall_s = outcome_in(mood, channel, order)
+        write(log, f"ended {job.allocation}")
+        found = order.ramp_range or RampRange(1.0 + int(opening.device[-1], 36) / 100, 25.0)
+        if mood == "answers twice":
+            channel.tell(Answer(order.attempt - 1, outcome, wall_s, found))
+        channel.tell(Answer(order.attempt, outcome, wall_s, found))
+
+
+def outcome_in(mood: str, channel: Channel, order) -> tuple[Outcome, float]:
+    allocation, began = order.job.allocation, time.monotonic()
+    match mood:
+        case "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "crashes":
+            raise RuntimeError("nobody foresaw this")
+        case "is stopped":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "babbles":
+            channel._writing and os.write(channel._writing, b"no message\n")
+        case "hangs":
+            waiting.sleep(3600)
+        case "needs a lot":
+            return Outcome(failure=Failure(oom(), is_ruled_out=True)), 0.1
+        case "cannot":
+            return Outcome(setup_error="vLLM knows no --flag; leave it out"), 0.1
+        case float() | int():
+            waiting.sleep(mood)
+    waiting.sleep(WORK_S)
+    measured = cell(allocation.share, allocation.speech)
+    if isinstance(measured, Diagnosis):
+        return Outcome(failure=Failure(measured, is_ruled_out=True)), 0.1
+    if order.is_raced and not channel.is_worth(order.attempt, measured):
+        return Outcome(given_up=measured.flat()), time.monotonic() - began
+    return Outcome(measured), time.monotonic() - began
+
+
+def write(log: Path, text: str) -> None:
+    with log.open("a") as file:
+        file.write(f"{time.monotonic():.3f} {text}\n")
