@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 from objectives import waiting
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import Measurement
-from study.search.epoch import Epoch, Progress
+from study.search.epoch import Epoch
+from study.search.trial_steps import Progress
 from study.spec.load import load
 from study.storage import patient
 from study.storage.context import keep
