@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -33,7 +35,7 @@ def study(tmp_path: Path) -> optuna.Study:
 
 
 def backend(study: optuna.Study) -> PatientStorage:
-    storage = study._storage._backend
+    storage = getattr(study._storage, "_backend")  # noqa: B009  of a cache without a type
     assert isinstance(storage, PatientStorage)
     return storage
 
@@ -137,18 +139,15 @@ def test_a_trial_whose_end_was_written_and_not_answered_has_ended(
     monkeypatch.setattr(waiting, "sleep", lambda _: None)
     transaction, tries = storage._transaction, []
 
-    class Unanswered:
-        def __enter__(self) -> None:
-            self.inner = transaction()
-            self.inner.__enter__()
+    @contextmanager
+    def unanswered() -> Iterator[None]:
+        with transaction():
+            yield
+        if not tries:
+            tries.append(1)
+            raise StorageInternalError("no answer") from LOST
 
-        def __exit__(self, *error: object) -> None:
-            self.inner.__exit__(*error)
-            if not tries:
-                tries.append(1)
-                raise StorageInternalError("no answer") from LOST
-
-    monkeypatch.setattr(storage, "_transaction", Unanswered)
+    monkeypatch.setattr(storage, "_transaction", unanswered)
 
     def writes() -> None:
         trial.set_user_attr("a", 1)
