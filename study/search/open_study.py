@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
@@ -81,7 +81,19 @@ def open_study(
             )
         if not differing and old.user_attrs.get("basis") == basis:
             return old
-    new = unfinished or _create(storage, name)
+    new = unfinished or _created(storage, name)
+    if new is None:  # another process has made it at the same moment
+        return open_study(
+            space,
+            scoring,
+            identity,
+            storage=storage,
+            name=name,
+            sampler_name=sampler_name,
+            seed=seed,
+            fresh=fresh,
+            folder=folder,
+        )
     with warnings.catch_warnings():
         # names on the dashboard's axes, nothing more
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -97,10 +109,13 @@ def open_study(
     return new
 
 
-def _create(storage: BaseStorage, name: str) -> optuna.Study:
-    """Create a study of the first free name in the succession."""
+def _created(storage: BaseStorage, name: str) -> optuna.Study | None:
+    """Create a study of the first free name in the succession; None where it is not free now."""
     names = set(optuna.get_all_study_names(storage))
     free = next(
         n for n in (name, *(f"{name}-{i}" for i in range(2, len(names) + 3))) if n not in names
     )
-    return optuna.create_study(study_name=free, storage=storage, direction="maximize")
+    try:
+        return optuna.create_study(study_name=free, storage=storage, direction="maximize")
+    except DuplicatedStudyError:
+        return None

@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
+from optuna.trial import FrozenTrial
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import OVERDUE
@@ -26,8 +27,9 @@ from objectives.search_space.space import Space
 from study.search.ask import MakeRacer, Racer, mark_begun, queue_baseline
 from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
+from study.search.others import elsewhere, wait_for
 from study.search.resume import resume
-from study.search.score import StudyScorer
+from study.search.score import StudyScorer, study_scorer
 from study.search.tell import (
     give_up,
     set_attributes,
@@ -39,6 +41,7 @@ from study.spec.model import Selector
 from study.storage.artifacts import attach
 from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
+from study.storage.owner import Owner
 from study.storage.patient import together
 from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
@@ -136,8 +139,18 @@ class TrialSteps:
             is_alone=self.is_alone,
         )
         self._metrics.catch_up()
-        if self.only is None and not counted(self.study):
+        together(self.study, self._let_baseline_come_first)
+
+    def _let_baseline_come_first(self) -> None:
+        is_begun = counted(self.study) or any(self._is_baseline(t) for t, _ in self._elsewhere())
+        if self.only is None and not is_begun:
             queue_baseline(self.study, self.space, self.context.baseline)
+
+    def _is_baseline(self, trial: FrozenTrial) -> bool:
+        return bool(trial.user_attrs.get("allocation") == dict(self.context.baseline.values))
+
+    def _elsewhere(self) -> list[tuple[FrozenTrial, Owner]]:
+        return [] if self.is_alone else elsewhere(self.study)
 
     def needed_s(self, earlier: Trial | None) -> float:
         """Return the seconds that a trial is expected to take; a known result takes none."""
@@ -153,6 +166,10 @@ class TrialSteps:
             begun: What it tries.
             in_flight: How many trials of the same configuration are being measured now.
         """
+        if self.scorer.reference is None and not self.is_alone:  # it may be the baseline's
+            say = self.progress.on_line
+            if wait_for(self.study, self._is_baseline, "the baseline", say):
+                self.scorer = study_scorer(self.context, counted(self.study))
         self.progress.on_begin(begun)
         started_s = time.monotonic()
         job, racer = self._job(trial, begun.allocation, in_flight), self._racer(trial, begun)

@@ -39,14 +39,15 @@ def origin_of(study: optuna.Study) -> optuna.Study | None:
     """Return the study that this one has grown from; None where it began with nothing.
 
     Raises:
-        BadInput: It names none that is older than itself.
+        BadInput: It names none, or itself by way of others.
     """
-    if not (name := attribute(study, GROWN_FROM, str)):
-        return None
-    try:
-        origin = optuna.load_study(study_name=name, storage=study._storage)
-    except KeyError:  # there is none of that name
-        raise damaged(study, GROWN_FROM) from None
-    if origin._study_id >= study._study_id:  # or two would have grown from each other
-        raise damaged(study, GROWN_FROM)
-    return origin
+    origins, names = [study], {study.study_name}
+    while name := attribute(origins[-1], GROWN_FROM, str):
+        try:
+            origins.append(optuna.load_study(study_name=name, storage=study._storage))
+        except KeyError:  # there is none of that name
+            raise damaged(study, GROWN_FROM) from None
+        if name in names:
+            raise damaged(study, GROWN_FROM)
+        names.add(name)
+    return origins[1] if len(origins) > 1 else None
