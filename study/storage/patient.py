@@ -20,7 +20,7 @@ from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA
 from study.text import one_line
 
-BUSY_S = 60.0  # another process may hold an SQLite file so long
+BUSY_S = 20.0  # another process may hold an SQLite file so long, before it is asked again
 PATIENCE_S = 120.0  # a restart of a server takes seconds, a failover a minute
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # what optuna's cache asks for besides the methods of every storage
@@ -110,8 +110,8 @@ class PatientStorage(RDBStorage):
             try:
                 return call()
             except (StorageInternalError, SQLAlchemyError) as error:
-                is_late = time.monotonic() > until_s
-                if is_inside or is_late or not (self._is_server and _is_lost(error)):
+                is_away = _is_lost(error) if self._is_server else _is_busy(error)
+                if is_inside or not is_away or time.monotonic() > until_s:
                     raise
                 is_again = True
                 waiting.sleep(wait_s)
@@ -140,6 +140,12 @@ def _is_lost(error: Exception) -> bool:
     return isinstance(cause, DBAPIError) and (
         cause.connection_invalidated or isinstance(cause, OperationalError)
     )
+
+
+def _is_busy(error: Exception) -> bool:
+    """Return whether others held an SQLite file for longer than it waits: they may take turns."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    return isinstance(cause, OperationalError) and "database is locked" in str(cause.orig)
 
 
 for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE):
