@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import optuna
 
+from objectives.evaluation import Job
 from study.bench.launch_order import launch_key
 from study.lanes.lane import Ended, GivenBack, Lane, Task
 from study.lanes.lanes import Lanes
@@ -88,8 +89,10 @@ class RollingEpoch(TrialSteps):
             under_way = self.begin(trial, begun, same.count(str(begun.allocation)))
             self._asked.remove(asked)
             self._under_way[trial.number] = under_way
-            card = lane.card if begun.role == BRIDGE else None
-            self.lanes.give(lane, Task(trial.number, f"trial {trial.number}", under_way.job, card))
+            job, card = under_way.job, lane.card if begun.role == BRIDGE else None
+            if lane.is_prepared and not self.restarts:
+                job = replace(job, is_fresh=False)  # its servers were launched for it
+            self.lanes.give(lane, Task(trial.number, f"trial {trial.number}", job, card))
             self.on_lane(lane, begun)
             return
 
@@ -100,8 +103,9 @@ class RollingEpoch(TrialSteps):
         other lane runs.
         """
         has_reference = self.scorer.reference is not None
-        if not has_reference and self._under_way:
-            return None  # what all others are compared with comes alone
+        if not has_reference and self._under_way:  # what others are compared with comes alone
+            self.lanes.prepare(lane, Job(self.context.baseline, 0, lane.folder / "prepared"))
+            return None
         if has_reference and self._is_to_bridge(lane) and (asked := self._bridge()) is not None:
             return asked
         self._ask(len(self.lanes.living) if has_reference else 1)
