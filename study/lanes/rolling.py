@@ -7,11 +7,13 @@ ramps. Then each other card measures it once, as a bridge. Nothing waits for a g
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import optuna
 
+from objectives.allocation import Allocation
 from objectives.evaluation import Job
 from study.bench.launch_order import launch_key
 from study.lanes.lane import Ended, GivenBack, Lane, Task
@@ -25,6 +27,8 @@ from study.storage.context import RAMP_RANGE
 from study.storage.trials import BRIDGE, Begun, State, counted
 
 Asked = tuple[optuna.Trial, Begun]
+CHOICE = 8  # trials are asked for ahead: more would be proposed with less known
+BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again, to see it drift
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +47,8 @@ class RollingEpoch(TrialSteps):
     _asked: list[Asked] = field(default_factory=list, init=False)
     _under_way: dict[int, UnderWay] = field(default_factory=dict, init=False)
     _ending: Ending | None = field(default=None, init=False)
+    _since: Counter[str] = field(default_factory=Counter, init=False)  # its baseline, by card
+    _keys: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was.
@@ -108,19 +114,19 @@ class RollingEpoch(TrialSteps):
             return None
         if has_reference and self._is_to_bridge(lane) and (asked := self._bridge()) is not None:
             return asked
-        self._ask(len(self.lanes.living) if has_reference else 1)
-        services = self.context.services
+        self._ask(min(len(self.lanes.living), CHOICE) if has_reference else 1)
         running = {
-            other.card: launch_key(services, other.last)
+            other.card: self._key(other.last)
             for other in self.lanes.living
             if other.last is not None
         }
         own = running.pop(lane.card, None)
+        others = set(running.values())
 
         def cost(asked: Asked) -> tuple[bool, bool, bool, bool, int]:
             trial, begun = asked
-            key = launch_key(services, begun.allocation)
-            is_kept, is_elsewhere = key == own, key in running.values()
+            key = self._key(begun.allocation)
+            is_kept, is_elsewhere = key == own, key in others
             return (
                 has_reference or str(begun.allocation) != str(self.context.baseline),
                 begun.role == BRIDGE,  # its lane asks for it
@@ -131,11 +137,20 @@ class RollingEpoch(TrialSteps):
 
         return min(self._asked, key=cost, default=None)
 
+    def _key(self, allocation: Allocation) -> tuple[str, ...]:
+        """Return the launch key of an allocation, which takes a while to make."""
+        text = str(allocation)
+        if text not in self._keys:
+            self._keys[text] = launch_key(self.context.services, allocation)
+        return self._keys[text]
+
     def _is_to_bridge(self, lane: Lane) -> bool:
-        """Return whether a lane's card has yet to measure the baseline, which works."""
+        """Return whether a lane's card is to measure the baseline, which works, now or again."""
+        is_due = self._since[lane.card] >= BRIDGE_EVERY
+        if not is_due and not needs_bridge(self.study, lane.device.identity):
+            return False
         baseline = self.results.measured(self.context.baseline)
-        works = any(trial.measurement is not None for trial in baseline)
-        return works and needs_bridge(self.study, lane.device.identity)
+        return any(trial.measurement is not None for trial in baseline)
 
     def _bridge(self) -> Asked | None:
         """Return the baseline once more; None where the budget has no trial left for it."""
@@ -189,7 +204,9 @@ class RollingEpoch(TrialSteps):
                 self.study.set_user_attr(RAMP_RANGE, self.lanes.ramp_range.to_json())
             started_s = time.monotonic() - end.wall_s
             self.end(replace(under_way, job=end.task.job, started_s=started_s), end.outcome)
+            self._since[end.card] += 1
             if str(begun.allocation) == str(self.context.baseline):
+                self._since[end.card] = 0
                 lane = next(lane for lane in self.lanes.lanes if lane.card == end.card)
                 note_card(self.study, lane.device.identity)
         del self._under_way[trial.number]

@@ -10,6 +10,7 @@ from fake_lane import PROGRAM, NumberedCard
 from optuna.trial import TrialState
 
 from objectives.errors import SetupError
+from study.lanes import rolling
 from study.lanes.lanes import Lanes, Patience
 from study.lanes.rolling import RollingEpoch
 from study.search.known_results import RunLimit
@@ -186,3 +187,14 @@ def test_a_lane_asks_whether_the_rest_is_worth_its_time(spec, study, tmp_path):
         set(states.values()) <= {State.DOMINATED, State.PRUNED}
         and State.DOMINATED in states.values()
     )
+
+
+def test_a_card_measures_the_baseline_again_after_so_many_trials(
+    spec, study, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rolling, "BRIDGE_EVERY", 3)
+    run(spec, study, tmp_path, cards=("GPU-a",), max_trials=9)
+    keys = [text.split(" seed")[0] for _, text in begun(tmp_path)]
+    assert [n for n, key in enumerate(keys) if key == BASELINE] == [0, 4, 8]
+    seeds = [text.split("seed=")[1].split()[0] for _, text in begun(tmp_path) if BASELINE in text]
+    assert len(set(seeds)) == 3
