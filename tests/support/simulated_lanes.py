@@ -81,7 +81,7 @@ class SimulatedLanes:
             self._free_s, self._has_begun = dict.fromkeys(self._free_s, ends_s), True
         self._free_s[lane.number], lane.task = ends_s, None
         allocation = task.job.allocation
-        measured = cell(min(allocation.share, 0.55), allocation.speech)
+        measured = cell(min(max(allocation.share, 0.42), 0.55), allocation.speech)
         return [Ended(task, lane.card, Outcome(measured), TRIAL_S)]
 
     def close(self) -> None:
