@@ -28,6 +28,7 @@ from study.storage.trials import BRIDGE, Begun, State, counted
 
 Asked = tuple[optuna.Trial, Begun]
 CHOICE = 8  # trials are asked for ahead: more would be proposed with less known
+RARELY = 256  # configurations that are left: a space that has fewer is looked at for every trial
 BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again, to see it drift
 
 
@@ -48,6 +49,8 @@ class RollingEpoch(TrialSteps):
     _under_way: dict[int, UnderWay] = field(default_factory=dict, init=False)
     _ending: Ending | None = field(default=None, init=False)
     _since: Counter[str] = field(default_factory=Counter, init=False)  # its baseline, by card
+    _bridged: set[str] = field(default_factory=set, init=False)  # cards that need no bridge
+    _unasked: int = field(default=0, init=False)  # so many may be asked before a look at the space
     _keys: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def run(self) -> Ending:
@@ -61,8 +64,10 @@ class RollingEpoch(TrialSteps):
         self.open()
         try:
             while True:
-                for lane in self.lanes.free():
-                    self._feed(lane, budget)
+                free = self.lanes.free()
+                if not self._waits_for_ends():
+                    for lane in free:
+                        self._feed(lane, budget)
                 if self._ending is not None and not self._under_way:
                     break
                 for end in self.lanes.wait():
@@ -75,6 +80,10 @@ class RollingEpoch(TrialSteps):
         for trial, _ in self._asked:
             give_up(self.study, trial, State.NOT_STARTED)
         return self._ending
+
+    def _waits_for_ends(self) -> bool:
+        """Return whether no lane can be fed before a trial ends."""
+        return bool(self._under_way) and not self._asked and self._left() <= 0
 
     def _feed(self, lane: Lane, budget: TimeBudget) -> None:
         """Give a free lane its next trial, where there is one for it now."""
@@ -147,7 +156,10 @@ class RollingEpoch(TrialSteps):
     def _is_to_bridge(self, lane: Lane) -> bool:
         """Return whether a lane's card is to measure the baseline, which works, now or again."""
         is_due = self._since[lane.card] >= BRIDGE_EVERY
+        if not is_due and lane.card in self._bridged:
+            return False
         if not is_due and not needs_bridge(self.study, lane.device.identity):
+            self._bridged.add(lane.card)
             return False
         baseline = self.results.measured(self.context.baseline)
         return any(trial.measurement is not None for trial in baseline)
@@ -176,14 +188,26 @@ class RollingEpoch(TrialSteps):
             wanted: As many as there are lanes.
         """
         while len(self._asked) < wanted and self._left() > 0:
-            pending = [begun.allocation for begun in self._pending()]
-            if self.results.unmeasured(pending) == 0 and not self.results.replicates_now():
-                if not pending:
-                    self._ending = self.results.end_of_space()
-                return  # what comes then depends on what is being measured
+            if self._unasked <= 0 and self._is_space_over():
+                return
+            self._unasked -= 1
             self._ask_one()
         if self._left() <= 0 and not self._pending():
             self._ending = Ending(limit=RunLimit.TRIALS, max_trials=self.max_trials)
+
+    def _is_space_over(self) -> bool:
+        """Return whether nothing is left to ask for now; note the end where that stays so.
+
+        A large space is looked at rarely, since that takes a moment.
+        """
+        pending = [begun.allocation for begun in self._pending()]
+        left = self.results.unmeasured(pending)
+        if left == 0 and not self.results.replicates_now():
+            if not pending:
+                self._ending = self.results.end_of_space()
+            return True  # what comes then depends on what is being measured
+        self._unasked = 1 if left is not None and left < RARELY else RARELY // 8
+        return False
 
     def _ask_one(self) -> Asked:
         trial, allocation = ask_trial(self.study, self.space)
