@@ -96,7 +96,11 @@ def binding(
     """
     is_flag = setting.startswith("-")
     flag = {"flag": setting} if is_flag else {}
-    if variable := unit.variables.get(setting.replace("_", "-") if is_flag else setting):
+    variable = unit.variables.get(setting.replace("_", "-") if is_flag else setting)
+    if variable is not None and unit.container is not None and variable in unit.env:
+        # a shell in the container reads it: what sets it is said outside
+        return binding(unit, variable, parameter, value, notes) | flag
+    if variable is not None:
         return {"variable": variable, **flag}
     if unit.container is not None and unit.container.manifest is not None:
         return flag or {"variable": setting}  # a patch changes either in its place
