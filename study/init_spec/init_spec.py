@@ -114,6 +114,8 @@ def _lent(unit: Running) -> str:
     if unit.is_unit:
         return unit.unit.partition(": ")[0]
     container = unit.container
+    if container is not None and container.manifest is not None:
+        return ""
     return f"container:{container.name}" if container and container.name else ""
 
 
