@@ -9,8 +9,8 @@ from objectives.diagnosis.busy import Busy
 from objectives.engines.places import PLACE
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
-from objectives.servers.busy_others import PATIENCE_S
 from objectives.servers.phase_times import start_name, started_service
+from objectives.servers.retries import PATIENCE_S
 from objectives.speech.wer import WordVerdict
 from study.text import cut
 
