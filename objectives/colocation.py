@@ -181,6 +181,19 @@ class Colocation:
             return Outcome.of(error)
         return Outcome(replace(measurement, phase_s=phases.seconds()))
 
+    def prepare(self, job: Job) -> None:
+        """Start the servers of a job, so that its measurement finds them ready.
+
+        Where they do not start, none is left running: the measurement will say why.
+        """
+        try:
+            with waiting.within(launch_s(self.setting.services, self.setting.workload)):
+                self._hold_tenants()
+                prediction = self._starts.prediction(job.allocation, self._lineup)
+                self._launched(job, self.on_phase, prediction)
+        except (TrialFailed, SetupError, Overdue):
+            self.restart()
+
     def hold(self, job: Job, rate_per_s: float) -> Hold | Failure:
         """Send turns at a constant rate to the servers of an allocation; those that run are kept.
 

@@ -61,6 +61,10 @@ ELSEWHERE = {
         "minutes on real servers; there fake ones",
     ),
     "python -m tests.campaigns": (".ci/run", "takes the minutes that it is given"),
+    "python -m tests.campaigns.sizes": (
+        "tests/campaigns/test_short.py",
+        "minutes; there a short one",
+    ),
     "python tests/support/simulated_races.py": (
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",

@@ -50,11 +50,11 @@ class HeatMap:
     tiles: Mapping[tuple[str, str], Tile]
     others: tuple[str, ...]
 
-    @property
-    def fitnesses(self) -> list[float]:
-        """Return the fitness of every tile that has one."""
+    def fitness_range(self) -> tuple[float, float]:
+        """Return the least and the greatest fitness of a tile; (0, 0) where none has one."""
         tiles = self.tiles.values()
-        return [f for t in tiles if (f := t.configuration.fitness) is not None]
+        values = [f for t in tiles if (f := t.configuration.fitness) is not None]
+        return min(values, default=0.0), max(values, default=0.0)
 
 
 def spelled(name: str, value: Scalar) -> str:
