@@ -64,7 +64,7 @@ def deployment_of(
                 f"{file.parent / '.env'} is not there; a rollout writes its values into it, so "
                 "begin it with those of today"
             )
-    if found.llm.share is None:
+    if found.llm.share is None and not found.llm.key:
         data["not_set"] = [SHARE]
     return {**data, "start_order": [*(n for n in entries if n != "llm"), "llm"]}, notes
 
