@@ -50,7 +50,8 @@ def deployment_of(
         data |= {"kubernetes": str(manifests[0][0]), "device": "none"}
     if is_compose:
         file = files.pop()
-        program = "podman" if "podman" in str(servers[0].container) else "docker"
+        is_podman = any(u.container and u.container.program == "podman" for u in servers)
+        program = "podman" if is_podman else "docker"
         compose = [program, "compose", "-f", str(file)]
         names = [u.container.compose[1] for u in servers if u.container and u.container.compose]
         data["env_file"] = {
