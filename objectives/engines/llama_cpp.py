@@ -3,7 +3,7 @@
 It serves a GGUF file, takes all its memory at the start, and its KV cache has the size of its
 context (`llama.ctx_size`), which its slots (`llama.parallel`) share. On a GPU so many layers lie as
 `llama.n_gpu_layers` says, all without it. Read in builds b1697 to b11434 (tools/server/README.md),
-run as b11434 on a CPU.
+run as b11434 and in xllamacpp 2026.10.11549 on a CPU.
 """
 
 from __future__ import annotations

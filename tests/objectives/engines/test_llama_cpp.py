@@ -20,7 +20,7 @@ from objectives.errors import SetupError
 from objectives.services import LlmService, Services, SttService
 from objectives.traffic.workload import Workload
 
-# as b11434 wrote it
+# as xllamacpp 2026.10.11549 wrote it
 LOG = """\
 0.00.023.186 I srv    load_model: loading model 'tiny.gguf'
 0.00.417.331 I srv    load_model: initializing, n_slots = 4, n_ctx_slot = 2048, kv_unified = 'false'
