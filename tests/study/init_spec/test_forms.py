@@ -221,7 +221,7 @@ ENGINES = {
 def test_an_engine_that_the_study_knows_is_named(folder: Path, start: str) -> None:
     named, args, options, setting = ENGINES[start]
     found = read(folder, "a.service", f"ExecStart={start}", "stt.service", llm_model="llama3.1:8b")
-    spec = spec_of("my", "cuda", found, None)
+    spec = spec_of("my", places_of(found, None), found, None)
     own = spec["services"]["llm"]
     assert {k: own[k] for k in named} == named and own["args"] == args and "command" not in own
     assert dict(found.llm.options) == options and options.items() <= spec["baseline"].items()
