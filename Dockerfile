@@ -1,4 +1,4 @@
-# The main job in a container. It has not been built here, where there is no Docker: tell us what breaks.
+# The main job in a container. Built with podman on Debian 12, where it runs; not yet with Docker, nor on a CUDA base: tell us what breaks.
 #   docker build -t gpu-allocation .                 replays what ships, and measures CPU servers
 #   docker build -t gpu-allocation-cuda . \
 #     --build-arg BASE=nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04 --build-arg SERVERS=vllm
@@ -8,7 +8,8 @@
 ARG BASE=python:3.12-slim
 FROM ${BASE}
 
-# a CUDA image has no Python; vLLM compiles kernels at its start
+# a CUDA image has no Python; vLLM compiles kernels at its start; versions are those of the base
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 python3-venv python3-dev gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*

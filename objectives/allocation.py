@@ -87,11 +87,11 @@ class Allocation:
 
     @property
     def all_options(self) -> dict[str, Scalar]:
-        """Return the options of every server, server by server, by their names there."""
-        dotted = [k.partition(".") for k in self.values if "." in k]
+        """Return the options of every server, server by server, by the names of parameters."""
         return {
-            k: self.values[f"{server}.{k}"]
-            for server, _, k in sorted(dotted, key=lambda name: name[0])
+            k: self.values[k]
+            for k in sorted(self.values, key=lambda name: name.partition(".")[0])
+            if "." in k
         }
 
     def options(self, prefix: str) -> dict[str, Scalar]:

@@ -15,6 +15,7 @@ from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import write
+from objectives.devices.busy_others import CpuTime, uses_gpu
 from objectives.devices.cores import apart
 from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, first_of
@@ -36,14 +37,13 @@ from objectives.load.open_loop import Progress
 from objectives.load.segments import so_far
 from objectives.measurement import INFINITE, DeviceFigures, Measurement
 from objectives.servers.blame import prechecked
-from objectives.servers.busy_others import CpuTime, uses_gpu, wait_until_quiet
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.launch import TrialLauncher
 from objectives.servers.lineup import Lineup
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.phase_times import PhaseTimes
 from objectives.servers.process import Server
-from objectives.servers.retries import retried, undisturbed
+from objectives.servers.retries import retried, undisturbed, wait_until_quiet
 from objectives.servers.tenants import Tenant, holding
 from objectives.service_figures import arguments_of
 from objectives.setting import Setting

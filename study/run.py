@@ -31,6 +31,7 @@ from study.search.ask import bridge
 from study.search.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
+from study.service_pause.containers import ContainerState
 from study.service_pause.options import outage
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
@@ -93,7 +94,8 @@ def foretell(this: Run) -> int:
     this = on_card(this, source)
     lending = this.options.lending
     lent = lending.states()
-    forecast = foreseen(this, source, [state.unit for state in lent])
+    pids = {pid for s in lent if isinstance(s, ContainerState) for pid in s.pids}
+    forecast = foreseen(this, source, [state.unit for state in lent], pids)
     lines = forecast_in_words(forecast)
     if (bench := source.bench) is not None:
         lines += host_limits(bench.occupants, is_gpu=bench.device.identity.cuda is not None)

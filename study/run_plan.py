@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -148,7 +148,7 @@ def plan_run(spec: Spec, options: RunOptions, terminal: Terminal) -> Run:
     )
 
 
-def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
+def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int] = ()) -> Forecast:
     """Return the forecast from what the study already knows.
 
     Nothing is opened that does not exist.
@@ -157,6 +157,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
         run: The run that is planned.
         source: What figures would come from.
         lent: The units whose memory the study would have.
+        pids: The processes of containers whose memory it would have.
     """
     trials: list[Trial] = []
     file = sqlite_file(run.storage_url)
@@ -176,7 +177,8 @@ def foreseen(run: Run, source: Source, lent: Sequence[str]) -> Forecast:
     held_mib = 0.0
     if source.bench is not None:
         held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
-        held_mib -= sum(o.mib or 0.0 for o in source.bench.occupants if o.unit in lent)
+        occupants = source.bench.occupants
+        held_mib -= sum(o.mib or 0.0 for o in occupants if o.unit in lent or o.pid in pids)
     here = (source.setting, source.identity, source.versions)
     files, unread = readable(run.spec, *here, held_mib)
     outlook = forecast(

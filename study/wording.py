@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from objectives.allocation import MEMORY, OF_MEMORY, SPEECH, Allocation
 from objectives.diagnosis.busy import Busy
+from objectives.engines.places import PLACE
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
-from objectives.servers.busy_others import PATIENCE_S
 from objectives.servers.phase_times import start_name, started_service
+from objectives.servers.retries import PATIENCE_S
 from objectives.speech.wer import WordVerdict
 from study.text import cut
 
@@ -32,7 +33,8 @@ def allocation_in_words(allocation: Allocation) -> str:
     >>> allocation_in_words(Allocation({"vllm_memory_util": 0.375, "whisper_model_size": "base"}))
     '37.5 % of the memory for the LLM, beside speech model base'
     """
-    more = ", ".join(f"{k} {v}" for k, v in allocation.all_options.items())
+    options = allocation.all_options
+    more = ", ".join(f"{option_in_words(k, options)} {v}" for k, v in options.items())
     extra = f", with {more}" if more else ""
     share = f"{memory_in_words(allocation)} of the memory for the LLM"
     return f"{share}, beside speech model {allocation.speech}{extra}"
@@ -53,10 +55,29 @@ def choice_in_words(allocation: Allocation, today: Allocation | None) -> str:
     names = (*OF_MEMORY, SPEECH)
     both = Allocation({k: v for k, v in allocation.values.items() if k in names})
     old, new = today.all_options, allocation.all_options
-    changes = [f"{k} {v} instead of {old.get(k)}" for k, v in new.items() if old.get(k) != v]
+    changes = [
+        f"{option_in_words(k, new)} {v} instead of {old.get(k)}"
+        for k, v in new.items()
+        if old.get(k) != v
+    ]
     with_changes = f", with {', '.join(changes)}" if changes else ""
     pairs = f" (today: {pair(today)})" if pair(today) != pair(allocation) else ""
     return f"{allocation_in_words(both)}{with_changes}{pairs}"
+
+
+def option_in_words(parameter: str, among: Iterable[str]) -> str:
+    """Return the name of a server's option: without the server where only one has it.
+
+    >>> option_in_words("vllm.max_num_seqs", ["vllm.max_num_seqs", "stt.place"])
+    'max_num_seqs'
+    >>> option_in_words("stt.place", ["stt.place"])
+    'speech place'
+    >>> option_in_words("embed.batch", ["embed.batch", "ranks.batch"])
+    'embed batch'
+    """
+    server, _, option = parameter.partition(".")
+    is_alone = sum(name.partition(".")[2] == option for name in among) == 1
+    return option if is_alone and option != PLACE else f"{service_name(server)} {option}"
 
 
 def pair(allocation: Allocation) -> str:
@@ -83,7 +104,7 @@ def short(allocation: Allocation, today: Allocation | None = None) -> str:
     ('50 % + base, max_num_seqs=64', '50 % + base')
     """
     rest = "".join(
-        f", {k.partition('.')[2]}={v:g}" if isinstance(v, float) else f", {k.partition('.')[2]}={v}"
+        f", {option_in_words(k, allocation.values)}={f'{v:g}' if isinstance(v, float) else v}"
         for k, v in allocation.values.items()
         if k not in (*OF_MEMORY, SPEECH) and (today is None or today.values.get(k) != v)
     )
@@ -244,7 +265,9 @@ def label(parameter: str) -> str:
     >>> label("vllm_memory_util"), label("vllm.max_num_seqs"), label("card")
     ('LLM share', 'max_num_seqs', 'card')
     """
-    return SHORT.get(parameter) or parameter.partition(".")[2] or parameter
+    return SHORT.get(parameter) or (
+        option_in_words(parameter, [parameter]) if "." in parameter else parameter
+    )
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -1,7 +1,7 @@
 r"""Checks, on a real NVIDIA GPU, that memory is seen and failures are named as they are.
 
     ALLOCATION_TEST_GPU=0 ALLOCATION_TEST_LOGS=/tmp/logs \
-        python3 -m pytest -m gpu tests/test_gpu.py -x -q
+        python3 -m pytest -m gpu tests/test_gpu.py -x -q -n 0
 
 It is the right card, memory is seen as it moves, and real out-of-memory of both services gets its
 right name. ALLOCATION_TEST_GPU is an index or a UUID (default: the first card); the logs of all

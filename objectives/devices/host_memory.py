@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,30 +26,39 @@ def processor() -> str | None:
 
 
 class HostMemory:
-    """The host's memory has the same total and free memory here that vLLM on the CPU sees."""
+    """The host's memory has the same total and free memory here that vLLM on the CPU sees.
 
-    def __init__(self) -> None:
-        """Touch the memory first: a virtual machine may only then be given what it was promised.
+    It is touched first: a virtual machine may only then be given what it was promised. Without this
+    the total grows while a study runs, and the same share is another size in every trial.
 
-        Without this the total grows while a study runs, and the same share is another size in
-        every trial.
-        """
-        if psutil.virtual_memory().total / MIB > _total_mib() * 1.02:
+    Args:
+        is_shared: Whether it is what a study divides. Beside a GPU it is not, is not touched, and
+            is that of all NUMA nodes.
+    """
+
+    def __init__(self, *, is_shared: bool = True) -> None:
+        self._source = NODE if is_shared and NODE.exists() else Path("/proc/meminfo")
+        if is_shared and psutil.virtual_memory().total / MIB > self._total_mib() * 1.02:
             touch = int(
                 min(psutil.virtual_memory().available * 0.9, psutil.virtual_memory().total * 0.85)
             )
             script = (
                 "import sys; b = bytearray(int(sys.argv[1])); b[::4096] = b'1' * len(b[::4096])"
             )
-            subprocess.run([sys.executable, "-c", script, str(touch)], check=False, timeout=120)
+            with suppress(subprocess.TimeoutExpired):  # hundreds of GiB: the total is what it is
+                subprocess.run([sys.executable, "-c", script, str(touch)], check=False, timeout=120)
         product = f"CPU {processor() or platform.machine()} x{os.cpu_count()}"
-        self.identity = Identity(product, f"host-{platform.node()}", _total_mib(), None, None)
+        self.identity = Identity(product, f"host-{platform.node()}", self._total_mib(), None, None)
         self.compute: float | None = None
         self.server_env: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
 
+    def _total_mib(self) -> float:
+        total = _meminfo(self._source)["MemTotal"]
+        return min(total, _cgroup_limit() or total) / MIB
+
     def sample(self) -> Sample:
         """Read the free memory, with what the page cache gives back."""
-        info = _meminfo()
+        info = _meminfo(self._source)
         files = info["Active(file)"] + info["Inactive(file)"]
         free = info["MemFree"] + files + info.get("SReclaimable", 0)
         return Sample(time.monotonic(), free / MIB)
@@ -75,9 +85,8 @@ class HostMemory:
             return None
 
 
-def _meminfo() -> dict[str, int]:
+def _meminfo(source: Path) -> dict[str, int]:
     """Read bytes by name, of NUMA node 0 as vLLM's CPU backend does, or of the whole host."""
-    source = NODE if NODE.exists() else Path("/proc/meminfo")
     sizes = {}
     for line in source.read_text().splitlines():
         if match := re.match(r"(?:Node \d+ )?([\w()]+):\s+(\d+) kB", line):
@@ -93,8 +102,3 @@ def _cgroup_limit() -> int | None:
             continue
         return value if value < 1 << 60 else None
     return None
-
-
-def _total_mib() -> float:
-    total = _meminfo()["MemTotal"]
-    return min(total, _cgroup_limit() or total) / MIB

@@ -12,6 +12,7 @@ from objectives.errors import SetupError
 from objectives.model_files.gguf_header import read_gguf
 from objectives.model_files.json_file import AGAIN, MIB, inner, read_object
 from objectives.model_files.parameters import parameters
+from objectives.model_files.quantized import quantized_bytes
 from objectives.model_files.safetensors_header import FLOATS, Tensor, tensors_of
 from objectives.model_files.shape import Shape, read_shape, shape_of_gguf
 
@@ -75,6 +76,10 @@ def _counted(shape: Shape, size: int, path: Path, *, is_random: bool) -> Model:
     """Return a model whose weights are counted from its configuration."""
     whence = "its weights are random" if is_random else f"no weight files lie in {path}"
     count = parameters(shape)
+    packed = quantized_bytes(shape, size) if shape.quantization and not is_random else None
+    if packed is not None and not shape.other_parts:
+        why = f"{whence}: those of {shape.quantization} are counted from config.json"
+        return Model(shape, packed / MIB, "config", why)
     if count is None or shape.other_parts or shape.quantization:
         what = shape.quantization or (shape.other_parts or (shape.architecture,))[0]
         why = shape.attention.unknown or f"those of {what} are not counted from config.json"

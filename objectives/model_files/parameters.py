@@ -38,15 +38,30 @@ def parameters(shape: Shape) -> int | None:
     return shape.layers * (attention + norms) + feed_forward + embeddings + shape.hidden
 
 
+def matrices(shape: Shape) -> int | None:
+    """Return how many parameters the matrices of a dense model's layers have; None of another."""
+    if shape.architecture not in DENSE or (attention := _grouped(shape)) is None:
+        return None
+    each = attention - _biases(shape) + 3 * shape.hidden * shape.intermediate
+    return shape.layers * each
+
+
 def _grouped(shape: Shape) -> int | None:
     """Return the parameters of a layer's attention with keys and values for groups of heads."""
     if shape.attention.has_latent or not shape.attention.numbers:
         return None
+    queries, keys_and_values = _widths(shape)
+    return shape.hidden * (2 * queries + keys_and_values) + _biases(shape)
+
+
+def _widths(shape: Shape) -> tuple[int, int]:
+    """Return how wide the queries of a layer are, and its keys and values together."""
     keys_and_values = shape.attention.numbers
-    size = keys_and_values // (2 * shape.attention.kv_heads)
-    queries = shape.heads * size
-    biases = queries + keys_and_values if shape.model_type.startswith("qwen2") else 0
-    return shape.hidden * (2 * queries + keys_and_values) + biases
+    return shape.heads * (keys_and_values // (2 * shape.attention.kv_heads)), keys_and_values
+
+
+def _biases(shape: Shape) -> int:
+    return sum(_widths(shape)) if shape.model_type.startswith("qwen2") else 0
 
 
 def _latent(shape: Shape) -> int | None:

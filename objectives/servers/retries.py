@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
+from objectives import waiting
+from objectives.devices.busy_others import look
 from objectives.devices.device_set import DeviceSet
 from objectives.diagnosis.diagnose import consequence_of
 from objectives.diagnosis.log import FailurePhase
@@ -14,6 +17,7 @@ from objectives.evaluation import OnPhase, Phase, Step
 from objectives.servers.foreign_tenants import yielding
 
 T = TypeVar("T")
+PATIENCE_S = 30.0  # with others that compute, as with a neighbour's memory
 
 
 def retried(measure: Callable[[], T], *, stop_all: Callable[[], None], on_phase: OnPhase) -> T:
@@ -65,3 +69,20 @@ def undisturbed(measure: Callable[[], T], devices: DeviceSet, reserve_mib: float
                 raise
             measured = failed.measured if isinstance(failed, TrialFailed) else {}
             raise Disturbed(intrusion.diagnosis(reserve_mib), measured) from failed
+
+
+def wait_until_quiet(devices: DeviceSet, on_phase: OnPhase) -> None:
+    """Wait until others keep neither cores nor GPU busy, `PATIENCE_S` at most; then go on.
+
+    It is asked while no server of ours works. What stays busy is told: what is measured beside it
+    holds only beside it.
+    """
+    if (busy := look(devices)).is_quiet:
+        return
+    on_phase(Phase(Step.WAITING, busy=busy))
+    until_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until_s:
+        waiting.check()
+        if (busy := look(devices)).is_quiet:
+            return
+    on_phase(Phase(Step.BESIDE_OTHERS, busy=busy))

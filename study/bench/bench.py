@@ -62,7 +62,9 @@ def bench(setting: Setting, spec: Spec) -> Bench:
         SetupError: The study cannot run here; it says what to do.
     """
     installed = versions(setting.services)
-    devices = {name: open_device(d) for name, d in spec.devices.items()}
+    devices = {
+        name: open_device(d, is_shared=len(spec.devices) == 1) for name, d in spec.devices.items()
+    }
     _refuse_twins(devices)
     device = next(iter(devices.values())) if devices else open_device(spec.device)
     if sentences := misfits(device, setting.services, installed):

@@ -31,6 +31,11 @@ def console_of(*, stderr: bool = False) -> Console:
     return console
 
 
+def print_line(console: Console, text: str) -> None:
+    """Print a line; a terminal gets it between its words, and a file in one."""
+    console.print(visible(text), markup=False, soft_wrap=not console.is_terminal)
+
+
 class Terminal:
     """The terminal shows a live picture; on a pipe it writes sparse lines, or JSON lines.
 

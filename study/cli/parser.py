@@ -15,6 +15,7 @@ from objectives.errors import BadInput
 from study.cli.say import at_width
 
 PROGRAM = "gpu-allocation"
+LEAST_S, MOST_S = 0.001, 1e7  # of a run, seconds
 SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "run": "run_study",
     "dream": "run_dream",
@@ -72,6 +73,33 @@ def add_device(options: argparse.ArgumentParser, when: str = "") -> None:
         metavar="N",
         help=f"{when}a GPU's memory as CUDA has it; nvidia-smi shows 1 to 4 %% more",
     )
+
+
+def add_timeout(options: argparse.ArgumentParser, default: str = "") -> None:
+    """Add the time of a run, which means the same in every command that measures.
+
+    Args:
+        options: The options of a command.
+        default: What it is where none is named.
+    """
+    options.add_argument(
+        "--timeout",
+        type=seconds,
+        metavar="S",
+        help="begin nothing that is not expected to end in this time, but the first" + default,
+    )
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that a command line names.
+
+    Raises:
+        ValueError or argparse.ArgumentTypeError: They are none that a run may take.
+    """
+    value = float(text)
+    if not LEAST_S <= value <= MOST_S:
+        raise argparse.ArgumentTypeError(f"must be from {LEAST_S:g} to {MOST_S:g}, not {text}")
+    return value
 
 
 def add_devices(options: argparse.ArgumentParser) -> None:

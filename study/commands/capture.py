@@ -17,7 +17,6 @@ port that is taken.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from study.cli.parser import parser
@@ -52,13 +51,13 @@ def main() -> None:
     from objectives.capture.capture import capture, route
     from study.cli.capture_lines import ending
     from study.cli.exit_codes import exiting
+    from study.cli.say import say
 
-    tell = partial(print, flush=True)
     with exiting():
         routes = [
             route(url, getattr(arguments, f"{name}_port"), mirrors.get(name), f"--{name}")
             for name, url in urls.items()
         ]
-        tally = capture(routes, arguments.trace, arguments.for_s, tell)
+        tally = capture(routes, arguments.trace, arguments.for_s, say)
         for line in ending(tally, arguments.trace):
-            tell(line)
+            say(line)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from argparse import SUPPRESS
 from pathlib import Path
 
-from study.cli.parser import parser
+from study.cli.parser import add_timeout, parser
 from study.confirmation.pairs.part import WHOLE, Part
 from study.rule.rule import LOOKS, Claim
 from study.service_pause.options import add_lending, lending
@@ -69,12 +69,7 @@ def main() -> None:
         help="merge the pairs.jsonl of several cards and judge them; launches nothing",
     )
     add("--ladder", nargs="?", const="", help=SUPPRESS)
-    add(
-        "--timeout",
-        type=float,
-        metavar="S",
-        help="begin nothing that is not expected to end in this time, but the first",
-    )
+    add_timeout(options)
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
     add("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="default: artifacts")
@@ -96,7 +91,7 @@ def main() -> None:
         options.error(f"--part: {error}")
     if arguments.take and (arguments.part or arguments.fresh):
         options.error("--take launches nothing; leave --part and --fresh out")
-    limits = (("aa_pairs", 1, 50), ("timeout", 1, 1e7), ("ramp", 0, 1e5))
+    limits = (("aa_pairs", 1, 50), ("ramp", 0, 1e5))
     for name, least, most in limits:
         value = getattr(arguments, name)
         if value is not None and not least <= value <= most:

@@ -19,7 +19,6 @@ Exit: 0 written, 2 bad input, 3 set-up, 130 stopped.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from study.cli.parser import parser
@@ -48,6 +47,7 @@ def main() -> None:
     arguments = options.parse_args()
 
     from study.cli.exit_codes import exiting
+    from study.cli.say import say
     from study.init_spec.init_spec import InitOptions, write_files
     from study.service_pause.options import seconds
 
@@ -63,4 +63,4 @@ def main() -> None:
             llm_model=arguments.llm_model,
             observe_s=seconds(observe, "--observe") if observe else None,
         )
-        write_files(request, partial(print, flush=True))
+        write_files(request, say)

@@ -36,7 +36,7 @@ def main() -> None:
 
     from objectives.errors import SetupError
     from study.analysis.cost.launches import WIDE_RECORDING, read_costs
-    from study.cli.console import console_of
+    from study.cli.console import console_of, print_line
     from study.cli.exit_codes import exiting
     from study.report.effects.contrast import versus
     from study.report.effects.table import influence
@@ -61,4 +61,4 @@ def main() -> None:
                 table.add_row(*(escape(visible(text)) for text in row))
             console.print(table if effects.rows else f"{escape(cost.name)}: nothing can be told")
             for line in (*effects.notes, ""):
-                console.print(visible(line), markup=False, soft_wrap=True)
+                print_line(console, line)

@@ -13,10 +13,9 @@ Exit: 0 done, 2 bad input, 3 set-up, 130 stopped.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-from study.cli.parser import add_devices, parser
+from study.cli.parser import add_devices, add_timeout, parser
 from study.service_pause.options import add_lending, lending
 
 
@@ -34,12 +33,7 @@ def main() -> None:
         help="launches per configuration (default 2; 0: only --take)",
     )
     add("--out", type=Path, metavar="FILE", help="default: artifacts/<name>/recording.jsonl")
-    add(
-        "--timeout",
-        type=float,
-        metavar="S",
-        help="begin nothing that is not expected to end in this time, but the first",
-    )
+    add_timeout(options)
     add(
         "--take",
         type=Path,
@@ -66,6 +60,7 @@ def main() -> None:
         )
 
     from study.cli.exit_codes import exiting
+    from study.cli.say import say
     from study.recording.record import record
     from study.spec.load import load
 
@@ -76,7 +71,7 @@ def main() -> None:
             spec,
             out,
             arguments.repeats,
-            partial(print, flush=True),
+            say,
             timeout_s=arguments.timeout,
             take=arguments.take,
             points=arguments.points,
@@ -87,4 +82,4 @@ def main() -> None:
         entries = recording.entries
         failed = sum(entry.measurement is None for entry in entries)
         counted = f"{len(entries)} evaluations, {failed} of them failures"
-        print(f"{out}: {counted}; {recording.sentence()}")
+        say(f"{out}: {counted}; {recording.sentence()}")

@@ -56,6 +56,7 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.cli.limits import limits_in
+    from study.cli.say import say
     from study.report.html import html, write_page
     from study.report.studies.side_by_side import side_by_side
     from study.report.summary import Summary, summary
@@ -79,8 +80,8 @@ def main() -> None:
         first, *others = [read(storage, name) for storage in storages for name in studies]
         if others:
             write_page(side_by_side([first, *others]), arguments.out)
-            print(f"{arguments.out}: studies {', '.join(s.study for s in (first, *others))}")
+            say(f"{arguments.out}: studies {', '.join(s.study for s in (first, *others))}")
         else:
             write_page(html(first), arguments.out)
             count = len(first.configurations)
-            print(f"{arguments.out}: study {first.study}, {count} configurations")
+            say(f"{arguments.out}: study {first.study}, {count} configurations")

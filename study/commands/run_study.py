@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from objectives.fitness import PRESETS
-from study.cli.parser import add_device, add_devices, check_total_mib, parser
+from study.cli.parser import add_device, add_devices, add_timeout, check_total_mib, parser
 from study.service_pause.options import add_lending, lending
 from study.spec.choices import SAMPLERS
 
@@ -38,9 +38,7 @@ def main() -> None:
     add(
         "--n-trials", type=int, metavar="N", help="trials over all runs; default: the spec's budget"
     )
-    add(
-        "--timeout", type=float, metavar="S", help="seconds of this run; default: the spec's budget"
-    )
+    add_timeout(options, "; default: the spec's budget")
     add("--seed", type=int, default=0, metavar="N", help="of the sampler (default 0)")
     add("--storage", metavar="URL", help="default: sqlite:///artifacts/<name>/study.db")
     add("--study-name", metavar="NAME", help="default: <name>-<sampler>-<seed>")
@@ -54,7 +52,7 @@ def main() -> None:
     add("--json", action="store_true", help="one JSON object per trial on standard output")
     add("--quiet", action="store_true", help="only the end")
     arguments = options.parse_args()
-    limits = (("n_trials", 1, 2**31 - 1), ("timeout", 0.001, 1e7), ("seed", 0, 2**31 - 1))
+    limits = (("n_trials", 1, 2**31 - 1), ("seed", 0, 2**31 - 1))
     for name, least, most in limits:
         value = getattr(arguments, name)
         if value is not None and not least <= value <= most:

@@ -29,7 +29,7 @@ def main() -> None:
     from study.analysis.cost.interference import by_share
     from study.analysis.cost.launches import read_costs
     from study.analysis.kv_cache import unfilled_cache
-    from study.cli.console import console_of
+    from study.cli.console import console_of, print_line
     from study.cli.cost_lines import cost_lines, ratio_lines
     from study.cli.exit_codes import exiting
     from study.report.analysis_words import cache_warnings, share_table
@@ -41,7 +41,7 @@ def main() -> None:
         costs = [cost for source in sources for cost in read_costs(source)]
         for cost in costs:
             for line in cost_lines(cost):
-                console.print(line, markup=False, soft_wrap=True)
+                print_line(console, line)
             head, rows = share_table(by_share(cost.measurements))
             table = Table(*head, title="Does sharing hurt?", title_justify="left")
             for row in rows:
@@ -49,6 +49,6 @@ def main() -> None:
             console.print(table)
             cache = unfilled_cache(cost.measurements, cost.workload, cost.server_args)
             for line in (*cache_warnings(cache), ""):
-                console.print(line, markup=False, soft_wrap=True)
+                print_line(console, line)
         for line in ratio_lines(costs):
-            console.print(line, markup=False, soft_wrap=True)
+            print_line(console, line)

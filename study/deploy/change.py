@@ -43,7 +43,7 @@ def first_version(deployment: Deployment, target: Target) -> Version:
     for name, service in deployment.services.items():
         for parameter, binding in service.set.items():
             texts = target.running(Assignment(name, parameter, binding, None))
-            if isinstance(target, EnvTarget):
+            if isinstance(target, EnvTarget) and texts is None:
                 texts = [target.values().get(str(binding.variable))]
             if texts is None or len(set(texts)) != 1:
                 problem = (

@@ -26,6 +26,7 @@ from objectives.services import LlmService, Services, SttService
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
+LITTLE = "`hf download {} config.json`, a few KB, is enough to say what fits"
 ELSEWHERE = (
     "services.llm.command: a template starts the LLM server, whose memory is not known here; "
     "only that of vLLM and of `llama-server -m FILE.gguf` is"
@@ -189,7 +190,10 @@ def _folder(model: str, folders: Sequence[Path], *, is_shipped: bool = False) ->
             if path.is_dir() or (path.suffix == ".gguf" and path.is_file()):
                 return path
     if HUB_ID.fullmatch(model):
-        return Path(cached(model))
+        try:
+            return Path(cached(model))
+        except SetupError as error:
+            raise SetupError(f"{error}; {LITTLE.format(model)}") from error
     raise SetupError(
         f"there is no folder {model}; name one of a model, a GGUF file, or a hub id that is in the "
         "local cache"

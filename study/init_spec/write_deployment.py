@@ -102,7 +102,7 @@ def binding(
                 "itself before a rollout, which `promote.py plan` refuses until then"
             )
         return flag
-    variable = parameter.upper().replace(".", "_")
+    variable = parameter.upper().replace(".", "_") if is_flag else setting
     where = unit.script or str(
         unit.container.compose[0] if unit.container and unit.container.compose else ""
     )

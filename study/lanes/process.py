@@ -10,8 +10,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from objectives.devices.busy_others import DRIVER
 from objectives.plain_data.by_type import ODD_DATA
-from objectives.servers.busy_others import DRIVER
 from study.lanes.messages import Message, line_of, message_of
 
 PROGRAM = "from study.lanes.program import main; main()"

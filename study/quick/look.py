@@ -47,11 +47,9 @@ def look(options: QuickOptions, tell: Callable[[str], None]) -> None:
     """Tell what runs and write the spec, where one LLM and one speech server are seen.
 
     Raises:
-        BadInput: The spec exists, or cannot be written.
+        BadInput: The spec cannot be written.
         SetupError: The device that was asked for is not there.
     """
-    if options.spec.exists():
-        raise BadInput(f"{options.spec} exists; move it away, or name another with --out")
     name, device = _device(options.device, tell)
     unread: list[str] = []
     llms = _read(llm_processes(), read_llm, unread)
@@ -71,6 +69,9 @@ def look(options: QuickOptions, tell: Callable[[str], None]) -> None:
         tell(f"not understood: {line}")
     if len(llms) != 1 or len(speeches) != 1:
         tell(f"{NO_SPEC}: {_lack(llms, speeches)}")
+        return
+    if options.spec.exists():
+        tell(f"{NO_SPEC}: {options.spec} exists and stays as it is; --out names another")
         return
     _write(options, name, llms[0], speeches[0], tell)
 

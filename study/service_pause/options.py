@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.errors import BadInput
+from study.service_pause.containers import ContainerState, find_container, is_container
 from study.service_pause.lent_units import closure
 from study.service_pause.pause import must_end_after_s
 from study.systemd.manager import UnitState, find_unit
@@ -19,7 +20,7 @@ LEAST_OUTAGE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Lending:
-    """These units lend their GPU, and for so long.
+    """These units and containers lend their GPU, and for so long.
 
     Args:
         units: Their names, as the user wrote them.
@@ -39,14 +40,15 @@ class Lending:
             return float("inf")
         return max(1.0, began + must_end_after_s(self.max_outage_s) - time.monotonic())
 
-    def states(self) -> list[UnitState]:
+    def states(self) -> list[UnitState | ContainerState]:
         """Return all that would be lent, as it is now.
 
         Raises:
             BadInput: One cannot be lent.
             SetupError: No systemd runs.
         """
-        return closure([find_unit(name) for name in self.units])
+        units = closure([find_unit(name) for name in self.units if not is_container(name)])
+        return [*units, *(find_container(name) for name in self.units if is_container(name))]
 
 
 def add_lending(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +60,7 @@ def add_lending(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the GPU is in use by units of systemd", about)
     units_help = (
         "stop this unit meanwhile, bring it back whatever happens; "
-        "may be repeated; user:UNIT for your own"
+        "may be repeated; user:UNIT for your own, container:NAME for a container"
     )
     group.add_argument("--lend-from", action="append", default=[], metavar="UNIT", help=units_help)
     outage_help = "such as 45m: by then the units start again, even in the middle of a trial"
@@ -98,7 +100,9 @@ def seconds(text: str, what: str) -> float:
     return float(match[1]) * SPAN_S[match[2] or "s"]
 
 
-def outage(states: Sequence[UnitState], expected_s: float, max_outage_s: float | None) -> list[str]:
+def outage(
+    states: Sequence[UnitState | ContainerState], expected_s: float, max_outage_s: float | None
+) -> list[str]:
     """Return lines that say what the units would go through.
 
     Args:
@@ -111,8 +115,9 @@ def outage(states: Sequence[UnitState], expected_s: float, max_outage_s: float |
         "nothing is stopped now:"
     ]
     for s in states:
-        as_it_is = f"{s.active}, {s.enabled or 'not installed'}"
-        lines.append(
-            f"  {s.unit} ({s.manager.name}; {as_it_is}): " + ("stopped" if s.is_on else "stays off")
-        )
+        if isinstance(s, ContainerState):
+            as_it_is = f"{s.program.rpartition('/')[2]}; {s.status}, restart {s.restart}"
+        else:
+            as_it_is = f"{s.manager.name}; {s.active}, {s.enabled or 'not installed'}"
+        lines.append(f"  {s.unit} ({as_it_is}): " + ("stopped" if s.is_on else "stays off"))
     return lines

@@ -13,10 +13,17 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 from study.service_pause import restore
+from study.service_pause.containers import (
+    ContainerState,
+    changed,
+    find_container,
+    is_container,
+    stop,
+)
 from study.service_pause.lent_units import changed_units, closure
 from study.service_pause.restore_timer import PROMISE_PREFIX, Promise
 from study.systemd import systemctl
-from study.systemd.manager import STOP_S, Manager, find_unit, state
+from study.systemd.manager import STOP_S, Manager, UnitState, find_unit, state
 from study.systemd.systemctl import LEND
 
 GRACE_S = 15.0  # for a study that is asked to end: it stops its servers itself
@@ -38,7 +45,7 @@ def must_end_after_s(max_outage_s: float) -> float:
 
 @contextmanager
 def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None) -> Iterator[None]:
-    """Keep these units stopped for as long as the block lasts; then all is as it was before.
+    """Keep units and containers stopped as long as the block lasts; then all is as it was before.
 
     That holds also where this process is killed (a unit of systemd's waits for its end) and after a
     reboot (an enabled oneshot). Without a unit, nothing happens. What would stop with a unit, and
@@ -56,11 +63,16 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
         yield
         return
     _settle_earlier(tell)
-    states = closure([find_unit(name) for name in units])
+    states = closure([find_unit(name) for name in units if not is_container(name)])
+    containers = [find_container(name) for name in units if is_container(name)]
     ordered = sorted(states, key=lambda s: (s.manager.is_user, s.since_us, s.unit))
     token = uuid.uuid4().hex[:12]
+    of_managers = {m: list(part) for m, part in groupby(ordered, key=lambda s: s.manager)}
+    own = Manager(is_user=os.geteuid() != 0)  # what an engine's command needs, this user has
+    if containers:
+        of_managers.setdefault(own, [])
     promises = [
-        Promise(m, token, list(part)) for m, part in groupby(ordered, key=lambda s: s.manager)
+        Promise(m, token, part, containers if m == own else ()) for m, part in of_managers.items()
     ]
     began = time.monotonic()
     end_s = began + must_end_after_s(max_outage_s) if max_outage_s else float("inf")
@@ -71,7 +83,8 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
         os.environ[restore.BORROWER] = token
         for promise in promises:
             take(promise)
-        what = [s.unit if s.is_on else f"{s.unit} (was off)" for s in ordered]
+        lenders: list[UnitState | ContainerState] = [*ordered, *containers]
+        what = [s.unit if s.is_on else f"{s.unit} (was off)" for s in lenders]
         tell(
             f"lent to this study: {', '.join(what)}; "
             "they come back at its end, if it is killed, and after a reboot"
@@ -89,21 +102,26 @@ def lent(units: Sequence[str], tell: Tell, *, max_outage_s: float | None = None)
                 with suppress(SetupError):  # it may never have started
                     promise.manager.systemctl("stop", f"{GUARD}{token}.service")
         problems += changed_units(ordered)
+        problems += [p for c in containers if (p := changed(c)) is not None]
         if problems:
             raise SetupError(
                 f"not everything is back: {'; '.join(problems)}; look at `systemctl status UNIT`"
             )
         minutes = (time.monotonic() - began) / 60
-        tell(f"given back after {minutes:.1f} min: {', '.join(s.unit for s in ordered)}")
+        names = ", ".join([*(s.unit for s in ordered), *(c.unit for c in containers)])
+        tell(f"given back after {minutes:.1f} min: {names}")
 
 
 def take(promise: Promise) -> None:
-    """Mask and stop the units of a promise, the last that came up first.
+    """Stop the containers of a promise, mask and stop its units, the last that came up first.
 
     Raises:
         SetupError: One runs on.
     """
     manager = promise.manager
+    for container in promise.containers:
+        if container.is_on:
+            stop(container)
     try:
         manager.masks.mkdir(parents=True, exist_ok=True)
         for link in promise.masks():

@@ -19,6 +19,7 @@ from pathlib import Path
 
 # in the environment of everything that the study starts while it borrows
 BORROWER = "ALLOCATION_STUDY_LENT"
+SCOPE = ("--scope", "--quiet", "--collect", "--")  # of `systemd-run`
 SERVERS_END_S = 10.0  # their supervisors need less, once the study is gone
 
 
@@ -26,7 +27,7 @@ def read(promise: Path) -> dict[str, list[str]]:
     """Read the promise's own section.
 
     Its keys are `On` and `Off` (units, in the order in which they came up), `Mask` and `Want`
-    (links).
+    (links), and `Container` (an engine's command and the name of a container that ran).
     """
     entries: dict[str, list[str]] = {}
     ours = False
@@ -59,12 +60,26 @@ def give_back(promise: Path, systemctl: list[str]) -> list[str]:
         problems += _run(
             *systemctl, "start", "--no-block", "--job-mode=ignore-requirements", "--", unit
         )
+    for line in entries.get("Container", []):
+        problems += _start_container(systemctl[1:], *line.rsplit(" ", 1))
     if not problems:
         for link in entries.get("Want", []):
             Path(link).unlink(missing_ok=True)
         promise.unlink(missing_ok=True)
         _run(*systemctl, "daemon-reload")
     return problems
+
+
+def _start_container(flags: list[str], program: str, name: str) -> list[str]:
+    """Start a container in a scope, which lives with what watches it.
+
+    One whose stop was killed halfway is stopped for good before.
+    """
+    start = ("systemd-run", *flags, *SCOPE, program, "start", name)
+    if not _run(*start):
+        return []
+    _run(program, "stop", name)
+    return _run(*start)
 
 
 def _run(*argv: str) -> list[str]:

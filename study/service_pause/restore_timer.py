@@ -10,6 +10,8 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 from objectives.plain_data.atomic import sync_folder, write_atomic
+from study.service_pause.containers import ContainerState
+from study.service_pause.restore import SCOPE
 from study.systemd.manager import Manager, UnitState
 
 PROMISE_PREFIX = "gpu-allocation-lent-"
@@ -23,11 +25,13 @@ class Promise:
         manager: The manager of these units.
         token: Names the promise, and marks the environment of what the study starts.
         states: How the units were, in the order in which they came up.
+        containers: How the containers were that this promise gives back too.
     """
 
     manager: Manager
     token: str
     states: Sequence[UnitState]
+    containers: Sequence[ContainerState] = ()
 
     @property
     def unit(self) -> str:
@@ -58,25 +62,34 @@ class Promise:
         )
         by_hand = f"{' '.join(['systemctl', *self.manager.flags])} start {self.unit}"
         remove = f"{shutil.which('rm') or '/bin/rm'} -f"
-        names = ", ".join(s.unit for s in self.states)
+        names = ", ".join([*(s.unit for s in self.states), *(c.unit for c in self.containers)])
+        started = [c for c in self.containers if c.is_on]
+        # what watches a container stays where it was started, and must not end with this unit
+        scope = " ".join(
+            [shutil.which("systemd-run") or "/usr/bin/systemd-run", *self.manager.flags, *SCOPE]
+        )
+        masks = [word(str(link)) for link in self.masks()]
         on = [s.unit for s in self.states if s.is_on]
         lines = [
             "# A study has borrowed the GPU of these units. "
             "This brings them back after a reboot; whoever brings",
             f"# them back first removes it. By hand: {by_hand}",
             "[Unit]",
+            *(["After=docker.service podman.service"] if started else []),
             f"Description=Give {names.replace('%', '%%')} back after a study",
             "[Service]",
             "Type=oneshot",
-            f"ExecStart=-{remove} {' '.join(map(word, map(str, self.masks())))}",
+            *([f"ExecStart=-{remove} {' '.join(masks)}"] if masks else []),
             f"ExecStart=-{systemctl} daemon-reload",
             *(f"ExecStart=-{systemctl} start --no-block -- {word(unit)}" for unit in on),
+            *(f"ExecStart=-{scope} {word(c.program)} start {word(c.name)}" for c in started),
             f"ExecStart={remove} {word(str(self.link))} {word(str(self.path))}",
             f"ExecStart=-{systemctl} --no-block daemon-reload",
             "[Install]",
             f"WantedBy={self.manager.wants.name.removesuffix('.wants')}",
             "[X-Lent]",
             *(f"{'On' if s.is_on else 'Off'}={s.unit}" for s in self.states),
+            *(f"Container={c.program} {c.name}" for c in started),
             *(f"Mask={link}" for link in self.masks()),
             f"Want={self.link}",
         ]

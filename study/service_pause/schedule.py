@@ -15,6 +15,7 @@ import psutil
 
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
+from study.service_pause.containers import ContainerState
 from study.service_pause.options import Lending
 from study.service_pause.restore_timer import word
 from study.spec.model import Spec
@@ -43,10 +44,12 @@ class Quotas:
     memory_max_mib: int
 
 
-def quotas(run_s: float, states: Sequence[UnitState]) -> Quotas:
+def quotas(run_s: float, states: Sequence[UnitState | ContainerState]) -> Quotas:
     """Return quotas above a run's longest time, and not below the deployed units together."""
     cpus, memories = [], []
     for s in states:
+        if isinstance(s, ContainerState):  # what it may use, its engine says, not systemd
+            continue
         output = s.manager.systemctl(
             "show", "--property=CPUQuotaPerSecUSec", "--property=MemoryMax", "--", s.unit
         )

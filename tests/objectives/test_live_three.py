@@ -1,4 +1,4 @@
-"""Three real servers share the CPU: an LLM, speech recognition, and embeddings beside them."""
+"""Three real servers share the CPU, in two places: an LLM, speech recognition, and embeddings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from model_folders import write_embedder
 
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
-from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.evaluation import Job
 from objectives.services import OtherService
@@ -41,22 +40,27 @@ def test_embeddings_beside_a_voice_turn_are_measured_and_named_where_they_get_no
         texts=2,
         start_timeout_s=240.0,
     )
-    services = {**setting.services, "embed": embed}
+    services = {n: replace(s, place="cpu") for n, s in setting.services.items()}
+    services |= {"embed": replace(embed, place="cpu")}
     beside = traffic_beside(services)
     workload = replace(setting.workload, ramp_s=0.0, request_timeout_s=120.0, beside=beside)
     setting = replace(setting, services=services, workload=workload, tenants=())
 
-    def job(share: float) -> Job:
-        values = {**spec.baseline.values, "embed.share": share}
-        return Job(Allocation(values), 0, tmp_path / str(share), is_fresh=True)
+    def job(share: float, place: str, *, is_fresh: bool = True) -> Job:
+        values = {**spec.baseline.values, "embed.share": share, "stt.place": place}
+        folder = tmp_path / f"{share}-{place.replace('/', '-')}"
+        return Job(Allocation(values), 0, folder, is_fresh=is_fresh)
 
-    with Colocation(setting, device_set(open_device("cpu")), tmp_path) as colocation:
-        outcome = colocation.measure(job(0.02))
-        failure = colocation.measure(job(0.995)).failure
+    with Colocation(setting, {"cpu": open_device("cpu")}, tmp_path) as colocation:
+        outcome = colocation.measure(job(0.02, "cpu/int8"))
+        moved = colocation.measure(job(0.02, "cpu/float32", is_fresh=False)).measurement
+        failure = colocation.measure(job(0.995, "cpu/int8")).failure
     m = outcome.measurement
     assert m is not None, outcome.failure or outcome.setup_error
     assert set(m.services) == {"llm", "stt", "embed"}
     assert m.failure_rate == 0 and m.services["embed"].offered == round(workload.window_s)
     assert all(s.latency_p95_ms and s.memory_mib for s in m.services.values())
+    assert moved is not None and moved.services["stt"].start_s
+    assert (moved.services["llm"].start_s, moved.services["embed"].start_s) == (0, 0)
     assert failure is not None and failure.diagnosis is not None
     assert failure.diagnosis.victim == "embed" and failure.diagnosis.deficit_mib

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,15 @@ from objectives.engines.engine import engines_of
 from objectives.engines.places import Place
 from objectives.evaluation import Job
 from objectives.measurement import DeviceFigures, Measurement, ServiceFigures
+from objectives.recording import read
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.lineup import Lineup
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import unable
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting, conditions
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Other(Shelf):
@@ -118,6 +122,21 @@ def test_our_speech_server_is_told_its_device_and_number_format(
     start = argv.index("--device")
     assert argv[start : start + 4] == words
     assert stt.memory_key(at(place)) != stt.memory_key(at("gpu0"))
+
+
+def test_the_guide_has_the_figures_of_the_recording_that_ships() -> None:
+    recording = read(ROOT / "objectives/recordings/h200_places.jsonl")
+    rows = re.findall(r"^\| (gpu\d|cpu), .*", (ROOT / "study/guides/devices.md").read_text(), re.M)
+    assert rows == ["gpu0", "gpu1", "cpu"]
+    text = (ROOT / "study/guides/devices.md").read_text()
+    for entry in recording.entries:
+        m, place = entry.measurement, str(entry.values["stt.place"]).partition("/")[0]
+        assert m is not None and len(m.devices) == 3
+        services = ("stt", "llm", "embed")
+        cells = [f"{m.services[s].latency_p95_ms:,.0f}" for s in services]
+        [row] = re.findall(rf"^\| {place}, .*", text, re.M)
+        assert f"| {m.capacity_turns_per_s:.2f} |" in row
+        assert row.endswith(f"| {' | '.join(cells)} |")
 
 
 @pytest.mark.parametrize(

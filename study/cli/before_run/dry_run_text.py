@@ -11,6 +11,7 @@ from study.cli.before_run.fit_text import sentence, shares
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
 from study.wording import short
 
+MOST_UNKNOWN = 3  # configurations that have a line each
 HOUR_S = 3600.0  # within which an owner may want a first answer
 
 
@@ -32,7 +33,12 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     baseline = next((p.allocation for p in forecast.prospects if p.is_baseline), None)
     in_short = baseline if forecast.has_more else None
     first = "baseline" if forecast.has_today else "tried first"
-    lines += [_prospect(p, in_short, first) for p in forecast.prospects]
+    unknown = [p for p in forecast.prospects if _is_unknown(p)]
+    unknown = unknown if len(unknown) > MOST_UNKNOWN else []
+    lines += [_prospect(p, in_short, first) for p in forecast.prospects if p not in unknown]
+    if unknown:
+        check = unknown[0].check
+        lines.append(f"  {len(unknown)} more  {check.fits}: {check.explanation}")
     lines += _by_files(forecast)
     lines += _words(forecast.words) if forecast.words else []
     lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
@@ -49,6 +55,13 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
 def command_lines(forecast: Forecast) -> list[str]:
     """Return the lines of the servers' commands, which no wrapping may break."""
     return [f"  {service}  {c}" for service, several in forecast.commands.items() for c in several]
+
+
+def _is_unknown(p: Prospect) -> bool:
+    """Return whether nothing is known of a configuration that others do not share."""
+    return (
+        p.check.fits == "unknown" and p.by_files is None and p.works is None and not p.is_baseline
+    )
 
 
 def _prospect(p: Prospect, today: Allocation | None, first: str) -> str:

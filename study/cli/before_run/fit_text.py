@@ -14,6 +14,7 @@ from study.fit.agreement import Agreement
 from study.fit.fit import Fit, varied
 
 LISTED = 12
+SCHEMA = 1  # of the data: raised where a key goes or means something else; new ones may come
 
 
 def sentence(cell: Cell) -> str:
@@ -23,7 +24,7 @@ def sentence(cell: Cell) -> str:
     words = verdict(cell)
     if cell.kv_tokens is not None:
         words += f", {cell.kv_tokens:,} tokens of KV cache"
-    return f"{words}: {cell.why}" if cell.is_ruled_out or cell.is_close else words
+    return f"{words}: {cell.why}" if cell.is_ruled_out else words
 
 
 def heading(fit: Fit) -> list[str]:
@@ -116,6 +117,8 @@ def as_json(fit: Fit) -> dict[str, Any]:
     """Return the answer as plain data."""
     host, model = fit.asked.host, fit.asked.model
     return {
+        "kind": "fit",
+        "schema": SCHEMA,
         "device": {
             "product": host.product,
             "total_mib": host.total_mib,

@@ -12,10 +12,12 @@ from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment, EnvFile
 from study.deploy.config.values import Assignment, Values, assigned
 from study.deploy.state.versions import Chain
+from study.deploy.targets.containers import Seen, seen
+from study.deploy.targets.containers import log as log_of
 from study.deploy.targets.drop_in import env_text
 from study.deploy.targets.target import Life
 from study.systemd import systemctl
-from study.systemd.unit_file import env_values
+from study.systemd.unit_file import env_values, values_of
 
 ENV_COPY = "env"
 
@@ -47,13 +49,26 @@ class EnvTarget:
             raise BadInput(
                 f"{self.path}: there is no such plain file; write the variables of today into it"
             )
+        for name, service in self.deployment.services.items():
+            if service.container and (seen := self._seen(name)) is None:
+                raise BadInput(
+                    f"services.{name}.container: {self.env_file.program} knows no container "
+                    f"{service.container}; write the name that `{self.env_file.program} ps` shows"
+                )
+            if service.container and seen is not None and not seen.life.active:
+                raise BadInput(
+                    f"{service.container}: it does not run; start it first: its figures are the "
+                    "baseline"
+                )
 
     def warnings(self) -> list[str]:
         """Return what this target cannot do."""
-        lines = [
-            "which values the running processes carry cannot be seen behind a restart command: "
-            "that gate does not run"
-        ]
+        lines = []
+        if unseen := [n for n, s in self.deployment.services.items() if not s.container]:
+            lines.append(
+                "which values the running processes carry cannot be seen behind a restart command: "
+                f"that gate does not run; name the `container:` of {' and '.join(unseen)}"
+            )
         if not self.env_file.stop:
             lines.append(
                 "without `env_file.stop:` nothing waits until the old processes have given "
@@ -131,16 +146,35 @@ class EnvTarget:
             self._started = True
             systemctl.run(*self.env_file.restart, timeout_s=self.env_file.timeout_s)
 
-    def life(self, name: str) -> Life:  # noqa: ARG002
-        """Return a life that never changes: the probes tell whether a service lives."""
-        return Life(True, "", 0)
+    def _seen(self, name: str) -> Seen | None:
+        container = self.deployment.services[name].container
+        return seen(self.env_file.program, container) if container else None
 
-    def running(self, a: Assignment) -> list[str | None] | None:  # noqa: ARG002
-        """Return None: the processes cannot be seen."""
-        return None
+    def life(self, name: str) -> Life:
+        """Return the life of its container; without one it never changes, and the probes tell."""
+        if self.deployment.services[name].container is None:
+            return Life(True, "", 0)
+        container = self._seen(name)
+        return Life(False, "", 0) if container is None else container.life
+
+    def running(self, a: Assignment) -> list[str | None] | None:
+        """Read the values from the container's command and variables; None where none is seen.
+
+        A variable of the env file may be another one inside, and is not seen then.
+        """
+        container = self._seen(a.service)
+        if container is None:
+            return None
+        if a.binding.flag:
+            return [*values_of(container.argv, a.binding.flag)] or None
+        variable = str(a.binding.variable)
+        return [container.env[variable]] if variable in container.env else None
 
     def log(self, name: str, since_s: float | None) -> str:
-        """Return the last part of the file that the deployment names; empty without one."""
+        """Return the last part of the container's log or of the named file; empty without."""
+        container = self.deployment.services[name].container
+        if container is not None:
+            return log_of(self.env_file.program, container, since_s)
         log = Path(self.deployment.services[name].log or "/")
         if not log.is_file() or (since_s is not None and log.stat().st_mtime < since_s):
             return ""

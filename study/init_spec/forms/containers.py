@@ -16,6 +16,8 @@ from study.init_spec.forms.images import entrypoint
 from study.init_spec.forms.running import Container
 
 LOOK_S = 10.0
+SHM = (64 * 2**20, 65_536_000)  # bytes that engines give without being asked
+OF_ENGINE = ("TERM", "container", "HOSTNAME", "HOME")
 # commands that stand behind an image in place of flags of its entrypoint
 STARTERS = {"vllm", "python", "python3", "bash", "sh", "llama-server", "exec", "env", "uvicorn"}
 STARTERS |= {"ollama", "infinity_emb", "text-embeddings-router", "sglang", "whisper-server", "uv"}
@@ -75,9 +77,29 @@ def inspected(program: str, name: str) -> Command:
         raise BadInput(f"container {name}: `{program} inspect` says: {line}")
     try:
         data = json.loads(done.stdout)[0]
-        return _of_inspection(program, data)
+        command = _of_inspection(program, data)
+        own = {k: v for k, v in command.env.items() if k not in OF_ENGINE}
+        image = _of_image(program, str(data.get("Image", "")))
+        return replace(command, env={k: v for k, v in own.items() if image.get(k) != v})
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadInput(f"container {name}: what `{program} inspect` says is not read") from error
+
+
+def _of_image(program: str, image: str) -> dict[str, str]:
+    """Return the variables that an image sets by itself; none where it is not told."""
+    try:
+        done = subprocess.run(
+            [program, "image", "inspect", image],
+            capture_output=True,
+            text=True,
+            timeout=LOOK_S,
+            check=False,
+            errors="replace",
+        )
+        config = json.loads(done.stdout)[0]["Config"]
+        return dict(str(e).partition("=")[::2] for e in config.get("Env") or [])
+    except (OSError, subprocess.TimeoutExpired, ValueError, LookupError, TypeError):
+        return {}
 
 
 def _of_inspection(program: str, data: Mapping[str, object]) -> Command:
@@ -91,7 +113,7 @@ def _of_inspection(program: str, data: Mapping[str, object]) -> Command:
     options += [f"--device={d['PathOnHost']}" for d in host.get("Devices") or []]
     options += [f"--runtime={r}" for r in [host.get("Runtime")] if r == "nvidia"]
     options += [f"--ipc={mode}" for mode in [host.get("IpcMode")] if mode == "host"]
-    if (shm := host.get("ShmSize")) and shm != 64 * 2**20:
+    if (shm := host.get("ShmSize")) and shm not in SHM:
         options.append(f"--shm-size={shm}")
     ports = {
         int(own.partition("/")[0]): int(b[0]["HostPort"])

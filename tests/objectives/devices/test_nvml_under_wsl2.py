@@ -39,6 +39,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch, compute: Any, graphics: Any) -> NvidiaG
         nvmlDeviceGetName=lambda _: "NVIDIA GeForce RTX 3060",
         nvmlSystemGetDriverVersion=lambda: "555.99",
         nvmlSystemGetCudaDriverVersion_v2=lambda: 12050,
+        nvmlDeviceGetCudaComputeCapability=lambda _: (8, 6),
         nvmlDeviceGetMemoryInfo=lambda _, version=1: SimpleNamespace(
             total=12 * 2**30, reserved=2**28, free=9 * 2**30
         ),

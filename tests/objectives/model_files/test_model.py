@@ -111,6 +111,43 @@ def test_without_files_what_cannot_be_counted_is_not_known(
     assert "no weight files lie in" in model.why and "hf download" in model.why
 
 
+AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128, "modules_to_not_convert": None}
+
+
+@pytest.mark.parametrize(
+    ("told", "billions_of_bytes"),
+    [
+        (AWQ, 5.570),  # as the files of Qwen2.5-7B-Instruct-AWQ on the hub have
+        (AWQ | {"quant_method": "gptq"}, 5.570),
+        (AWQ | {"group_size": 32}, 5.570 + 6.525 * 2.5 * (1 / 32 - 1 / 128)),
+        ({"quant_method": "fp8", "ignored_layers": ["lm_head"]}, 2.180 + 6.525),
+    ],
+)
+def test_quantized_weights_of_a_dense_model_are_counted_without_files(
+    tmp_path: Path, told: dict[str, object], billions_of_bytes: float
+) -> None:
+    model = read_model(write_config(tmp_path, quantization_config=told), dtype="float16")
+    assert model.weights_mib == pytest.approx(billions_of_bytes * 1e9 / MIB, rel=1e-3)
+    assert model.source == "config" and "counted from config.json" in model.why
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        AWQ | {"group_size": -1},
+        AWQ | {"bits": "four"},
+        AWQ | {"modules_to_not_convert": ["self_attn"]},
+        AWQ | {"modules_to_not_convert": 7},
+        AWQ | {"modules_to_not_convert": [{}]},
+        {"quant_method": "compressed-tensors", "bits": 4, "group_size": 128},
+    ],
+)
+def test_quantized_weights_of_another_layout_are_not_known_without_files(
+    tmp_path: Path, told: dict[str, object]
+) -> None:
+    assert read_model(write_config(tmp_path, quantization_config=told)).weights_mib is None
+
+
 def test_a_gguf_file_tells_shape_and_weights(tmp_path: Path) -> None:
     write_gguf(tmp_path / "m.gguf", GGUF, weights=3 * MIB)
     for path in (tmp_path / "m.gguf", tmp_path):

@@ -25,6 +25,7 @@ DEVELOPERS = {
     "compare_samplers",
     "install_cpu_servers",
     "make_models",
+    "show_live",
     "show_recording",
 }
 

@@ -143,6 +143,8 @@ def test_what_stays_free_is_told_as_it_was_under_load() -> None:
     off = []
     for name in SHIPPED:
         recording = read(RECORDINGS / name)
+        if recording.provenance.conditions["services"].keys() > {"llm", "stt"}:
+            continue  # what a command starts is not known by its files
         for start, entry in zip(agreement(recording).starts, recording.entries, strict=True):
             free = entry.measurement and entry.measurement.device.free_memory_mib
             if free is not None and start.cell.free_mib is not None:

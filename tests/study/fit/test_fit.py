@@ -156,6 +156,7 @@ def test_json_has_every_cell_with_its_figures(
     assert best["outcome"] == "starts" and best["kv_tokens"] > 4096
     assert best["values"] == {"vllm_memory_util": 0.6, "whisper_model_size": "base"}
     assert told["device"]["total_mib"] == 12_036
+    assert (told["kind"], told["schema"]) == ("fit", 1)
 
 
 def test_without_a_device_it_says_how_to_name_one(

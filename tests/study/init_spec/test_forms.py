@@ -427,13 +427,13 @@ def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(fold
     for words in (
         "variable: SHARE\n        flag: --gpu-memory-utilization",
         "variable: BATCH\n        flag: --batch-size",
-        "variable: WHISPER_MODEL_SIZE",
+        "variable: WHISPER__MODEL",
         "container: vllm",
         f"container: {folder.name.lower()}-stt-1",
         f"path: {folder}/.env",
     ):
         assert words in made, made
-    note = "WHISPER__MODEL=${WHISPER_MODEL_SIZE:-Systran/faster-whisper-small}"
+    note = "WHISPER__MODEL=${WHISPER__MODEL:-Systran/faster-whisper-small}"
     assert any(note in line for line in lines)
 
 

@@ -111,7 +111,8 @@ def test_it_tells_who_holds_the_memory_whether_the_cache_was_pressed_and_writes_
     assert spec["baseline"] == {"vllm_memory_util": 0.45, "whisper_model_size": "base"}
     assert spec["services"]["llm"]["model"] == str(folder / "models/llm")
     load(folder / "my_gpu.yaml")
-    assert again.returncode == 2 and "my_gpu.yaml exists" in again.stderr
+    assert "no spec written: my_gpu.yaml exists and stays as it is" in again.stdout
+    assert again.returncode == 0 and " left\n" in again.stdout
 
 
 def test_where_nothing_is_seen_it_says_so_and_writes_nothing(

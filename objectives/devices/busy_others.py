@@ -1,4 +1,4 @@
-"""Others that keep the cores or the GPU busy are noticed before a launch, and waited for."""
+"""Others keep the cores or the GPU busy: how much, and who."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from statistics import median
 
 import psutil
 
-from objectives import waiting
 from objectives.devices.device import Device
 from objectives.devices.device_set import DeviceSet
 from objectives.diagnosis.busy import GPU_PCT, Busy
-from objectives.evaluation import OnPhase, Phase, Step
 from objectives.plain_data.masked import masked
 from objectives.plain_data.spellable import spellable
 
 LOOK_S = 1.0
 SAMPLES = 5  # of a GPU in that time
-PATIENCE_S = 30.0  # as a neighbour's memory is waited for
 NAMED_PCT = 10.0  # of one core
 DRIVER = "ALLOCATION_STUDY_DRIVER"  # the variable of a lane that holds its driver's process id
 MOST_NAMED, MOST_LETTERS = 2, 40
@@ -78,22 +75,6 @@ def own_s() -> Mapping[int, float]:
     return by_pid
 
 
-def wait_until_quiet(devices: DeviceSet, on_phase: OnPhase) -> None:
-    """Wait until others keep neither cores nor GPU busy, `PATIENCE_S` at most; then go on.
-
-    It is asked while no server of ours works. What stays busy is told: what is measured beside it
-    holds only beside it.
-    """
-    if (busy := look(devices)).is_quiet:
-        return
-    on_phase(Phase(Step.WAITING, busy=busy))
-    until_s = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until_s:
-        if (busy := look(devices)).is_quiet:
-            return
-    on_phase(Phase(Step.BESIDE_OTHERS, busy=busy))
-
-
 def look(devices: DeviceSet) -> Busy:
     """Return how busy others keep the cores and the busiest of the devices, in a second."""
     own = own_s()
@@ -103,7 +84,7 @@ def look(devices: DeviceSet) -> Busy:
             process.cpu_percent()
     before, samples = CpuTime.now(), list[list[float | None]]()
     for _ in range(SAMPLES):
-        waiting.sleep(LOOK_S / SAMPLES)
+        time.sleep(LOOK_S / SAMPLES)  # too short for a Ctrl-C to wait
         samples.append([d.sample().busy_pct for d in devices.values()])
     cpu_pct = before.others_pct(CpuTime.now())
     busiest: tuple[float, Device] | None = None

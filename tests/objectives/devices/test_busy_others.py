@@ -11,12 +11,14 @@ from live_factories import LOW, Phases, Shelf, setting
 
 from objectives import colocation
 from objectives.colocation import Colocation
+from objectives.devices import busy_others
+from objectives.devices.busy_others import CpuTime, look
 from objectives.devices.device import Sample
 from objectives.devices.device_set import device_set
 from objectives.diagnosis import busy
 from objectives.evaluation import Job, Step
-from objectives.servers import busy_others
-from objectives.servers.busy_others import CpuTime, look, wait_until_quiet
+from objectives.servers import retries
+from objectives.servers.retries import wait_until_quiet
 from study.wording import phase_in_words
 
 
@@ -43,7 +45,7 @@ class Playing(Shelf):
 def _sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(busy, "CPU_PCT", 1000.0)  # the machine of a test is busy with others
     monkeypatch.setattr(busy_others, "LOOK_S", 0.05)
-    monkeypatch.setattr(busy_others, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(retries, "PATIENCE_S", 0.5)
 
 
 def test_a_game_that_ends_is_waited_for_and_nothing_is_said_of_it_later() -> None:

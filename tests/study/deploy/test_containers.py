@@ -1,0 +1,111 @@
+"""A promotion goes to containers of a real engine: behind units, and behind an env file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from podman_rig import IMAGE, OPTIONS, give_podman
+from production_rig import LLM, STT, Machine, production
+from systemd_rig import REPOSITORY, UNITS
+
+MOUNTS = f"-v {REPOSITORY}:{REPOSITORY}:ro -v /etc/moods:/etc/moods -e MOODS=/etc/moods"
+FAKE = f"/usr/bin/python3 {REPOSITORY}/tests/support/fakes.py"
+RUN = f"/usr/bin/podman run --replace --rm {OPTIONS} {MOUNTS}"
+UNIT = "[Service]\nExecStart={command}\n[Install]\nWantedBy=multi-user.target\n"
+RESTART = """#!/bin/sh -e
+. /etc/voice.env
+{run} -d --name llm {image} {fake} llm --port {llm} --gpu-memory-utilization $SHARE > /dev/null 2>&1
+{run} -d --name stt -e WHISPER_MODEL=$SIZE {image} {fake} stt --port {stt} > /dev/null 2>&1
+"""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    with production() as rigged:
+        give_podman(rigged)
+        rigged.moods()
+        rigged.systemctl("stop", LLM, STT)
+        yield rigged
+
+
+def test_a_unit_that_runs_a_container_gets_flags_and_variables_and_is_rolled_back(
+    machine: Machine,
+) -> None:
+    llm = f"{RUN} --name judge {IMAGE} {FAKE} llm --port {machine.ports['llm']} "
+    stt = f"{RUN} --name whisper -e WHISPER_MODEL=base {IMAGE} {FAKE} stt "
+    commands = {
+        LLM: llm + "\\\n  --gpu-memory-utilization 0.5",
+        STT: stt + f"--port {machine.ports['stt']}",
+    }
+    for unit, command in commands.items():
+        machine.write(f"{UNITS}/{unit}", UNIT.format(command=command))
+    machine.systemctl("daemon-reload")
+    machine.systemctl("start", LLM, STT)
+    machine.deployment()
+    machine.wait(20, lambda: "stt probe: a real" in machine.promote("status")[1])
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 0 and "committed: production runs version 1" in output, output
+    assert "llm runs with --gpu-memory-utilization 0.55: so say its processes" in output
+    assert "stt runs with WHISPER_MODEL=tiny: so say its processes" in output
+    inside = machine.run("podman", "inspect", "judge", "whisper")
+    assert '"0.55"' in inside and "WHISPER_MODEL=tiny" in inside
+    code, output = machine.promote("rollback")
+    assert code == 0 and "with the values of version 0" in output, output
+    inside = machine.run("podman", "inspect", "judge", "whisper")
+    assert '"0.5"' in inside and "WHISPER_MODEL=base" in inside
+    machine.systemctl("stop", LLM, STT)
+
+
+DEPLOYMENT = """
+name: behind
+device: none
+env_file: {{path: /etc/voice.env, restart: [/etc/restart.sh], program: podman}}
+services:
+  llm:
+    container: llm
+    set:
+      vllm_memory_util: {{variable: SHARE, flag: --gpu-memory-utilization, low: 0.3, high: 0.7}}
+    health_url: http://127.0.0.1:{llm}/health
+    metrics_url: http://127.0.0.1:{llm}/metrics
+    probe: {{kind: completion, url: "http://127.0.0.1:{llm}/v1/completions", timeout_s: 5}}
+    start_timeout_s: 10
+  stt:
+    container: stt
+    set: {{whisper_model_size: {{variable: SIZE, choices: {{tiny: tiny, base: base}}}}}}
+    health_url: http://127.0.0.1:{stt}/health
+    probe: {{kind: transcription, url: "http://127.0.0.1:{stt}/v1/audio/transcriptions"}}
+    start_timeout_s: 10
+thresholds: {{baseline_windows: 1, windows: 2, window_s: 0.2, min_requests: 5}}
+memory_timeout_s: 3
+dead_man_s: 300
+"""
+
+
+def test_containers_behind_an_env_file_show_what_they_run_with_and_die_in_sight(
+    machine: Machine,
+) -> None:
+    ports = machine.ports
+    machine.write("/etc/voice.env", "SHARE=0.5\nSIZE=base\nKEY=secret\n")
+    words = RESTART.format(run=RUN.replace(" --rm", ""), image=IMAGE, fake=FAKE, **ports)
+    machine.write("/etc/restart.sh", words)
+    machine.run("chmod", "755", "/etc/restart.sh")
+    machine.run("/etc/restart.sh")
+    machine.write("/etc/deployment.yaml", DEPLOYMENT.format(**ports))
+    code, output = machine.promote("plan", machine.promotion())
+    assert code == 0 and "llm: SHARE= 0.5 -> 0.55" in output, output
+    assert "stt: SIZE= cannot be seen -> tiny" in output and "secret" not in output
+    for mood, why in (("0.55 oom", "torch.OutOfMemoryError"), ("tiny dies", "stt died")):
+        machine.moods(mood)
+        code, output = machine.promote("apply", machine.promotion())
+        assert code == 5 and why in output and "rolled back to version 0" in output, output
+        assert machine.read("/etc/voice.env").startswith("SHARE=0.5\nSIZE=base\n")
+    machine.moods()
+    code, output = machine.promote("apply", machine.promotion())
+    assert code == 0 and "committed: production runs version 1" in output, output
+    assert "pass     llm runs with SHARE=0.55: so say its processes" in output
+    assert machine.read("/etc/voice.env") == "SHARE=0.55\nSIZE=tiny\nKEY=secret\n"
+    assert "WHISPER_MODEL=tiny" in machine.run("podman", "inspect", "stt")
+    machine.run("podman", "rm", "--force", "--time", "0", "llm")
+    code, output = machine.promote("plan", machine.promotion("r", share=0.6))
+    assert code == 2 and "podman knows no container llm" in output, output
