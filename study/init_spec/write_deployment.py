@@ -29,7 +29,9 @@ def deployment_of(
     servers = [found.llm.running, found.stt.running, *(b.running for b in beside)]
     files = {u.container.compose[0] for u in servers if u.container and u.container.compose}
     is_compose = len(files) == 1 and all(u.container and u.container.compose for u in servers)
-    if not is_compose and (why := _no_target(servers)):
+    manifests = [u.container.manifest for u in servers if u.container and u.container.manifest]
+    is_manifest = len(manifests) == len(servers) and len({m[0] for m in manifests}) == 1
+    if not is_compose and not is_manifest and (why := _no_target(servers)):
         return None, [why]
     entries = {
         "llm": _llm(found.llm, notes),
@@ -37,11 +39,15 @@ def deployment_of(
         **{b.name: _beside(b, notes) for b in beside},
     }
     for entry, unit in zip(entries.values(), servers, strict=True):
-        if is_compose:
+        if is_manifest and unit.container and unit.container.manifest:
+            entry["container"] = unit.container.manifest[1]
+        elif is_compose:
             entry["container"] = unit.container.name if unit.container else None
         else:
             entry["unit"] = unit.unit
     data: dict[str, Any] = {"name": name, "device": device, "services": entries}
+    if is_manifest:
+        data |= {"kubernetes": str(manifests[0][0]), "device": "none"}
     if is_compose:
         file = files.pop()
         program = "podman" if "podman" in str(servers[0].container) else "docker"
@@ -90,8 +96,14 @@ def binding(
     """
     is_flag = setting.startswith("-")
     flag = {"flag": setting} if is_flag else {}
-    if variable := unit.variables.get(setting.replace("_", "-") if is_flag else setting):
+    variable = unit.variables.get(setting.replace("_", "-") if is_flag else setting)
+    if variable is not None and unit.container is not None and variable in unit.env:
+        # a shell in the container reads it: what sets it is said outside
+        return binding(unit, variable, parameter, value, notes) | flag
+    if variable is not None:
         return {"variable": variable, **flag}
+    if unit.container is not None and unit.container.manifest is not None:
+        return flag or {"variable": setting}  # a patch changes either in its place
     is_compose = unit.container is not None and unit.container.compose is not None
     if not is_flag and not is_compose:
         return {"variable": setting}

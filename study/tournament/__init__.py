@@ -13,7 +13,9 @@ exactly 15 trials.
 
 **Offspring are screened.** For each place `n_offspring` candidates are drawn, and a small Gaussian
 process in plain numpy picks the one with the greatest expected improvement that is likely to meet
-the constraints. It averages over all hyperparameters that explain what was measured. With
+the constraints. It averages over all hyperparameters that explain what was measured. In a space of
+up to four times `n_offspring` configurations, all that is untried competes, and wins by another
+question: after the measurement of which is the best of all expected to be found soonest? With
 `n_offspring=1` there is no model: the pure tournament.
 
 **Replicates on purpose.** Once two measurements of one configuration have differed, the elite's

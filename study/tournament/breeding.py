@@ -18,6 +18,7 @@ from .screening import screen
 
 TRIES = 20  # for each offspring, before the untried configurations are listed
 ASIDE = 4  # so many times fewer offspring that are ruled out compete with those that are not
+WHOLE = 4  # a space of up to so many times n_offspring configurations competes as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,17 @@ class Breeder:
         is_elites = bool(alive) and slot < settings.elitism and self.ledger.is_noisy and replicates
         if is_elites and (replicate := self._replicate()):
             return replicate
+        everything = self._everything()
         if alive and slot < settings.population_size - settings.fresh_inject:
             turn = slot % len(alive)
             # the parent, then those who lend what the parent has not
             family = alive[turn:] + alive[:turn]
-            if offspring := self._novel(lambda: child(family, self.space, self.rng)):
+            offspring = everything or self._novel(lambda: child(family, self.space, self.rng))
+            if offspring:
                 return Proposal("child", [family[0].number], self._screened(offspring))
         role = "fresh" if alive else "random"
-        if offspring := self._novel(lambda: inherit([], self.space, self.rng)) or self._untried():
+        offspring = everything or self._novel(lambda: inherit([], self.space, self.rng))
+        if offspring := offspring or self._untried():
             return Proposal(role, [], self._screened(offspring))
         replicate = self._replicate() if replicates else None
         # What is ruled out comes last, only in the places of fresh blood: a replicate of a leader
@@ -82,7 +86,8 @@ class Breeder:
         return replicate or self._repeat()
 
     def _screened(self, offspring: list[Config]) -> Config:
-        return screen(self.ledger, self.space, offspring)
+        is_whole = size(self.space) <= WHOLE * self.settings.n_offspring
+        return screen(self.ledger, self.space, offspring, is_whole=is_whole)
 
     def _novel(self, draw: Callable[[], Config]) -> list[Config]:
         """Return up to `n_offspring` different untried draws; fewer where few are left.
@@ -106,6 +111,16 @@ class Breeder:
                 offspring[key], failures = config, 0
         doubtful = list(aside.values())[: n // ASIDE] if offspring else []
         return [*offspring.values(), *doubtful]
+
+    def _everything(self) -> list[Config]:
+        """Return all that is untried in a small space, in random order; none if it is ruled out."""
+        n = self.settings.n_offspring
+        if n == 1 or size(self.space) > WHOLE * n:
+            return []
+        every = [one for one in all_configurations(self.space) if one not in self.ledger]
+        if all(self.ledger.rules_out(one) for one in every):
+            return []
+        return [every[i] for i in self.rng.permutation(len(every))]
 
     def _untried(self) -> list[Config]:
         """Return some of what is untried and not ruled out, of a space that can be listed."""

@@ -41,7 +41,8 @@ class TournamentSampler(BaseSampler):
             `population_size`.
         population_size: How many trials a generation has.
         n_offspring: How many candidates are drawn for a place, of which a Gaussian process picks
-            one; 1 is the pure tournament, without a model.
+            one; all that is untried in a space of up to four times as many. 1 is the pure
+            tournament, without a model.
         exhausted: What happens once every configuration was tried: "replicate" measures the leaders
             again, "repeat" proposes one of them for a caller who keeps results.
         monotone: For each constraint, for each parameter: 1 where more of it demands more, -1 where

@@ -14,19 +14,26 @@ from .cell import Cell
 from .configurations import Axes, Config, coordinates
 from .ledger import Ledger
 from .model.fitting import fit
+from .model.kernel import Array
+from .model.lookahead import trials_left
 from .model.opening import told
 from .model.surrogate import Surrogate
 
 BOUND = 48  # configurations that a surrogate is fitted to: the best half, then the newest
+DRAWS = 1024  # of what all configurations may be worth
 ENOUGH = 2  # measured configurations before the model says anything
 DOUBT = 0.05  # how likely what a declared direction rules out meets the constraint all the same
 
 
-def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
+def screen(
+    ledger: Ledger, space: Axes, offspring: Sequence[Config], *, is_whole: bool = False
+) -> Config:
     """Return the most promising of the offspring.
 
     That is the one with the greatest expected improvement, times the probability that it meets
     every constraint; while no values are known, the one that tells most of the others, times that.
+    Where the offspring are the whole of what is left (`is_whole`), it is the one after which the
+    best of all is expected to be measured soonest.
     """
     if len(offspring) == 1:
         return offspring[0]
@@ -36,11 +43,18 @@ def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
     cells = ledger.once("cells", lambda: _bounded(ledger))
     measured = [cell for cell in cells if cell.shown]
     feasible = [cell for cell in measured if cell.violation == 0 and cell.values]
-    worth = np.array([DOUBT if ledger.rules_out(config) else 1.0 for config in offspring])
+    likely = np.array([DOUBT if ledger.rules_out(config) else 1.0 for config in offspring])
+    broken = {name for cell in cells for name, value in _constraints(cell).items() if value > 0}
+    constraints = [
+        ledger.once(("constraint", name, of), partial(_constraint, name, cells, space, is_category))
+        for name in sorted(broken)
+    ]
     if len(measured) < ENOUGH:
         known = coordinates(space, [cell.first.params for cell in measured])
-        worth = worth * told(np.vstack([known, pending]), x, is_category)
-    elif feasible:
+        worth = told(np.vstack([known, pending]), x, is_category)
+    elif not feasible:
+        worth = np.ones(len(offspring))
+    else:
 
         def objective() -> tuple[Surrogate, float]:
             fitted = _objective(measured, space, is_category)
@@ -48,14 +62,37 @@ def screen(ledger: Ledger, space: Axes, offspring: Sequence[Config]) -> Config:
             return fitted, float(fitted.predict(at)[0].min())
 
         fitted, best = ledger.once(("value", of), objective)
-        worth = worth * fitted.improvement(x, best, pending)
-    broken = {name for cell in cells for name, value in _constraints(cell).items() if value > 0}
-    for name in sorted(broken):
-        constraint = ledger.once(
-            ("constraint", name, of), partial(_constraint, name, cells, space, is_category)
-        )
-        worth = worth * constraint.below(x, 0.0)
-    return offspring[int(np.argmax(worth))]
+        if is_whole:
+            known = coordinates(space, [cell.first.params for cell in feasible])
+            rows = np.vstack([x, known, pending])
+            left = _trials_left(fitted, constraints, rows, likely)
+            if left is not None:
+                return offspring[int(np.argmin(left))]
+        worth = fitted.improvement(x, best, pending)
+    for constraint in constraints:
+        likely = likely * constraint.below(x, 0.0)
+    return offspring[int(np.argmax(worth * likely))]
+
+
+def _trials_left(
+    objective: Surrogate, constraints: Sequence[Surrogate], rows: Array, likely: Array
+) -> Array | None:
+    """Return after how many more trials the best is expected to be measured, (m,).
+
+    Args:
+        objective: The process for the values.
+        constraints: One for each constraint that was broken.
+        rows: The configurations that are left, m of them, and those that are measured.
+        likely: How likely each of those m is not ruled out, all together or none.
+    """
+    rng = np.random.default_rng(0)  # the same for all, so that a difference is none of the draws
+    values, seen = objective.draws(rows, DRAWS, rng)
+    fails = np.zeros(values.shape, dtype=bool)
+    fails[:, : len(likely)] = rng.random((DRAWS, 1)) > likely
+    for constraint in constraints:
+        fails[:, : len(likely)] |= constraint.draws(rows[: len(likely)], DRAWS, rng)[0] > 0
+    values[fails], seen[fails] = np.inf, np.inf
+    return trials_left(values, seen, np.arange(len(rows)) < len(likely))
 
 
 def _bounded(ledger: Ledger) -> list[Cell]:

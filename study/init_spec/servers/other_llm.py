@@ -58,7 +58,6 @@ ENGINES: Mapping[str, Words] = {
     "llama.cpp": Words(
         model=("-m", "--model", "-hf", "--hf-repo", "-mu", "--model-url"),
         memory={CONTEXT: ("-c", "--ctx-size")},
-        usual={CONTEXT: 4096},
         port=8080,
     ),
     "llama-cpp-python": Words(
@@ -71,7 +70,6 @@ ENGINES: Mapping[str, Words] = {
         model=(),
         ports=(),
         host=None,
-        usual={"vllm.context_length": 4096},
         variables={"vllm.context_length": "OLLAMA_CONTEXT_LENGTH"},
         port=11434,
         health_path="/api/version",
@@ -111,7 +109,6 @@ ENGINES: Mapping[str, Words] = {
     "koboldcpp": Words(
         model=("--model",),
         memory={"vllm.contextsize": ("--contextsize",)},
-        usual={"vllm.contextsize": 4096},
         port=5001,
         health_path="/api/v1/info/version",
         is_free=True,
@@ -177,9 +174,15 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
         f"{unit.unit} runs {program.engine}: the study starts it by `services.llm.command`; "
         "read that line once"
     ]
+    for name in values:
+        if not any(f in arguments for f in words.memory.get(name, ())) and name in words.memory:
+            notes.append(
+                f"{unit.unit} sets no {set_by[name]}: {program.engine}'s own {values[name]:g} is "
+                "taken; check your version's"
+            )
     if not values:
         notes.append(
-            f"no option of {program.engine} that sets its memory was found: none is searched"
+            f"{unit.unit} names no memory or context of {program.engine}'s: none is searched"
         )
     return Llm(
         running=unit,

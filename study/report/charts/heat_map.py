@@ -80,7 +80,8 @@ def heat_map(
     """
     names = sorted(context.searched, key=lambda n: (n not in OF_MEMORY, n != SPEECH))
     x_name = names[0]
-    y_name = names[1] if len(names) > 1 else SHARE if x_name == SPEECH else SPEECH
+    fixed = [n for n in (SHARE, SPEECH, *context.baseline.values) if n in context.baseline.values]
+    y_name = names[1] if len(names) > 1 else next((n for n in fixed if n != x_name), x_name)
     if decision.winner is not None:
         new, old = decision.winner.allocation.values, context.baseline.values
         changed = [name for name in names if new.get(name) != old.get(name)]

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import Array, Shape, correlations, features
+from .kernel import LISTED, Array, Shape, correlations, features, listed
 from .surrogate import Surrogate
 
 SCALES = (0.05, 0.2, 0.5, 1.2, 3.0)  # isotropic length scales to begin with
 NOISES = (1e-4, 1e-2, 0.1, 0.5, 2.0)  # noise variance / signal variance
 PASSES, MOST, HEARD = 4, 12, 0.02  # of the search; shapes that speak, and the least weight of one
+MOST_LISTED = 40  # of a list, most of which explain few measurements about as well
 JITTER = 1e-8
+SMALL = 24  # rows; with more, what explains them best is found without trying everything
 
 Score = tuple[float, float, float]  # log posterior, prior mean, variance of the signal
 
@@ -72,6 +74,9 @@ def fit(
     d, plain = x.shape[1], tuple(not is_one for is_one in is_category.tolist())
     free = [i for i in range(d) if not plain[i] and len(set(x[~np.isnan(x[:, i]), i])) > 2]
     noises = NOISES if len(y) > 3 else NOISES[:2]
+    if d <= LISTED and len(y) <= SMALL and not within:
+        score(listed(plain, tuple(free)))
+        return _mixture(x, y, counts, seen, MOST_LISTED)
     score([Shape((scale,) * d, noise, plain) for scale in SCALES for noise in noises])
     for _ in range(PASSES):
         here = best()
@@ -80,12 +85,12 @@ def fit(
         )
         if best() == here:
             break
-    return _mixture(x, y, counts, seen)
+    return _mixture(x, y, counts, seen, MOST)
 
 
-def _mixture(x: Array, y: Array, counts: Array, seen: dict[Shape, Score]) -> Surrogate:
+def _mixture(x: Array, y: Array, counts: Array, seen: dict[Shape, Score], most: int) -> Surrogate:
     """Return the process of those shapes that explain the data, each with its weight."""
-    ranked = sorted(seen, key=lambda shape: -seen[shape][0])[:MOST]
+    ranked = sorted(seen, key=lambda shape: -seen[shape][0])[:most]
     top = seen[ranked[0]][0]
     shapes = tuple(shape for shape in ranked if math.exp(seen[shape][0] - top) > HEARD)
     log, mean, signal = np.array([seen[shape] for shape in shapes]).T
@@ -101,4 +106,5 @@ def _mixture(x: Array, y: Array, counts: Array, seen: dict[Shape, Score]) -> Sur
         signal=signal,
         _inverse=np.asarray(inverse, dtype=np.float64),
         _pull=np.einsum("kij,kj->ki", inverse, y - mean[:, None]),
+        _ones=inverse.sum(1),
     )

@@ -22,12 +22,16 @@ T = TypeVar("T")
 ABSENT = 0.75  # squared, from a number that is missing to one that is not
 FEW = 3  # parameters; with more, slants are too many to be told apart by few trials
 FACTORS = (0.4, 2.5)  # from a length scale to a shorter and to a longer one
+LISTED = 2  # parameters; with more, there are too many shapes to try them all
+LENGTHS = (0.15, 0.35, 0.8, 1.8, 4.0)  # length scales of those
+LISTED_NOISES = (1e-4, 1e-2, 0.2)
 SHORTEST, LONGEST = 0.02, 20.0
 SLANTS = (-1.0, -0.5, 0.5, 1.0)  # how far a ridge moves along a parameter over another's range
 # log-normal prior of a length scale in one dimension; it grows with the root of the dimensions, as
 # distances do (Hvarfner, Hellsten and Nardi 2024)
 EXPECTED_SCALE, SPREAD = 0.35, 1.0
-SLANTED = 0.5  # what a slant costs, in nats: it must be seen to be believed
+SLANTED = 1.0  # what a slant costs, in nats: it must be seen to be believed
+USUAL_NOISE, NOISY = 0.01, 1.5  # what each power of ten costs by which noise is beyond the usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,7 @@ class Shape:
 
     @property
     def log_prior(self) -> float:
-        d = len(self.scales)
-        expected = math.log(EXPECTED_SCALE * math.sqrt(d))
-        unlikely = sum((math.log(scale) - expected) ** 2 for scale in self.scales) / d / SPREAD**2
-        return -0.5 * min(d, 2) * unlikely - SLANTED * len(self.slants)
+        return _log_prior(self.scales, self.noise, len(self.slants))
 
     def moves(self, free: Sequence[int]) -> Iterator[Shape]:
         """Yield every shape that differs in one thing.
@@ -83,6 +84,38 @@ class Shape:
                     yield replace(self, ordered=both, slants=(*others, (i, j, slant)))
             if len(others) < len(self.slants):
                 yield replace(self, slants=others)
+
+
+@lru_cache(maxsize=4096)
+def _log_prior(scales: tuple[float, ...], noise: float, slants: int) -> float:
+    d = len(scales)
+    expected = math.log(EXPECTED_SCALE * math.sqrt(d))
+    unlikely = sum((math.log(scale) - expected) ** 2 for scale in scales) / d / SPREAD**2
+    noisy = max(0.0, math.log10(noise / USUAL_NOISE))
+    return -0.5 * min(d, 2) * unlikely - SLANTED * slants - NOISY * noisy
+
+
+@lru_cache(maxsize=64)
+def listed(plain: tuple[bool, ...], free: tuple[int, ...]) -> tuple[Shape, ...]:
+    """Return the shapes of few parameters that a few measurements cannot tell apart.
+
+    Args:
+        plain: Of each parameter, whether it is no category.
+        free: The categories whose order is in question.
+    """
+    orders = itertools.product(*((False, True) if i in free else (o,) for i, o in enumerate(plain)))
+    forms: list[tuple[tuple[bool, ...], tuple[tuple[int, int, float], ...]]] = []
+    for ordered in orders:
+        ordinals = [i for i, is_one in enumerate(ordered) if is_one]
+        forms.append((ordered, ()))
+        for i, j in itertools.permutations(ordinals, 2):
+            forms += [(ordered, ((i, j, slant),)) for slant in SLANTS]
+    return tuple(
+        Shape(scales, noise, ordered, slants)
+        for scales in itertools.product(LENGTHS, repeat=len(plain))
+        for noise in LISTED_NOISES
+        for ordered, slants in forms
+    )
 
 
 @lru_cache(maxsize=4096)

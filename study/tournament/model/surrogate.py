@@ -39,6 +39,7 @@ class Surrogate:
     signal: Array
     _inverse: Array  # (k, n, n), of the correlations plus each row's noise / signal
     _pull: Array  # (k, n)
+    _ones: Array  # (k, n), what the prior mean, which is not known either, weighs rows with
 
     @property
     def noise(self) -> float:
@@ -49,6 +50,8 @@ class Surrogate:
         """Return posterior means and standard deviations without noise at rows of x, (k, m)."""
         cross = correlations(self.shapes, features(self.x, x))
         explained = np.sum(cross * (self._inverse @ cross), 1)
+        off = 1.0 - np.einsum("kij,ki->kj", cross, self._ones)
+        explained -= off * off / self._ones.sum(1)[:, None]
         mean = self.mean[:, None] + np.einsum("kij,ki->kj", cross, self._pull)
         return mean, np.sqrt(self.signal[:, None] * np.maximum(1.0 - explained, 1e-12))
 
@@ -58,16 +61,36 @@ class Surrogate:
         mean = self.weights @ means
         return mean, np.sqrt(self.weights @ (sds**2 + (means - mean) ** 2))
 
+    def draws(self, x: Array, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw n functions: values without noise at rows of x, (n, m), and as if measured there.
+
+        Each shape draws as many of them as it is believed.
+        """
+        means, covariances = self._joint_by_shape(x)
+        size, roots = np.linalg.eigh(covariances)
+        roots *= np.sqrt(np.maximum(size, 0.0) * self.signal[:, None])[:, None, :]
+        who = np.searchsorted(np.cumsum(self.weights), (np.arange(n) + 0.5) / n)
+        who = rng.permutation(np.minimum(who, len(self.weights) - 1))
+        values = means[who] + np.einsum("nij,nj->ni", roots[who], rng.standard_normal((n, len(x))))
+        noise = np.sqrt(self.signal * [shape.noise for shape in self.shapes])[who]
+        return values, values + noise[:, None] * rng.standard_normal(values.shape)
+
     def joint(self, x: Array) -> tuple[Array, Array]:
         """Return posterior mean (m,) and covariance (m, m) without noise."""
-        cross = correlations(self.shapes, features(self.x, x))
-        prior = correlations(self.shapes, features(x, x))
-        means = self.mean[:, None] + np.einsum("kij,ki->kj", cross, self._pull)
+        means, own = self._joint_by_shape(x)
         mean = self.weights @ means
-        own = prior - np.swapaxes(cross, 1, 2) @ self._inverse @ cross
         off = means - mean
         both = self.signal[:, None, None] * own + off[:, :, None] * off[:, None, :]
         return mean, np.tensordot(self.weights, both, 1)
+
+    def _joint_by_shape(self, x: Array) -> tuple[Array, Array]:
+        """Return posterior means (k, m) and covariances / signal (k, m, m) without noise."""
+        cross = correlations(self.shapes, features(self.x, x))
+        prior = correlations(self.shapes, features(x, x))
+        means = self.mean[:, None] + np.einsum("kij,ki->kj", cross, self._pull)
+        off = 1.0 - np.einsum("kij,ki->kj", cross, self._ones)
+        own = prior - np.swapaxes(cross, 1, 2) @ self._inverse @ cross
+        return means, own + off[:, :, None] * off[:, None, :] / self._ones.sum(1)[:, None, None]
 
     def improvement(self, x: Array, best: float, pending: Array) -> Array:
         """Return the expected improvement on `best` at rows of x, (m,).
@@ -92,7 +115,9 @@ class Surrogate:
         n, both = len(pending), np.vstack([pending, x])
         cross = correlations(self.shapes, features(self.x, both))
         prior = correlations(self.shapes, features(pending, both))
+        off = 1.0 - np.einsum("kij,ki->kj", cross, self._ones)
         rest = prior - np.swapaxes(cross[:, :, :n], 1, 2) @ (self._inverse @ cross)
+        rest += off[:, :n, None] * off[:, None, :] / self._ones.sum(1)[:, None, None]
         own, other = rest[:, :, :n] + 1e-6 * np.eye(n), rest[:, :, n:]
         return np.asarray(np.sum(other * np.linalg.solve(own, other), 1))
 

@@ -77,11 +77,11 @@ def mean_trials(table, seeds=SEEDS, **told):
 
 
 def test_a_hill_is_climbed():
-    assert mean_trials(hill) < 5.6
+    assert mean_trials(hill) < 5.2
 
 
 def test_a_wall_is_learnt_from_failures_alone():
-    assert mean_trials(cliff, is_silent=True) < 8.0
+    assert mean_trials(cliff, is_silent=True) < 7.3
 
 
 def test_between_two_walls_it_finds_its_way():
@@ -90,17 +90,17 @@ def test_between_two_walls_it_finds_its_way():
 
 def test_a_wrong_direction_is_no_law():
     """Were it one, 30 trials would be needed."""
-    assert mean_trials(cliff, monotone={"memory": {"share": -1, "size": 0}}) < 7.3
+    assert mean_trials(cliff, monotone={"memory": {"share": -1, "size": 0}}) < 6.4
 
 
 @pytest.mark.parametrize(
     ("name", "bound"),
     [
-        ("hills", 5.7),
-        ("quadratic", 6.0),
+        ("hills", 5.5),
+        ("ridges", 7.8),
         ("matern", 6.9),
         ("failures-only", 7.2),
-        ("two-walls", 6.4),
+        ("two-walls", 6.7),
     ],
 )
 def test_on_tables_that_it_was_not_built_with_it_is_as_good(name, bound):
@@ -117,4 +117,4 @@ def test_a_round_of_eight_is_spread_over_the_mixed_space():
         race(problem("mixed", 1000 + seed), "tournament", batch=8, budget=80, to_target=True)
         for seed in range(15)
     ]
-    assert np.mean([run.found or 81 for run in runs]) < 28.3
+    assert np.mean([run.found or 81 for run in runs]) < 26.0

@@ -126,6 +126,80 @@ def test_beside_what_runs_there_is_less_to_learn():
     assert screen(ledger, LINE, [{"a": 3}, {"a": 7}]) == {"a": 7}
 
 
+def left_of(rows, monotone=None):
+    """Return a ledger of a line whose places from 0 to 10 are partly measured, and the others."""
+    ledger = ledger_of(rows, LINE, monotone=monotone)
+    return ledger, [{"a": a} for a in range(11) if {"a": a} not in ledger]
+
+
+def test_of_all_that_is_left_the_one_after_which_the_best_is_soonest_found_is_picked():
+    ledger, left = left_of([({"a": a}, float((a - 7) ** 2), {}) for a in (0, 3, 5, 10)])
+    assert screen(ledger, LINE, left, is_whole=True) in ({"a": 6}, {"a": 7})
+    backwards = [*reversed(left)]
+    assert screen(ledger, LINE, backwards, is_whole=True) == screen(
+        ledger, LINE, left, is_whole=True
+    )
+
+
+def test_of_all_that_is_left_what_likely_breaks_a_constraint_is_not_picked():
+    rows = [({"a": a}, -float(a), {"memory": a - 6.5}) for a in (0, 2, 4)]
+    rows += [({"a": a}, None, {"memory": a - 6.5}) for a in (8, 10)]
+    ledger, left = left_of(rows)
+    assert screen(ledger, LINE, left, is_whole=True) in ({"a": 5}, {"a": 6})
+
+
+def test_of_all_that_is_left_what_is_ruled_out_is_doubted():
+    rows = [({"a": a}, -float(a), {"memory": -1.0}) for a in (0, 2)]
+    rows += [({"a": 7}, None, {"memory": 1.0})]
+    ledger, left = left_of(rows, {"memory": {"a": 1}})
+    assert not ledger.rules_out(screen(ledger, LINE, left, is_whole=True))
+
+
+def test_of_all_that_is_left_what_would_be_picked_is_not_where_it_runs():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for a in (0, 2, 8, 10):
+        study.add_trial(
+            create_trial(params={"a": a}, distributions=LINE, value=float((a - 5) ** 2))
+        )
+    ledger = Ledger(study.direction)
+    ledger.catch_up(study.trials)
+    left = [{"a": a} for a in (1, 3, 4, 5, 6, 7, 9)]
+    assert screen(ledger, LINE, left, is_whole=True) == {"a": 5}
+    study.enqueue_trial({"a": 5})
+    study.ask(LINE)
+    ledger.catch_up(study.trials)
+    left.remove({"a": 5})
+    assert screen(ledger, LINE, left, is_whole=True)["a"] in (3, 4, 6, 7)
+
+
+def test_once_the_best_is_almost_certainly_measured_the_rest_is_measured_all_the_same():
+    ledger, left = left_of([({"a": a}, float(abs(a - 5)), {}) for a in range(1, 10)])
+    assert screen(ledger, LINE, left, is_whole=True) in left
+
+
+def test_a_small_space_competes_as_a_whole_and_a_larger_one_by_its_offspring(monkeypatch):
+    numbers = []
+
+    def counted(ledger, space, offspring, *, is_whole):
+        numbers.append((len(offspring), is_whole))
+        return offspring[0]
+
+    monkeypatch.setattr("study.tournament.breeding.screen", counted)
+    small = {"a": IntDistribution(1, 8), "b": IntDistribution(1, 8)}
+    large = {"a": IntDistribution(1, 13), "b": IntDistribution(1, 5)}
+    for space in (small, large):
+        numbers.clear()
+        study = optuna.create_study(sampler=TournamentSampler(seed=0))
+        for _ in range(7):
+            trial = study.ask(space)
+            study.tell(trial, float(trial.params["a"]))
+        if space is small:
+            # the first trial's parameters come one by one: nobody knows the space yet
+            assert numbers[-6:] == [(n, True) for n in (63, 62, 61, 60, 59, 58)]
+        else:
+            assert all(n <= 16 and not is_whole for n, is_whole in numbers[-6:])
+
+
 def test_only_the_best_and_the_newest_are_fitted():
     real = {"a": FloatDistribution(0, 1)}
     ledger = ledger_of([({"a": n / 500}, float(n % 250), {}) for n in range(500)], real)

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from study.tournament.model.fitting import HEARD, JITTER, MOST, fit
+from study.tournament.model.fitting import HEARD, JITTER, MOST, MOST_LISTED, fit
 from study.tournament.model.improvement import expected_improvement, normal_cdf
+from study.tournament.model.kernel import listed
 from study.tournament.model.surrogate import NEAR
 
 
@@ -41,7 +42,10 @@ def naive_kernel(a, b, shape):
 
 
 def by_the_book(found, counts, new):
-    """Return the mean and covariance of a mixture of processes at new rows."""
+    """Return the mean and covariance of a mixture of processes at new rows.
+
+    The prior mean is not known either: Rasmussen and Williams 2006, equation 2.42.
+    """
     means, covariances = [], []
     for shape, mean, signal in zip(found.shapes, found.mean, found.signal, strict=True):
         k, cross, prior = (
@@ -49,7 +53,10 @@ def by_the_book(found, counts, new):
         )
         a = signal * (k + np.diag(shape.noise / counts + JITTER))
         means.append(mean + signal * cross.T @ np.linalg.solve(a, found.y - mean))
-        covariances.append(signal * prior - signal**2 * cross.T @ np.linalg.solve(a, cross))
+        ones = np.linalg.solve(a, np.ones(len(a)))
+        off = 1 - signal * cross.T @ ones
+        known = signal * prior - signal**2 * cross.T @ np.linalg.solve(a, cross)
+        covariances.append(known + np.outer(off, off) / ones.sum())
     mean = found.weights @ np.array(means)
     off = np.array(means) - mean
     both = np.array(covariances) + off[:, :, None] * off[:, None, :]
@@ -95,6 +102,7 @@ def test_a_mean_with_its_count_tells_what_as_many_rows_do(seed):
         solved = np.linalg.solve(a, values - short.mean[k])
         np.testing.assert_allclose(means[k], short.mean[k] + cross.T @ solved, rtol=1e-3, atol=1e-3)
         variance = signal - np.einsum("ij,ij->j", cross, np.linalg.solve(a, cross))
+        variance += (1 - cross.T @ ones) ** 2 / ones.sum()
         np.testing.assert_allclose(sds[k], np.sqrt(variance), rtol=1e-2)
 
 
@@ -115,7 +123,7 @@ def test_those_that_explain_the_data_speak_and_no_others():
     for found in (few, many):
         assert found.weights.sum() == pytest.approx(1.0)
         assert found.weights.min() / found.weights.max() >= HEARD
-        assert len(found.shapes) <= MOST
+    assert len(few.shapes) <= MOST_LISTED and len(many.shapes) <= MOST
     assert len(few.shapes) > 6  # four values tell them not apart
     scales = [shape.scales for shape in many.shapes]
     assert min(other / one for one, other in scales) > 2  # the second parameter does not matter
@@ -193,7 +201,10 @@ def test_what_is_pending_leaves_less_to_learn_as_a_measurement_there_would():
         a = naive_kernel(both, both, shape)
         a += np.diag([shape.noise + JITTER] * n + [1e-6] * len(pending))
         cross = naive_kernel(both, new, shape)
-        variance = found.signal[k] * (1 - np.einsum("ij,ij->j", cross, np.linalg.solve(a, cross)))
+        ones = np.linalg.solve(a, np.ones(len(a)))
+        variance = 1 - np.einsum("ij,ij->j", cross, np.linalg.solve(a, cross))
+        variance += (1 - cross.T @ ones) ** 2 / ones.sum()  # the mean is not known either
+        variance *= found.signal[k]
         np.testing.assert_allclose(left[k], variance, rtol=1e-4, atol=1e-8 * found.signal[k])
     best = float(found.predict(x)[0].min())
     alone, beside = (found.improvement(new, best, rows) for rows in (np.empty((0, 3)), pending))
@@ -215,6 +226,34 @@ def test_the_same_trial_running_many_times_can_be_believed():
     found = fit(np.array([[0.0], [1.0]]), np.array([False]), np.array([0.0, 1.0]))
     at_home, beside = found.improvement(np.array([[0.5], [0.25]]), 0.0, np.full((20, 1), 0.5))
     assert 0 <= at_home < beside
+
+
+def test_draws_are_what_the_process_says_of_all_rows_together():
+    rng = np.random.default_rng(4)
+    x, new = random_rows(rng, 6, d=2), random_rows(rng, 4, d=2)
+    found = fit(x, IS_CATEGORY[1:], rng.normal(size=6))
+    values, seen = found.draws(new, 60_000, np.random.default_rng(0))
+    mean, covariance = found.joint(new)
+    scale = float(np.sqrt(np.diag(covariance).max()))
+    np.testing.assert_allclose(values.mean(0), mean, atol=0.03 * scale)
+    np.testing.assert_allclose(np.cov(values.T), covariance, atol=0.04 * scale**2)
+    noise = seen - values
+    assert noise.var() == pytest.approx(found.noise, rel=0.05)
+    assert abs(np.corrcoef(noise[:, 0], noise[:, 1])[0, 1]) < 0.03
+
+
+def test_few_measurements_are_explained_by_shapes_of_a_short_list():
+    x = np.array([(0.5, 0.5), (0.25, 0.0), (0.75, 1.0), (0.0, 0.5), (1.0, 0.0)])
+    is_category = np.array([False, True])
+    y = np.array([0.0, 0.1, 0.1, 1.0, 1.0])  # low along a slant
+    found = fit(x, is_category, y)
+    assert set(found.shapes) <= set(listed((True, False), (1,)))
+    assert {bool(shape.slants) for shape in found.shapes} == {True, False}
+    assert {shape.ordered[1] for shape in found.shapes} == {True, False}
+    # noise that replicates tell of is between those of the list
+    assert not set(fit(x, is_category, y, np.full(5, 2.0), 1.0).shapes) <= set(
+        listed((True, False), (1,))
+    )
 
 
 # expected improvement
