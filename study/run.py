@@ -28,7 +28,7 @@ from study.run_decision import conclude, promote_winner
 from study.run_measuring import run_epoch
 from study.run_plan import Run, RunOptions, foreseen, plan_run
 from study.search.ask import bridge
-from study.search.open_study import open_study
+from study.search.opening.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
 from study.service_pause.containers import ContainerState

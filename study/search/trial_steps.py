@@ -27,8 +27,8 @@ from objectives.search_space.space import Space
 from study.search.ask import MakeRacer, Racer, mark_begun, queue_baseline
 from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
+from study.search.opening.resume import resume
 from study.search.others import elsewhere, wait_for
-from study.search.resume import resume
 from study.search.score import StudyScorer, study_scorer
 from study.search.tell import (
     give_up,

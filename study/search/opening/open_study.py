@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
-from study.search.carry_over import judged_again
+from study.search.opening.carry_over import judged_again
 from study.storage.attributes import GROWN_FROM, IDENTITY, attribute
 from study.storage.comparability import differing_names
 
