@@ -38,8 +38,9 @@ class Allocation:
     """An allocation divides the device: it holds a value for each parameter, fixed or searched.
 
     Args:
-        values: Values by the names of their parameters; `SHARE` and `SPEECH` are always among them,
-            once the device is known. Where the memory is said in MiB, `SHARE` follows from that.
+        values: Values by the names of their parameters; `SPEECH` is always among them, and so is
+            `SHARE` where the LLM's engine has one, once the device is known. Where the memory is
+            said in MiB, `SHARE` follows from that.
 
     >>> two = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
     >>> a = Allocation({**two, "vllm.max_num_seqs": 64})
@@ -54,8 +55,20 @@ class Allocation:
     values: Mapping[str, Scalar]
 
     @property
+    def has_share(self) -> bool:
+        """Return whether the LLM server gets a share of the device's memory.
+
+        Else it takes what it needs.
+        """
+        return SHARE in self.values or MEMORY in self.values
+
+    @property
     def share(self) -> float:
-        """Return the share of the device's memory that the LLM server gets, 0 to 1."""
+        """Return the share of the device's memory that the LLM server gets, 0 to 1.
+
+        Raises:
+            KeyError: It has none, or the device is not known yet.
+        """
         return float(self.values[SHARE])
 
     @property

@@ -32,6 +32,7 @@ from objectives.exercise.longest import launch_s, longest_hold_s, longest_measur
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.turns import hold, ramp
 from objectives.exercise.window_figures import window_figures
+from objectives.load.drive_turns import SentTurns
 from objectives.load.generator import Generator
 from objectives.load.open_loop import Progress
 from objectives.load.segments import so_far
@@ -180,6 +181,19 @@ class Colocation:
             return Outcome.of(error)
         return Outcome(replace(measurement, phase_s=phases.seconds()))
 
+    def prepare(self, job: Job) -> None:
+        """Start the servers of a job, so that its measurement finds them ready.
+
+        Where they do not start, none is left running: the measurement will say why.
+        """
+        try:
+            with waiting.within(launch_s(self.setting.services, self.setting.workload)):
+                self._hold_tenants()
+                prediction = self._starts.prediction(job.allocation, self._lineup)
+                self._launched(job, self.on_phase, prediction)
+        except (TrialFailed, SetupError, Overdue):
+            self.restart()
+
     def hold(self, job: Job, rate_per_s: float) -> Hold | Failure:
         """Send turns at a constant rate to the servers of an allocation; those that run are kept.
 
@@ -202,8 +216,8 @@ class Colocation:
             self._exercise.alone(servers, "", is_scored=False)
             source = self._exercise.turns(servers, self.setting.limits)
             held, turns, is_late = hold(source, servers, rate_per_s)
-            write(job.folder / "hold.jsonl", turns.replies)
-            self._leave_idle(servers, [r.error for r in turns.replies])
+            _write(job.folder, "hold", turns)
+            self._leave_idle(servers, [r.error for r in (*turns.replies, *turns.beside)])
             if is_late:
                 why = "our own requests left late, and without that the rate might have been held"
                 raise Disturbed(Diagnosis(LATE, None, FailurePhase.LOAD, None, why))
@@ -360,6 +374,13 @@ class Colocation:
         turns, here, figures = ramp(source, servers, self.ramp_range)
         if figures["capacity_turns_per_s"]:
             self.ramp_range = here
-        write(job.folder / "ramp.jsonl", turns.replies)
+        _write(job.folder, "ramp", turns)
         full = {} if turns.kv_full_s is None else {KV_FULL: round(turns.kv_full_s, 3)}
         return figures | {"ramp": here.to_json() | full}
+
+
+def _write(folder: Path, name: str, turns: SentTurns) -> None:
+    """Write the replies of turns, and those beside them to a file of their own."""
+    write(folder / f"{name}.jsonl", turns.replies)
+    if turns.beside:
+        write(folder / f"{name}_beside.jsonl", turns.beside)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from objectives.plain_data.by_type import mapping_of
@@ -101,7 +102,7 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         values[f.name] = value
     if "word_errors" in values:
         values["word_errors"] = tuple(
-            w if isinstance(w, WordErrors) else WordErrors(**w) for w in values["word_errors"]
+            w if isinstance(w, WordErrors) else _word_errors(**w) for w in values["word_errors"]
         )
     if "used_mib_by_s" in values:
         values["used_mib_by_s"] = tuple(values["used_mib_by_s"])
@@ -120,6 +121,10 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         if not all(map(is_amount, values["phase_s"].values())):
             raise ValueError("the seconds of a phase are no number from 0")
     return values
+
+
+# a study holds those of every clip once a launch, and most of them are the same
+_word_errors = lru_cache(maxsize=4096, typed=True)(WordErrors)
 
 
 def is_amount(value: Any) -> bool:

@@ -16,14 +16,17 @@ COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmService:
-    """The LLM server is vLLM, or any OpenAI-compatible server by a command template.
+    """The LLM server is that of an engine, or any OpenAI-compatible one by a command template.
 
     Args:
-        python: The interpreter that has vLLM.
-        model: The model's folder, or its id on the hub.
-        args: More flags for vLLM.
+        engine: The program that serves it; empty is the usual one.
+        python: The interpreter that has the engine, where that is a package.
+        program: The file of the engine, or its name on the PATH, where it is none; empty is the
+            engine's usual name.
+        model: The model's folder or its id on the hub, or its file, as the engine takes it.
+        args: More flags for the engine.
         env: More environment variables for the server.
-        command: A template in place of vLLM, e.g.
+        command: A template in place of the engine's command, e.g.
             `llama-server -m model.gguf --port {port} -c {vllm_memory_util}`.
         health_path: The path that answers 200 once the server is ready.
         metrics_path: The path of the server's Prometheus page.
@@ -34,7 +37,9 @@ class LlmService:
         place: The name of its device; None where there is one.
     """
 
+    engine: str = ""
     python: str = sys.executable
+    program: str = ""
     model: str = ""
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -108,6 +113,8 @@ class OtherService:
         health_path: The path that answers 200 once the server is ready.
         served_model: The model's name in requests.
         start_timeout_s: The time the server has to become ready, seconds.
+        memory_mib: What it holds of its device under load, as far as anybody knows before a launch,
+            MiB; only the arithmetic by files reads it.
         place: The name of its device; None where there is one.
     """
 
@@ -121,6 +128,7 @@ class OtherService:
     health_path: str = "/health"
     served_model: str = "model"
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
+    memory_mib: Annotated[float | None, Range(0, 1e7)] = None
     place: str | None = None
 
 

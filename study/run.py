@@ -28,7 +28,7 @@ from study.run_decision import conclude, promote_winner
 from study.run_measuring import run_epoch
 from study.run_plan import Run, RunOptions, foreseen, plan_run
 from study.search.ask import bridge
-from study.search.open_study import open_study
+from study.search.opening.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
 from study.service_pause.containers import ContainerState
@@ -38,7 +38,7 @@ from study.spec.model import Spec
 from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
 from study.storage.context import keep
-from study.storage.find import keep_folder, promotions_of
+from study.storage.find import keep_folder
 from study.storage.trials import counted
 from study.storage.url import open_storage, without_password
 
@@ -68,11 +68,6 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
             study = open_(this, source, storage or open_storage(this.storage_url))
             before = len(counted(study))
             run_epoch(this, source, study, began)
-        if not this.is_replay:
-            # a replay is over before this is imported: optuna-dashboard comes with scikit-learn
-            from study.dashboard.annotate import annotate  # noqa: PLC0415
-
-            annotate(study, promotions_of(this.storage_url, study))
         result, broken = conclude(this, source, study)
         earlier = promoted(study, result.decision) if len(counted(study)) == before else None
         promotion = earlier or promote_winner(this, study, result)

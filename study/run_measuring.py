@@ -16,6 +16,7 @@ from study.analysis.cost.launches import timing
 from study.bench.source import Source, launches_to_replay, measuring
 from study.cli.end_of_run.end import ended
 from study.cli.live_view import Outlook
+from study.lanes.card_effects import card_effects, cards_in_words
 from study.lanes.measuring import lanes_on
 from study.lanes.rolling import RollingEpoch
 from study.racing.race import Race
@@ -78,7 +79,10 @@ def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[T
         )
         outlook = replace(outlook_of(this, study, lanes.occupancy), lanes=lanes.lanes)
         with terminal.running(outlook):
-            return epoch, epoch.run()
+            ending = epoch.run()
+    for line in cards_in_words(card_effects(counted(study), this.spec.baseline)):
+        terminal.line(line)
+    return epoch, ending
 
 
 def steps_of(this: Run, study: optuna.Study) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from study.cli.console import Terminal
 from study.confirmation.pairs.time_needed import until_looks_s
 from study.fit.fit import readable
 from study.search.dry_run import Forecast, forecast
-from study.search.open_study import succession
+from study.search.opening.open_study import succession
 from study.search.samplers import sampler_of
 from study.service_pause.options import Lending
 from study.spec.choices import RECORDED

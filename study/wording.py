@@ -16,7 +16,7 @@ from study.text import cut
 
 
 def memory_in_words(allocation: Allocation) -> str:
-    """Return the LLM's memory as it is searched: a share in percent, or MiB.
+    """Return the LLM's memory as it is searched: a share in percent, or MiB; empty without one.
 
     >>> memory_in_words(Allocation({"vllm_memory_util": 0.375}))
     '37.5 %'
@@ -24,6 +24,8 @@ def memory_in_words(allocation: Allocation) -> str:
     '40,540 MiB'
     """
     mib = allocation.memory_mib
+    if not allocation.has_share:
+        return ""
     return f"{100 * allocation.share:g} %" if mib is None else f"{float(mib):,.0f} MiB"
 
 
@@ -36,6 +38,8 @@ def allocation_in_words(allocation: Allocation) -> str:
     options = allocation.all_options
     more = ", ".join(f"{option_in_words(k, options)} {v}" for k, v in options.items())
     extra = f", with {more}" if more else ""
+    if not allocation.has_share:
+        return f"speech model {allocation.speech}{extra}"
     share = f"{memory_in_words(allocation)} of the memory for the LLM"
     return f"{share}, beside speech model {allocation.speech}{extra}"
 
@@ -81,13 +85,15 @@ def option_in_words(parameter: str, among: Iterable[str]) -> str:
 
 
 def pair(allocation: Allocation) -> str:
-    """Return the two that are always there, as a label.
+    """Return the LLM's memory, where it has a share of it, and the speech model, as a label.
 
     >>> both = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
     >>> pair(Allocation(both | {"vllm.max_num_seqs": 64}))
     '50 % + base'
+    >>> pair(Allocation({"whisper_model_size": "base", "llama.ctx_size": 8192}))
+    'base'
     """
-    return f"{memory_in_words(allocation)} + {allocation.speech}"
+    return " + ".join(filter(None, (memory_in_words(allocation), allocation.speech)))
 
 
 def short(allocation: Allocation, today: Allocation | None = None) -> str:

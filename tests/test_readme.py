@@ -50,7 +50,7 @@ ELSEWHERE = {
     ),
     "python scripts/fit.py my_gpu.yaml": ("tests/study/fit/test_fit.py", "needs a model"),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
-    "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.4 GB"),
+    "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.6 GB"),
     "python scripts/dashboard.py": ("tests/study/dashboard/test_server.py", "serves until Ctrl-C"),
     "python scripts/bench_load.py": (
         "tests/objectives/rig/test_load_bench.py",
@@ -61,6 +61,10 @@ ELSEWHERE = {
         "minutes on real servers; there fake ones",
     ),
     "python -m tests.campaigns": (".ci/run", "takes the minutes that it is given"),
+    "python -m tests.campaigns.sizes": (
+        "tests/campaigns/test_short.py",
+        "minutes; there a short one",
+    ),
     "python tests/support/simulated_races.py": (
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",

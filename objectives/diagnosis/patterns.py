@@ -1,4 +1,7 @@
-"""This module reads patterns.yaml: the rules that name failures, and the words of a log."""
+"""This module reads patterns.yaml: the rules that name failures, and the words of a log.
+
+What one engine alone says stands in a file beside that engine, and is read with it.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +50,15 @@ class LogRule:
 
 @cache
 def patterns() -> dict[str, Any]:
-    """Return patterns.yaml as plain data, without the set-up errors."""
+    """Return patterns.yaml and the engines' files as plain data, without the set-up errors."""
     data: dict[str, Any] = _read("patterns.yaml")
+    for file in sorted(files("objectives.engines").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".yaml"):
+            own = yaml.safe_load(file.read_text("utf-8"))
+            data["rules"] += own.get("rules", [])
+            for part in ("phases", "speakers"):
+                for name, regexes in own.get(part, {}).items():
+                    data[part][name] += regexes
     return data
 
 

@@ -32,10 +32,17 @@ class AnyCommand:
     name: str
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
+    changes_answers: ClassVar[frozenset[str]] = frozenset()  # nobody judges them
+    version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
+
+    @property
+    def prefix(self) -> str:
+        """Return the beginning of the names of its parameters."""
+        return f"{self.name}."
 
     @property
     def api(self) -> ApiName:
@@ -57,6 +64,9 @@ class AnyCommand:
         """Return the service as it is: its template names its own model."""
         return self.service
 
+    def set_by_study(self, option: str) -> str | None:
+        """Return None: its template says everything."""
+
     def lack(self, versions: Mapping[str, str]) -> None:
         """Return None: what its command needs is not known."""
 
@@ -72,7 +82,7 @@ class AnyCommand:
 
     def memory_key(self, allocation: Allocation) -> str:
         """Return its options: each may change what it holds."""
-        options = allocation.options(f"{self.name}.").items()
+        options = allocation.options(self.prefix).items()
         return " ".join(f"{k}={v}" for k, v in sorted(options))
 
     def settings(self, allocation: Allocation) -> str:

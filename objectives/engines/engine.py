@@ -10,11 +10,22 @@ from objectives.apis.api import ApiName, Endpoint
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
 from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.llama_cpp import LlamaCpp
+from objectives.engines.llm_server import USUAL, LlmServer
+from objectives.engines.ollama import Ollama
+from objectives.engines.sglang import SGLang
 from objectives.engines.vllm import Vllm
+from objectives.errors import SetupError
 from objectives.services import LlmService, OtherService, Service, Services, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
+LLM_ENGINES: Mapping[str, type[LlmServer]] = {
+    USUAL: Vllm,
+    "llama_cpp": LlamaCpp,
+    "ollama": Ollama,
+    "sglang": SGLang,
+}
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
 
 
@@ -28,6 +39,10 @@ class Engine(Protocol):
             needs.
         has_kv_cache: Whether it may tell of a KV cache.
         api: How it is spoken to.
+        prefix: The beginning of the names of its parameters, e.g. `vllm.`.
+        changes_answers: Those of its parameters that change what it answers, without the prefix
+            and with underscores.
+        version_command: The command that prints its version; none where its packages tell it.
         packages: The packages whose versions matter.
         server_packages: Those of them that are the server itself, the one that tells its own
             version first.
@@ -53,6 +68,15 @@ class Engine(Protocol):
     def api(self) -> ApiName: ...
 
     @property
+    def prefix(self) -> str: ...
+
+    @property
+    def changes_answers(self) -> frozenset[str]: ...
+
+    @property
+    def version_command(self) -> tuple[str, ...]: ...
+
+    @property
     def packages(self) -> tuple[str, ...]: ...
 
     @property
@@ -73,6 +97,9 @@ class Engine(Protocol):
 
     def with_folders(self, folder_of: Callable[[str], str]) -> Service:
         """Return the service with the folder of each model that is a hub id."""
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence what is not installed; None where all is.
@@ -123,14 +150,30 @@ class Engine(Protocol):
 
 
 def engine_of(name: str, service: Service) -> Engine:
-    """Return the engine that serves a service."""
+    """Return the engine that serves a service.
+
+    Raises:
+        SetupError: This version knows no engine of that name.
+    """
     match service:
         case LlmService():
-            return Vllm(service, name)
+            return llm_engine(service, name)
         case SttService():
             return FasterWhisper(service, name)
         case OtherService():
             return AnyCommand(service, name)
+
+
+def llm_engine(service: LlmService, name: str = "llm") -> LlmServer:
+    """Return the engine that serves an LLM.
+
+    Raises:
+        SetupError: This version knows no engine of that name.
+    """
+    if (kind := LLM_ENGINES.get(service.engine or USUAL)) is None:
+        known = ", ".join(LLM_ENGINES)
+        raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
+    return kind(service, name)
 
 
 def in_order(services: Services) -> tuple[Engine, ...]:
@@ -141,9 +184,10 @@ def in_order(services: Services) -> tuple[Engine, ...]:
 def engines_of(services: Services) -> tuple[Engine, ...]:
     """Return the engines of a study, in the order of their start, which is that of a voice turn.
 
-    What takes the memory it needs is started before what asks for a share of it.
+    What takes the memory it needs is started before what asks for a share of it, and whoever
+    answers a turn comes after what hears it.
     """
-    return tuple(sorted(in_order(services), key=lambda engine: engine.has_share))
+    return tuple(sorted(in_order(services), key=lambda e: (e.has_share, e.api == "completions")))
 
 
 def apis_of(services: Services) -> dict[str, ApiName]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from objectives.allocation import Allocation, Scalar
+from objectives.allocation import SPEECH, Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, content_type, transcript
@@ -30,6 +30,12 @@ LEAST_COMPUTE: Mapping[str, float] = {
 }
 TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
 
+SET_BY_STUDY = {
+    "model": f"use {SPEECH}",
+    "host": "leave it to the study",
+    "port": "leave it to the study",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FasterWhisper:
@@ -45,6 +51,9 @@ class FasterWhisper:
     api: ClassVar[ApiName] = "transcription"
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
+    prefix: ClassVar[str] = "whisper."
+    changes_answers: ClassVar[frozenset[str]] = frozenset()  # its words are counted
+    version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
     packages: ClassVar[tuple[str, ...]] = server_packages
     stack_flags: ClassVar[Mapping[str, str]] = {
@@ -81,6 +90,10 @@ class FasterWhisper:
         if service.command:
             return service
         return replace(service, models={k: folder_of(v) for k, v in service.models.items()})
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        return SET_BY_STUDY.get(option)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that faster-whisper is not installed; None where it is."""
@@ -132,7 +145,7 @@ class FasterWhisper:
         }
         if self.is_random(allocation):
             options |= {"fixed_output": True, "max_new_tokens": service.fixed_output_tokens}
-        options |= allocation.options("whisper.")
+        options |= allocation.options(self.prefix)
         argv: tuple[str, ...] = (
             service.python,
             str(TRANSCRIBER),
@@ -152,7 +165,7 @@ class FasterWhisper:
 
     def settings(self, allocation: Allocation) -> str:
         """Return the size of its model and the options to set."""
-        options = allocation.options("whisper.") | allocation.options(f"{self.name}.")
+        options = allocation.options(self.prefix) | allocation.options(f"{self.name}.")
         words = (f"{k}={v}" for k, v in options.items())
         return ", ".join([f"model size {allocation.speech}", *words])
 

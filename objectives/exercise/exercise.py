@@ -181,4 +181,5 @@ class Exercise:
             servers.suspects.broken,
             partial(self.settle, servers),
             self._salts,
+            {t.service: servers.endpoints[t.service] for t in self.workload.beside},
         )

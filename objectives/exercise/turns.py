@@ -102,5 +102,5 @@ def _settle(source: TurnSource, sent: SentTurns) -> None:
     Raises:
         TrialFailed: They do not come to rest.
     """
-    if has_left_work(r.error for r in sent.replies) and not source.settle():
+    if has_left_work(r.error for r in (*sent.replies, *sent.beside)) and not source.settle():
         raise still_busy()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from objectives.allocation import Allocation
+from objectives.fit.beside_memory import Claim
 from objectives.fit.kv_layout import KvLayout, kv_layout
 from objectives.fit.reserve import WEIGHTS_SLACK, Reserve, reserve_of
 from objectives.fit.speech_memory import SpeechMemory
@@ -27,6 +28,7 @@ class Host:
         held_mib: What others hold of it, tenants among them, MiB.
         reserve_mib: What must stay free for the growth of what is there, MiB.
         is_cpu: Whether it is the host's own memory.
+        beside: What services beside a voice turn take of it, as far as it is known.
     """
 
     product: str
@@ -34,6 +36,23 @@ class Host:
     held_mib: float
     reserve_mib: float
     is_cpu: bool = False
+    beside: tuple[Claim, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Return what is known to be held of it, MiB: by the services beside, and by others."""
+        known = {c.service: c.mib for c in self.beside if c.mib is not None}
+        return {**known, "others": self.held_mib}
+
+    @property
+    def slack_mib(self) -> float:
+        """Return how far off that may be, with what must stay free, MiB."""
+        return self.reserve_mib + sum(c.slack_mib for c in self.beside)
+
+    @property
+    def unknown(self) -> str:
+        """Return in sentences what is not known of the services beside; empty where all is."""
+        return "; ".join(c.unknown for c in self.beside if c.unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,10 +250,10 @@ def _on_the_device(
     if speech.mib is None:
         return None
     parts = {"share": asked_mib, "beyond it": reserve.outside_mib, "speech": speech.mib}
-    parts["others"] = host.held_mib
+    parts |= host.parts
     need_mib = sum(parts.values())
     text = f"{_added(parts)} = {need_mib:,.0f} of {host.total_mib:,.0f} MiB"
-    return _Sum(need_mib - host.total_mib, host.reserve_mib + speech.slack_mib, text)
+    return _Sum(need_mib - host.total_mib, host.slack_mib + speech.slack_mib, text)
 
 
 def _added(parts: dict[str, float]) -> str:

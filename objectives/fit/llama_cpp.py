@@ -79,11 +79,11 @@ def llama_cell(
         "other": OTHER_MIB + (_number(argv, STEP) or USUAL_STEP) * shape.vocab * 4 / MIB,
         "process": 0.0 if host.is_cpu else CONTEXT_MIB,
         "speech": speech.mib,
-        "others": host.held_mib,
+        **host.parts,
     }
     need_mib = sum(parts.values())
     missing_mib, margin_mib = need_mib - host.total_mib, SLACK_MIB + speech.slack_mib
-    margin_mib += host.reserve_mib
+    margin_mib += host.slack_mib
     on_device = _number(argv, ON_DEVICE, least=0)
     is_split = not host.is_cpu and on_device is not None and on_device <= shape.layers
     text = " + ".join(f"{mib:,.0f} {part}" for part, mib in parts.items())

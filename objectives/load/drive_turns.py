@@ -17,6 +17,7 @@ from objectives.load.ramp import turn_times
 from objectives.load.replies import Reply, Symptom
 from objectives.load.sending.plan import Endpoints, Plan
 from objectives.traffic.clips import Clip
+from objectives.traffic.trace import beside_turns
 from objectives.traffic.turns import turn_requests
 from objectives.traffic.workload import Request, Workload
 
@@ -36,6 +37,7 @@ class SentTurns:
         good: Whether each was good; None where that is not known yet, or it was never sent.
         sent: The number of turns that have left.
         replies: The answers, each with the number of its turn.
+        beside: The answers of services beside the turns.
         kv_full_s: When a KV cache was first seen full; None where none was.
         aborted: Why it ended early; None where no server is to blame for its end.
     """
@@ -45,6 +47,7 @@ class SentTurns:
     good: list[bool | None] = field(init=False)
     sent: int = 0
     replies: list[RampReply] = field(default_factory=list)
+    beside: list[RampReply] = field(default_factory=list)
     kv_full_s: float | None = None
     aborted: Symptom | None = None
 
@@ -70,6 +73,7 @@ class TurnSource:
         settle: It waits until the servers are idle again, and returns whether they are.
         salts: Numbers for the turns of each ramp or hold on these servers, so that no prompt is
             cached.
+        beside: Where the services beside a turn listen, which get requests of their own meanwhile.
     """
 
     generator: Generator
@@ -80,10 +84,13 @@ class TurnSource:
     broken: Callable[[], Symptom | None]
     settle: Callable[[], bool]
     salts: Iterator[int]
+    beside: Endpoints = field(default_factory=dict)
 
 
 def drive_turns(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurns:
     """Send turns at a rate until they are over, and wait for what is open.
+
+    Services beside them get their own constant rate meanwhile.
 
     Args:
         source: What sends them.
@@ -101,11 +108,13 @@ def drive_turns(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurn
         requests = turn_requests(workload, services, number, len(clips), salt)
         return [replace(request, at_s=turns.times_s[number]) for request in requests]
 
-    first = [requests_of(n) for n in range(bisect_right(turns.times_s, KNOWN_S))]
-    is_whole = len(first) == len(turns.times_s)
-    plan = Plan(endpoints, first, workload.request_timeout_s, is_whole=is_whole)
+    others = beside_turns(workload, rate.ramp_s, salt) if source.beside else ()
+    arrivals = _Arrivals(turns.times_s, requests_of, others)
+    first = arrivals.upto(KNOWN_S)
+    everywhere = {**endpoints, **source.beside}
+    plan = Plan(everywhere, first, workload.request_timeout_s, is_whole=arrivals.is_whole)
     with KvUsage(endpoints) as usage, source.generator.sending(plan, clips) as sending:
-        running = _Running(sending, workload.seed, source.limits, turns, requests_of)
+        running = _Running(sending, workload.seed, source.limits, turns, arrivals)
         running.follow(usage, source.broken, is_over)
         running.drain(source.broken, workload.request_timeout_s)
         for number, reply in sending.hang_up():
@@ -115,19 +124,52 @@ def drive_turns(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurn
 
 
 @dataclass(slots=True)
+class _Arrivals:
+    """Arrivals are turns, and requests beside them, made a moment before their time.
+
+    Args:
+        times_s: When each turn arrives.
+        requests_of: The requests of a turn by its number.
+        others: The requests beside them, sorted by time.
+        turns_made: How many turns were made so far.
+        others_made: How many of the others.
+    """
+
+    times_s: Sequence[float]
+    requests_of: Callable[[int], Sequence[Request]]
+    others: Sequence[Request]
+    turns_made: int = 0
+    others_made: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether all were made."""
+        return (self.turns_made, self.others_made) == (len(self.times_s), len(self.others))
+
+    def upto(self, until_s: float) -> list[Sequence[Request]]:
+        """Return those that were not made yet and arrive by a time, sorted by theirs."""
+        turns = range(self.turns_made, bisect_right(self.times_s, until_s))
+        end = bisect_right(self.others, until_s, key=lambda request: request.at_s)
+        more = [self.requests_of(number) for number in turns]
+        more += [(request,) for request in self.others[self.others_made : end]]
+        self.turns_made, self.others_made = max(turns.stop, self.turns_made), end
+        return sorted(more, key=lambda requests: requests[0].at_s)
+
+
+@dataclass(slots=True)
 class _Running:
     """Turns under way.
 
     Args:
-        requests_of: The requests of a turn by its number.
-        open: The turns that the generator knows.
+        arrivals: What is to come.
+        open: The turns that the generator knows, and the requests beside them.
     """
 
     sending: Sending
     seed: int
     limits: Sequence[Limit]
     turns: SentTurns
-    requests_of: Callable[[int], Sequence[Request]]
+    arrivals: _Arrivals
     open: list[OpenTurn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -154,12 +196,9 @@ class _Running:
 
     def _add(self) -> None:
         """Let the generator know the turns of the next seconds."""
-        times_s, known = self.turns.times_s, len(self.open)
-        upto = bisect_right(times_s, self.passed_s + KNOWN_S)
-        if known < upto:
-            more = [self.requests_of(number) for number in range(known, upto)]
+        if more := self.arrivals.upto(self.passed_s + KNOWN_S):
             self._open(more)
-            self.sending.add(more, is_whole=upto == len(times_s))
+            self.sending.add(more, is_whole=self.arrivals.is_whole)
 
     def _open(self, turns: Sequence[Sequence[Request]]) -> None:
         start_s = self.sending.start_s
@@ -175,20 +214,19 @@ class _Running:
 
     def leave(self) -> None:
         """Count what was still open when all was hung up as failed."""
-        self.turns.sent = self.sending.sent or 0
-        for number, turn in enumerate(self.open[: self.turns.sent]):
+        left = self.open[: self.sending.sent or 0]
+        self.turns.sent = sum(_number(turn) is not None for turn in left)
+        for turn in left:
             if not turn.is_over:
-                self.turns.good[number] = False
-                self.turns.replies.append(
-                    RampReply(
-                        line=0,
-                        service=turn.waiting.service,
-                        scheduled_s=round(turn.at_s - self.sending.start_s, 6),
-                        seed=self.seed,
-                        turn=number,
-                        error=OPEN,
-                    )
+                reply = RampReply(
+                    line=0,
+                    service=turn.waiting.service,
+                    scheduled_s=round(turn.at_s - self.sending.start_s, 6),
+                    seed=self.seed,
+                    turn=_number(turn),
+                    error=OPEN,
                 )
+                self._keep(reply, is_good=False)
 
     def wait(self) -> None:
         """Take the replies of a moment."""
@@ -198,15 +236,22 @@ class _Running:
     def note(self, number: int, reply: Reply) -> None:
         """Keep a reply, and judge its turn once it is over; a fatal one ends all."""
         turns, turn = self.turns, self.open[number]
-        mine = self._relative(reply)
-        turns.replies.append(mine)
-        if missed([mine], self.limits):
-            turns.good[number] = False
         turn.note(reply)
-        if turn.is_over:
-            turns.good[number] = turns.good[number] is not False
+        mine = self._relative(reply)
+        self._keep(mine, is_good=False if missed([mine], self.limits) else None)
+        if turn.is_over and (turn_number := _number(turn)) is not None:
+            turns.good[turn_number] = turns.good[turn_number] is not False
         if reply.is_fatal:
             turns.aborted = turns.aborted or reply.symptom
+
+    def _keep(self, reply: RampReply, *, is_good: bool | None) -> None:
+        """Keep a reply, of a turn or beside them, and what it says of its turn."""
+        if reply.turn is None:
+            self.turns.beside.append(reply)
+            return
+        self.turns.replies.append(reply)
+        if is_good is not None:
+            self.turns.good[reply.turn] = is_good
 
     def _relative(self, reply: Reply) -> RampReply:
         def since(at_s: float | None) -> float | None:
@@ -228,8 +273,9 @@ class _Running:
     def _note_late(self) -> None:
         """Count what has waited too long as not good, whatever its answer will be."""
         now_s = time.monotonic()
-        for number, turn in enumerate(self.open[: self.turns.sent]):
-            if turn.is_over:
+        for turn in self.open:
+            number = _number(turn)
+            if turn.is_over or number is None:
                 continue
             request = turn.waiting
             allowed_ms = latest_ms(self.limits, request.service, request.output_tokens)
@@ -240,3 +286,8 @@ class _Running:
         for usage_pct, _ in usage.now().values():
             if usage_pct is not None and usage_pct >= KV_FULL_PCT and self.turns.kv_full_s is None:
                 self.turns.kv_full_s = self.passed_s
+
+
+def _number(turn: OpenTurn) -> int | None:
+    """Return the number of a turn; None for a request beside them."""
+    return turn.requests[0].turn

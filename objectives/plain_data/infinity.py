@@ -6,6 +6,8 @@ import math
 from enum import Enum
 from typing import Any
 
+NUMBERS = (int, float)  # most of what a measurement holds, which is looked at no further
+
 
 def plain(value: Any) -> Any:
     """Return the same for JSON: tuples become lists, an infinite figure the string "inf".
@@ -29,7 +31,7 @@ def with_infinity(value: Any) -> Any:
     {'ladder': [{'p95_ms': inf}]}
     """
     if isinstance(value, dict):
-        return {k: with_infinity(v) for k, v in value.items()}
+        return {k: v if type(v) in NUMBERS else with_infinity(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [with_infinity(v) for v in value]
+        return [v if type(v) in NUMBERS else with_infinity(v) for v in value]
     return math.inf if value == "inf" else value

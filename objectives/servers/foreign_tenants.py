@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from objectives.servers.process import TENANT
 from objectives.servers.supervision.supervisor import MARK
 
 LOOK_S = 1.5
+ID_FILE = ".cid"  # ends the name of the file with a container's id
 GPU_FILES = ("/dev/nvidia", "/dev/dxg")  # the latter under WSL2
 LEAST_MIB = 32.0  # a window of the desktop may come and go; a CUDA context takes more
 
@@ -108,10 +109,12 @@ class Neighbours:
     def look(self) -> None:
         """Check once for an intrusion; our own processes are none."""
         is_gpu = self.device.identity.cuda is not None
+        containers = own_containers()
         others = [
             o
             for o in self.device.occupants()
-            if not _is_ours(o.pid) and (not is_gpu or _uses_gpu(o.pid))
+            if not (_is_ours(o.pid) or in_container(o.pid, containers))
+            and (not is_gpu or _uses_gpu(o.pid))
         ]
         if self.intrusion is None:
             self.intrusion = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
@@ -166,6 +169,27 @@ def _is_ours(pid: int) -> bool:
         return pid == os.getpid() or os.getpid() in (p.pid for p in psutil.Process(pid).parents())
     except psutil.Error:
         return True  # ended, or a number of another container's, of which nothing can be said
+
+
+def own_containers() -> list[str]:
+    """Return the ids of the containers that our supervisors run: an engine is their parent."""
+    ids = []
+    for supervisor in psutil.Process().children():
+        with suppress(psutil.Error, OSError):
+            files = [w for w in supervisor.cmdline() if w.endswith(ID_FILE)]
+            ids += [Path(f).read_text("utf-8", errors="replace").strip() for f in files[:1]]
+    return [i for i in ids if i.isalnum()]
+
+
+def in_container(pid: int, containers: Sequence[str]) -> bool:
+    """Return whether a process is in one of these containers, by its control group."""
+    if not containers:
+        return False
+    try:
+        text = Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
+    except OSError:
+        return False
+    return any(container in text for container in containers)
 
 
 def _uses_gpu(pid: int) -> bool:

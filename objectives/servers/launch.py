@@ -91,8 +91,9 @@ class TrialLauncher:
         place = self._place(engine, job)
         total_mib = self.lineup.device(place).identity.total_mib
         # kernels are loaded under load, so that it grows beyond its share
-        share = job.allocation.share + memory_budget.MARGIN
-        entitled_mib = share * total_mib if engine.has_share else 0.0
+        margin_mib = memory_budget.MARGIN * total_mib
+        share_mib = memory_budget.share_mib(job.allocation, total_mib)
+        entitled_mib = share_mib + margin_mib if engine.has_share else 0.0
         ready = partial(engine.is_ready, clip=self.clip)
         name, log = engine.name, job.folder / f"{engine.name}.log"
         return self.lineup.start(

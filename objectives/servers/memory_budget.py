@@ -73,8 +73,8 @@ class Prediction:
 
 
 def share_mib(allocation: Allocation, total_mib: float) -> float:
-    """Return the memory that the server with a share asks for, MiB."""
-    return allocation.share * total_mib
+    """Return the memory that the server with a share asks for, MiB; nothing where none has one."""
+    return allocation.share * total_mib if allocation.has_share else 0.0
 
 
 def figures(
@@ -167,7 +167,7 @@ def check(
                 f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
             )
     parts_mib: dict[str, float | None] = {}
-    if has_share:
+    if has_share and allocation.has_share:
         parts_mib |= {"share": asked_mib, "beyond it": starts.outside_share_mib}
     parts_mib |= {service_name(service): mib for service, mib in starts.own_mib.items()}
     parts_mib |= {"tenants": tenants_mib, "reserve": reserve_mib}

@@ -77,7 +77,9 @@ def wait_until_quiet(devices: DeviceSet, on_phase: OnPhase) -> None:
     It is asked while no server of ours works. What stays busy is told: what is measured beside it
     holds only beside it.
     """
-    if (busy := look(devices)).is_quiet:
+    if (busy := look(devices)).keeps_gpu:  # a driver still tells what our own servers just did
+        busy = look(devices)
+    if busy.is_quiet:
         return
     on_phase(Phase(Step.WAITING, busy=busy))
     until_s = time.monotonic() + PATIENCE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from objectives.devices.device_set import DeviceSet
 from objectives.engines.engine import in_order
 from objectives.engines.places import Place
 from objectives.errors import SetupError
+from objectives.plain_data.spellable import spellable
 from objectives.services import Services
 
 ASK = (
@@ -28,15 +30,19 @@ Versions = Mapping[str, Mapping[str, str]]  # by service, then by package
 
 
 def versions(services: Services) -> Versions:
-    """Return the versions in each interpreter; a server of a command template has none.
+    """Return the versions in each interpreter, or that a program tells of itself.
+
+    A server of a command template has none.
 
     Raises:
-        SetupError: The package that should serve is not installed there.
+        SetupError: The package or program that should serve is not there.
     """
     by_service: dict[str, dict[str, str]] = {}
     for engine in in_order(services):
         service, packages = engine.service, dict[str, str]()
-        if service.command is None:
+        if service.command is None and engine.version_command:
+            packages = {engine.version_command[0].rpartition("/")[2]: told(engine.version_command)}
+        elif service.command is None:
             packages = installed(service.python, engine.packages)
             if lack := engine.lack(packages):
                 raise SetupError(lack)
@@ -61,6 +67,25 @@ def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
     except (ValueError, IndexError) as error:
         raise SetupError(f"the interpreter {python} prints no versions") from error
     return by_name
+
+
+def told(command: Sequence[str]) -> str:
+    """Return what a program says of its version: the first line that has a number.
+
+    Raises:
+        SetupError: It does not run, or says nothing.
+    """
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True, errors="replace"
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SetupError(f"the program {command[0]} does not run: {error}") from error
+    lines = (answer.stdout + "\n" + answer.stderr).splitlines()
+    version = next((line.strip() for line in lines if re.search(r"\d", line)), None)
+    if version is None:
+        raise SetupError(f"`{' '.join(command)}` tells no version")
+    return spellable(version.removeprefix("version:").strip())[:100]
 
 
 def misfits(device: Device, services: Services, by_service: Versions) -> list[str]:

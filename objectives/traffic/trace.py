@@ -14,7 +14,7 @@ from objectives.traffic.turns import passed, turn_requests
 from objectives.traffic.workload import Request, Traffic, Workload
 
 # what a seed of arrivals is for, beside the streams of 0.1 (0 and 1), ramps (3) and sizes (4)
-TURNS, STREAMS = 5, 6
+TURNS, STREAMS, BESIDE_TURNS = 5, 6, 7
 
 
 def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
@@ -52,6 +52,38 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
     for number, at_s in enumerate(_by_segment(workload, TURNS, turns)):
         turn = turn_requests(workload, passed(workload), number, clips)
         requests += [replace(r, at_s=at_s) for r in turn]
+    return tuple(sorted(requests, key=_time))
+
+
+def beside_turns(workload: Workload, for_s: float, salt: int) -> tuple[Request, ...]:
+    """Return what the services beside a turn get while turns arrive, sorted by time.
+
+    Each gets its own constant rate, by a Poisson process; the same seed gives the same times, and
+    the same salt the same words.
+
+    Args:
+        workload: The traffic pattern.
+        for_s: How long turns arrive, seconds.
+        salt: It tells the texts of one ramp from those of another.
+
+    >>> from objectives.traffic.workload import Traffic
+    >>> embed = Traffic("embed", "embeddings", per_s=2.0, burst=3, tokens=(16, 64))
+    >>> requests = beside_turns(Workload(beside=(embed,)), for_s=60.0, salt=1)
+    >>> {r.service for r in requests}, len(requests) % 3, 60 < len(requests) < 180
+    ({'embed'}, 0, True)
+    """
+    requests: list[Request] = []
+    for n, stream in enumerate(workload.beside):
+        rng = np.random.default_rng([workload.seed, BESIDE_TURNS, n])
+        at_s = 0.0
+        while stream.per_s > 0:
+            at_s += rng.exponential(stream.burst / stream.per_s)
+            if at_s >= for_s:
+                break
+            for _ in range(stream.burst):
+                tokens = int(rng.integers(stream.tokens[0], stream.tokens[1] + 1))
+                seed = int(rng.integers(2**31)) + salt * 2**31
+                requests.append(Request(stream.service, round(at_s, 6), tokens, seed=seed))
     return tuple(sorted(requests, key=_time))
 
 

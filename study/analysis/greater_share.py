@@ -38,7 +38,7 @@ def greater_share(
 
     What failed for another reason than memory counts as not working, too.
     """
-    if not any(engine.has_share for engine in engines_of(context.services)):
+    if not any(e.has_share for e in engines_of(context.services)) or not context.baseline.has_share:
         return None
     none: dict[str, Scalar] = {SHARE: 0, MEMORY: 0}
     today = {**context.baseline.values, **none}

@@ -18,6 +18,7 @@ from objectives.devices.device import Identity
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
+from objectives.plain_data.by_type import ODD_DATA
 from objectives.recording import Recording, read
 from objectives.recording.kept_replies import leave
 from objectives.search_space.space import Space
@@ -29,6 +30,7 @@ from study.spec.choices import RECORDED
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import setting_of
+from study.storage.attributes import attribute, damaged
 from study.storage.comparability import differing_names
 from study.storage.context import RAMP_RANGE, StudyContext, fields_from
 from study.storage.trials import counted, measured_in
@@ -203,8 +205,11 @@ def measuring(
         return
     if source.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
-    stored = study.user_attrs.get(RAMP_RANGE)
-    ramp_range = RampRange.from_json(stored) if stored else None
+    try:
+        stored = attribute(study, RAMP_RANGE, dict)
+        ramp_range = RampRange.from_json(stored) if stored else None
+    except ODD_DATA as error:
+        raise damaged(study, RAMP_RANGE) from error
     measurements = measured_in(counted(study))
     with Colocation(
         source.setting,

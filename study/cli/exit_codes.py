@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from threadpoolctl import threadpool_limits
+
 from objectives import waiting
 from objectives.errors import BadInput, SetupError, StudyError
 from study.cli.say import at_width
@@ -23,12 +25,14 @@ def exiting() -> Iterator[None]:
     """Turn our own errors into a sentence and an exit code.
 
     The codes are 2 for bad input, 3 for set-up, 130 for Ctrl-C, SIGTERM or SIGHUP: such a signal is
-    raised where the command next waits, or at its end.
+    raised where the command next waits, or at its end. Its linear algebra takes one core: matrices
+    are small here, and threads that wait for one another take thrice the time of a core.
     """
     handlers = {number: signal.getsignal(number) for number in waiting.SIGNALS}
     waiting.listen()
     try:
-        yield
+        with threadpool_limits(1, "blas"):
+            yield
         waiting.check()
     except StudyError as error:
         text = one_line(str(error)) if isinstance(error, BadInput) else visible(str(error))

@@ -208,10 +208,10 @@ class Scene:
         if lane.retired is not None:
             return Text(f"used no more: {lane.retired}", style="red")
         task = lane.task
-        what = "waits" if lane.is_ready else "starts"
+        doing = phase_in_words(lane.phase) if lane.phase else None
+        what = doing or ("waits" if lane.is_ready else "starts")
         if task is not None:
-            what = f"{task.label}: {short(task.job.allocation)}; "
-            what += phase_in_words(lane.phase) if lane.phase else "begins"
+            what = f"{task.label}: {short(task.job.allocation)}; {doing or 'begins'}"
         return Text(f"{what} {self._clock() - lane.phase_s:.0f} s")
 
     def _occupancy(self) -> Occupancy | None:

@@ -4,11 +4,13 @@ Every script imports it first. There is nothing to stop or keep until then, so t
 it at once; `study.cli.exit_codes.exiting` turns one into an orderly end. What a terminal or a pipe
 cannot spell (±, in ASCII) becomes a question mark. A reader that leaves (`| head -1`), or a
 terminal that is gone, ends nothing: what is said after that is heard by nobody, and the work and
-its exit code are the same.
+its exit code are the same. So does a signal that comes once all is done: Python would take away its
+handlers before it ends.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
@@ -18,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 GONE = (errno.EPIPE, errno.EIO)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Output(io.FileIO):
@@ -50,11 +53,17 @@ def heard(stream: object, number: int) -> object:
     )
 
 
+def _ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's signature
     os._exit(130)
 
 
-for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+for signal_number in SIGNALS:
     if signal.getsignal(signal_number) is not signal.SIG_IGN:
         signal.signal(signal_number, _leave)
+atexit.register(_ignore)
 sys.stdout, sys.stderr = heard(sys.stdout, 1), heard(sys.stderr, 2)

@@ -38,7 +38,10 @@ def main() -> None:
         options.error(f"--port must be from 0 to 65535, not {arguments.port}")
 
     from study.cli.exit_codes import exiting
-    from study.dashboard.server import serve
+    from study.dashboard.imports import without_scikit_learn
+
+    with without_scikit_learn():
+        from study.dashboard.server import serve
     from study.storage.find import storage_url
 
     with exiting():

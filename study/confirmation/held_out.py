@@ -7,13 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from objectives.engines.engine import kv_cache_args
 from objectives.errors import BadInput
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload, as_compared
 from study.rule.rule import Claim
 from study.spec.model import HeldOut, Spec
-from study.spec.traffic import WindowTraffic, held_out_traffic, longest_request
+from study.spec.traces.replaying import longest_taken
+from study.spec.traffic import WindowTraffic, held_out_traffic
 from study.text import one_line
 
 DEFAULT_HELD_OUT = (HeldOut("voice_assistant"),)
@@ -44,7 +44,8 @@ def held_out_traffics(
     Raises:
         BadInput: A name is not known, or a captured trace cannot be read.
     """
-    longest = longest_request(kv_cache_args(spec.services))
+    space = spec.search_space
+    longest = longest_taken(spec.services, space.parameters, spec.baseline.values)
     # a claim of latency needs no ramp of theirs, which is a third of their time and more
     ramp_s = spec.workload.ramp_s if Claim.CAPACITY in claim.parts else 0.0
     named = held_out_by_name(names, spec.workloads)

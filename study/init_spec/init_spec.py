@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from objectives.errors import BadInput, SetupError
 from study.deploy.config.load import load_deployment
 from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import Others, observe
+from study.init_spec.places import places_of
 from study.init_spec.roles import Services, services
 from study.init_spec.servers.programs import program_of
 from study.init_spec.sources import read_sources
@@ -60,11 +60,12 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
             )
     found = services(read_sources(options.units), options.size, options.llm_model)
     llm, stt = found.llm, found.stt
-    name = options.device or _device(llm.running)
+    places = places_of(found, options.device)
+    name = places.main
     device = _opened(name, tell)
     others = _others(options, device, tell)
     held = _held(device, stt.running)
-    notes = [*llm.notes, *stt.notes, *found.notes, *_unnamed(device, found)]
+    notes = [*llm.notes, *stt.notes, *found.notes, *places.notes, *_unnamed(device, found)]
     if not stt.running.ports and stt.running.pids:
         notes.append(
             f"{stt.running.unit} listens on no port: nothing can be asked of it after a change"
@@ -88,7 +89,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
         "workload.turns_per_s is a guess: write how often your users speak to the LLM today.",
         *notes,
     ]
-    notes += write_spec(options.spec, head, spec_of(options.name, name, found, others))
+    notes += write_spec(options.spec, head, spec_of(options.name, places, found, others))
     notes += more
     wrote = f"{options.spec}"
     if deployment is not None:
@@ -113,6 +114,8 @@ def _lent(unit: Running) -> str:
     if unit.is_unit:
         return unit.unit.partition(": ")[0]
     container = unit.container
+    if container is not None and container.manifest is not None:
+        return ""
     return f"container:{container.name}" if container and container.name else ""
 
 
@@ -133,21 +136,6 @@ def _unnamed(device: Device | None, found: Services) -> list[str]:
                 f"name it too to measure it: --unit {o.unit}"
             )
     return lines
-
-
-def _device(unit: Running) -> str:
-    """Return the device that a server is confined to, or the first.
-
-    A container's own CUDA_VISIBLE_DEVICES counts from the devices that it was given.
-    """
-    names = [unit.env.get("NVIDIA_VISIBLE_DEVICES", ""), unit.env.get("CUDA_VISIBLE_DEVICES", "")]
-    if unit.container is not None:
-        given = [
-            re.search(r"(?:gpus=.*?device=|gpu=)\"?([\w/-]+)", o) for o in unit.container.options
-        ]
-        names = [*(m[1] for m in given if m), names[0]]
-    names = [n for n in names if re.fullmatch(r"[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+", n)]
-    return names[0] if names else "cuda"
 
 
 def _opened(name: str, tell: Callable[[str], None]) -> Device | None:

@@ -29,7 +29,9 @@ def deployment_of(
     servers = [found.llm.running, found.stt.running, *(b.running for b in beside)]
     files = {u.container.compose[0] for u in servers if u.container and u.container.compose}
     is_compose = len(files) == 1 and all(u.container and u.container.compose for u in servers)
-    if not is_compose and (why := _no_target(servers)):
+    manifests = [u.container.manifest for u in servers if u.container and u.container.manifest]
+    is_manifest = len(manifests) == len(servers) and len({m[0] for m in manifests}) == 1
+    if not is_compose and not is_manifest and (why := _no_target(servers)):
         return None, [why]
     entries = {
         "llm": _llm(found.llm, notes),
@@ -37,14 +39,19 @@ def deployment_of(
         **{b.name: _beside(b, notes) for b in beside},
     }
     for entry, unit in zip(entries.values(), servers, strict=True):
-        if is_compose:
+        if is_manifest and unit.container and unit.container.manifest:
+            entry["container"] = unit.container.manifest[1]
+        elif is_compose:
             entry["container"] = unit.container.name if unit.container else None
         else:
             entry["unit"] = unit.unit
     data: dict[str, Any] = {"name": name, "device": device, "services": entries}
+    if is_manifest:
+        data |= {"kubernetes": str(manifests[0][0]), "device": "none"}
     if is_compose:
         file = files.pop()
-        program = "podman" if "podman" in str(servers[0].container) else "docker"
+        is_podman = any(u.container and u.container.program == "podman" for u in servers)
+        program = "podman" if is_podman else "docker"
         compose = [program, "compose", "-f", str(file)]
         names = [u.container.compose[1] for u in servers if u.container and u.container.compose]
         data["env_file"] = {
@@ -58,7 +65,7 @@ def deployment_of(
                 f"{file.parent / '.env'} is not there; a rollout writes its values into it, so "
                 "begin it with those of today"
             )
-    if found.llm.share is None:
+    if found.llm.share is None and not found.llm.key:
         data["not_set"] = [SHARE]
     return {**data, "start_order": [*(n for n in entries if n != "llm"), "llm"]}, notes
 
@@ -90,8 +97,14 @@ def binding(
     """
     is_flag = setting.startswith("-")
     flag = {"flag": setting} if is_flag else {}
-    if variable := unit.variables.get(setting.replace("_", "-") if is_flag else setting):
+    variable = unit.variables.get(setting.replace("_", "-") if is_flag else setting)
+    if variable is not None and unit.container is not None and variable in unit.env:
+        # a shell in the container reads it: what sets it is said outside
+        return binding(unit, variable, parameter, value, notes) | flag
+    if variable is not None:
         return {"variable": variable, **flag}
+    if unit.container is not None and unit.container.manifest is not None:
+        return flag or {"variable": setting}  # a patch changes either in its place
     is_compose = unit.container is not None and unit.container.compose is not None
     if not is_flag and not is_compose:
         return {"variable": setting}

@@ -13,6 +13,7 @@ from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
 from objectives.traffic.workload import Workload
 from study.init_spec.gpu_processes import Others
+from study.init_spec.places import Places
 from study.init_spec.roles import Services
 from study.init_spec.servers.beside_unit import Beside
 from study.init_spec.servers.llm_unit import Llm
@@ -51,7 +52,7 @@ def around(value: Scalar) -> list[Scalar]:
             return [*sorted(v for v in steps if 0 < v < 1 or v == value)]
 
 
-def spec_of(name: str, device: str, found: Services, others: Others | None) -> dict[str, Any]:
+def spec_of(name: str, places: Places, found: Services, others: Others | None) -> dict[str, Any]:
     """Return the study's spec, as YAML's own types."""
     llm, stt = found.llm, found.stt
     options = {**llm.options, **{k: v for b in found.beside for k, v in b.options.items()}}
@@ -61,7 +62,7 @@ def spec_of(name: str, device: str, found: Services, others: Others | None) -> d
     spec: dict[str, Any] = {
         "name": name,
         "measure": "live",
-        "device": device,
+        **({"devices": dict(places.devices)} if places.devices else {"device": places.main}),
         "search_space": searched,
         "monotone": [*searched],
         "baseline": {**baseline, SPEECH: stt.size, **options},
@@ -71,9 +72,12 @@ def spec_of(name: str, device: str, found: Services, others: Others | None) -> d
         spec["bounds"] = {SHARE: [min(low, *searched[SHARE]), max(high, *searched[SHARE])]}
     return spec | {
         "services": {
-            "llm": _llm(llm),
-            "stt": _stt(stt, device),
-            **{b.name: _beside(b) for b in found.beside},
+            name: own | ({"place": places.by_service[name]} if places.devices else {})
+            for name, own in {
+                "llm": _llm(llm),
+                "stt": _stt(stt, places),
+                **{b.name: _beside(b) for b in found.beside},
+            }.items()
         },
         "workload": {"window_s": 120, "turns_per_s": Workload().turns_per_s},
         "reserve_mib": others.reserve_mib if others else None,
@@ -82,8 +86,11 @@ def spec_of(name: str, device: str, found: Services, others: Others | None) -> d
 
 def _llm(llm: Llm) -> dict[str, Any]:
     if llm.command is None:
+        engine = {"engine": llm.key} if llm.key else {}
+        started = {"program": llm.program} if llm.program else {"python": llm.python}
         return {
-            "python": llm.python,
+            **engine,
+            **started,
             "model": llm.model,
             "args": list(llm.args),
             "env": dict(llm.env),
@@ -94,11 +101,12 @@ def _llm(llm: Llm) -> dict[str, Any]:
     return own
 
 
-def _stt(stt: Speech, device: str) -> dict[str, Any]:
+def _stt(stt: Speech, places: Places) -> dict[str, Any]:
     own: dict[str, Any] = {"models": dict(stt.models)}
     if stt.command is not None:
         own["command"] = stt.command
-    own["device"] = "cpu" if device == "cpu" else stt.device or "cuda"
+    if not places.devices:
+        own["device"] = "cpu" if places.main == "cpu" else stt.device or "cuda"
     for key, value in (("compute_type", stt.compute_type), ("beam_size", stt.beam_size)):
         if value is not None:
             own[key] = value

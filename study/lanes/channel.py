@@ -17,6 +17,7 @@ from study.lanes.messages import (
     Message,
     Opening,
     Order,
+    Prepare,
     Question,
     Verdict,
     line_of,
@@ -43,7 +44,7 @@ class Channel:
     def __init__(self, reading: int, writing: int) -> None:
         self._reading, self._writing = reading, writing
         self._lock = threading.Lock()  # of the writing end: beats come from a thread of their own
-        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Order | Prepare] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self._received = b""
         self._questions = 0
@@ -73,7 +74,7 @@ class Channel:
             while data:
                 data = data[os.write(self._writing, data) :]
 
-    def order(self) -> Order:
+    def order(self) -> Order | Prepare:
         """Return the next order.
 
         Raises:
@@ -114,7 +115,7 @@ class Channel:
     def _listen(self) -> None:
         while (line := self._line()) is not None:
             match message_of(line):
-                case Order() as order:
+                case Order() | Prepare() as order:
                     self._orders.put(order)
                 case Verdict() as verdict:
                     self._verdicts.put(verdict)

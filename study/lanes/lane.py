@@ -82,6 +82,7 @@ class Lane:
         phase: What it is doing.
         phase_s: Since when.
         last: What it measured last, whose servers may still run.
+        is_prepared: Whether its process has measured nothing, and runs the servers of `last`.
         told: How many of the run's measurements it knows.
         occupancy: Who held the memory of its card when it beat last; None where it has not.
         losses: How often its process was lost.
@@ -104,6 +105,7 @@ class Lane:
     phase: Phase | None = None
     phase_s: float = field(default_factory=time.monotonic)
     last: Allocation | None = None
+    is_prepared: bool = False
     told: int = 0
     occupancy: Occupancy | None = None
     losses: int = 0

@@ -18,6 +18,7 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import SetupError
+from objectives.evaluation import Job
 from objectives.measurement import Measurement
 from objectives.setting import Setting
 from study.lanes.lane import Ended, GivenBack, Lane, Task
@@ -28,6 +29,7 @@ from study.lanes.messages import (
     Message,
     Opening,
     Order,
+    Prepare,
     Question,
     Ready,
     Refusal,
@@ -165,6 +167,12 @@ class Lanes:
                 self.give(lane, again[0])
         return [lane for lane in self.living if lane.is_free]
 
+    def prepare(self, lane: Lane, job: Job) -> None:
+        """Let a free lane that has measured nothing start the servers of a job, once."""
+        if lane.last is None and lane.process is not None:
+            lane.last, lane.is_prepared = job.allocation, True
+            lane.process.tell(Prepare(job))
+
     def give(self, lane: Lane, task: Task) -> None:
         """Let a lane that is free measure a task."""
         assert lane.process is not None  # noqa: S101  it is free
@@ -174,7 +182,7 @@ class Lanes:
             again = folder.with_name(f"{folder.name}-attempt-{len(lost) + 1}")
             task = replace(task, job=replace(task.job, folder=again))
         new = [(a, m) for a, m, card in self._measured[lane.told :] if card != lane.card]
-        lane.told = len(self._measured)
+        lane.told, lane.is_prepared = len(self._measured), False
         lane.task, lane.attempt, lane.last = task, self._attempts, task.job.allocation
         lane.since_s = lane.heard_s = time.monotonic()
         is_raced = task.job.is_worth is not None
@@ -259,6 +267,7 @@ class Lanes:
         assert lane.process is not None  # noqa: S101  only such a one is lost
         lane.process.kill()
         lane.process, lane.is_ready, lane.last, lane.phase = None, False, None, None
+        lane.is_prepared = False
         lane.losses, lane.lost_s = lane.losses + 1, time.monotonic()
         task, lane.task = lane.task, None
         what = f"the lane on {lane.name} was lost: {why}"

@@ -102,6 +102,26 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """A lane that has to wait may start the servers of a job meanwhile.
+
+    Args:
+        job: The job.
+    """
+
+    job: Job
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"job": self.job.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the inverse of `to_json`."""
+        return cls(Job.from_json(data["job"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A verdict answers a question.
 
@@ -125,7 +145,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A lane is ready.
+    """A lane is ready: it has opened its card, or has prepared a job.
 
     Args:
         identity: Its card.
@@ -266,8 +286,8 @@ class Refusal:
         return cls(data["why"])
 
 
-Message = Opening | Order | Verdict | Ready | Beat | Doing | Question | Answer | Refusal
-KINDS = (Opening, Order, Verdict, Ready, Beat, Doing, Question, Answer, Refusal)
+Message = Opening | Order | Prepare | Verdict | Ready | Beat | Doing | Question | Answer | Refusal
+KINDS = (Opening, Order, Prepare, Verdict, Ready, Beat, Doing, Question, Answer, Refusal)
 
 
 def line_of(message: Message) -> bytes:

@@ -19,7 +19,7 @@ from objectives.devices.open_device import open_device
 from objectives.errors import InUse, SetupError
 from study.bench.device_lock import sole_use
 from study.lanes.channel import Channel
-from study.lanes.messages import Answer, Doing, Opening, Order, Ready, Refusal
+from study.lanes.messages import Answer, Doing, Opening, Order, Prepare, Ready, Refusal
 
 EARLIER_S = 60.0  # until the lane of a driver that was killed has ended
 
@@ -62,9 +62,16 @@ def serve(channel: Channel, opening: Opening, opened: Callable[[str], Device]) -
         ) as colocation,
     ):
         channel.occupancy = colocation.occupancy
-        channel.tell(Ready(device.identity, colocation.longest_s))
+        ready = Ready(device.identity, colocation.longest_s)
+        channel.tell(ready)
         while True:
-            channel.tell(measured(channel, colocation, channel.order()))
+            match channel.order():
+                case Order() as order:
+                    channel.tell(measured(channel, colocation, order))
+                case Prepare(job):
+                    job.folder.mkdir(parents=True, exist_ok=True)
+                    colocation.prepare(job)
+                    channel.tell(ready)
 
 
 def measured(channel: Channel, colocation: Colocation, order: Order) -> Answer:

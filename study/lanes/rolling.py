@@ -7,11 +7,14 @@ ramps. Then each other card measures it once, as a bridge. Nothing waits for a g
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import optuna
 
+from objectives.allocation import Allocation
+from objectives.evaluation import Job
 from study.bench.launch_order import launch_key
 from study.lanes.lane import Ended, GivenBack, Lane, Task
 from study.lanes.lanes import Lanes
@@ -24,6 +27,9 @@ from study.storage.context import RAMP_RANGE
 from study.storage.trials import BRIDGE, Begun, State, counted
 
 Asked = tuple[optuna.Trial, Begun]
+CHOICE = 8  # trials are asked for ahead: more would be proposed with less known
+RARELY = 256  # configurations that are left: a space that has fewer is looked at for every trial
+BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again, to see it drift
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +48,10 @@ class RollingEpoch(TrialSteps):
     _asked: list[Asked] = field(default_factory=list, init=False)
     _under_way: dict[int, UnderWay] = field(default_factory=dict, init=False)
     _ending: Ending | None = field(default=None, init=False)
+    _since: Counter[str] = field(default_factory=Counter, init=False)  # its baseline, by card
+    _bridged: set[str] = field(default_factory=set, init=False)  # cards that need no bridge
+    _unasked: int = field(default=0, init=False)  # so many may be asked before a look at the space
+    _keys: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was.
@@ -54,8 +64,10 @@ class RollingEpoch(TrialSteps):
         self.open()
         try:
             while True:
-                for lane in self.lanes.free():
-                    self._feed(lane, budget)
+                free = self.lanes.free()
+                if not self._waits_for_ends():
+                    for lane in free:
+                        self._feed(lane, budget)
                 if self._ending is not None and not self._under_way:
                     break
                 for end in self.lanes.wait():
@@ -68,6 +80,10 @@ class RollingEpoch(TrialSteps):
         for trial, _ in self._asked:
             give_up(self.study, trial, State.NOT_STARTED)
         return self._ending
+
+    def _waits_for_ends(self) -> bool:
+        """Return whether no lane can be fed before a trial ends."""
+        return bool(self._under_way) and not self._asked and self._left() <= 0
 
     def _feed(self, lane: Lane, budget: TimeBudget) -> None:
         """Give a free lane its next trial, where there is one for it now."""
@@ -88,8 +104,10 @@ class RollingEpoch(TrialSteps):
             under_way = self.begin(trial, begun, same.count(str(begun.allocation)))
             self._asked.remove(asked)
             self._under_way[trial.number] = under_way
-            card = lane.card if begun.role == BRIDGE else None
-            self.lanes.give(lane, Task(trial.number, f"trial {trial.number}", under_way.job, card))
+            job, card = under_way.job, lane.card if begun.role == BRIDGE else None
+            if lane.is_prepared and not self.restarts:
+                job = replace(job, is_fresh=False)  # its servers were launched for it
+            self.lanes.give(lane, Task(trial.number, f"trial {trial.number}", job, card))
             self.on_lane(lane, begun)
             return
 
@@ -100,23 +118,24 @@ class RollingEpoch(TrialSteps):
         other lane runs.
         """
         has_reference = self.scorer.reference is not None
-        if not has_reference and self._under_way:
-            return None  # what all others are compared with comes alone
+        if not has_reference and self._under_way:  # what others are compared with comes alone
+            self.lanes.prepare(lane, Job(self.context.baseline, 0, lane.folder / "prepared"))
+            return None
         if has_reference and self._is_to_bridge(lane) and (asked := self._bridge()) is not None:
             return asked
-        self._ask(len(self.lanes.living) if has_reference else 1)
-        services = self.context.services
+        self._ask(min(len(self.lanes.living), CHOICE) if has_reference else 1)
         running = {
-            other.card: launch_key(services, other.last)
+            other.card: self._key(other.last)
             for other in self.lanes.living
             if other.last is not None
         }
         own = running.pop(lane.card, None)
+        others = set(running.values())
 
         def cost(asked: Asked) -> tuple[bool, bool, bool, bool, int]:
             trial, begun = asked
-            key = launch_key(services, begun.allocation)
-            is_kept, is_elsewhere = key == own, key in running.values()
+            key = self._key(begun.allocation)
+            is_kept, is_elsewhere = key == own, key in others
             return (
                 has_reference or str(begun.allocation) != str(self.context.baseline),
                 begun.role == BRIDGE,  # its lane asks for it
@@ -127,11 +146,23 @@ class RollingEpoch(TrialSteps):
 
         return min(self._asked, key=cost, default=None)
 
+    def _key(self, allocation: Allocation) -> tuple[str, ...]:
+        """Return the launch key of an allocation, which takes a while to make."""
+        text = str(allocation)
+        if text not in self._keys:
+            self._keys[text] = launch_key(self.context.services, allocation)
+        return self._keys[text]
+
     def _is_to_bridge(self, lane: Lane) -> bool:
-        """Return whether a lane's card has yet to measure the baseline, which works."""
+        """Return whether a lane's card is to measure the baseline, which works, now or again."""
+        is_due = self._since[lane.card] >= BRIDGE_EVERY
+        if not is_due and lane.card in self._bridged:
+            return False
+        if not is_due and not needs_bridge(self.study, lane.device.identity):
+            self._bridged.add(lane.card)
+            return False
         baseline = self.results.measured(self.context.baseline)
-        works = any(trial.measurement is not None for trial in baseline)
-        return works and needs_bridge(self.study, lane.device.identity)
+        return any(trial.measurement is not None for trial in baseline)
 
     def _bridge(self) -> Asked | None:
         """Return the baseline once more; None where the budget has no trial left for it."""
@@ -157,14 +188,26 @@ class RollingEpoch(TrialSteps):
             wanted: As many as there are lanes.
         """
         while len(self._asked) < wanted and self._left() > 0:
-            pending = [begun.allocation for begun in self._pending()]
-            if self.results.unmeasured(pending) == 0 and not self.results.replicates_now():
-                if not pending:
-                    self._ending = self.results.end_of_space()
-                return  # what comes then depends on what is being measured
+            if self._unasked <= 0 and self._is_space_over():
+                return
+            self._unasked -= 1
             self._ask_one()
         if self._left() <= 0 and not self._pending():
             self._ending = Ending(limit=RunLimit.TRIALS, max_trials=self.max_trials)
+
+    def _is_space_over(self) -> bool:
+        """Return whether nothing is left to ask for now; note the end where that stays so.
+
+        A large space is looked at rarely, since that takes a moment.
+        """
+        pending = [begun.allocation for begun in self._pending()]
+        left = self.results.unmeasured(pending)
+        if left == 0 and not self.results.replicates_now():
+            if not pending:
+                self._ending = self.results.end_of_space()
+            return True  # what comes then depends on what is being measured
+        self._unasked = 1 if left is not None and left < RARELY else RARELY // 8
+        return False
 
     def _ask_one(self) -> Asked:
         trial, allocation = ask_trial(self.study, self.space)
@@ -185,7 +228,9 @@ class RollingEpoch(TrialSteps):
                 self.study.set_user_attr(RAMP_RANGE, self.lanes.ramp_range.to_json())
             started_s = time.monotonic() - end.wall_s
             self.end(replace(under_way, job=end.task.job, started_s=started_s), end.outcome)
+            self._since[end.card] += 1
             if str(begun.allocation) == str(self.context.baseline):
+                self._since[end.card] = 0
                 lane = next(lane for lane in self.lanes.lanes if lane.card == end.card)
                 note_card(self.study, lane.device.identity)
         del self._under_way[trial.number]

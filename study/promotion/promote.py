@@ -9,6 +9,7 @@ import optuna
 
 from study.analysis.decision import Decision
 from study.promotion.document import Origin, document, write_promotion
+from study.storage.attributes import attribute
 from study.storage.context import StudyContext
 
 PROMOTED, FILE = "promoted", "promotion"  # attributes of a study: the winner's trial, its file
@@ -40,7 +41,7 @@ def promote(
 
 def promoted(study: optuna.Study, decision: Decision) -> Path | None:
     """Return the file of this decision's winner; None where it was not written."""
-    winner, attributes = decision.winner, study.user_attrs
-    if winner is None or attributes.get(PROMOTED) != winner.number or FILE not in attributes:
+    winner, file = decision.winner, attribute(study, FILE, str)
+    if winner is None or study.user_attrs.get(PROMOTED) != winner.number or not file:
         return None
-    return Path(attributes[FILE])
+    return Path(file)

@@ -12,6 +12,7 @@ from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
 from study.init_spec.forms.running import Running
+from study.init_spec.places import places_of
 from study.init_spec.roles import Services
 from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.speech_unit import Speech, read_stt
@@ -115,8 +116,10 @@ def _lack(llms: Sequence[Llm], speeches: Sequence[Speech]) -> str:
 def _write(
     options: QuickOptions, device: str, llm: Llm, speech: Speech, tell: Callable[[str], None]
 ) -> None:
-    notes = [*llm.notes, *speech.notes]
-    spec = spec_of(options.name, device, Services(llm, speech), None)
+    found = Services(llm, speech)
+    places = places_of(found, device if options.device or device == "cpu" else None)
+    notes = [*llm.notes, *speech.notes, *places.notes]
+    spec = spec_of(options.name, places, found, None)
     head = [
         f"Written by scripts/quick.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
         f"{llm.running.unit} and {speech.running.unit}, as they ran.",

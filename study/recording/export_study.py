@@ -16,6 +16,7 @@ from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.recording import Provenance, RecordedLaunch, Recording, read
 from objectives.recording.kept_replies import Rows
+from study.storage.attributes import IDENTITY, attribute
 from study.storage.comparability import differing_names, identity_of
 from study.storage.replies import replies_of
 from study.storage.trials import State, Trial, rows
@@ -81,7 +82,7 @@ def _of_studies(
     own_identity["load generator"] = provenance.conditions.get("load generator", 1)
     for name in optuna.get_all_study_names(storage):
         study = optuna.load_study(study_name=name, storage=storage)
-        identity = study.user_attrs.get("identity", {})
+        identity = attribute(study, IDENTITY, dict)
         if differing := differing_names(identity, own_identity):
             raise BadInput(
                 f"study {name} in {source} was measured under other conditions: "

@@ -75,6 +75,7 @@ class RollingRecord:
         if self._is_over or not self.todo:
             return None
         if not any(e.measurement for e in self.entries) and self.lanes.tasks:
+            self.lanes.prepare(lane, Job(self.spec.baseline, 0, lane.folder / "prepared"))
             return None
         launch = self._bridge(lane) or self._nearest(lane)
         expected_s = longest_s(self.spec.workload, self.entries, launch[0])

@@ -19,6 +19,7 @@ from study.analysis.reweigh import changed_limits, judged, rescored, weighed, wo
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
+from study.storage.attributes import attribute
 from study.storage.context import StudyContext, context_of
 from study.storage.replies import replies_of
 from study.storage.trials import Trial, counted
@@ -168,6 +169,6 @@ def confirmation_for(
         BadInput: A promotion was changed after it was sealed, or the one beside the recording is
             gone.
     """
-    beside = study.user_attrs.get(CONFIRMED_IN)
+    beside = attribute(study, CONFIRMED_IN, str)
     recorded = confirmation_in(Path(beside), winner) if beside else None
     return recorded or confirmation_of(study.study_name, winner, promotions)

@@ -15,7 +15,9 @@ from objectives.measurement import Measurement
 from objectives.search_space.space import Space, suggest
 from study.search.score import Score, StudyScorer
 from study.search.tell import set_attributes
+from study.storage.attributes import attribute
 from study.storage.owner import PROCESS, Owner
+from study.storage.patient import together
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
 
 CARDS = "cards"  # of a study: the driver of each card that has measured the baseline
@@ -129,19 +131,25 @@ def note_card(study: optuna.Study, device: Identity) -> None:
 
 def _cards(study: optuna.Study) -> dict[str, Any]:
     """Return the driver of each card that has measured the baseline, by its UUID."""
-    only = study.user_attrs.get("device")  # of a run without lanes
-    first = {only["uuid"]: only["driver"]} if only else {}
-    return {**first, **study.user_attrs.get(CARDS, {})}
+    only = attribute(study, "device", dict)  # of a run without lanes
+    first = {only.get("uuid", ""): only.get("driver")} if only else {}
+    return {**first, **attribute(study, CARDS, dict)}
 
 
 def ask_trial(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocation]:
-    """Ask for one trial with all its parameters stored; return it and its configuration."""
-    trial = study.ask()
-    # by it a later run tells whether we still live
-    trial.set_user_attr(PROCESS, Owner.me().to_json())
-    allocation = suggest(trial, space)
-    set_attributes(trial, allocation=dict(allocation.values))
-    return trial, allocation
+    """Ask for one trial with all its parameters stored; return it and its configuration.
+
+    Nobody else sees it before it has its owner, by whom another run tells whether it is at work.
+    """
+
+    def asked() -> tuple[optuna.Trial, Allocation]:
+        trial = study.ask()
+        allocation = suggest(trial, space)
+        owner = {PROCESS: Owner.me().to_json()}
+        set_attributes(trial, **owner, allocation=dict(allocation.values))
+        return trial, allocation
+
+    return together(study, asked)
 
 
 def with_origin(study: optuna.Study, trial: optuna.Trial, allocation: Allocation) -> Begun:
@@ -155,9 +163,9 @@ def with_origin(study: optuna.Study, trial: optuna.Trial, allocation: Allocation
     )
 
 
-def mark_begun(trial: optuna.Trial) -> None:
-    """Mark a trial as started.
+def mark_begun(trial: optuna.Trial, **attributes: object) -> None:
+    """Mark a trial as started, with more attributes.
 
     From here on it is interrupted, not unstarted, if its process dies.
     """
-    set_attributes(trial, begun=True)
+    set_attributes(trial, begun=True, **attributes)

@@ -18,8 +18,10 @@ from study.bench.launch_order import order_by_restarts
 from study.search.ask import ask_trial, queue_launches, with_origin
 from study.search.expected_time import TimeBudget
 from study.search.known_results import Ending, RunLimit
+from study.search.others import wait_for
 from study.search.tell import give_up
 from study.search.trial_steps import TrialSteps
+from study.storage.patient import together
 from study.storage.trials import Begun, State, Trial, counted
 
 
@@ -52,7 +54,14 @@ class Epoch(TrialSteps):
         return ending
 
     def _finished(self) -> Ending | None:
-        if len(counted(self.study)) >= self.max_trials:
+        """Return the end, once nothing is left to begin and no other process is at a trial."""
+        while (ending := self._over()) is not None and not self.is_alone:
+            if not wait_for(self.study, lambda _: True, "the last trials", self.progress.on_line):
+                break
+        return ending
+
+    def _over(self) -> Ending | None:
+        if self._left() <= 0:
             left = None if self.only is None else self.results.unmeasured()
             return Ending(limit=RunLimit.TRIALS, max_trials=self.max_trials, recorded_left=left)
         return self.results.end_of_space()
@@ -62,12 +71,8 @@ class Epoch(TrialSteps):
 
         It is ordered by launch key, the baseline first while there is no reference.
         """
-        size = min(self.selector.population_size, self.max_trials - len(counted(self.study)))
-        if (left := self.results.unmeasured()) is not None:
-            size = min(size, left or 1)  # no room for more than is left; replicates one by one
-        if self.only is not None:
-            queue_launches(self.study, self.space, self.context.baseline, self.only, size)
-        pairs = [ask_trial(self.study, self.space) for _ in range(size)]
+        # another process must not ask for the same of the budget
+        pairs = self._asked() if self.is_alone else together(self.study, self._asked)
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
@@ -78,6 +83,18 @@ class Epoch(TrialSteps):
             last = self._last.allocation if self._last else None
             allocations = order_by_restarts(self.context.services, allocations, last)
         return [(by_text[str(a)].pop(0), a) for a in allocations]
+
+    def _left(self) -> int:
+        """Return how many trials the budget has beside those that others are at."""
+        return max(0, self.max_trials - len(counted(self.study)) - len(self._elsewhere()))
+
+    def _asked(self) -> list[tuple[optuna.Trial, Allocation]]:
+        size = min(self.selector.population_size, self._left())
+        if (left := self.results.unmeasured()) is not None:
+            size = min(size, left or 1)  # no room for more than is left; replicates one by one
+        if self.only is not None:
+            queue_launches(self.study, self.space, self.context.baseline, self.only, size)
+        return [ask_trial(self.study, self.space) for _ in range(size)]
 
     def _one(
         self, trial: optuna.Trial, begun: Begun, earlier: Trial | None, left: Sequence[optuna.Trial]

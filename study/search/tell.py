@@ -14,6 +14,7 @@ from objectives.evaluation import Failure
 from objectives.measurement import Measurement
 from objectives.plain_data.infinity import plain
 from study.search.score import Score, broken, failure_constraint
+from study.storage.patient import together
 from study.storage.trials import DOMINATED, State
 
 
@@ -46,9 +47,7 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> 
         return
     short = failure_constraint(diagnosis, measured.get("device_total_mib"))
     trial.set_constraint(broken(diagnosis), short)
-    # the last report is the value of a pruned trial, and no step is reported twice
-    reports = study.get_trials(deepcopy=False)[trial.number].intermediate_values
-    trial.report(0.0, max(reports, default=-1) + 1)
+    _report(study, trial, 0.0)
     study.tell(trial, state=TrialState.PRUNED)
 
 
@@ -69,10 +68,19 @@ def tell_dominated(
     set_attributes(trial, pruned=DOMINATED, measured=plain(dict(measured)))
     for name, value in constraints.items():
         trial.set_constraint(name, min(0.0, value))
-    reports = study.get_trials(deepcopy=False)[trial.number].intermediate_values
-    if not reports or reports[max(reports)] != optimistic:
-        trial.report(optimistic, max(reports, default=-1) + 1)
+    _report(study, trial, optimistic)
     study.tell(trial, state=TrialState.PRUNED)
+
+
+def _report(study: optuna.Study, trial: optuna.Trial, value: float) -> None:
+    """Let a value be the last report, which is that of a pruned trial; no step is reported twice.
+
+    `Trial.report` knows what it reported, also in a transaction that came to nothing.
+    """
+    reports = study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    if not reports or reports[max(reports)] != value:
+        step = max(reports, default=-1) + 1
+        study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
 
 
 def scored_attributes(measured: Measurement, scored: Score) -> dict[str, Any]:
@@ -106,7 +114,10 @@ def give_up(study: optuna.Study, trial: optuna.Trial, why: State) -> None:
     It uses no budget, and its configuration comes first next time. A trial that was told just
     before it was interrupted keeps its result.
     """
-    if study.get_trials(deepcopy=False)[trial.number].state.is_finished():
-        return
-    set_attributes(trial, why=why)
-    study.tell(trial, state=TrialState.FAIL)
+
+    def given_up() -> None:
+        if not study.get_trials(deepcopy=False)[trial.number].state.is_finished():
+            set_attributes(trial, why=why)
+            study.tell(trial, state=TrialState.FAIL)
+
+    together(study, given_up)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
+from optuna.trial import FrozenTrial
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import OVERDUE
@@ -24,8 +27,9 @@ from objectives.search_space.space import Space
 from study.search.ask import MakeRacer, Racer, mark_begun, queue_baseline
 from study.search.expected_time import expected_trial_s
 from study.search.known_results import KnownResults
-from study.search.resume import resume
-from study.search.score import StudyScorer
+from study.search.opening.resume import resume
+from study.search.others import elsewhere, wait_for
+from study.search.score import StudyScorer, study_scorer
 from study.search.tell import (
     give_up,
     set_attributes,
@@ -37,6 +41,8 @@ from study.spec.model import Selector
 from study.storage.artifacts import attach
 from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
+from study.storage.owner import Owner
+from study.storage.patient import together
 from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 
@@ -133,8 +139,18 @@ class TrialSteps:
             is_alone=self.is_alone,
         )
         self._metrics.catch_up()
-        if self.only is None and not counted(self.study):
+        together(self.study, self._let_baseline_come_first)
+
+    def _let_baseline_come_first(self) -> None:
+        is_begun = counted(self.study) or any(self._is_baseline(t) for t, _ in self._elsewhere())
+        if self.only is None and not is_begun:
             queue_baseline(self.study, self.space, self.context.baseline)
+
+    def _is_baseline(self, trial: FrozenTrial) -> bool:
+        return bool(trial.user_attrs.get("allocation") == dict(self.context.baseline.values))
+
+    def _elsewhere(self) -> list[tuple[FrozenTrial, Owner]]:
+        return [] if self.is_alone else elsewhere(self.study)
 
     def needed_s(self, earlier: Trial | None) -> float:
         """Return the seconds that a trial is expected to take; a known result takes none."""
@@ -150,7 +166,10 @@ class TrialSteps:
             begun: What it tries.
             in_flight: How many trials of the same configuration are being measured now.
         """
-        mark_begun(trial)
+        if self.scorer.reference is None and not self.is_alone:  # it may be the baseline's
+            say = self.progress.on_line
+            if wait_for(self.study, self._is_baseline, "the baseline", say):
+                self.scorer = study_scorer(self.context, counted(self.study))
         self.progress.on_begin(begun)
         started_s = time.monotonic()
         job, racer = self._job(trial, begun.allocation, in_flight), self._racer(trial, begun)
@@ -158,8 +177,9 @@ class TrialSteps:
             job = replace(job, is_worth=racer)
         if not self.is_replay:
             job.folder.mkdir(parents=True, exist_ok=True)
-        set_attributes(trial, seed=job.seed, at=datetime.now(UTC).isoformat(timespec="seconds"))
-        set_attributes(trial, spent=self.results.is_last(begun.allocation) or None)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        is_spent = self.results.is_last(begun.allocation) or None
+        together(self.study, lambda: mark_begun(trial, seed=job.seed, at=at, spent=is_spent))
         return UnderWay(trial, begun, job, racer, started_s)
 
     def end(self, under_way: UnderWay, outcome: Outcome) -> Trial:
@@ -172,46 +192,67 @@ class TrialSteps:
         Raises:
             SetupError: This machine cannot run the study at all.
         """
-        trial, allocation = under_way.trial, under_way.begun.allocation
-        folder, racer = under_way.job.folder, under_way.racer
+        trial, folder = under_way.trial, under_way.job.folder
         outcome.raise_for_setup()
-        set_attributes(trial, wall_s=self._wall_s(outcome.wall_s, under_way.started_s))
-        if outcome.measurement is not None:
-            measured = outcome.measurement
-            figures = {**measured.flat(), "ladder": measured.ladder}
-            attach(trial, self.folder, folder, figures, measured.device.used_mib_by_s)
-            self._settle(trial, allocation, measured)
-        elif outcome.failure is not None:
-            attach(trial, self.folder, folder, outcome.failure.measured)
-            if self._is_tried_again(outcome.failure, allocation):
-                set_attributes(trial, overdue=True)
-                give_up(self.study, trial, State.INTERRUPTED)
-                why = outcome.failure.diagnosis.evidence
-                self.progress.on_line(f"trial {trial.number}: {why}; it is tried once more")
-            else:
-                tell_failure(self.study, trial, outcome.failure)
-        elif outcome.given_up is not None and racer is not None and racer.score is not None:
-            attach(trial, self.folder, folder, outcome.given_up)
-            best, constraints = racer.score.fitness.value, racer.score.constraints
-            tell_dominated(self.study, trial, outcome.given_up, best, constraints)
+        wall_s = self._wall_s(outcome.wall_s, under_way.started_s)
+        figures, used_mib_by_s, tell = self._told(under_way, outcome)
+
+        def end() -> None:
+            set_attributes(trial, wall_s=wall_s)
+            attach(trial, self.folder, folder, figures, used_mib_by_s)
+            tell()
+
+        together(self.study, end)
         return self._ended(trial)
+
+    def _told(
+        self, under_way: UnderWay, outcome: Outcome
+    ) -> tuple[Mapping[str, Any], Sequence[int], Callable[[], None]]:
+        """Return the figures of a measurement, its memory by second, and what ends its trial."""
+        trial, allocation = under_way.trial, under_way.begun.allocation
+        if (measured := outcome.measurement) is not None:
+            figures = {**measured.flat(), "ladder": measured.ladder}
+            tell = self._settling(trial, allocation, measured)
+            return figures, measured.device.used_mib_by_s, tell
+        if (failure := outcome.failure) is not None:
+            return failure.measured, (), partial(self._fail, trial, allocation, failure)
+        racer = under_way.racer
+        if outcome.given_up is None or racer is None or racer.score is None:
+            raise AssertionError("a measurement ends with figures, a failure or a score")
+        best, constraints = racer.score.fitness.value, racer.score.constraints
+        end = partial(tell_dominated, self.study, trial, outcome.given_up, best, constraints)
+        return outcome.given_up, (), end
+
+    def _fail(self, trial: optuna.Trial, allocation: Allocation, failure: Failure) -> None:
+        if not self._is_tried_again(failure, allocation):
+            tell_failure(self.study, trial, failure)
+            return
+        set_attributes(trial, overdue=True)
+        give_up(self.study, trial, State.INTERRUPTED)
+        why = failure.diagnosis.evidence
+        self.progress.on_line(f"trial {trial.number}: {why}; it is tried once more")
 
     def repeat(self, trial: optuna.Trial, begun: Begun, earlier: Trial) -> Trial:
         """Tell a known configuration's result once more, as a repeat; nothing is launched."""
-        mark_begun(trial)
-        set_attributes(trial, repeat_of=earlier.number)
-        if begun.role == REPLICATE:
-            set_attributes(trial, spent=True)  # it cannot be had: nobody need ask for it again
+        # a replicate that cannot be had is spent: nobody need ask for it again
+        is_spent = begun.role == REPLICATE or None
+        tell = None
         if earlier.measurement is not None:
-            self._settle(trial, earlier.allocation, earlier.measurement)
+            tell = self._settling(trial, earlier.allocation, earlier.measurement)
         elif earlier.optimistic_fitness is not None:
-            best = earlier.optimistic_fitness
-            tell_dominated(self.study, trial, earlier.measured, best, earlier.constraints)
+            what = earlier.measured, earlier.optimistic_fitness, earlier.constraints
+            tell = partial(tell_dominated, self.study, trial, *what)
         elif earlier.diagnosis is not None:
             is_ruled_out = earlier.state is State.PRUNED
-            tell_failure(
-                self.study, trial, Failure(earlier.diagnosis, is_ruled_out, earlier.measured)
-            )
+            failure = Failure(earlier.diagnosis, is_ruled_out, earlier.measured)
+            tell = partial(tell_failure, self.study, trial, failure)
+
+        def repeat() -> None:
+            mark_begun(trial, repeat_of=earlier.number, spent=is_spent)
+            if tell is not None:
+                tell()
+
+        together(self.study, repeat)
         return self._ended(trial)
 
     def abandon(
@@ -272,10 +313,18 @@ class TrialSteps:
         folder = self.folder / "trials" / str(trial.number)
         return Job(allocation, seed, folder, is_fresh=self.restarts or bool(before))
 
-    def _settle(self, trial: optuna.Trial, allocation: Allocation, measured: Measurement) -> None:
-        """Tell a measurement's score, and whether it is the reference from now on."""
-        set_attributes(trial, is_reference=self.scorer.take(allocation, measured) or None)
-        tell_score(self.study, trial, measured, self.scorer.score(allocation, measured))
+    def _settling(
+        self, trial: optuna.Trial, allocation: Allocation, measured: Measurement
+    ) -> Callable[[], None]:
+        """Score a measurement; return what tells that, and whether it is the reference now."""
+        is_reference = self.scorer.take(allocation, measured) or None
+        scored = self.scorer.score(allocation, measured)
+
+        def settle() -> None:
+            set_attributes(trial, is_reference=is_reference)
+            tell_score(self.study, trial, measured, scored)
+
+        return settle
 
     def _wall_s(self, recorded: float | None, started: float) -> float:
         wall_s = recorded if self.is_replay and recorded is not None else time.monotonic() - started

@@ -195,7 +195,12 @@ def _workloads() -> dict[str, Any]:
 def _limits() -> dict[str, Any]:
     ms = of_type(float | None, LIMIT_MS)
     each = dict.fromkeys(limit_names(APIS), ms)
-    return {"type": "object", "properties": each, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": each,
+        "patternProperties": {f"^{NAME.pattern}_latency_p95_ms$": ms},
+        "additionalProperties": False,
+    }
 
 
 DEPENDENT = {  # what `load` reads by a function each

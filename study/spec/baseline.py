@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from objectives.allocation import MEMORY, SHARE, SPEECH, Scalar
+from objectives.engines.engine import Engine
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
 from objectives.services import SttService
@@ -30,7 +31,7 @@ def read_baseline(
     parameters: tuple[Parameter, ...],
     stt: SttService,
     bounds: Mapping[str, tuple[float, float]],
-    beside: Collection[str] = (),
+    engines: Sequence[Engine],
 ) -> dict[str, Scalar]:
     """Return a value for each parameter; where the file has none, the classic two have a default.
 
@@ -51,7 +52,7 @@ def read_baseline(
     refuse_twins(entries, searched)
     values: dict[str, Scalar] = {}
     for name, entry in entries.items():
-        check_name(entry, "fixed", beside)
+        check_name(entry, "fixed", engines)
         value = entry.scalar()
         if value is None or CLASSIC.get(name, kind_of(value)) != kind_of(value):
             raise entry.wrong(
@@ -77,7 +78,8 @@ def read_baseline(
                     f"add `{name}: VALUE` there, or write `baseline: none` if nothing is in use",
                 )
             values[name] = parameter.choices[0] if parameter.choices else parameter.low
-    if SHARE not in values and MEMORY not in values:
+    has_share = any(e.has_share for e in engines if e.api == "completions")
+    if has_share and SHARE not in values and MEMORY not in values:
         values[SHARE] = _nearest_half(searched.get(SHARE))
         check_bounds(top.at("baseline", SHARE), SHARE, values[SHARE], bounds)
     if SPEECH not in values:

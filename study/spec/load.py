@@ -41,7 +41,14 @@ from study.spec.search_space import (
 )
 from study.spec.services.beside import check_rates, read_beside, shared_weights, traffic_beside
 from study.spec.services.devices import placed, read_devices
-from study.spec.services.of_turns import llm, read_measure, read_services, speech, with_models
+from study.spec.services.of_turns import (
+    llm,
+    named_engines,
+    read_measure,
+    read_services,
+    speech,
+    with_models,
+)
 from study.spec.speech.clips import place_clips
 from study.spec.speech.options import check_speech_options
 from study.spec.traces.held_out import read_traffic
@@ -111,24 +118,24 @@ def load(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"
         )
     _check_plain(top, plain, beside)
-    measure = read_measure(top, path.parent)
-    is_live = measure == "live"
+    is_live = (measure := read_measure(top, path.parent)) == "live"
     devices = read_devices(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)
     quality = plain.get("gates", Gates()).llm_quality
+    engines = named_engines(top.at("services"), beside)
     parameters = tuple(
-        read_parameter(e, n, bounds, quality, beside) for n, e in searched_entries(top).items()
+        read_parameter(e, n, bounds, quality, engines) for n, e in searched_entries(top).items()
     )
     folder = path.parent if is_live and is_here else None
     services, notes = read_services(top, devices.main, parameters, folder, beside)
     devices, services = placed(top, devices, services, parameters, plain.get("tenants", ()))
     check_monotone(top, plain.get("monotone", ()), parameters)
-    baseline = read_baseline(top, parameters, speech(services), bounds, beside)
+    baseline = read_baseline(top, parameters, speech(services), bounds, engines)
     check_options(top, llm(services), parameters, baseline, devices.main)
     check_speech_options(top, speech(services))
     names = {p.name for p in parameters}
-    derived = {*OF_MEMORY} if names & {*OF_MEMORY} else set()
-    fixed = {k: v for k, v in baseline.items() if k not in names | derived}
+    names |= {*OF_MEMORY} if names & {*OF_MEMORY} else set()
+    fixed = {k: v for k, v in baseline.items() if k not in names}
     space = Space(parameters, fixed, idle_parameters(llm(services), parameters, baseline))
     sizes = speech_sizes(space, baseline)
     services = with_models(top, services, sizes, folder)

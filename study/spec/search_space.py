@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
+from objectives.engines.engine import Engine
 from objectives.engines.places import PLACE
-from objectives.engines.vllm_flags import is_share
 from objectives.search_space.parameter import Parameter
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 OF_TURNS = ("llm", "stt")
+# by whether it is an option of theirs; those of others are filled into a template
+OPTION = {True: r"[A-Za-z][\w.-]*", False: r"[A-Za-z]\w*"}
 CLASSIC = {SHARE: "number", MEMORY: "number", SPEECH: "text"}
-CHANGES_ANSWERS = frozenset(
-    {"model", "model_impl", "tokenizer", "tokenizer_mode", "revision", "tokenizer_revision"}
-    | {"quantization", "kv_cache_dtype", "calculate_kv_scales", "dtype", "load_format"}
-    | {"max_model_len", "rope_scaling", "rope_theta", "hf_overrides", "runner", "convert"}
-    | {"chat_template", "generation_config", "override_generation_config"}
-    | {"enable_lora", "lora_modules", "speculative_config"}
-)
-SET_BY_US = {
-    "vllm.gpu_memory_utilization": f"use {SHARE}",
-    "vllm.device_memory_utilization": f"use {SHARE}",
-    "vllm.served_model_name": "use services.llm.served_model",
-    "whisper.model": f"use {SPEECH}",
-    **{
-        f"{server}.{flag}": "leave it to the study"
-        for server in ("vllm", "whisper")
-        for flag in ("host", "port")
-    },
-}
 
 
 def searched_entries(top: YamlEntry) -> dict[str, YamlEntry]:
@@ -86,33 +70,32 @@ def check_monotone(top: YamlEntry, names: Sequence[str], parameters: Sequence[Pa
             raise entry.wrong(f"{name!r} is not searched", meant(name, searched))
 
 
-def check_name(entry: YamlEntry, quality: str | None, beside: Collection[str] = ()) -> None:
+def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine]) -> None:
     """Refuse a name that is no parameter, or one that may not be searched.
 
     Args:
         entry: The parameter.
         quality: Whether the LLM's answers may change.
-        beside: The names of the services beside a turn.
+        engines: One a service.
     """
     name = entry.path[-1]
-    server, _, flag = name.replace("-", "_").partition(".")
+    server, _, option = name.replace("-", "_").partition(".")
     if name in CLASSIC:
+        llm = next(e for e in engines if e.api == "completions")
+        if name in OF_MEMORY and not llm.has_share:
+            what = "the LLM's engine takes the memory that it needs, and has no share"
+            raise entry.wrong(what, f"remove it, and search {llm.prefix}<flag>")
         return
-    if server in beside and re.fullmatch(r"\w+\.[A-Za-z]\w*", name):
+    if option == PLACE and server in OF_TURNS:
         return
-    if flag == PLACE and server in OF_TURNS:
-        return
-    if not re.fullmatch(r"(vllm|whisper)\.[A-Za-z][\w.-]*", name):
-        way_out = (
-            meant(name, tuple(CLASSIC))
-            + ", or name a server option vllm.<flag> or whisper.<option>"
-            + "".join(f" or {name}.<option>" for name in beside)
-        )
+    engine = next((e for e in engines if e.prefix == f"{server}."), None)
+    if engine is None or not re.fullmatch(OPTION[engine.name in OF_TURNS], name.partition(".")[2]):
+        several = [f"{e.prefix}{'<flag>' if e.has_kv_cache else '<option>'}" for e in engines]
+        way_out = f"{meant(name, tuple(CLASSIC))}, or name a server option {' or '.join(several)}"
         raise entry.wrong("unknown parameter", way_out)
-    is_for_share = server == "vllm" and is_share(f"--{flag}")
-    if way_out := SET_BY_US.get(f"{server}.{flag}", f"use {SHARE}" if is_for_share else ""):
+    if way_out := engine.set_by_study(option) or "":
         raise entry.wrong("it is set by the study itself", way_out)
-    if server == "vllm" and flag.split(".")[0] in CHANGES_ANSWERS and quality is None:
+    if option.split(".")[0] in engine.changes_answers and quality is None:
         way_out = (
             "remove it, or accept that with `gates: {llm_quality: unmeasured}`, "
             "which marks the promotion"
@@ -125,10 +108,10 @@ def read_parameter(
     name: str,
     bounds: Mapping[str, tuple[float, float]],
     quality: str | None,
-    beside: Collection[str] = (),
+    engines: Sequence[Engine],
 ) -> Parameter:
     """Return one searched parameter: a list of values, or a range."""
-    check_name(entry, quality, beside)
+    check_name(entry, quality, engines)
     if entry.is_mapping:
         return read_range(entry, name, bounds)
     elements = entry.elements()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -173,18 +172,3 @@ def stress(
     ]
     quiet = replace(worst, ramp_s=0.0, alone_requests=0)
     return WindowTraffic("stress", quiet, (*llm, *stt, *beside))
-
-
-def longest_request(args: Sequence[str]) -> int | None:
-    """Return the tokens of one request that a vLLM command allows; None where it does not say.
-
-    >>> [longest_request(args) for args in (["--max-model-len", "4096"], ["--max-model-len=1024"])]
-    [4096, 1024]
-    >>> longest_request([]) is None
-    True
-    """
-    for flag, value in itertools.pairwise([*args, ""]):
-        name, _, own = flag.partition("=")
-        if name == "--max-model-len" and (text := own or value).isdecimal():
-            return int(text)
-    return None

@@ -14,6 +14,8 @@ from typing import Any
 import optuna
 from optuna.storages import InMemoryStorage
 
+from study.storage.attributes import origin_of
+
 
 class _PlainValues(InMemoryStorage):
     """A storage in memory that gives back each value as a database would: by way of JSON."""
@@ -50,8 +52,8 @@ def in_memory(study: optuna.Study) -> Iterator[optuna.Study]:
     """
     storage, stored = _PlainValues(), study._storage
     copy, older = _copied(study, storage), study
-    while (name := older.user_attrs.get("grown_from")) is not None:
-        older = optuna.load_study(study_name=name, storage=stored)
+    while (origin := origin_of(older)) is not None:
+        older = origin
         _copied(older, storage)
     known = len(copy.get_trials(deepcopy=False))
     user, system = copy.user_attrs, storage.get_study_system_attrs(copy._study_id)

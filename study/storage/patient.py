@@ -1,28 +1,34 @@
-"""A storage that waits for its server, and says in one line what is damaged."""
+"""A storage that waits for its server, writes several things at once, and says what is damaged."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partialmethod
-from typing import Any
+from typing import Any, TypeVar
 
+import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA
 from study.text import one_line
 
-BUSY_S = 60.0  # another process may hold an SQLite file so long
+BUSY_S = 20.0  # another process may hold an SQLite file so long, before it is asked again
 PATIENCE_S = 120.0  # a restart of a server takes seconds, a failover a minute
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # what optuna's cache asks for besides the methods of every storage
 OF_CACHE = ("_create_new_trial", "_get_best_trial_id", "_get_trials", "_set_trial_param")
 READS = ("get_", "_get_")
 READS_OF_ALL = ("get_all_studies", "get_all_trials", "_get_trials")
+ENDINGS = {"set_trial_state_values": True, "together": None}  # what tells the end of a trial
+T = TypeVar("T")
 
 
 class PatientStorage(RDBStorage):
@@ -35,8 +41,57 @@ class PatientStorage(RDBStorage):
     def __init__(self, url: str) -> None:
         is_file = url.startswith("sqlite")
         options = {"connect_args": {"timeout": BUSY_S}} if is_file else {"pool_pre_ping": True}
-        self._is_server = not is_file
+        self._is_server, self._open = not is_file, threading.local()
         super().__init__(url, engine_kwargs=options)
+        self._sessions = self.scoped_session  # what asks for one may be in a transaction
+        self.scoped_session = self._session  # type: ignore[assignment]
+
+    def _session(self) -> Session:
+        """Return a session of the transaction that this thread has open, or one of its own."""
+        if not self._is_inside:
+            return self._sessions()
+        return Session(self._open.connection, join_transaction_mode="rollback_only")
+
+    @property
+    def _is_inside(self) -> bool:
+        """Return whether this thread has a transaction open."""
+        return getattr(self._open, "connection", None) is not None
+
+    def remove_session(self) -> None:
+        """Close the session of this thread."""
+        self._sessions.remove()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Let what this thread writes in the block be one transaction: all of it, or nothing."""
+        try:
+            with self.engine.begin() as connection:
+                if not self._is_server:  # it would fail where it writes after another process did
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._open.connection = connection
+                try:
+                    yield
+                finally:
+                    self._open.connection = None
+        except SQLAlchemyError as error:
+            raise StorageInternalError("a transaction failed") from error
+
+    def together(self, writes: Callable[[], T]) -> T:
+        """Call what writes several things in one transaction, again where its server was away.
+
+        Args:
+            writes: It writes by this storage, and may be called again.
+
+        Returns:
+            What it returns; None where it ended a trial, and only the answer was lost.
+        """
+
+        def written() -> T:
+            with self._transaction():
+                return writes()
+
+        answer: T = writes() if self._is_inside else self._answered("together", written)
+        return answer
 
     def patiently(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the storage until its server answers.
@@ -46,19 +101,24 @@ class PatientStorage(RDBStorage):
             BadInput: What is stored cannot be read.
         """
         method: Callable[..., Any] = getattr(super(), name)
+        return self._answered(name, lambda: method(*args, **kwargs))
+
+    def _answered(self, name: str, call: Callable[[], Any]) -> Any:
+        is_inside = self._is_inside  # then all of it is called again
         until_s, wait_s, is_again = time.monotonic() + PATIENCE_S, FIRST_WAIT_S, False
         while True:
             try:
-                return method(*args, **kwargs)
+                return call()
             except (StorageInternalError, SQLAlchemyError) as error:
-                if not self._is_server or not _is_lost(error) or time.monotonic() > until_s:
+                is_away = _is_lost(error) if self._is_server else _is_busy(error)
+                if is_inside or not is_away or time.monotonic() > until_s:
                     raise
                 is_again = True
                 waiting.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             except UpdateFinishedTrialError:
-                if is_again and name == "set_trial_state_values":
-                    return True  # it was told, and only the answer was lost
+                if is_again and name in ENDINGS:
+                    return ENDINGS[name]  # it was told, and only the answer was lost
                 raise
             except (AssertionError, *ODD_DATA) as error:
                 # a KeyError is how Optuna says that there is no such study or trial
@@ -82,5 +142,28 @@ def _is_lost(error: Exception) -> bool:
     )
 
 
+def _is_busy(error: Exception) -> bool:
+    """Return whether others held an SQLite file for longer than it waits: they may take turns."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    return isinstance(cause, OperationalError) and "database is locked" in str(cause.orig)
+
+
 for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE):
     setattr(PatientStorage, _name, partialmethod(PatientStorage.patiently, _name))
+
+
+def together(study: optuna.Study, writes: Callable[[], T]) -> T:
+    """Call what writes several things of a study, in one transaction where it has a database.
+
+    A trial that is asked for is nobody else's for a moment, and one that ends has all of its
+    attributes; and each transaction waits for the disk.
+
+    Args:
+        study: What is written to.
+        writes: It may be called again, where the server of the storage was away meanwhile.
+
+    Returns:
+        What it returns; None where it ended a trial, and only the server's answer was lost.
+    """
+    backend = getattr(study._storage, "_backend", study._storage)
+    return backend.together(writes) if isinstance(backend, PatientStorage) else writes()

@@ -11,8 +11,10 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from objectives.errors import BadInput
+from objectives.plain_data.by_type import ODD_DATA
 from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE, Rows, are_whole, rows_in
 from study.storage.artifacts import ATTACHMENTS
+from study.storage.attributes import GROWN_FROM, damaged, origin_of
 from study.storage.context import context_of
 from study.storage.trials import Trial
 
@@ -36,7 +38,14 @@ def replies_of(study: optuna.Study, trials: Sequence[Trial], folder: Path) -> di
     for trial in trials:
         if trial.measurement is None:
             continue
-        rows = _rows(study._storage, _launch(study, trial.number), folder)
+        try:
+            launch = _launch(study, trial.number)
+        except ODD_DATA as error:
+            raise BadInput(
+                f"study {study.study_name}: whose result trial {trial.number} has cannot be read "
+                f"({error}); the study's own limits need none"
+            ) from error
+        rows = _rows(study._storage, launch, folder)
         if rows is not None and are_whole(rows, trial.measurement, context_of(study).limits):
             found[trial.number] = rows
     return found
@@ -46,8 +55,8 @@ def _launch(study: optuna.Study, number: int) -> FrozenTrial:
     """Return the trial that was launched where this one has its result."""
     trial = study.get_trials(deepcopy=False)[number]
     if (carried_from := trial.user_attrs.get("carried_from")) is not None:
-        name = study.user_attrs["grown_from"]
-        earlier = optuna.load_study(study_name=name, storage=study._storage)
+        if (earlier := origin_of(study)) is None:
+            raise damaged(study, GROWN_FROM)
         return _launch(earlier, carried_from)
     if (repeat_of := trial.user_attrs.get("repeat_of")) is not None:
         return _launch(study, repeat_of)

@@ -1,53 +1,48 @@
 """Attack this project with seeded inputs, and print a table of tries and failures.
 
-python -m tests.campaigns --minutes 60 [--seed 0]
+    python -m tests.campaigns --minutes 60 [--seed 0]    all of them, each as long
+    python -m tests.campaigns --only kills --tries 100   one of them, so often
 
-Each failure is printed with the seed that makes it again. Exit: 0 where nothing failed, else 1.
+Each failure is printed with the seed that makes it again: `--only NAME --seed N --tries 1`.
+Exit: 0 where nothing failed, else 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import time
 import traceback
 from collections.abc import Mapping
 
-from . import (
-    answers,
-    journals,
-    kills,
-    logs,
-    promotions,
-    recordings,
-    rollouts,
-    signals,
-    specs,
-    storages,
-)
-from .campaign import Campaign, Tally
+from . import answers, journals, logs, promotions, recordings, specs, storages
+from .campaign import Campaign, Tally, Try
+from .processes import databases, kills, rollouts, servers, signals
 
-CAMPAIGNS: Mapping[str, Campaign] = {
-    "answers of servers": answers.attack,
-    "logs of servers": logs.attack,
-    "specs and deployment files": specs.attack,
-    "recordings": recordings.attack,
-    "journals of confirmations": journals.attack,
-    "storages": storages.attack,
-    "promotions and a rollout's records": promotions.attack,
-    "signals at random moments": signals.attack,
-    "kills in every combination": kills.attack,
-    "faults in a rollout": rollouts.attack,
+# by the name of `--only`: what is attacked, and how
+CAMPAIGNS: Mapping[str, tuple[str, Campaign]] = {
+    "answers": ("answers of servers, as they are read", answers.attack),
+    "logs": ("logs of servers", logs.attack),
+    "specs": ("specs and deployment files", specs.attack),
+    "recordings": ("recordings", recordings.attack),
+    "journals": ("journals of confirmations", journals.attack),
+    "storages": ("storages", storages.attack),
+    "promotions": ("promotions and a rollout's records", promotions.attack),
+    "servers": ("live studies of servers that answer oddly", servers.attack),
+    "signals": ("signals at random moments", signals.attack),
+    "kills": ("kills in every combination", kills.attack),
+    "rollouts": ("faults in a rollout", rollouts.attack),
+    "databases": ("restarts of PostgreSQL in the middle of a study", databases.attack),
 }
+LACKS = {"databases": databases.lack}  # what keeps a campaign from this machine; None: nothing
 
 
-def run(campaign: Campaign, seconds: float, seed: int) -> Tally:
-    """Attack for so long, at least once; a failure is whatever an attack raises."""
+def run(campaign: Campaign, seconds: float, seed: int, tries: int = 1) -> Tally:
+    """Attack for so long and at least so often; a failure is whatever an attack raises."""
     tally, until_s = Tally(), time.monotonic() + seconds
-    while not tally.tries or time.monotonic() < until_s:
+    while tally.tries < tries or time.monotonic() < until_s:
         try:
-            campaign(random.Random(seed + tally.tries))
+            campaign(Try(seed + tally.tries))
         except Exception:  # whatever it is, it is what is looked for
             tally.failures.append((seed + tally.tries, traceback.format_exc(limit=-3)))
         tally.tries += 1
@@ -55,18 +50,28 @@ def run(campaign: Campaign, seconds: float, seed: int) -> Tally:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--minutes", type=float, default=2.0)
-    options.add_argument("--seed", type=int, default=0)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--minutes", type=float, default=2.0, help="of all that are attacked")
+    options.add_argument("--tries", type=int, help="of each, instead of minutes")
+    options.add_argument("--seed", type=int, default=0, help="of the first try")
+    options.add_argument("--only", action="append", choices=CAMPAIGNS, help="may come again")
     arguments = options.parse_args()
-    seconds, has_failed = 60 * arguments.minutes / len(CAMPAIGNS), False
+    chosen = arguments.only or [*CAMPAIGNS]
+    seconds = 0.0 if arguments.tries else 60 * arguments.minutes / len(chosen)
+    has_failed = False
     print("| campaign | tries | failures |\n|---|---|---|")
-    for name, campaign in CAMPAIGNS.items():
-        tally = run(campaign, seconds, arguments.seed)
+    for name in chosen:
+        title, campaign = CAMPAIGNS[name]
+        if (lack := LACKS.get(name, lambda: None)()) is not None:
+            print(f"| {title} | 0: {lack} | |", flush=True)
+            continue
+        tally = run(campaign, seconds, arguments.seed, arguments.tries or 1)
         has_failed = has_failed or bool(tally.failures)
-        print(f"| {name} | {tally.tries:,} | {len(tally.failures)} |", flush=True)
+        print(f"| {title} | {tally.tries:,} | {len(tally.failures)} |", flush=True)
         for seed, trace in tally.failures[:5]:
-            print(f"seed {seed}: {trace}", file=sys.stderr)
+            print(f"--only {name} --seed {seed}: {trace}", file=sys.stderr, flush=True)
     return int(has_failed)
 
 

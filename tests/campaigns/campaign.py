@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
-Campaign = Callable[[random.Random], None]  # it raises where the attack has succeeded
+NEVER = ("Traceback (most recent call last)", "Exception ignored", "never retrieved")
+
+
+class Try(random.Random):
+    """The dice of one try; its number seeds them, and takes in turn what must not be missed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+Campaign = Callable[[Try], None]  # it raises where the attack has succeeded
 
 
 @dataclass(slots=True)
@@ -90,3 +106,28 @@ def mutated_text(text: str, rng: random.Random) -> bytes:
                     lines[at] = json.dumps(mutated_json(json.loads(lines[at]), rng))
         lines = lines or [""]
     return "\n".join(lines).encode()
+
+
+def commanded(name: str, arguments: Sequence[str]) -> tuple[int, str]:
+    """Run a command in this process; return its exit code and what it said.
+
+    Raises:
+        AssertionError: It ended in a way that no command may.
+        Exception: Whatever else it raises.
+    """
+    said, code = io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", [name, *arguments]),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        try:
+            importlib.import_module(f"study.commands.{name}").main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    text = said.getvalue()
+    assert code in (0, 2, 3, 4), (code, text)
+    assert not any(words in text for words in NEVER), text
+    if code in (2, 3):
+        assert "error: " in text, text
+    return code, text

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live_factories import LOW, SERVER, setting
 
+from objectives.capacity.holds import Hold
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
-from objectives.evaluation import Job
+from objectives.evaluation import Failure, Job
 from objectives.load import ramp
 from objectives.services import OtherService
 from objectives.setting import Setting, conditions
@@ -65,16 +67,41 @@ def test_one_that_is_out_of_memory_at_its_start_is_the_victim(device, tmp_path) 
     assert failure.diagnosis.victim == "embed"
 
 
-def test_ramps_are_of_turns_only(device, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(ramp, "COMPLETION_WINDOW_S", 1.0)
+def rows(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_ramp_has_the_services_beside_it_at_their_own_rate(device, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(ramp, "COMPLETION_WINDOW_S", 3.0)
     asked = three()
     workload = replace(asked.workload, ramp_s=10.0, ramp_doubling_s=1.0)
     asked = replace(asked, workload=workload, limits={"stt_latency_p95_ms": 0.001})
     with Colocation(asked, device_set(device), tmp_path) as colocation:
         outcome = colocation.measure(job(tmp_path / "0"))
     assert outcome.measurement is not None, outcome.failure
-    rows = map(json.loads, (tmp_path / "0/ramp.jsonl").read_text().splitlines())
-    assert {row["service"] for row in rows} == {"llm", "stt"}
+    turns, beside = rows(tmp_path / "0/ramp.jsonl"), rows(tmp_path / "0/ramp_beside.jsonl")
+    assert {row["service"] for row in turns} == {"llm", "stt"}
+    assert {row["service"] for row in beside} <= {"embed", "voice", "ranks"}
+    assert all(row["turn"] is None and row["error"] is None for row in beside)
+    times_s = [row["scheduled_s"] for row in beside if row["service"] == "embed"]
+    assert len(times_s) / max(row["scheduled_s"] for row in turns) == pytest.approx(5, rel=0.7)
+
+
+def test_a_hold_has_them_too_and_names_one_that_fails(device, tmp_path) -> None:
+    asked = three()
+    asked = replace(asked, workload=replace(asked.workload, hold_s=3.0))
+    with Colocation(asked, device_set(device), tmp_path) as colocation:
+        held = colocation.hold(job(tmp_path / "0"), rate_per_s=3.0)
+    assert isinstance(held, Hold) and held.turns == held.good > 3
+    beside = rows(tmp_path / "0/hold_beside.jsonl")
+    assert {row["service"] for row in beside} >= {"embed"}
+    assert len({row["turn"] for row in rows(tmp_path / "0/hold.jsonl")}) == held.turns
+    with Colocation(
+        replace(three("oom-under-load"), workload=asked.workload), device_set(device), tmp_path
+    ) as colocation:
+        failed = colocation.hold(job(tmp_path / "1"), rate_per_s=3.0)
+    assert isinstance(failed, Failure) and failed.diagnosis is not None
+    assert (failed.diagnosis.failure_class, failed.diagnosis.victim) == ("oom_runtime", "embed")
 
 
 @pytest.mark.parametrize("name", ["embed", "voice", "ranks"])

@@ -27,7 +27,7 @@ from objectives.setting import conditions
 from objectives.speech.wer import WordErrors
 from study.confirmation.records import Pair, PairLaunch, Stress
 from study.sampler_benchmark.trial_run import SamplerRun
-from study.search.open_study import open_study
+from study.search.opening.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
 from study.spec.load import load

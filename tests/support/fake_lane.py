@@ -24,7 +24,7 @@ from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.evaluation import Failure, Outcome, Phase, Step
 from study.lanes.channel import Channel
-from study.lanes.messages import Answer, Doing, Ready, Refusal
+from study.lanes.messages import Answer, Doing, Order, Prepare, Ready, Refusal
 
 PROGRAM = "import fake_lane; fake_lane.main()"
 TOTAL_MIB, WORK_S = 12_000.0, 0.05
@@ -68,17 +68,22 @@ def work(channel: Channel) -> None:
         channel.tell(Refusal("its card is not well; give it a rest"))
         return
     product = "Another card" if mine == "is another" else "Made-up card"
-    channel.tell(Ready(Identity(product, opening.device, TOTAL_MIB, "580.1", "13.0"), 2.0))
+    ready = Ready(Identity(product, opening.device, TOTAL_MIB, "580.1", "13.0"), 2.0)
+    channel.tell(ready)
     while True:
         order = channel.order()
+        if isinstance(order, Prepare):
+            write(log, f"prepared {order.job.allocation}")
+            channel.tell(ready)
+            continue
         job, begun = order.job, log.read_text().count(" begun ") if log.exists() else 0
         mood = mine[min(begun, len(mine) - 1)] if mine else "well"
         told = order.ramp_range and order.ramp_range.first_per_s
-        write(log, f"begun {job.allocation} seed={job.seed} range={told}")
+        write(log, f"begun {job.allocation} seed={job.seed} fresh={job.is_fresh} range={told}")
         channel.tell(Doing(Phase(Step.LOADING)))
         job.folder.mkdir(parents=True, exist_ok=True)
         (job.folder / "llm.log").write_text("it came up")
-        outcome, wall_s = outcome_in(mood, channel, order)
+        outcome, wall_s = outcome_in(mood, channel, order, opening.device)
         write(log, f"ended {job.allocation}")
         found = order.ramp_range or RampRange(1.0 + int(opening.device[-1], 36) / 100, 25.0)
         if mood == "answers twice":
@@ -86,7 +91,7 @@ def work(channel: Channel) -> None:
         channel.tell(Answer(order.attempt, outcome, wall_s, found))
 
 
-def outcome_in(mood: str, channel: Channel, order) -> tuple[Outcome, float]:
+def outcome_in(mood: str, channel: Channel, order: Order, card: str) -> tuple[Outcome, float]:
     allocation, began = order.job.allocation, time.monotonic()
     match mood:
         case "is killed":
@@ -111,7 +116,7 @@ def outcome_in(mood: str, channel: Channel, order) -> tuple[Outcome, float]:
         return Outcome(failure=Failure(measured, is_ruled_out=True)), 0.1
     if order.is_raced and not channel.is_worth(order.attempt, measured):
         return Outcome(given_up=measured.flat()), time.monotonic() - began
-    return Outcome(measured), time.monotonic() - began
+    return Outcome(measured.on_device(card)), time.monotonic() - began
 
 
 def write(log: Path, text: str) -> None:

@@ -134,7 +134,15 @@ class Connection:
                 await due
             sent_s = time.monotonic()
             async with asyncio.timeout(self.timeout_s):
-                status = await line.ask("POST", api.path, reading.feed, body, api.content_type)
+                while True:
+                    try:
+                        status = await line.ask(
+                            "POST", api.path, reading.feed, body, api.content_type
+                        )
+                        break
+                    except http_client.StaleLineError:  # a new line is none
+                        self._lines.give_back(line)
+                        line = self._lines.line(endpoint.url)
             if status != 200:
                 refusal = _kept(line.refusal[:MOST_WORDS].decode(errors="replace"))
                 error = RequestError(Fault.STATUS, f"HTTP {status}: {refusal}", status)

@@ -30,6 +30,14 @@ class RemoteProtocolError(Exception):
     """The peer hung up before its answer was whole, or sent what is not HTTP."""
 
 
+class StaleLineError(RemoteProtocolError):
+    """The peer had ended a kept connection before a request on it was answered with a byte.
+
+    Some servers end it right behind an answer without a word that they will (llama.cpp's, behind a
+    stream); as in a browser, the request is then sent again on a new one (RFC 9112, 9.3.1).
+    """
+
+
 class HttpLine(asyncio.BufferedProtocol):
     """A line is one connection, which carries one request at a time.
 
@@ -61,6 +69,7 @@ class HttpLine(asyncio.BufferedProtocol):
         self._parser = httptools.HttpResponseParser(self)
         self._feed: Callable[[bytes], None] = lambda _: None
         self.is_idle, self.idle_since = False, 0.0
+        self._is_kept = self._is_heard = False
         self._begin()
 
     def _begin(self) -> None:
@@ -87,8 +96,12 @@ class HttpLine(asyncio.BufferedProtocol):
 
         Raises:
             ConnectError: Nobody listens.
+            StaleLineError: It was kept after another answer, and the peer had ended it.
             RemoteProtocolError: The peer hung up early, or sent what is not HTTP.
         """
+        self._is_kept, self._is_heard = self._ended.done(), False
+        if self._is_kept and not self.is_idle:
+            raise StaleLineError("the peer had ended the connection")
         head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept: */*\r\n"
         if body:
             head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
@@ -131,6 +144,7 @@ class HttpLine(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Parse the bytes that have come; what nobody asked for ends the connection's use."""
+        self._is_heard = True
         if self._ended.done():
             self.is_idle = False
             return
@@ -148,6 +162,8 @@ class HttpLine(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         """End an answer: it is whole without a length, and cut off with one."""
         self.is_idle = False
+        if self._is_kept and not self._is_heard:
+            self._end(StaleLineError("the peer had ended the connection"))
         if error is None and self.status and not self._is_framed:
             self._end()
         self._end(RemoteProtocolError("peer closed connection without sending a complete answer"))

@@ -35,9 +35,9 @@ class ShareSummary:
 
 
 def by_share(launches: Iterable[tuple[Allocation, Measurement]]) -> list[ShareSummary]:
-    """Sum up the launches of each share that was measured, the smallest first."""
+    """Sum up the launches of each share that was measured, the smallest first; none without one."""
     groups: dict[float, list[Measurement]] = {}
-    for allocation, m in launches:
+    for allocation, m in (pair for pair in launches if pair[0].has_share):
         groups.setdefault(allocation.share, []).append(m)
     return [
         ShareSummary(

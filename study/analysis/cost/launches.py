@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -20,12 +21,14 @@ from objectives.engines.engine import apis_of, kv_cache_args
 from objectives.errors import BadInput
 from objectives.figures import EVERY, flat_name
 from objectives.measurement import Measurement
-from objectives.plain_data.by_type import from_plain
+from objectives.plain_data.by_type import ODD_DATA, from_plain
 from objectives.servers.phase_times import start_name
+from objectives.service_figures import is_amount
 from objectives.traffic.workload import Workload
 from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.cost.phases import phase_seconds
 from study.spec.choices import APIS
+from study.storage.attributes import IDENTITY, attribute, damaged
 from study.storage.comparability import LIFETIME
 from study.storage.context import context_of
 from study.storage.find import names, storage_url
@@ -34,7 +37,22 @@ from study.storage.url import open_storage
 
 # the recording of the wider space, which ships
 WIDE_RECORDING = Path(objectives.__file__).parent / "recordings/h100_wide.jsonl"
-RUNS = "runs"  # study attribute: one {at, wall_s, trials} a live run that measured something
+RUNS = "runs"  # study attribute: the `RunTime` of each live run that measured something
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """The time that a run took.
+
+    Args:
+        at: When it ended, ISO 8601.
+        wall_s: How long it took, seconds.
+        trials: How many it launched.
+    """
+
+    at: str
+    wall_s: float
+    trials: int
 
 
 @contextmanager
@@ -49,13 +67,10 @@ def timing(study: optuna.Study, begin_s: float) -> Iterator[None]:
     finally:
         numbers = _launched(study)[count:]
         if numbers and not context_of(study).is_replay:
-            run = {
-                "at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "wall_s": round(time.monotonic() - begin_s, 2),
-                "trials": len(numbers),
-            }
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            run = RunTime(at, round(time.monotonic() - begin_s, 2), len(numbers))
             with suppress(StorageInternalError):
-                study.set_user_attr(RUNS, [*study.user_attrs.get(RUNS, []), run])
+                study.set_user_attr(RUNS, [*attribute(study, RUNS, list), asdict(run)])
 
 
 def _launched(study: optuna.Study) -> list[int]:
@@ -76,20 +91,26 @@ def of_study(study: optuna.Study) -> Cost:
     context, numbers = context_of(study), set(_launched(study))
     apis = apis_of(context.services)
     trials = counted(study)
-    runs = study.user_attrs.get(RUNS, [])
+    try:
+        runs = from_plain(tuple[RunTime, ...], attribute(study, RUNS, list))
+        is_odd = not all(is_amount(run.wall_s) and is_amount(run.trials) for run in runs)
+    except ODD_DATA:
+        is_odd = True
+    if is_odd:
+        raise damaged(study, RUNS)
     launches = tuple(
         _launch(t.allocation, t.measurement, t.measured, t.wall_s, apis)
         for t in trials
         if t.number in numbers
     )
-    is_whole = sum(run["trials"] for run in runs) == len(launches)
-    identity = study.user_attrs.get("identity", {})
+    is_whole = sum(run.trials for run in runs) == len(launches)
+    identity = attribute(study, IDENTITY, dict)
     return Cost(
         name=study.study_name,
         trials=len(trials),
         launches=launches,
         restarts=identity.get(LIFETIME) is not None,
-        runs_s=sum(run["wall_s"] for run in runs) if runs and is_whole else None,
+        runs_s=sum(run.wall_s for run in runs) if runs and is_whole else None,
         measured_elsewhere=context.measured_elsewhere,
         identity={k: v for k, v in identity.items() if k != LIFETIME},
         workload=context.workload,

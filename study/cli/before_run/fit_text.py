@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from objectives.allocation import MEMORY
 from objectives.fit.cell import Cell
 from objectives.fit.kv_layout import kv_layout
 from study.cli.before_run.fit_table import SHOWN, distinct, telling, values_of, verdict, word
@@ -30,12 +29,9 @@ def sentence(cell: Cell) -> str:
 def heading(fit: Fit) -> list[str]:
     """Return the lines above the table: the device, the model, what it takes."""
     host, model, shape = fit.asked.host, fit.asked.model, fit.asked.model.shape
-    server = f"vLLM {fit.asked.version}" if fit.asked.version else "a new vLLM (0.27 or later)"
-    if fit.asked.llm.command is not None:
-        server = "llama.cpp"
     lines = [
         f"{host.product}: {host.total_mib:,.0f} MiB for servers, {host.held_mib:,.0f} held by "
-        f"others, {host.reserve_mib:,.0f} kept for their growth; {server}"
+        f"others, {host.reserve_mib:,.0f} kept for their growth; {fit.asked.server}"
     ]
     weights = "unknown" if model.weights_mib is None else f"{model.weights_mib:,.0f} MiB"
     lines.append(f"{shape.architecture}: weights {weights}, {model.why}")
@@ -68,7 +64,7 @@ def shares(cells: Sequence[Cell], total_mib: float) -> list[str]:
     ]
     upto = f", and fits up to {', '.join(fits)}" if fits else ""
     lines = [f"the LLM starts from a share of {perhaps:.2f} on ({sure:.2f} to be sure){upto}"]
-    if MEMORY not in cells[0].allocation.values:
+    if cells[0].allocation.memory_mib is None:
         lines.append(_smallest(cells))
     return lines
 

@@ -84,6 +84,7 @@ def advice(
         least = math.ceil(min(least_mib) / total_mib * 100) / 100
         lines.append(f"the smallest share that starts is about {least:.2f}")
     too_small = [(a, d) for a, d in failed if consequence_of(d.failure_class).breaks == "kv_cache"]
+    too_small = [(a, d) for a, d in too_small if a.has_share]
     if too_small and not least_mib:
         shares = sorted({a.share for a, _ in too_small})
         short = [d.deficit_mib for _, d in too_small if d.deficit_mib]
@@ -93,7 +94,10 @@ def advice(
             f"give more{more}"
         )
     longest = {
-        a.share: s.kv_tokens for a, m in measurements for s in m.services.values() if s.kv_tokens
+        a.share: s.kv_tokens
+        for a, m in measurements
+        for s in m.services.values()
+        if s.kv_tokens and a.has_share
     }
     if longest:
         share, tokens = max(longest.items(), key=lambda found: found[1])

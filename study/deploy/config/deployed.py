@@ -100,7 +100,8 @@ class Deployed:
         set: The flag or variable of each parameter.
         unit: Its systemd unit; None: behind an env file.
         api: How a service beside the LLM and speech is spoken to; None: it is one of those.
-        container: Its container behind an env file, where its command and life are seen.
+        container: Its container behind an env file, where its command and life are seen; on
+            Kubernetes `WORKLOAD/CONTAINER`.
         python: The interpreter that has its server, which tells the server's version.
         version_url: The page that tells it instead.
         health_url: The page that says 200 when it is ready.

@@ -6,7 +6,8 @@ one from the units that run.
 An application without an endpoint has `probe: {kind: command, argv: [/opt/app/check]}` or
 `{kind: none}`, and no health_url. A service beside the LLM and speech has an `api:`. Who has no
 systemd units writes `env_file: {path: FILE, restart: [docker, compose, up, -d]}`, and `variable:`
-in every `set`; with `container: NAME` in a service its container is looked at.
+in every `set`; with `container: NAME` in a service its container is looked at. On Kubernetes it is
+`kubernetes: FILE`, and `container: WORKLOAD/CONTAINER` in every service.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Deployment:
         start_order: What starts first is ready before the next starts; empty for the order of a
             study.
         env_file: For services that are no units.
+        kubernetes: The manifest whose workloads serve; a promotion becomes a patch for a person.
         not_set: Parameters of a promotion that nothing in production has, such as the share of an
             LLM server without one.
         thresholds: What the soak tolerates.
@@ -113,6 +115,7 @@ class Deployment:
     device: str = "cuda"
     start_order: tuple[str, ...] = ()
     env_file: EnvFile | None = None
+    kubernetes: str | None = None
     not_set: tuple[str, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
     watch: Watching = field(default_factory=Watching)

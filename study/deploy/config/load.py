@@ -17,7 +17,7 @@ from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 from study.text import cut
 
-CONTAINER_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
+CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,200})?")
 UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
 FLAG_PATTERN = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
@@ -68,7 +68,9 @@ def load_deployment(path: Path) -> Deployment:
             "it must name each service once", f"write such as [{usual}]"
         )
     units = [s.unit for s in deployment.services.values() if s.unit]
-    if deployment.env_file is None and len(set(units)) != len(deployment.services):
+    if deployment.kubernetes is not None:
+        _check_kubernetes(entry, deployment)
+    elif deployment.env_file is None and len(set(units)) != len(deployment.services):
         raise entry.at("services").wrong(
             "each service needs a unit of its own", "add `unit: NAME.service` to each"
         )
@@ -81,9 +83,24 @@ def load_deployment(path: Path) -> Deployment:
             "see the head of study/deploy/config/deployment.py",
         )
     is_unit = deployment.env_file is None
+    is_container = not is_unit or deployment.kubernetes is not None
     for name, service in deployment.services.items():
+        if service.container and not (is_container and CONTAINER.fullmatch(service.container)):
+            raise services.at(name, "container").wrong(
+                f"{cut(repr(service.container))} is no container behind an env_file",
+                "remove it, or write the name that `docker ps` shows",
+            )
         _check_service(services.at(name), service, is_unit=is_unit)
     return deployment
+
+
+def _check_kubernetes(entry: YamlEntry, deployment: Deployment) -> None:
+    for name, service in deployment.services.items():
+        if "/" not in (service.container or "") or service.unit or deployment.env_file:
+            raise entry.at("services", name).wrong(
+                "on Kubernetes it is a container, neither a unit nor behind an env_file",
+                "write `container: WORKLOAD/CONTAINER`, as the manifest names them",
+            )
 
 
 def _check_apis(services: YamlEntry, deployment: Deployment) -> None:
@@ -116,11 +133,6 @@ def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> Non
     if service.unit and not UNIT_PATTERN.fullmatch(service.unit):
         raise entry.at("unit").wrong(
             f"{cut(repr(service.unit))} is no service unit", "write NAME.service"
-        )
-    if service.container and (is_unit or not CONTAINER_PATTERN.fullmatch(service.container)):
-        raise entry.at("container").wrong(
-            f"{cut(repr(service.container))} is no container behind an env_file",
-            "remove it, or write the name that `docker ps` shows",
         )
     for key in ("health_url", "metrics_url", "version_url"):
         _check_url(entry.at(key), getattr(service, key))

@@ -17,7 +17,7 @@ from study.dream.experiments.model import GenericExperiment
 from study.dream.generic.evaluation import result_of
 from study.dream.generic.figures import canonical, fitness, missing, numbers
 from study.dream.records import is_counted
-from study.search.open_study import succession
+from study.search.opening.open_study import succession
 from study.search.samplers import TOURNAMENT, sampler
 
 REFERENCE = "reference"  # the attribute of a study: the figures that are worth 0

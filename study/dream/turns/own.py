@@ -20,7 +20,7 @@ from study.dream.turns.log import Handler, Log
 from study.dream.turns.terminal import TurnTerminal
 from study.run import NOTHING_FEASIBLE, run
 from study.run_plan import Run, RunOptions, plan_run
-from study.search.open_study import succession
+from study.search.opening.open_study import succession
 from study.service_pause.options import Lending, seconds
 from study.storage.trials import Trial, counted
 from study.storage.url import open_storage

@@ -35,7 +35,7 @@ def command_in(
     if container.entrypoint is None and words[:1] and not words[0].startswith("-"):
         # an image's entrypoint takes flags, or a command of its own: `IMAGE vllm serve MODEL`
         is_command = Path(words[0]).name in STARTERS or "/bin/" in words[0]
-        entry = () if is_command or len(entry) == 0 else entry
+        entry = () if is_command else entry[:-1] if words[:1] == entry[-1:] else entry
     return replace(
         command,
         argv=(*entry, *words),

@@ -11,53 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
-from study.bounded_yaml import BadYaml, construct, read_bytes
-from study.bounded_yaml import compose as parsed
+from study.deploy.targets.kubernetes import workloads
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.containers import command_in
 from study.init_spec.forms.running import Container
 
-KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Pod", "ReplicaSet", "Job")
-
-
-def documents(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the documents of a YAML file that are mappings.
-
-    Raises:
-        BadInput: It is not read.
-    """
-    try:
-        text = read_bytes(path, links=True).decode("utf-8-sig", errors="replace")
-        for part in re.split(r"(?m)^---\s*$", text):
-            data = construct(parsed(part.encode(), aliases=True))
-            if isinstance(data, Mapping):
-                yield data
-    except BadYaml as error:
-        raise BadInput(
-            f"{path}:{error.line}: {error.what}; mend it, for it is read here"
-        ) from error
-
 
 def is_manifest(path: Path) -> bool:
     """Tell whether a YAML file starts pods."""
-    return any(d.get("kind") in KINDS for d in documents(path))
+    return next(workloads(path), None) is not None
 
 
 def pods(path: Path) -> Iterator[tuple[str, Command]]:
     """Yield each container of a manifest by its name, with the workload's before it."""
-    for data in documents(path):
-        if data.get("kind") not in KINDS:
-            continue
-        spec: Any = data.get("spec") or {}
-        template = spec.get("template")
-        spec = (template or {}).get("spec") or {} if template is not None else spec
-        name = (data.get("metadata") or {}).get("name", "")
-        for entry in spec.get("containers") or []:
-            if isinstance(entry, Mapping):
-                yield f"{name}/{entry.get('name', '')}", _command(entry)
+    for workload in workloads(path):
+        for entry in workload.containers:
+            label = f"{workload.name}/{entry.get('name', '')}"
+            yield label, _command(entry, (path.absolute(), label))
 
 
-def _command(entry: Mapping[str, Any]) -> Command:
+def _command(entry: Mapping[str, Any], manifest: tuple[Path, str]) -> Command:
     env = {
         str(e["name"]): str(e.get("value", ""))
         for e in entry.get("env") or []
@@ -73,6 +46,7 @@ def _command(entry: Mapping[str, Any]) -> Command:
         program="kubectl",
         image=str(entry.get("image", "")),
         name=str(entry.get("name", "")),
+        manifest=manifest,
         entrypoint=None if own is None else filled(own),
         command=filled(entry.get("args")),
         ports={

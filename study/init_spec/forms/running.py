@@ -22,6 +22,7 @@ class Container:
         ports: The port on the host by the port in the container; empty where it has the host's
             network.
         compose: The compose file and the service in it; None: no such file.
+        manifest: The manifest of Kubernetes and the workload and container in it; None: none.
     """
 
     program: str
@@ -32,6 +33,7 @@ class Container:
     command: tuple[str, ...] = ()
     ports: Mapping[int, int] = field(default_factory=dict)
     compose: tuple[Path, str] | None = None
+    manifest: tuple[Path, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

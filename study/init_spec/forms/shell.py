@@ -158,7 +158,11 @@ class _Shell:
 
     def _place(self, words: list[Word]) -> Path:
         named = "".join(piece for w in words for piece in self._filled(w))
-        return self.folder / named if named else self.folder
+        place = self.folder / named if named else self.folder
+        if not place.exists() and self.script is not None:  # started from beside the script
+            beside = self.script.parent / named
+            return beside if beside.exists() else place
+        return place
 
     def _source(self, file: Path) -> Iterator[Command]:
         if file.name == "activate":

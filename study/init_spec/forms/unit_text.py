@@ -10,7 +10,7 @@ from pathlib import Path
 from objectives.errors import BadInput
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.docker_run import of_run, run_words
-from study.init_spec.forms.words import Operator, Word, expanded, split
+from study.init_spec.forms.words import Operator, Part, Word, expanded, split
 from study.systemd.unit_file import EXEC_PREFIX, env_values, settings
 
 # of a quadlet: the option of `podman run` by key
@@ -52,7 +52,13 @@ def commands_of(
         words = split(EXEC_PREFIX.sub("", start, count=1), "systemd")
         for part in _parts([w for w in words if not isinstance(w, Operator)]):
             begun = Command((), own, where if folder is None else folder)
-            yield begun.with_words(part, own)
+            yield begun.with_words([_as_text(w) for w in part], own)
+
+
+def _as_text(word: Word) -> Word:
+    """Return a text of several words as it is: a shell reads the same variables in it."""
+    is_text = any(p.name is None and " " in p.text for p in word)
+    return (Part("".join(p.text for p in word)),) if is_text else word
 
 
 def _parts(words: list[Word]) -> Iterator[list[Word]]:

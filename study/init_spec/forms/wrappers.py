@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +37,7 @@ WRAPPERS: dict[str, tuple[tuple[str, ...], int]] = {
     "chpst": (("-u", "-e", "-b", "-m", "-n"), 0),
     "cgexec": (("-g",), 0),
     "systemd-inhibit": ((), 0),
+    "systemd-run": (("-p", "--property", "-u", "--unit", "-E", "--setenv", "--slice"), 0),
     "systemd-cat": (("-t", "-p", "--identifier"), 0),
     "flock": (("-w", "-E", "--timeout"), 1),
     "screen": (("-S", "-dmS", "-DmS", "-c", "-t"), 0),
@@ -84,24 +85,28 @@ def unwrapped(command: Command, layers: int = LAYERS) -> Iterator[Command]:
         if command.container is not None and not command.argv:
             yield command  # its image alone says what runs
         return
-    first = Path(command.argv[0]).name
-    if first == "env":
-        yield from unwrapped(_env(command), layers - 1)
-    elif (first in SHELLS and len(command.argv) > 1) or (
-        first in OF_USER and any(re.fullmatch(r"-\w*c", w) for w in command.argv)
-    ):
-        for inner in _shell(command):
-            yield from unwrapped(inner, layers - 1)
-    elif first in PROGRAMS and run_at(command.argv) is not None:
-        for inner in _in_container(command):
-            yield from unwrapped(inner, layers - 1)
-    elif first in WRAPPERS and first not in PROGRAMS:
-        yield from unwrapped(_wrapper(command, first), layers - 1)
-    elif (text := _script(command)) is not None:
-        for inner in commands(text, command, _place(command)):
-            yield from unwrapped(inner, layers - 1)
-    else:
+    inner = _inner(command, Path(command.argv[0]).name)
+    if inner is None:
         yield command
+    for other in inner or ():
+        yield from unwrapped(other, layers - 1)
+
+
+def _inner(command: Command, first: str) -> Iterable[Command] | None:
+    """Return what a wrapper runs; None where the command is none."""
+    if first == "env":
+        return [_env(command)]
+    if first in PROGRAMS and run_at(command.argv) is not None:
+        return _in_container(command)
+    is_text = any(re.fullmatch(r"-\w*c", w) for w in command.argv)
+    if (first in SHELLS and len(command.argv) > 1) or (first in OF_USER and is_text):
+        return _shell(command)
+    if first in WRAPPERS:
+        return [_wrapper(command, first)]
+    if first == "tmux" and len(command.argv) > 2:
+        return commands(command.argv[-1], replace(command, script=INLINE))
+    text = _script(command)
+    return None if text is None else commands(text, command, _place(command))
 
 
 def _without_assignments(command: Command) -> Command:
@@ -176,7 +181,7 @@ def _wrapper(command: Command, name: str) -> Command:
     argv, env, folder = [*command.argv[1:]], dict(command.env), command.folder
     python = command.interpreter
     with_value += OF_UV if name in ("uv", "uvx") else ()
-    left = words
+    left = words + (name == "taskset" and bool(re.match("0x|[0-9]", argv[0] if argv else "")))
     while argv and (argv[0].startswith("-") or left):
         word = argv.pop(0)
         if not word.startswith("-"):

@@ -50,11 +50,11 @@ class HeatMap:
     tiles: Mapping[tuple[str, str], Tile]
     others: tuple[str, ...]
 
-    @property
-    def fitnesses(self) -> list[float]:
-        """Return the fitness of every tile that has one."""
+    def fitness_range(self) -> tuple[float, float]:
+        """Return the least and the greatest fitness of a tile; (0, 0) where none has one."""
         tiles = self.tiles.values()
-        return [f for t in tiles if (f := t.configuration.fitness) is not None]
+        values = [f for t in tiles if (f := t.configuration.fitness) is not None]
+        return min(values, default=0.0), max(values, default=0.0)
 
 
 def spelled(name: str, value: Scalar) -> str:
@@ -80,7 +80,8 @@ def heat_map(
     """
     names = sorted(context.searched, key=lambda n: (n not in OF_MEMORY, n != SPEECH))
     x_name = names[0]
-    y_name = names[1] if len(names) > 1 else SHARE if x_name == SPEECH else SPEECH
+    fixed = [n for n in (SHARE, SPEECH, *context.baseline.values) if n in context.baseline.values]
+    y_name = names[1] if len(names) > 1 else next((n for n in fixed if n != x_name), x_name)
     if decision.winner is not None:
         new, old = decision.winner.allocation.values, context.baseline.values
         changed = [name for name in names if new.get(name) != old.get(name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -59,13 +59,13 @@ def phase_colours(services: Iterable[str]) -> dict[str, str]:
     return {**dict(zip(starts, cycle(START_COLOURS), strict=False)), **dict(later)}
 
 
-def shade(tile: Tile | None, fitnesses: Sequence[float]) -> str:
-    """Return the colour of a tile, deeper the better it is among these fitnesses."""
+def shade(tile: Tile | None, fitnesses: tuple[float, float]) -> str:
+    """Return the colour of a tile, deeper the better it is from the least fitness to the most."""
     if tile is None:
         return "#fff"
     if (fitness := tile.configuration.fitness) is None:
         return LOST
-    low, high = min(fitnesses), max(fitnesses)
+    low, high = fitnesses
     part = (fitness - low) / (high - low) if high > low else 1.0
     mixed = (round(a + (b - a) * part) for a, b in zip(PALE, DEEP, strict=True))
     return "#" + "".join(f"{channel:02x}" for channel in mixed)

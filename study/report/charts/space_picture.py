@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 from objectives.allocation import SHARE
@@ -62,16 +61,17 @@ def picture(summary: Summary, *, is_inline: bool = False) -> str:
     ]
     for n, x in enumerate(table.xs):
         body.append(text(LEFT + TILE * (n + 0.5), TOP - 6, x, "middle"))
+    fitnesses = table.fitness_range()
     for row, y in enumerate(table.ys):
         top = TOP + tall * row
         body.append(text(LEFT - 8, top + tall / 2 + 4, y, "end"))
         for n, x in enumerate(table.xs):
-            body += _tile(table.tiles.get((x, y)), LEFT + TILE * n, top, tall, table.fitnesses)
+            body += _tile(table.tiles.get((x, y)), LEFT + TILE * n, top, tall, fitnesses)
     return "\n".join([*body, *_legend(table, height), "</svg>", ""])
 
 
 def _tile(
-    tile: Tile | None, left: float, top: float, tall: float, fitnesses: Sequence[float]
+    tile: Tile | None, left: float, top: float, tall: float, fitnesses: tuple[float, float]
 ) -> list[str]:
     if tile is None:
         return [text(left + TILE / 2, top + tall / 2 + 4, "not tried", "middle", 'fill="#777"')]

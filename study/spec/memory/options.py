@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from objectives.allocation import Scalar
+from objectives.engines.engine import llm_engine
 from objectives.engines.vllm_flags import IDLE_BESIDE, disagreement, flag_name
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Idle
@@ -23,9 +24,9 @@ def check_options(
 ) -> None:
     """Refuse values that vLLM refuses together, and values that are one server.
 
-    Another server, which a template starts, is not known here.
+    Another server, which a template or another engine starts, is not known here.
     """
-    if llm.command is not None:
+    if llm.command is not None or not llm_engine(llm).has_share:
         return
     several = {p.name: p for p in parameters}
     values: dict[str, Sequence[Scalar]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from objectives.engines.engine import LLM_ENGINES
 from objectives.fitness import WHOLE, Weights
 from objectives.services import OtherService, Services
 from objectives.traffic.workload import Traffic, Workload
@@ -11,7 +12,9 @@ from study.spec.search_space import OF_TURNS
 from study.spec.yaml_node import YamlEntry
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
-TAKEN = ("vllm", "whisper", "host", "tenant", "turn", *WHOLE)  # other things have these names
+# other things have these names, and parameters of engines begin with some
+OF_ENGINES = tuple(engine.prefix.removesuffix(".") for engine in LLM_ENGINES.values())
+TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", *WHOLE)
 
 
 def read_beside(services: YamlEntry) -> dict[str, OtherService]:

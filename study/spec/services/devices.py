@@ -15,6 +15,7 @@ from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 DEVICE = re.compile(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+")
+ONLY = "gpu"  # the name of a GPU that has none, beside the CPU
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 # CTranslate2's number formats (its documentation, "Quantization and reduced precision")
 PRECISIONS = (
@@ -97,7 +98,7 @@ def placed(
 ) -> tuple[Devices, Services]:
     """Return the devices with the host's where a service may be there, and the services placed.
 
-    Each service that names no place is on the LLM's device.
+    Each service that names no place is on the LLM's device; speech with `device: cpu` on the CPU.
 
     Raises:
         BadInput: A place names no device, or a number format that nothing has there.
@@ -119,11 +120,21 @@ def placed(
         if tenant.device is not None and tenant.device not in by_name:
             what = f"there is no device {tenant.device!r}"
             raise entry.at("device").wrong(what, meant(tenant.device, [*by_name]))
+    if not by_name and devices.main != HOST and any(map(_is_on_the_cpu, services.values())):
+        by_name = {ONLY: devices.main, HOST: HOST}
+        services = {
+            n: replace(s, place=HOST) if _is_on_the_cpu(s) else s for n, s in services.items()
+        }
     if not by_name:
         return devices, services
     first = next(iter(by_name))
     at = {n: s if s.place else replace(s, place=first) for n, s in services.items()}
     return Devices(devices.main, by_name), at
+
+
+def _is_on_the_cpu(service: Service) -> bool:
+    """Return whether a service says itself that it computes on the CPU."""
+    return isinstance(service, SttService) and service.command is None and service.device == HOST
 
 
 def _check_device(entry: YamlEntry, place: Place, by_name: Mapping[str, str]) -> None:

@@ -14,12 +14,12 @@ from typing import Literal
 
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
+from objectives.engines.engine import LLM_ENGINES, Engine, engine_of, in_order, llm_engine
+from objectives.engines.llm_server import option_of
 from objectives.engines.places import PLACE
-from objectives.engines.vllm_flags import flag_name, is_share
 from objectives.search_space.parameter import Parameter
 from objectives.services import COMPUTE_TYPES, LlmService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
-from study.spec.search_space import SET_BY_US
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -48,6 +48,19 @@ KINDS: Mapping[str, type[LlmService | SttService]] = {"llm": LlmService, "stt": 
 RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
 
+def named_engines(services: YamlEntry, beside: Services) -> tuple[Engine, ...]:
+    """Return the engine of each service, as far as its parameters go.
+
+    Raises:
+        BadInput: This version knows no engine of the LLM's name.
+    """
+    entry = services.at("llm", "engine")
+    name = entry.build(str) if entry.is_present else ""
+    if name and name not in LLM_ENGINES:
+        raise entry.wrong(f"unknown engine {name!r}", meant(name, tuple(LLM_ENGINES)))
+    return in_order({"llm": LlmService(engine=name), "stt": SttService(), **beside})
+
+
 def read_services(
     top: YamlEntry,
     device: str,
@@ -62,15 +75,16 @@ def read_services(
         folder: The spec's, for a live study, whose interpreters must exist; else None.
     """
     entry = top.at("services")
-    llm, notes = _llm(entry.at("llm"), folder)
-    stt = _stt(entry.at("stt"), device, folder)
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
+    llm, notes = _llm(entry.at("llm"), folder, [*named])
+    stt = _stt(entry.at("stt"), device, folder)
     if any(p.name in OF_MEMORY for p in parameters):
         refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)
     services: Services = {"llm": llm, "stt": stt, **beside}
     for label, service in services.items():
         if service.command is not None:
-            own, names = _of(label, parameters), {SHARE, SPEECH, *named}
+            own = _of(engine_of(label, service), parameters)
+            names = {SHARE, SPEECH, *named}
             _check_template(entry.at(label, "command"), service.command, own, names)
     for name, at in named.items():
         option = name.removeprefix("whisper.").replace("-", "_")
@@ -79,31 +93,39 @@ def read_services(
     return services, notes
 
 
-def _of(label: str, parameters: Iterable[Parameter]) -> list[Parameter]:
+def _of(engine: Engine, parameters: Iterable[Parameter]) -> list[Parameter]:
     """Return the parameters of one service."""
-    ours: dict[str, tuple[tuple[str, ...], str]]
-    ours = {"llm": (OF_MEMORY, "vllm."), "stt": ((SPEECH,), "whisper.")}
-    classic, prefix = ours.get(label, ((), f"{label}."))
-    return [p for p in parameters if p.name in classic or p.name.startswith(prefix)]
+    ours = {"llm": OF_MEMORY, "stt": (SPEECH,)}.get(engine.name, ())
+    return [p for p in parameters if p.name in ours or p.name.startswith(engine.prefix)]
 
 
-def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
+def _llm(entry: YamlEntry, folder: Path | None, named: list[str]) -> tuple[LlmService, list[str]]:
     llm: LlmService = entry.build(LlmService) if entry.is_present else DEFAULT_LLM
     if llm.command is not None:
         return llm, []
-    notes = []
+    notes, engine = [], llm_engine(llm)
     if not entry.at("model").is_present:
+        if engine.model_kind != "folder":
+            raise entry.at("model").wrong("it is missing", f"name the model's {engine.model_kind}")
         llm = replace(llm, model=DEFAULT_LLM.model, args=llm.args or DEFAULT_LLM.args)
         notes.append(f"services.llm.model is not given: {llm.model} is used")
     for argument in llm.args:
-        flag = argument.partition("=")[0]
-        is_ours = f"vllm.{(flag_name(argument) or '').replace('-', '_')}" in SET_BY_US
-        if is_ours or flag == "--model" or is_share(argument):
+        if engine.sets_itself(argument):
+            flag = argument.partition("=")[0]
             raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
-    if folder is not None:
+    ours = (name.removeprefix(engine.prefix) for name in named if name.startswith(engine.prefix))
+    if wrong := llm_engine(llm).missing([option_of(name) for name in ours]):
+        raise entry.at("args").wrong(*wrong)
+    if folder is None:
+        return llm, notes
+    if engine.model_kind != "name":
+        is_file = engine.model_kind == "file"
+        llm = replace(llm, model=_model(entry.at("model"), llm.model, folder, is_file=is_file))
+    if not engine.program:
         python = _interpreter(entry.at("python"), llm.python, folder)
-        llm = replace(llm, python=python, model=_model(entry.at("model"), llm.model, folder))
-    return llm, notes
+        return replace(llm, python=python), notes
+    program = llm.program or engine.program
+    return replace(llm, program=_program(entry.at("program"), program, folder)), notes
 
 
 def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
@@ -204,7 +226,11 @@ def read_measure(top: YamlEntry, folder: Path) -> Literal["live"] | Path:
 
 
 def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
-    """Return the absolute path of an interpreter.
+    return _program(entry, name, folder, "interpreter")
+
+
+def _program(entry: YamlEntry, name: str, folder: Path, what: str = "program") -> str:
+    """Return the absolute path of a program.
 
     Links stay, since a virtual environment is known by its own.
     """
@@ -217,11 +243,15 @@ def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
         name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)
     ):
         return str(path)
-    raise entry.wrong(f"there is no interpreter {name!r}", way_out)
+    raise entry.wrong(f"there is no {what} {name!r}", way_out)
 
 
-def _model(entry: YamlEntry, name: str, folder: Path) -> str:
-    """Return the absolute path of a model's folder, or the hub id as it is."""
+def _model(entry: YamlEntry, name: str, folder: Path, *, is_file: bool = False) -> str:
+    """Return the absolute path of a model's folder or file, or the hub id of a folder as it is."""
+    if is_file:
+        if path := file_at(name, (folder, Path()), Path.is_file):
+            return str(path)
+        raise entry.wrong(f"there is no file {name!r}", "name the file of a model")
     if path := file_at(name, (folder, Path()), Path.is_dir):
         return str(path)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):

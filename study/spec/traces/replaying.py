@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.allocation import Scalar
-from objectives.engines.engine import kv_cache_args
+from objectives.engines.engine import llm_engine
 from objectives.errors import BadInput
 from objectives.search_space.parameter import Parameter
 from objectives.services import Services
@@ -22,6 +22,7 @@ from objectives.traffic.public_traces.request_lines import FORMATS
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace_slice import TraceOptions, TraceSlice
 from objectives.traffic.workload import USUAL_PER_S, Workload
+from study.spec.services.of_turns import llm as llm_of
 from study.spec.traces.captures import (
     captured_arrivals,
     captured_beside,
@@ -29,7 +30,6 @@ from study.spec.traces.captures import (
     is_captured,
 )
 from study.spec.traces.options import TraceEntry
-from study.spec.traffic import longest_request
 
 ENOUGH = 0.95  # of a slice, where the trace ends in it
 OF_OTHERS = 0.5  # a slice with fewer of the study's own requests is other traffic
@@ -46,15 +46,17 @@ def longest_taken(
         parameters: What is searched; a length of the model may be.
         fixed: The values of what is not searched.
     """
-    name = "vllm.max_model_len"
-    searched = next((p for p in parameters if p.name == name), None)
-    values = [fixed[name]] if name in fixed else []
-    if searched is not None:
-        values = [*searched.values()] if searched.size is not None else [searched.low]
-    lengths = [int(v) for v in values if isinstance(v, int | float)]
-    words = [w for s in services.values() if s.command is not None for w in s.command.split()]
-    named = longest_request([*kv_cache_args(services), *words])
-    return min(lengths) if lengths else named
+    engine = llm_engine(llm_of(services))
+    values: dict[str, Sequence[Scalar]] = {
+        name.removeprefix(engine.prefix): [value]
+        for name, value in fixed.items()
+        if name.startswith(engine.prefix)
+    }
+    for p in parameters:
+        if p.name.startswith(engine.prefix):
+            ends: Sequence[Scalar] = (p.low, p.high) if p.size is None else p.values()
+            values[p.name.removeprefix(engine.prefix)] = ends
+    return engine.longest_taken(values)
 
 
 def with_trace(workload: Workload, trace_entry: TraceEntry, longest: int | None) -> Workload:

@@ -50,10 +50,16 @@ def _sooner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_game_that_ends_is_waited_for_and_nothing_is_said_of_it_later() -> None:
     phases = Phases()
-    wait_until_quiet(device_set(Playing(8)), phases.append)
+    wait_until_quiet(device_set(Playing(13)), phases.append)
     (waiting,) = phases
     assert waiting.step is Step.WAITING
     assert "others keep the GPU 64 % busy, on it a game (process 2)" in phase_in_words(waiting)
+
+
+def test_what_our_own_servers_did_a_moment_ago_is_nobody_elses() -> None:
+    phases = Phases()
+    wait_until_quiet(device_set(Playing(6)), phases.append)
+    assert not phases
 
 
 def test_a_game_that_stays_is_waited_for_a_while_and_told() -> None:

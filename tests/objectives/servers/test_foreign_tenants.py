@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -158,3 +159,15 @@ def test_numbers_of_another_container_say_nothing(card, monkeypatch):
     finally:
         sleeper.kill()
         sleeper.wait()
+
+
+def test_a_container_of_ours_is_known_by_the_id_that_its_supervisor_has(tmp_path):
+    group = Path("/proc/self/cgroup").read_text().strip().splitlines()[-1].rpartition("/")[2]
+    file = tmp_path / "llm.cid"
+    file.write_text("abc123\n")
+    words = [sys.executable, "-c", "import time; time.sleep(60)", str(file)]
+    with subprocess.Popen(words) as supervisor:
+        assert foreign_tenants.own_containers() == ["abc123"]
+        supervisor.kill()
+    assert not foreign_tenants.in_container(os.getpid(), ["abc123"])
+    assert foreign_tenants.in_container(os.getpid(), ["abc123", group or "/"])

@@ -9,7 +9,8 @@ import pytest
 from objectives.devices.device import MIB
 from objectives.devices.device_set import device_set
 from objectives.engines.faster_whisper import FasterWhisper
-from objectives.engines.vllm import Vllm, engine_metrics, vocabulary_of
+from objectives.engines.llm_server import engine_page
+from objectives.engines.vllm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.servers import blame
 from objectives.servers.lineup import Lineup
@@ -154,19 +155,19 @@ def test_an_open_port_that_answers_otherwise_is_not_ready(fake):
     assert not FasterWhisper(SttService()).is_ready("http://127.0.0.1:1", 60, CLIP)
 
 
-def test_engine_metrics_are_empty_where_there_are_none(fake):
+def test_an_engines_page_is_empty_where_there_are_none(fake):
     url = fake().url
-    assert 'kv_cache_size_tokens="1600"' in engine_metrics(url, "/metrics")
-    assert [engine_metrics(url, None), engine_metrics(url, "/no-such-page")] == ["", ""]
-    assert engine_metrics("http://127.0.0.1:1", "/metrics") == ""
+    assert 'kv_cache_size_tokens="1600"' in engine_page(url, "/metrics")
+    assert [engine_page(url, None), engine_page(url, "/no-such-page")] == ["", ""]
+    assert engine_page("http://127.0.0.1:1", "/metrics") == ""
 
 
 def test_the_vocabulary_is_the_specs_or_the_models(tmp_path):
-    assert vocabulary_of(LlmService(command="any")) is None
-    assert vocabulary_of(LlmService(command="any", vocabulary=50)) == 50
+    assert Vllm(LlmService(command="any")).vocabulary() is None
+    assert Vllm(LlmService(command="any", vocabulary=50)).vocabulary() == 50
     (tmp_path / "config.json").write_text('{"text_config": {"vocab_size": 77}}')
-    assert vocabulary_of(LlmService(model=str(tmp_path))) == 77
-    assert vocabulary_of(LlmService(model=str(tmp_path / "none"))) is None
+    assert Vllm(LlmService(model=str(tmp_path))).vocabulary() == 77
+    assert Vllm(LlmService(model=str(tmp_path / "none"))).vocabulary() is None
 
 
 def test_a_tenant_really_holds_its_memory_until_the_block_ends(device, tmp_path):

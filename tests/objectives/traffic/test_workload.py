@@ -9,7 +9,8 @@ import pytest
 
 from objectives.allocation import Allocation
 from objectives.engines.kv_cache import KvCache, kv_cache
-from objectives.engines.vllm import kv_capacity_bound
+from objectives.engines.vllm import Vllm
+from objectives.services import LlmService
 from objectives.traffic.segments import segments
 from objectives.traffic.trace import in_turns, trace
 from objectives.traffic.turns import turn_requests
@@ -198,4 +199,6 @@ def test_an_engines_cache_is_read_where_it_is_told(metrics, log, expected):
 )
 def test_a_cache_holds_so_many_of_the_longest_requests(tokens, options, args, bound):
     allocation = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base", **options})
-    assert kv_capacity_bound(tokens, PLAN, allocation, args) == bound
+    engine = Vllm(LlmService(args=args))
+    bounds = engine.bounds({"llm_kv_tokens": tokens}, PLAN, allocation)
+    assert bounds == {"kv_capacity_bound": bound}

@@ -387,3 +387,72 @@ def test_where_no_share_starts_it_says_what_to_write(
     text = capsys.readouterr().out
     assert code == 0 and "no share of the space is sure to start" in text
     assert "the baseline does not start, by the models' files: if so, the first" in text
+
+
+def beside(folder: Path, **more: object) -> Path:
+    """Write a spec with a service beside the voice turn, whose model is a file of 300 MiB."""
+    with (folder / "embed.onnx").open("wb") as file:
+        file.truncate(300 * 2**20)
+    command = "serve --model embed.onnx --port {port} --batch {embed.batch}"
+    embed = {"api": "embeddings", "command": command, **more}
+    services = {"llm": LLM | {"args": SIZED}, "stt": {"models": {}, "compute_type": "int8"}}
+    space = {"vllm_memory_util": [0.60, 0.65], "whisper_model_size": ["base"]}
+    baseline = {"vllm_memory_util": 0.6, "whisper_model_size": "base", "embed.batch": 8}
+    return spec_of(
+        folder, services={**services, "embed": embed}, search_space=space, baseline=baseline
+    )
+
+
+def test_a_service_beside_the_turn_is_counted_as_the_spec_says(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    few = beside(tmp_path, memory_mib=500)
+    code, text = run(capsys, monkeypatch, few, "--card", "RTX 3060", "--json")
+    cells = json.loads(text)["cells"]
+    assert code == 0 and [c["outcome"] for c in cells] == ["starts", "starts"]
+    assert not any("not known" in c["why"] for c in cells)
+    many = beside(tmp_path, memory_mib=5000)
+    code, text = run(capsys, monkeypatch, many, "--card", "RTX 3060", "--json")
+    cells = json.loads(text)["cells"]
+    assert [c["outcome"] for c in cells] == ["predicted_oom", "predicted_oom"]
+    assert all("5,000 embed" in c["why"] for c in cells)
+
+
+def test_what_only_its_files_tell_is_said_to_be_not_all(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    code, text = run(capsys, monkeypatch, beside(tmp_path), "--card", "RTX 3060", "--json")
+    cell = json.loads(text)["cells"][0]
+    assert code == 0 and cell["outcome"] == "starts" and cell["is_close"]
+    assert "what embed takes beside weights of 300 MiB is not known" in cell["why"]
+    assert "services.embed.memory_mib" in cell["why"]
+    (tmp_path / "embed.onnx").unlink()
+    spec = beside(tmp_path)
+    (tmp_path / "embed.onnx").unlink()
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert "what embed takes is not known" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("engine", ["sglang", "ollama"])
+def test_an_engine_whose_memory_no_file_tells_is_refused(
+    tmp_path: Path, no_device: None, capsys: Any, monkeypatch: Any, engine: str
+) -> None:
+    llm = {
+        "engine": engine,
+        "model": "m",
+        "args": ["--mem-fraction-static", "0.5"] if engine == "sglang" else [],
+        "env": {"OLLAMA_CONTEXT_LENGTH": "4096"},
+    }
+    program = tmp_path / "ollama"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (tmp_path / "m").mkdir()
+    more = {"program": "./ollama"} if engine == "ollama" else {}
+    spec = spec_of(
+        tmp_path,
+        services={"llm": {**llm, **more}, "stt": {"models": {}}},
+        search_space={"whisper_model_size": ["tiny", "base"]},
+        baseline={"whisper_model_size": "base"},
+    )
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    assert code == 3 and f"what {engine} takes is not known" in " ".join(text.split())

@@ -9,10 +9,11 @@ import pytest
 
 from objectives.errors import BadInput
 from study.init_spec.init_spec import InitOptions, write_files
+from study.init_spec.places import places_of
 from study.init_spec.roles import Services, services
 from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
-from study.init_spec.write_spec import spec_of
+from study.init_spec.write_spec import spec_of, write_spec
 
 LLM = "[Service]\nExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.5\n"
 STT = "[Service]\nExecStart=/opt/s/bin/python /opt/s/server.py --model base\n"
@@ -58,6 +59,13 @@ VLLM = {
     "--gpu-memory-utilization 0.45 --enforce-eager org/m",
     "env, nice and numactl": "ExecStart=/usr/bin/env X=1 nice -n 5 numactl --cpunodebind=0 "
     "/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.45",
+    "systemd-run and a mask of cores": "ExecStart=/usr/bin/systemd-run --scope -p MemoryMax=9G "
+    "taskset 0xff /opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.45",
+    "tmux": "ExecStart=/usr/bin/tmux new-session -d -s v '/opt/v/bin/vllm serve org/m "
+    "--gpu-memory-utilization 0.45'",
+    "another user's shell": "ExecStart=/bin/su - llm -c '/opt/v/bin/vllm serve org/m "
+    "--gpu-memory-utilization 0.45'",
+    "a script's arguments": "ExecStart=HERE/run.sh org/m 0.45",
     "sudo": "ExecStart=/usr/bin/sudo -u llm -E /opt/v/bin/vllm serve org/m "
     "--gpu-memory-utilization 0.45",
     "a login shell": "Environment=U=0.45\nExecStart=/bin/bash -lc 'cd /opt && exec "
@@ -82,6 +90,8 @@ VLLM = {
 
 @pytest.mark.parametrize("form", VLLM)
 def test_vllm_is_read_from_a_unit(folder: Path, form: str) -> None:
+    script = '#!/bin/sh\nexec /opt/v/bin/vllm serve "$1" --gpu-memory-utilization "$2"\n'
+    (folder / "run.sh").write_text(script)
     llm = read(folder, "a.service", VLLM[form], "stt.service").llm
     assert (llm.engine, llm.model, llm.share) == ("vLLM", "org/m", 0.45)
 
@@ -185,22 +195,41 @@ def test_what_a_server_reads_is_kept_and_what_its_command_is_made_of_is_not(fold
     assert (dict(llm.env), llm.args, llm.share) == (kept, ("--enforce-eager",), 0.4)
 
 
+ENGINES = {
+    "/l/llama-server -m /m/q.gguf -c 16384 -ngl 99 --host 0.0.0.0 --port 8081 --alias q": (
+        {"engine": "llama_cpp", "program": "/l/llama-server", "model": "/m/q.gguf"},
+        ["-ngl", "99"],
+        {"llama.ctx_size": 16384},
+        "-c",
+    ),
+    "/opt/s/bin/python -m sglang.launch_server --model-path org/m --mem-fraction-static 0.6": (
+        {"engine": "sglang", "python": "/opt/s/bin/python", "model": "org/m"},
+        [],
+        {"sglang.mem_fraction_static": 0.6},
+        "--mem-fraction-static",
+    ),
+    "/usr/bin/env OLLAMA_CONTEXT_LENGTH=8192 OLLAMA_HOST=0.0.0.0 /usr/bin/ollama serve": (
+        {"engine": "ollama", "program": "/usr/bin/ollama", "model": "llama3.1:8b"},
+        [],
+        {"ollama.context_length": 8192},
+        "OLLAMA_CONTEXT_LENGTH",
+    ),
+}
+
+
+@pytest.mark.parametrize("start", ENGINES)
+def test_an_engine_that_the_study_knows_is_named(folder: Path, start: str) -> None:
+    named, args, options, setting = ENGINES[start]
+    found = read(folder, "a.service", f"ExecStart={start}", "stt.service", llm_model="llama3.1:8b")
+    spec = spec_of("my", places_of(found, None), found, None)
+    own = spec["services"]["llm"]
+    assert {k: own[k] for k in named} == named and own["args"] == args and "command" not in own
+    assert dict(found.llm.options) == options and options.items() <= spec["baseline"].items()
+    assert dict(found.llm.flags) == dict.fromkeys(options, setting)
+    write_spec(folder / "my.yaml", [], spec)
+
+
 OTHERS = {
-    "llama.cpp": (
-        "/l/llama-server -m /m/q.gguf -c 16384 -ngl 99 --host 0.0.0.0 --port 8081",
-        "/m/q.gguf",
-        None,
-        {"vllm.ctx_size": 16384},
-        "/l/llama-server -m /m/q.gguf -ngl 99 --host 127.0.0.1 --port {port} -c {vllm.ctx_size}",
-    ),
-    "SGLang": (
-        "/opt/s/bin/python -m sglang.launch_server --model-path org/m --mem-fraction-static 0.6",
-        "org/m",
-        0.6,
-        {},
-        "/opt/s/bin/python -m sglang.launch_server --model-path org/m --host 127.0.0.1 "
-        "--port {port} --mem-fraction-static {vllm_memory_util}",
-    ),
     "Ollama": (
         "/usr/bin/docker run --gpus all -e OLLAMA_CONTEXT_LENGTH=8192 -v o:/root/.ollama "
         "ollama/ollama",
@@ -340,7 +369,7 @@ def test_a_third_service_becomes_an_entry_of_services(folder: Path, start: str) 
     found = read(folder, "a.service", f"ExecStart={start}", "llm.service", "stt.service")
     [beside] = found.beside
     assert (beside.name, beside.api, beside.command) == (name, api, command)
-    assert spec_of("my", "cuda", found, None)["services"][name]["api"] == api
+    assert spec_of("my", places_of(found, None), found, None)["services"][name]["api"] == api
 
 
 TENANTS = {
@@ -435,6 +464,22 @@ def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(fold
         assert words in made, made
     note = "WHISPER__MODEL=${WHISPER__MODEL:-Systran/faster-whisper-small}"
     assert any(note in line for line in lines)
+
+
+def test_a_variable_in_the_text_of_a_shell_is_what_a_rollout_sets(folder: Path) -> None:
+    text = 'Environment=U=0.45 G=1\nExecStart=/bin/sh -c "exec docker run --gpus device=$G '
+    text += 'vllm/vllm-openai --model org/m --gpu-memory-utilization ${U}"'
+    found = read(folder, "a.service", text, "stt.service")
+    deployment, notes = deployment_of("my", "cuda", found, None)
+    own = deployment["services"]["llm"]["set"]["vllm_memory_util"] if deployment else {}
+    assert (own["variable"], own["flag"], notes) == ("U", "--gpu-memory-utilization", [])
+    assert found.llm.share == 0.45
+
+
+def test_a_context_that_no_flag_names_is_not_made_up(folder: Path) -> None:
+    start = "ExecStart=/l/llama-server -m /m/q.gguf -c 0"
+    llm = read(folder, "a.service", start, "stt.service").llm
+    assert llm.options == {} and "none is searched" in llm.notes[1]
 
 
 def test_a_flag_in_a_script_is_set_by_a_variable_that_the_script_reads(folder: Path) -> None:

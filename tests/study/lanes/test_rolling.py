@@ -10,6 +10,7 @@ from fake_lane import PROGRAM, NumberedCard
 from optuna.trial import TrialState
 
 from objectives.errors import SetupError
+from study.lanes import rolling
 from study.lanes.lanes import Lanes, Patience
 from study.lanes.rolling import RollingEpoch
 from study.search.known_results import RunLimit
@@ -78,11 +79,15 @@ def begun(folder):
 def test_the_baseline_comes_first_and_alone_then_once_on_the_other_card(spec, study, tmp_path):
     ending, _ = run(spec, study, tmp_path, max_trials=6)
     assert (ending.limit, len(counted(study))) == (RunLimit.TRIALS, 6)
-    first, second = events(tmp_path)[:2]
+    all_events = events(tmp_path)
+    first, second = [event for event in all_events if "prepared" not in event[1]][:2]
     assert first[1].startswith(f"begun {BASELINE}") and second[1].startswith(f"ended {BASELINE}")
     other = {"GPU-a": "GPU-b", "GPU-b": "GPU-a"}[first[0]]
     mine = [text for card, text in begun(tmp_path) if card == other]
     assert mine[0].startswith(BASELINE)
+    prepared = [event for event in all_events if "prepared" in event[1]]
+    assert prepared == [(other, f"prepared {BASELINE}")]
+    assert "fresh=False" in mine[0]  # its servers were launched for it alone
     trials = study.get_trials()
     assert [t.user_attrs["card"] for t in trials if t.user_attrs.get("role") == BRIDGE] == [other]
     assert study.user_attrs["cards"] == {"GPU-a": "580.1", "GPU-b": "580.1"}
@@ -103,7 +108,7 @@ def test_the_budget_is_never_overshot_and_nothing_is_measured_twice(
     run(spec, study, tmp_path, {"GPU-c": [0.5]}, cards, max_trials=max_trials)
     assert len(counted(study)) == len(begun(tmp_path)) == max_trials
     assert [t.number for t in study.get_trials()] == [*range(len(study.get_trials()))]
-    seeds = Counter(text.split(" range")[0] for _, text in begun(tmp_path))
+    seeds = Counter(text.split(" fresh")[0] for _, text in begun(tmp_path))
     assert max(seeds.values()) == 1
     lines = (tmp_path / "epoch_1/metrics.jsonl").read_text().splitlines()
     assert len([json.loads(line) for line in lines]) == max_trials
@@ -120,7 +125,8 @@ def test_a_trial_whose_lane_is_lost_is_told_once_and_says_so(spec, study, tmp_pa
     run(spec, study, tmp_path, {"GPU-b": ["well", "is killed", "well"]}, max_trials=6)
     assert len(counted(study)) == 6
     (lost,) = [t for t in study.get_trials() if "lost" in t.user_attrs]
-    assert lost.state is TrialState.COMPLETE and "SIGKILL" in lost.user_attrs["lost"][0]
+    known = (TrialState.COMPLETE, TrialState.PRUNED)
+    assert lost.state in known and "SIGKILL" in lost.user_attrs["lost"][0]
     assert (tmp_path / "trials" / f"{lost.number}-attempt-2" / "llm.log").is_file()
 
 
@@ -181,3 +187,14 @@ def test_a_lane_asks_whether_the_rest_is_worth_its_time(spec, study, tmp_path):
         set(states.values()) <= {State.DOMINATED, State.PRUNED}
         and State.DOMINATED in states.values()
     )
+
+
+def test_a_card_measures_the_baseline_again_after_so_many_trials(
+    spec, study, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rolling, "BRIDGE_EVERY", 3)
+    run(spec, study, tmp_path, cards=("GPU-a",), max_trials=9)
+    keys = [text.split(" seed")[0] for _, text in begun(tmp_path)]
+    assert [n for n, key in enumerate(keys) if key == BASELINE] == [0, 4, 8]
+    seeds = [text.split("seed=")[1].split()[0] for _, text in begun(tmp_path) if BASELINE in text]
+    assert len(set(seeds)) == 3

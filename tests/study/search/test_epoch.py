@@ -38,7 +38,7 @@ from study.cli.end_of_run.end import ended
 from study.search.ask import bridge, queue
 from study.search.epoch import Epoch
 from study.search.known_results import Ending, RunLimit
-from study.search.resume import free_left_behind
+from study.search.opening.resume import free_left_behind
 from study.search.samplers import monotone_directions
 from study.search.trial_steps import Progress
 from study.spec.load import load

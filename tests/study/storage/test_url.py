@@ -37,7 +37,11 @@ def test_several_may_make_one_file_at_once(tmp_path: Path) -> None:
         assert len([*pool.map(lambda _: open_storage(url), range(6))]) == 6
 
 
-def test_a_file_that_is_busy_for_a_while_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("busy_s", [20.0, 0.05])
+def test_a_file_that_is_busy_for_a_while_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy_s: float
+) -> None:
+    monkeypatch.setattr(patient, "BUSY_S", busy_s)  # after which it is asked again
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     with closing(sqlite3.connect(tmp_path / "study.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

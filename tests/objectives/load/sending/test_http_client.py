@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from objectives.apis.api import Endpoint
 from objectives.apis.completions import Stream, StreamError
 from objectives.apis.transcription import Transcriptions
+from objectives.load.sending.client import Connection
 from objectives.load.sending.http_client import (
     ConnectError,
     HttpLine,
@@ -15,6 +17,8 @@ from objectives.load.sending.http_client import (
     RemoteProtocolError,
 )
 from objectives.rig.stub_llm import CHUNK, HEAD, TOKEN, event
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
 
 USAGE = json.dumps({**CHUNK, "choices": [], "usage": {"completion_tokens": 3}})
 DEAD = json.dumps({"error": {"message": "EngineCore encountered an issue", "code": 500}})
@@ -226,3 +230,51 @@ def test_a_connection_that_idled_too_long_serves_no_other(monkeypatch):
     serve, seen = talk(WHOLE, WHOLE)
     assert run(serve, lambda url: twice(url, 0.1)) == [(200, b"hi")] * 2
     assert len(seen) == 2
+
+
+async def three_requests(url):
+    """Send three requests, each as soon as the one before is answered."""
+    api = Transcriptions()
+    clip = Clip("a.wav", b"sound", 1.0, ())
+    with Connection({"stt": Endpoint(url, api)}, (clip,), 5.0) as connection:
+        request = Request("stt", 0.0)
+        body = connection.prepared(request)
+        replies = [await connection.exchange(request, time.monotonic(), body) for _ in range(3)]
+    return [r.error for r in replies]
+
+
+def closing(*, heads):
+    """Return a server that ends each connection as its second request comes, and counts them.
+
+    Args:
+        heads: What it says first of the second answer.
+    """
+    answer = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"text":"hi"}'
+    seen = []
+
+    async def serve(reader, writer):
+        seen.append(1)
+        try:
+            await reader.readuntil(b"--\r\n")
+            writer.write(answer)
+            await reader.readuntil(b"--\r\n")
+            writer.write(heads)
+            await writer.drain()
+        except asyncio.IncompleteReadError:
+            pass
+        writer.close()
+
+    return serve, seen
+
+
+def test_a_request_on_a_connection_that_the_peer_had_ended_is_sent_on_a_new_one():
+    serve, seen = closing(heads=b"")
+    assert run(serve, three_requests) == [None] * 3
+    assert len(seen) == 3
+
+
+def test_one_that_was_begun_to_be_answered_has_failed():
+    serve, _ = closing(heads=b"HTTP/1.1 200 OK\r\n")
+    first, second, third = run(serve, three_requests)
+    assert (first, third) == (None, None)
+    assert second is not None and "without sending a complete answer" in second.text

@@ -59,6 +59,7 @@ def test_weights_of_its_own_count(tmp_path: Path) -> None:
         (3, "embed", {}, "services.embed: it is neither"),
         ({**EMBED, "api": "chat"}, "embed", {}, "services.embed.api: "),
         (EMBED, "vllm", {}, "services.vllm: 'vllm' cannot name a service"),
+        (EMBED, "llama", {}, "services.llama: 'llama' cannot name a service"),
         (EMBED, "capacity", {}, "'capacity' cannot name a service"),
         (EMBED, "Embed-1", {}, "'Embed-1' cannot name a service"),
         ({**EMBED, "tokens": [9, 3]}, "embed", {}, "services.embed.tokens: the shortest is longer"),

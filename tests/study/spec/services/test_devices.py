@@ -62,6 +62,18 @@ def test_one_device_has_no_places(tmp_path: Path) -> None:
     assert not spec.devices and not any(spec.places.values())
 
 
+def test_speech_on_the_cpu_beside_a_gpu_has_a_place_there(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    services = {**FAKES["services"], "stt": {**OURS, "device": "cpu"}}
+    text = {**FAKES, "device": "cuda", "services": services}
+    path.write_text(yaml.safe_dump(text, sort_keys=False))
+    spec = load(path)
+    assert dict(spec.devices) == {"gpu": "cuda", "cpu": "cpu"} and spec.device == "cuda"
+    assert (spec.places["stt"], spec.places["llm"]) == ((Place("cpu"),), (Place("gpu"),))
+    path.write_text(yaml.safe_dump({**text, "device": "cpu"}, sort_keys=False))
+    assert not load(path).devices  # all of it is on the CPU
+
+
 SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.place": "gpu0"}}
 
 

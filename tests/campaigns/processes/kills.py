@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
+from itertools import combinations
 from pathlib import Path
 
 from objectives.servers.process import reap_left_behind
 from objectives.servers.supervision.guard import Guard, permits
 
-ROOT = Path(__file__).parents[2]
+from ..campaign import Try
+
+ROOT = Path(__file__).parents[3]
 HIDERS = ROOT / "tests" / "support" / "hiders.py"
 LONGEST_S = 2.5  # until the kill: before, while and after the server starts
 GONE_S = 20.0
@@ -24,23 +26,30 @@ CODE = (
     "exec(compile(hiders.STUDY, 'study', 'exec'))"
 )
 VICTIMS = ("study", "supervisor.py", "keeper.py", "hiders.py")
+KINDS = ("", "NAMESPACE")  # the guard that this machine prefers, or that
+COMBINATIONS = [
+    (kind, victims)
+    for count in range(1, len(VICTIMS) + 1)
+    for victims in combinations(VICTIMS, count)
+    for kind in KINDS
+]
 
 
-def attack(rng: random.Random) -> None:
-    """Kill any of study, supervisor, keeper and server, in any order.
+def attack(rng: Try) -> None:
+    """Kill any of study, supervisor, keeper and server, each combination in its turn, in any order.
 
     Raises:
         AssertionError: Something is left.
     """
     token = f"hidden-{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
-        kind = rng.choice(("", "NAMESPACE"))  # what this machine prefers, or that
+        kind, chosen = COMBINATIONS[rng.number % len(COMBINATIONS)]
         if kind and not permits(Guard[kind]):
             kind = ""
         line = [sys.executable, "-c", CODE, folder, kind, sys.executable, str(HIDERS), token]
         with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL) as study:
             time.sleep(rng.uniform(0.2, LONGEST_S))
-            victims = rng.sample(VICTIMS, rng.randint(1, len(VICTIMS)))
+            victims = rng.sample(chosen, len(chosen))
             for victim in victims:
                 for pid in [study.pid] if victim == "study" else _below(study.pid, victim):
                     _kill(pid)

@@ -19,7 +19,7 @@ from objectives.recording.kept_replies import Rows
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Idle, Space
 from study.search.ask import ask_trial
-from study.search.carry_over import carry
+from study.search.opening.carry_over import carry
 from study.search.tell import tell_failure
 from study.showcase.dataframe import overview_of
 from study.storage.trials import rows

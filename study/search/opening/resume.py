@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from objectives.allocation import Allocation
 from objectives.search_space.space import Space
 from study.search.ask import queue
-from study.search.carry_over import carry_over, not_held
 from study.search.known_results import KnownResults
+from study.search.opening.carry_over import carry_over, not_held
 from study.search.score import StudyScorer, study_scorer
 from study.storage.context import StudyContext
 from study.storage.owner import PROCESS, Owner, owner_of

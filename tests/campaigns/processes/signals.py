@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LONGEST_S = 20.0  # until the signal
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from study.promotion.schema import SCHEMA
 from study.promotion.seal import put
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OLD, NEW = "SHARE=0.5\nKEY=kept\nSIZE=base\n", "SHARE=0.55\nKEY=kept\nSIZE=tiny\n"
 LONGEST_S = 4.0
 # a service is a file: what a restart took from the env file, which the probe then compares

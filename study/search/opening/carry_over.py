@@ -20,6 +20,7 @@ from objectives.search_space.space import Space
 from study.search.known_results import KnownResults
 from study.search.score import Score, StudyScorer
 from study.search.tell import failed_attributes, scored_attributes
+from study.storage.attributes import IDENTITY, attribute, origin_of
 from study.storage.context import context_of
 from study.storage.replies import replies_of
 from study.storage.trials import State, Trial, rows
@@ -66,13 +67,15 @@ def not_held(study: optuna.Study, space: Space, folder: Path) -> list[Trial]:
     Other limits judge them by the replies that they kept in the folder of the study.db. What was
     given up there may win by other weights or limits.
     """
-    source = study.user_attrs.get("grown_from")
-    if source is None:
+    old = origin_of(study)
+    if old is None:
         return []
-    carried = {t.user_attrs.get("carried_from") for t in study.get_trials(deepcopy=False)}
-    old = optuna.load_study(study_name=source, storage=study._storage)
-    limits_ms, before = (s.user_attrs.get("identity", {}).get("limits") for s in (study, old))
+    sources = (t.user_attrs.get("carried_from") for t in study.get_trials(deepcopy=False))
+    carried = {source for source in sources if isinstance(source, int)}
+    limits_ms, before = (attribute(s, IDENTITY, dict).get("limits") for s in (study, old))
     is_other = before is not None and limits_ms != before
+    if not isinstance(limits_ms, Mapping):  # those of 0.1 have none
+        is_other, limits_ms = False, {}
     trials = []
     for r in judged_again(old, limits_ms, folder) if is_other else rows(old):
         try:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
 
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
-from study.search.carry_over import judged_again
+from study.search.opening.carry_over import judged_again
+from study.storage.attributes import GROWN_FROM, IDENTITY, attribute
 from study.storage.comparability import differing_names
 
 
@@ -61,7 +62,7 @@ def open_study(
     unfinished = None
     if (
         studies
-        and "identity" not in studies[-1].user_attrs
+        and IDENTITY not in studies[-1].user_attrs
         and not studies[-1].get_trials(deepcopy=False)
     ):
         unfinished = studies.pop()  # a process died while it made this one
@@ -69,7 +70,7 @@ def open_study(
     shape = {k: repr(d) for k, d in space.distributions().items()}
     basis = {"distributions": shape, "scoring": scoring}
     if old is not None:
-        differing = differing_names(old.user_attrs.get("identity", {}), identity)
+        differing = differing_names(attribute(old, IDENTITY, dict), identity)
         if differing == ["limits"]:
             judged_again(old, identity["limits"], folder)
         elif differing:
@@ -80,26 +81,41 @@ def open_study(
             )
         if not differing and old.user_attrs.get("basis") == basis:
             return old
-    new = unfinished or _create(storage, name)
+    new = unfinished or _created(storage, name)
+    if new is None:  # another process has made it at the same moment
+        return open_study(
+            space,
+            scoring,
+            identity,
+            storage=storage,
+            name=name,
+            sampler_name=sampler_name,
+            seed=seed,
+            fresh=fresh,
+            folder=folder,
+        )
     with warnings.catch_warnings():
         # names on the dashboard's axes, nothing more
         warnings.simplefilter("ignore", ExperimentalWarning)
         new.set_metric_names(["fitness"])
     if old is not None:
-        new.set_user_attr("grown_from", old.study_name)
+        new.set_user_attr(GROWN_FROM, old.study_name)
         for key in ("ramp_range", "device", "cards"):
             if key in old.user_attrs:
                 new.set_user_attr(key, old.user_attrs[key])
     for key, value in (("basis", basis), ("sampler", sampler_name), ("seed", seed)):
         new.set_user_attr(key, value)
-    new.set_user_attr("identity", dict(identity))  # last: with it the study is made
+    new.set_user_attr(IDENTITY, dict(identity))  # last: with it the study is made
     return new
 
 
-def _create(storage: BaseStorage, name: str) -> optuna.Study:
-    """Create a study of the first free name in the succession."""
+def _created(storage: BaseStorage, name: str) -> optuna.Study | None:
+    """Create a study of the first free name in the succession; None where it is not free now."""
     names = set(optuna.get_all_study_names(storage))
     free = next(
         n for n in (name, *(f"{name}-{i}" for i in range(2, len(names) + 3))) if n not in names
     )
-    return optuna.create_study(study_name=free, storage=storage, direction="maximize")
+    try:
+        return optuna.create_study(study_name=free, storage=storage, direction="maximize")
+    except DuplicatedStudyError:
+        return None

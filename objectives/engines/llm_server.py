@@ -1,0 +1,231 @@
+"""What the engines that serve an LLM have in common: each of their modules says what is its own."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from objectives.allocation import Allocation, Scalar
+from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.completions import Completions, completed
+from objectives.apis.short_requests import Ask, answers_once_healthy, page
+from objectives.engines.command import Command, flag
+from objectives.figures import flat_name
+from objectives.services import LlmService
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Workload, prompt
+
+USUAL = "vllm"  # the engine of a spec that names none
+USUAL_HEALTH = LlmService().health_path
+
+
+def engine_page(url: str, path: str | None) -> str:
+    """Return a page on which a server tells of itself; empty where it has none."""
+    return page(None if path is None else url + path, within_s=10) or ""
+
+
+def flags(options: Mapping[str, Scalar]) -> tuple[str, ...]:
+    """Return the words of options, each `--name value` with dashes in its name.
+
+    >>> flags({"ctx_size": 8192, "mlock": True})
+    ('--ctx-size', '8192', '--mlock')
+    """
+    named = ((name.replace("_", "-"), value) for name, value in options.items())
+    return tuple(word for name, value in named for word in flag(name, value))
+
+
+def told_by(page: str) -> Any:
+    """Return what the JSON of a page says; None where it is none."""
+    try:
+        return json.loads(page)
+    except (ValueError, RecursionError):
+        return None
+
+
+def option_of(word: str) -> str:
+    """Return the option that a word of a command line sets, with underscores.
+
+    >>> option_of("--ctx-size=8192"), option_of("-c")
+    ('ctx_size', 'c')
+    """
+    return word.lstrip("-").partition("=")[0].replace("-", "_")
+
+
+@cache
+def config_vocabulary(model: str) -> int | None:
+    """Return the token ids of a model by its config.json; None where that does not tell."""
+    try:
+        config = json.loads((Path(model) / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
+    return int(size) if size else None
+
+
+@dataclass(frozen=True, slots=True)
+class LlmServer(ABC):
+    """An engine that serves an LLM by the completions API takes the memory that it needs.
+
+    Args:
+        service: Which model it serves, and how it is started.
+        name: The service that it serves.
+    """
+
+    service: LlmService
+    name: str = "llm"
+    api: ClassVar[ApiName] = "completions"
+    has_share: ClassVar[bool] = False
+    has_kv_cache: ClassVar[bool] = True
+    prefix: ClassVar[str] = ""
+    changes_answers: ClassVar[frozenset[str]] = frozenset()
+    model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
+    program: ClassVar[str] = ""
+    health: ClassVar[str] = ""  # its own page of health, where a service names none
+    packages: ClassVar[tuple[str, ...]] = ()
+    server_packages: ClassVar[tuple[str, ...]] = ()
+    stack_flags: ClassVar[Mapping[str, str]] = {}
+    quiet_death: ClassVar[str] = ""
+
+    @property
+    def version_command(self) -> tuple[str, ...]:
+        """Return the command that prints its version; none where its packages tell it."""
+        return ()
+
+    @property
+    def model_name(self) -> str:
+        """Return the model's name in requests."""
+        return self.service.served_model
+
+    def options(self, allocation: Allocation) -> dict[str, Scalar]:
+        """Return the values of its parameters, by their names without its own."""
+        return allocation.options(self.prefix)
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what of the service changes figures, as plain data."""
+        service = self.service
+        data: dict[str, Any] = {
+            "model": Path(service.model).name,
+            "args": list(service.args),
+            "env": dict(service.env),
+            "command": service.command,
+        }
+        if service.engine not in ("", USUAL):
+            data["engine"] = service.engine
+        return data if service.place is None else {**data, "place": service.place}
+
+    def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
+        """Return the service with the folder of its model; a template names its own."""
+        service = self.service
+        if service.command is not None or self.model_kind != "folder":
+            return service
+        return replace(service, model=folder_of(service.model))
+
+    def set_by_study(self, option: str) -> str | None:  # noqa: ARG002
+        """Return what to write in place of an option that the study sets; None for any other."""
+        return None
+
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does."""
+        is_flag = word.startswith("-")
+        return is_flag and self.set_by_study(option_of(word)) is not None
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Return what `args` must say and does not, and the way out; None where nothing is.
+
+        Args:
+            named: The options that the search space or the baseline names.
+        """
+        return None
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """Return in a sentence what is not installed; None where all is."""
+        return None
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:  # noqa: ARG002
+        """Return None: which drivers it needs is not known here."""
+        return None
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return None: which cards it needs is not known here."""
+        return None
+
+    @abstractmethod
+    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command."""
+
+    def memory_key(self, allocation: Allocation) -> str | None:
+        """Return its options: each may change what it holds."""
+        return " ".join(f"{k}={v}" for k, v in sorted(self.options(allocation).items()))
+
+    def settings(self, allocation: Allocation) -> str:
+        """Return the flags to set; of a template only its values."""
+        if self.service.command is not None:
+            return str(allocation)
+        return " ".join(flags(self.options(allocation))) or "as it is"
+
+    def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
+        """Return False: its answers are not judged here."""
+        return False
+
+    def vocabulary(self) -> int | None:
+        """Return how many token ids prompts may use, from the spec or the model's files.
+
+        It is None where neither tells, and for a server that a template starts.
+        """
+        service = self.service
+        if service.vocabulary is not None:
+            return service.vocabulary
+        return None if service.command is not None else config_vocabulary(service.model)
+
+    def is_ready(self, url: str, within_s: float, clip: Clip | None = None) -> bool:  # noqa: ARG002
+        """Return whether the health page is 200 and one real completion came back in time."""
+        service, vocabulary = self.service, self.vocabulary()
+        body = {
+            "model": self.model_name,
+            "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
+            "max_tokens": 1,
+            "ignore_eos": True,
+        }
+        ask = Ask("POST", url + Completions.path, {"json": body})
+        is_named = service.health_path != USUAL_HEALTH
+        health = service.health_path if is_named or not self.health else self.health
+        return answers_once_healthy(url + health, ask, completed, within_s=within_s)
+
+    @abstractmethod
+    def figures(self, url: str, log: str) -> dict[str, Any]:
+        """Return its own account of its KV cache."""
+
+    def at_once(self, allocation: Allocation) -> int | None:  # noqa: ARG002
+        """Return how many requests it takes at once at most; None where nothing says."""
+        return None
+
+    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:  # noqa: ARG002
+        """Return the tokens of prompt and answer that it takes whatever its options are.
+
+        Args:
+            values: The values that each of its options may have, by name.
+        """
+        return None
+
+    def bounds(
+        self, figures: Mapping[str, Any], workload: Workload, allocation: Allocation
+    ) -> dict[str, Any]:
+        """Return how many of the longest requests its KV cache holds at once.
+
+        It bounds the capacity from above and is none; None where the cache's size is not known.
+        """
+        tokens = figures[flat_name(self.name, "kv_tokens")]
+        bound = None if tokens is None else tokens // sum(workload.longest)
+        limit = self.at_once(allocation)
+        if bound is not None and limit is not None:
+            bound = min(bound, limit)
+        return {"kv_capacity_bound": bound}
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, and how it is spoken to."""
+        return Endpoint(url, Completions(self.service.served_model, self.vocabulary()))

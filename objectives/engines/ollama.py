@@ -1,0 +1,115 @@
+"""The engine Ollama: this module knows how its server is started, and what it tells.
+
+Written from its documentation (docs/faq, docs/api, envconfig/config.go, 0.5 to 0.12); nobody has
+run it here: no package carries it. Its options are variables of its environment:
+`ollama.context_length` is OLLAMA_CONTEXT_LENGTH. It loads a model as the first request comes, keeps
+it (`keep_alive` is forever, where nothing else is said), and puts layers on the CPU where the
+device is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from objectives.allocation import Allocation, Scalar
+from objectives.apis.api import Endpoint
+from objectives.apis.completions import Completions
+from objectives.apis.metrics_page import whole
+from objectives.engines.command import Command, command_of
+from objectives.engines.llm_server import LlmServer, engine_page, told_by
+
+LOADED = "/api/ps"  # its page of the models that are loaded
+SET_BY_STUDY = {
+    "host": "leave it to the study",
+    "max_loaded_models": "leave it to the study, which loads one",
+    "noprune": "leave it to the study",
+}
+USUAL: Mapping[str, Scalar] = {"keep_alive": -1, "max_loaded_models": 1, "num_parallel": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Ollama(LlmServer):
+    """This engine is Ollama: answers end where its model ends them, however long is asked for.
+
+    Args:
+        service: Which model it serves, and how it is started.
+        name: The service that it serves.
+    """
+
+    prefix: ClassVar[str] = "ollama."
+    # a model's Modelfile says the rest
+    changes_answers: ClassVar[frozenset[str]] = frozenset({"kv_cache_type", "new_engine"})
+    model_kind: ClassVar[Literal["folder", "file", "name"]] = "name"
+    program: ClassVar[str] = "ollama"
+    health: ClassVar[str] = "/api/version"
+
+    @property
+    def version_command(self) -> tuple[str, ...]:
+        """Return the command that prints its version."""
+        return (self.service.program or self.program, "--version")
+
+    @property
+    def model_name(self) -> str:
+        """Return the model's name in requests: its own."""
+        return self.service.model or self.service.served_model
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        return SET_BY_STUDY.get(option)
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
+        """Return that nothing says its context, which would follow from the device."""
+        if "context_length" in named or "OLLAMA_CONTEXT_LENGTH" in self.service.env:
+            return None
+        what = "nothing says the context, which would follow from the device"
+        return what, "search ollama.context_length, or add OLLAMA_CONTEXT_LENGTH to `env`"
+
+    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command; `ollama.<option>` parameters become OLLAMA_<OPTION>."""
+        service = self.service
+        options = {**USUAL, **self.options(allocation)}
+        own = {f"OLLAMA_{name.upper()}": _spelled(value) for name, value in options.items()}
+        named = {**own, **{k: v for k, v in service.env.items() if k not in own}}
+        words = [f"{k}={v}" for k, v in named.items() if k.startswith("OLLAMA_")]
+        argv = ("env", "OLLAMA_HOST=127.0.0.1:{port}", *words)
+        argv += (service.program or self.program, "serve", *service.args)
+        return command_of(service, argv, device_env, allocation, service.model)
+
+    def settings(self, allocation: Allocation) -> str:
+        """Return the variables to set; of a template only its values."""
+        if self.service.command is not None:
+            return str(allocation)
+        options = self.options(allocation).items()
+        return " ".join(f"OLLAMA_{k.upper()}={_spelled(v)}" for k, v in options) or "as it is"
+
+    def vocabulary(self) -> int | None:
+        """Return None: its prompts are words, of which each is about a token."""
+        return None
+
+    def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002
+        """Return the context of the loaded model; how many slots have it, its log does not tell."""
+        models = told_by(engine_page(url, LOADED))
+        rows = models.get("models") if isinstance(models, dict) else None
+        first = rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], dict) else {}
+        longest = whole(str(first.get("context_length")))
+        return {"kv_tokens": None, "kv_cache_mib": None, "max_model_len": longest}
+
+    def at_once(self, allocation: Allocation) -> int | None:
+        """Return how many requests it takes at once."""
+        return whole(str(self.options(allocation).get("num_parallel", USUAL["num_parallel"])))
+
+    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
+        """Return the smallest context: each request may have all of it."""
+        in_env = self.service.env.get("OLLAMA_CONTEXT_LENGTH", "")
+        lengths = [whole(str(v)) for v in values.get("context_length", (in_env,))]
+        return min((n for n in lengths if n is not None), default=None)
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, and how it is spoken to; it tells no use of its cache."""
+        return Endpoint(url, Completions(self.model_name, None))
+
+
+def _spelled(value: Scalar) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)

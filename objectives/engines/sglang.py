@@ -1,0 +1,126 @@
+"""The engine SGLang: this module knows its command line, KV cache and retractions.
+
+Written from its documentation and sources of 0.4 to 0.5 (server_args.py, managers/scheduler.py,
+docs on production metrics); nobody has run it here: it needs CUDA, and its wheels no CPU has.
+`sglang.mem_fraction_static` is a fraction of what is free as it starts, for weights and KV cache.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from objectives.allocation import Allocation, Scalar
+from objectives.apis.api import Endpoint
+from objectives.apis.completions import Completions
+from objectives.apis.metrics_page import amount, samples, whole
+from objectives.engines.command import Command, command_of, flag_value
+from objectives.engines.llm_server import LlmServer, flags
+
+FRACTION = "mem_fraction_static"
+SET_BY_STUDY = {
+    "host": "leave it to the study",
+    "port": "leave it to the study",
+    "model_path": "use services.llm.model",
+    "model": "use services.llm.model",
+    "served_model_name": "use services.llm.served_model",
+    "enable_metrics": "leave it to the study, which reads them",
+}
+CHANGES_ANSWERS = frozenset(
+    {"tokenizer_path", "tokenizer_mode", "revision", "load_format", "dtype", "quantization"}
+    | {"kv_cache_dtype", "quantization_param_path", "context_length", "json_model_override_args"}
+    | {"chat_template", "completion_template", "lora_paths", "enable_lora", "is_embedding"}
+    | {"sampling_defaults", "preferred_sampling_params", "speculative_algorithm", "torchao_config"}
+)
+SIZE = re.compile(r"\bmax_total_num_tokens=(\d+)\b.*?\bcontext_len=(\d+)")
+CACHE = re.compile(r"K size: ([\d.]+) GB, V size: ([\d.]+) GB")
+
+
+@dataclass(frozen=True, slots=True)
+class SGLang(LlmServer):
+    """This engine is SGLang.
+
+    Args:
+        service: Which model it serves, and how it is started.
+        name: The service that it serves.
+    """
+
+    prefix: ClassVar[str] = "sglang."
+    changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
+    server_packages: ClassVar[tuple[str, ...]] = ("sglang",)
+    packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        return SET_BY_STUDY.get(option)
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
+        """Return that nothing says its memory, which would be nearly all that is free."""
+        if FRACTION in named or flag_value("--mem-fraction-static", self.service.args):
+            return None
+        return "nothing says its memory, which would be nearly all", f"search sglang.{FRACTION}"
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:
+        """Return in a sentence that SGLang is not installed; None where it is."""
+        if "sglang" in versions:
+            return None
+        python = self.service.python
+        return (
+            f"services.{self.name}.python: {python} has no SGLang; "
+            f"run `{python} -m pip install sglang`, or name the interpreter that has it"
+        )
+
+    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command; `sglang.<flag>` parameters become `--<flag>`."""
+        service = self.service
+        argv: tuple[str, ...] = (service.python, "-m", "sglang.launch_server", "--host")
+        argv += ("127.0.0.1", "--port", "{port}", "--model-path", service.model)
+        argv += ("--served-model-name", service.served_model, "--enable-metrics", *service.args)
+        for option, value in self.options(allocation).items():
+            if value is not False:  # its flags of true and false have no --no-
+                argv += flags({option: value})
+        return command_of(service, argv, device_env, allocation, service.model)
+
+    def memory_key(self, allocation: Allocation) -> None:
+        """Return None: what it takes follows from what is free as it starts."""
+
+    def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  its log tells all
+        """Return its own account of its KV cache, by its log."""
+        size, cache = SIZE.search(log), CACHE.search(log)
+        parts = [amount(part) for part in cache.groups()] if cache else []
+        gib = None if None in parts or not parts else sum(p for p in parts if p is not None)
+        return {
+            "kv_tokens": whole(size[1]) if size else None,
+            "kv_cache_mib": None if gib is None else gib * 1024,
+            "max_model_len": whole(size[2]) if size else None,
+        }
+
+    def at_once(self, allocation: Allocation) -> int | None:
+        """Return how many requests it takes at once at most; None where nothing says."""
+        in_args = flag_value("--max-running-requests", self.service.args)
+        return whole(str(self.options(allocation).get("max_running_requests", in_args)))
+
+    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
+        """Return the tokens of prompt and answer that it takes whatever its options are."""
+        in_args = flag_value("--context-length", self.service.args)
+        lengths = [whole(str(v)) for v in values.get("context_length", (in_args or "",))]
+        return min((n for n in lengths if n is not None), default=None)
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, and how it is spoken to."""
+        api = Completions(self.service.served_model, self.vocabulary())
+        return Endpoint(url, api, self.service.metrics_path, usage)
+
+
+def usage(metrics: str) -> tuple[float | None, int | None]:
+    """Return KV cache usage in percent and retractions so far; None where the page lacks them.
+
+    >>> usage('sglang:token_usage{model_name="m"} 0.25')
+    (25.0, None)
+    """
+    shares = [value for _, value in samples(metrics, "sglang:token_usage")]
+    retractions = [value for _, value in samples(metrics, "sglang:num_retracted_requests_total")]
+    usage_pct = 100.0 * max(shares) if shares and max(shares) <= 1 else None
+    return usage_pct, int(sum(retractions)) if retractions else None

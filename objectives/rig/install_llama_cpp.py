@@ -1,0 +1,45 @@
+"""This module installs llama.cpp's server for tests, and a tiny model for it.
+
+The server comes from the package xllamacpp, since no package carries the program `llama-server`
+itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+RIG = Path(__file__).parent
+LLAMA_CPP = "xllamacpp==2026.10.11549"
+PACKAGES = (LLAMA_CPP, "gguf==0.19.0")
+PROGRAM = "llama-server"
+Step = Callable[[tuple[str, ...], str], None]
+
+
+def is_installed(venv: Path) -> bool:
+    """Return whether a folder has all of it, of this version."""
+    stamp = venv / ".installed"
+    return stamp.is_file() and stamp.read_text() == LLAMA_CPP
+
+
+def install_llama_cpp(venv: Path, step: Step) -> None:
+    """Build a venv with bin/llama-server and tiny.gguf; its stamp comes last.
+
+    Args:
+        venv: The folder.
+        step: It runs a command, said in words.
+
+    Raises:
+        SetupError: A step failed.
+    """
+    python = venv / "bin/python"
+    step((sys.executable, "-m", "venv", "--clear", str(venv)), "making llama.cpp's venv")
+    pip = (str(python), "-m", "pip", "install", "--progress-bar", "off", *PACKAGES)
+    step(pip, f"pip install {' '.join(PACKAGES)}")
+    program = venv / "bin" / PROGRAM
+    program.write_text(f"#!{python}\n{(RIG / 'llama_server.py').read_text()}")
+    program.chmod(0o755)
+    model = (str(python), str(RIG / "tiny_gguf.py"), str(venv / "tiny.gguf"))
+    step(model, "writing a tiny model for it")
+    (venv / ".installed").write_text(LLAMA_CPP)

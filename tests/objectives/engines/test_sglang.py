@@ -1,0 +1,90 @@
+"""Checks what is known of SGLang from its documentation: nobody has run it here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from objectives.allocation import Allocation
+from objectives.diagnosis.diagnose import diagnose
+from objectives.engines.engine import llm_engine
+from objectives.engines.sglang import SGLang, usage
+from objectives.services import LlmService
+
+# as its issues quote 0.4.6
+LOG = """\
+[2025-05-02 08:26:14] server_args=ServerArgs(model_path='m', port=5)
+[2025-05-02 08:26:31] KV Cache is allocated. #tokens: 441962, K size: 10.11 GB, V size: 10.11 GB
+[2025-05-02 08:26:40] max_total_num_tokens=441962, chunked_prefill_size=8192, \
+max_running_requests=4096, context_len=32768
+[2025-05-02 08:26:41] The server is fired up and ready to roll!
+"""
+NO_ROOM = """\
+[2025-05-02 08:26:14] server_args=ServerArgs(model_path='m', port=5)
+RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.
+"""
+
+
+def engine(*args: str) -> SGLang:
+    found = llm_engine(LlmService(engine="sglang", python="py", model="/m/llm", args=args))
+    assert isinstance(found, SGLang)
+    return found
+
+
+def allocation(**options: Any) -> Allocation:
+    named = {f"sglang.{name}": value for name, value in options.items()}
+    return Allocation({"whisper_model_size": "base", **named})
+
+
+def test_parameters_become_flags_and_false_is_no_flag() -> None:
+    options = allocation(
+        mem_fraction_static=0.4, disable_radix_cache=True, enable_mixed_chunk=False
+    )
+    assert " ".join(engine("--tp", "1").command(options, {}).with_port(5)) == (
+        "py -m sglang.launch_server --host 127.0.0.1 --port 5 --model-path /m/llm "
+        "--served-model-name model --enable-metrics --tp 1 --mem-fraction-static 0.4 "
+        "--disable-radix-cache"
+    )
+
+
+def test_its_memory_must_be_said_and_stands_for_no_other_start() -> None:
+    assert engine().missing([]) is not None
+    assert engine().missing(["mem_fraction_static"]) is None
+    assert engine("--mem-fraction-static", "0.4").missing([]) is None
+    assert engine().memory_key(allocation(mem_fraction_static=0.4)) is None
+
+
+def test_its_cache_is_told_by_its_log() -> None:
+    assert engine().figures("http://h", LOG) == {
+        "kv_tokens": 441962,
+        "kv_cache_mib": pytest.approx(20.22 * 1024),
+        "max_model_len": 32768,
+    }
+    nothing = {"kv_tokens": None, "kv_cache_mib": None, "max_model_len": None}
+    assert engine().figures("http://h", "") == nothing
+
+
+def test_the_use_of_its_cache_is_that_of_its_fullest_part() -> None:
+    page = 'sglang:token_usage{tp_rank="0"} 0.25\nsglang:token_usage{tp_rank="1"} 0.5\n'
+    assert usage(page) == (50.0, None)
+    assert usage("sglang:num_retracted_requests_total 3") == (None, 3)
+    assert usage("sglang:token_usage 7") == (None, None)
+
+
+def test_its_limits() -> None:
+    limited = engine("--max-running-requests", "16", "--context-length", "4096")
+    assert limited.at_once(allocation()) == 16 and limited.longest_taken({}) == 4096
+    assert limited.longest_taken({"context_length": (2048, 8192)}) == 2048
+    assert engine().at_once(allocation()) is None and engine().longest_taken({}) is None
+
+
+def test_what_is_not_installed_is_said() -> None:
+    assert engine().lack({"sglang": "0.5.0"}) is None
+    assert "py has no SGLang" in (engine().lack({}) or "")
+
+
+def test_its_failures_have_names() -> None:
+    found = diagnose(NO_ROOM, exit_code=1, service="llm")
+    assert found is not None and found.failure_class == "kv_too_small"
+    assert diagnose(LOG) is None

@@ -1,0 +1,71 @@
+"""A real server of llama.cpp is the LLM beside our speech server, on the CPU."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from objectives.allocation import Allocation, Scalar
+from objectives.capacity.ramp_range import RampRange
+from objectives.colocation import Colocation
+from objectives.devices.device_set import device_set
+from objectives.devices.open_device import open_device
+from objectives.evaluation import Job
+from objectives.rig.install_llama_cpp import is_installed
+from objectives.services import LlmService
+from objectives.setting import Setting
+from study.spec.load import load
+from study.spec.setting import setting_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
+    if not is_installed(ROOT / ".servers/llama"):
+        assert os.environ.get("CI") != "true", "CI must run it"
+        pytest.skip("llama.cpp is not installed; run: python scripts/install_cpu_servers.py")
+    monkeypatch.chdir(ROOT)
+    return setting_of(load(ROOT / "tests/specs/llama_live.yaml"))
+
+
+def job(folder: Path, context: int) -> Job:
+    values: dict[str, Scalar] = {"llama.ctx_size": context, "whisper_model_size": "tiny.en"}
+    return Job(Allocation(values), 0, folder / str(context), is_fresh=True)
+
+
+@pytest.mark.live
+def test_it_is_measured_as_an_llm_and_named_where_it_gets_no_memory(
+    setting: Setting, tmp_path: Path
+) -> None:
+    known = RampRange.around(1.0, doubling_s=6.0, ramp_s=20.0)  # else a ramp looks for it
+    devices = device_set(open_device("cpu"))
+    with Colocation(setting, devices, tmp_path, ramp_range=known) as colocation:
+        outcome = colocation.measure(job(tmp_path, 8192))
+        failure = colocation.measure(job(tmp_path, 20_000_000)).failure
+    m = outcome.measurement
+    assert m is not None, outcome.failure or outcome.setup_error
+    llm = m.services["llm"]
+    assert m.failure_rate == 0 and llm.ttft_p95_ms and llm.tpot_p95_ms
+    assert (llm.kv_tokens, llm.max_model_len, m.kv_capacity_bound) == (8192, 2048, 4)
+    assert llm.kv_peak_pct and llm.memory_mib and llm.memory_mib > 128  # of cache alone
+    assert m.capacity_turns_per_s and m.services["stt"].wer_pct is not None
+    assert failure is not None and failure.diagnosis is not None
+    assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_startup", "llm")
+
+
+@pytest.mark.live
+def test_a_file_that_is_no_model_is_a_set_up_error(setting: Setting, tmp_path: Path) -> None:
+    file = tmp_path / "bad.gguf"
+    file.write_text("not a model")
+    llm = setting.services["llm"]
+    assert isinstance(llm, LlmService)
+    services = {**setting.services, "llm": replace(llm, model=str(file), vocabulary=2048)}
+    setting = replace(setting, services=services)
+    with Colocation(setting, device_set(open_device("cpu")), tmp_path) as colocation:
+        outcome = colocation.measure(job(tmp_path, 8192))
+    assert outcome.setup_error is not None
+    assert "invalid magic" in outcome.setup_error and "fetch the model again" in outcome.setup_error
