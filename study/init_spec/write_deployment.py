@@ -50,7 +50,8 @@ def deployment_of(
         data |= {"kubernetes": str(manifests[0][0]), "device": "none"}
     if is_compose:
         file = files.pop()
-        program = "podman" if "podman" in str(servers[0].container) else "docker"
+        is_podman = any(u.container and u.container.program == "podman" for u in servers)
+        program = "podman" if is_podman else "docker"
         compose = [program, "compose", "-f", str(file)]
         names = [u.container.compose[1] for u in servers if u.container and u.container.compose]
         data["env_file"] = {
@@ -64,7 +65,7 @@ def deployment_of(
                 f"{file.parent / '.env'} is not there; a rollout writes its values into it, so "
                 "begin it with those of today"
             )
-    if found.llm.share is None:
+    if found.llm.share is None and not found.llm.key:
         data["not_set"] = [SHARE]
     return {**data, "start_order": [*(n for n in entries if n != "llm"), "llm"]}, notes
 

@@ -86,8 +86,11 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
 
 def _llm(llm: Llm) -> dict[str, Any]:
     if llm.command is None:
+        engine = {"engine": llm.key} if llm.key else {}
+        started = {"program": llm.program} if llm.program else {"python": llm.python}
         return {
-            "python": llm.python,
+            **engine,
+            **started,
             "model": llm.model,
             "args": list(llm.args),
             "env": dict(llm.env),

@@ -66,6 +66,8 @@ class Llm:
         flags: The flag or variable that sets each parameter in production.
         health_path: The path that says 200 once it is ready.
         has_metrics: Whether it has Prometheus' page.
+        key: Its name as `services.llm.engine`; empty: vLLM, or a template.
+        program: The file of its command, where that is no Python.
     """
 
     running: Running
@@ -83,6 +85,8 @@ class Llm:
     flags: Mapping[str, str] = field(default_factory=lambda: {SHARE: SHARE_FLAG})
     health_path: str = "/health"
     has_metrics: bool = True
+    key: str = ""
+    program: str = ""
 
 
 def read_llm(unit: Running) -> Llm:

@@ -33,6 +33,9 @@ class Words:
         has_metrics: Whether it has Prometheus' page.
         variables: By the study's parameter, the variable that sets its memory instead.
         is_free: Whether its model may be a word of its own.
+        key: Its name as `services.llm.engine`; empty: a template starts it.
+        own: By the study's parameter of a template, that of the engine.
+        set_by_study: Its flags that the study sets itself.
     """
 
     model: tuple[str, ...]
@@ -45,6 +48,9 @@ class Words:
     has_metrics: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     is_free: bool = False
+    key: str = ""
+    own: Mapping[str, str] = field(default_factory=dict)
+    set_by_study: tuple[str, ...] = ()
 
 
 CONTEXT = "vllm.ctx_size"
@@ -54,10 +60,16 @@ ENGINES: Mapping[str, Words] = {
         memory={SHARE: ("--mem-fraction-static",)},
         port=30000,
         is_free=True,
+        key="sglang",
+        own={SHARE: "sglang.mem_fraction_static"},
+        set_by_study=("--model-path", "--model", "--served-model-name"),
     ),
     "llama.cpp": Words(
         model=("-m", "--model", "-hf", "--hf-repo", "-mu", "--model-url"),
         memory={CONTEXT: ("-c", "--ctx-size")},
+        key="llama_cpp",
+        own={CONTEXT: "llama.ctx_size"},
+        set_by_study=("-m", "--model", "-a", "--alias", "--slots", "--no-slots"),
         port=8080,
     ),
     "llama-cpp-python": Words(
@@ -71,6 +83,8 @@ ENGINES: Mapping[str, Words] = {
         ports=(),
         host=None,
         variables={"vllm.context_length": "OLLAMA_CONTEXT_LENGTH"},
+        key="ollama",
+        own={"vllm.context_length": "ollama.context_length"},
         port=11434,
         health_path="/api/version",
     ),
@@ -169,6 +183,9 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
     if program.engine == "Ollama":
         env["OLLAMA_HOST"] = "127.0.0.1:{port}"
         env |= {k: v for k, v in unit.env.items() if k.startswith("OLLAMA_") and k not in env}
+    served = arguments.get("--served-model-name") or arguments.get("--alias") or model
+    if words.key and values and unit.container is None and is_named(program, arguments):
+        return _of_engine(unit, program, words, (values, set_by), kept, (model, served, port))
     share = values.get(SHARE)
     notes = [
         f"{unit.unit} runs {program.engine}: the study starts it by `services.llm.command`; "
@@ -192,7 +209,7 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
         args=(),
         env={} if unit.container else kept_env(unit),
         port=port,
-        served_model=arguments.get("--served-model-name") or arguments.get("--alias") or model,
+        served_model=served,
         notes=tuple(notes),
         engine=program.engine,
         command=template(unit, program.start, template_words, env),
@@ -200,6 +217,52 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
         flags=set_by,
         health_path=words.health_path,
         has_metrics=words.has_metrics,
+    )
+
+
+def is_named(program: Program, arguments: Mapping[str, str]) -> bool:
+    """Tell whether a server's model is what its engine takes: of llama.cpp a file, no hub id."""
+    return program.engine != "llama.cpp" or bool({"-m", "--model"} & arguments.keys())
+
+
+def _of_engine(
+    unit: Running,
+    program: Program,
+    words: Words,
+    memory: tuple[Mapping[str, Scalar], Mapping[str, str]],
+    kept: Sequence[str],
+    names: tuple[str, str, int],
+) -> Llm:
+    """Return a server that `services.llm.engine` starts by itself.
+
+    Args:
+        memory: Today's values of its options of memory, and what sets each, by a template's name.
+        kept: Its other words.
+        names: Its model, the model's name in requests, and its port.
+    """
+    values, set_by = memory
+    flags, _ = split_flags(kept)
+    args = [w for n, vs in flags if n not in words.set_by_study for w in (n, *vs)]
+    env = {k: v for k, v in unit.env.items() if k.startswith("OLLAMA_") and k != "OLLAMA_HOST"}
+    env = {k: v for k, v in env.items() if k not in set_by.values()}
+    python = unit.python or unit.argv[0]
+    return Llm(
+        running=unit,
+        python=python if program.engine == "SGLang" else None,
+        model=unit.path(names[0]),
+        share=None,
+        args=tuple(args),
+        env={**kept_env(unit), **env},
+        port=names[2],
+        served_model=names[1],
+        notes=(),
+        engine=program.engine,
+        options={words.own[n]: v for n, v in values.items()},
+        flags={words.own[n]: flag for n, flag in set_by.items()},
+        health_path=words.health_path,
+        has_metrics=words.has_metrics,
+        key=words.key,
+        program="" if program.engine == "SGLang" else unit.path(unit.argv[0]),
     )
 
 

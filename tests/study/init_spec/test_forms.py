@@ -13,7 +13,7 @@ from study.init_spec.places import places_of
 from study.init_spec.roles import Services, services
 from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
-from study.init_spec.write_spec import spec_of
+from study.init_spec.write_spec import spec_of, write_spec
 
 LLM = "[Service]\nExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.5\n"
 STT = "[Service]\nExecStart=/opt/s/bin/python /opt/s/server.py --model base\n"
@@ -195,22 +195,41 @@ def test_what_a_server_reads_is_kept_and_what_its_command_is_made_of_is_not(fold
     assert (dict(llm.env), llm.args, llm.share) == (kept, ("--enforce-eager",), 0.4)
 
 
+ENGINES = {
+    "/l/llama-server -m /m/q.gguf -c 16384 -ngl 99 --host 0.0.0.0 --port 8081 --alias q": (
+        {"engine": "llama_cpp", "program": "/l/llama-server", "model": "/m/q.gguf"},
+        ["-ngl", "99"],
+        {"llama.ctx_size": 16384},
+        "-c",
+    ),
+    "/opt/s/bin/python -m sglang.launch_server --model-path org/m --mem-fraction-static 0.6": (
+        {"engine": "sglang", "python": "/opt/s/bin/python", "model": "org/m"},
+        [],
+        {"sglang.mem_fraction_static": 0.6},
+        "--mem-fraction-static",
+    ),
+    "/usr/bin/env OLLAMA_CONTEXT_LENGTH=8192 OLLAMA_HOST=0.0.0.0 /usr/bin/ollama serve": (
+        {"engine": "ollama", "program": "/usr/bin/ollama", "model": "llama3.1:8b"},
+        [],
+        {"ollama.context_length": 8192},
+        "OLLAMA_CONTEXT_LENGTH",
+    ),
+}
+
+
+@pytest.mark.parametrize("start", ENGINES)
+def test_an_engine_that_the_study_knows_is_named(folder: Path, start: str) -> None:
+    named, args, options, setting = ENGINES[start]
+    found = read(folder, "a.service", f"ExecStart={start}", "stt.service", llm_model="llama3.1:8b")
+    spec = spec_of("my", places_of(found, None), found, None)
+    own = spec["services"]["llm"]
+    assert {k: own[k] for k in named} == named and own["args"] == args and "command" not in own
+    assert dict(found.llm.options) == options and options.items() <= spec["baseline"].items()
+    assert dict(found.llm.flags) == dict.fromkeys(options, setting)
+    write_spec(folder / "my.yaml", [], spec)
+
+
 OTHERS = {
-    "llama.cpp": (
-        "/l/llama-server -m /m/q.gguf -c 16384 -ngl 99 --host 0.0.0.0 --port 8081",
-        "/m/q.gguf",
-        None,
-        {"vllm.ctx_size": 16384},
-        "/l/llama-server -m /m/q.gguf -ngl 99 --host 127.0.0.1 --port {port} -c {vllm.ctx_size}",
-    ),
-    "SGLang": (
-        "/opt/s/bin/python -m sglang.launch_server --model-path org/m --mem-fraction-static 0.6",
-        "org/m",
-        0.6,
-        {},
-        "/opt/s/bin/python -m sglang.launch_server --model-path org/m --host 127.0.0.1 "
-        "--port {port} --mem-fraction-static {vllm_memory_util}",
-    ),
     "Ollama": (
         "/usr/bin/docker run --gpus all -e OLLAMA_CONTEXT_LENGTH=8192 -v o:/root/.ollama "
         "ollama/ollama",
