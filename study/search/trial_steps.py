@@ -146,6 +146,11 @@ class TrialSteps:
         if self.only is None and not is_begun:
             queue_baseline(self.study, self.space, self.context.baseline)
 
+    def _take_over_reference(self) -> None:
+        """Score by what another process has measured first, where this one knows nothing yet."""
+        if self.scorer.reference is None and not self.is_alone:
+            self.scorer = study_scorer(self.context, counted(self.study))
+
     def _is_baseline(self, trial: FrozenTrial) -> bool:
         return bool(trial.user_attrs.get("allocation") == dict(self.context.baseline.values))
 
@@ -166,10 +171,9 @@ class TrialSteps:
             begun: What it tries.
             in_flight: How many trials of the same configuration are being measured now.
         """
-        if self.scorer.reference is None and not self.is_alone:  # it may be the baseline's
-            say = self.progress.on_line
-            if wait_for(self.study, self._is_baseline, "the baseline", say):
-                self.scorer = study_scorer(self.context, counted(self.study))
+        if self.scorer.reference is None and not self.is_alone:
+            wait_for(self.study, self._is_baseline, "the baseline", self.progress.on_line)
+        self._take_over_reference()
         self.progress.on_begin(begun)
         started_s = time.monotonic()
         job, racer = self._job(trial, begun.allocation, in_flight), self._racer(trial, begun)
@@ -317,6 +321,7 @@ class TrialSteps:
         self, trial: optuna.Trial, allocation: Allocation, measured: Measurement
     ) -> Callable[[], None]:
         """Score a measurement; return what tells that, and whether it is the reference now."""
+        self._take_over_reference()
         is_reference = self.scorer.take(allocation, measured) or None
         scored = self.scorer.score(allocation, measured)
 

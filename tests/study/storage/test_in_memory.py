@@ -14,7 +14,7 @@ from factories import make
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from study import run
+from study import run_measuring
 from study.storage.in_memory import in_memory, may_be_in_memory
 
 
@@ -100,7 +100,7 @@ def test_a_replay_in_memory_leaves_what_one_in_its_file_leaves(
             used.append(study.study_name)
             yield copy
 
-    monkeypatch.setattr(run, "in_memory", noted)
+    monkeypatch.setattr(run_measuring, "in_memory", noted)
     spec, both = make(tmp_path), []
     for out in ("memory", "file"):
         url = f"sqlite:///{tmp_path / out / 'made/study.db'}"  # named, it may have other writers
