@@ -33,6 +33,11 @@ def deployment_of(
     is_manifest = len(manifests) == len(servers) and len({m[0] for m in manifests}) == 1
     if not is_compose and not is_manifest and (why := _no_target(servers)):
         return None, [why]
+    if found.llm.share is None and not found.llm.options:
+        return None, [
+            f"no deployment was written: nothing of {found.llm.running.unit} is searched, and a "
+            "deployment needs a flag or variable of each service"
+        ]
     entries = {
         "llm": _llm(found.llm, notes),
         "stt": _stt(found.stt, peak_mib, notes),

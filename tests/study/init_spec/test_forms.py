@@ -478,8 +478,10 @@ def test_a_variable_in_the_text_of_a_shell_is_what_a_rollout_sets(folder: Path) 
 
 def test_a_context_that_no_flag_names_is_not_made_up(folder: Path) -> None:
     start = "ExecStart=/l/llama-server -m /m/q.gguf -c 0"
-    llm = read(folder, "a.service", start, "stt.service").llm
-    assert llm.options == {} and "none is searched" in llm.notes[1]
+    found = read(folder, "a.service", start, "stt.service")
+    assert found.llm.options == {} and "none is searched" in found.llm.notes[1]
+    made, [note] = deployment_of("my", "cuda", found, None)
+    assert made is None and "nothing of a.service is searched" in note
 
 
 def test_a_flag_in_a_script_is_set_by_a_variable_that_the_script_reads(folder: Path) -> None:
