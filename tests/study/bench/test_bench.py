@@ -64,7 +64,7 @@ class Twin(Card):
 
 
 def test_two_names_of_one_card_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "open_device", lambda _: Card())
+    monkeypatch.setattr(bench_module, "open_device", lambda _, **__: Card())
     monkeypatch.setattr(bench_module, "versions", lambda _: {})
     spec = SimpleNamespace(devices={"gpu0": "0", "gpu1": "GPU-1"}, device="0")
     with pytest.raises(SetupError, match="gpu0 and gpu1 under `devices:` are one device"):
