@@ -67,7 +67,7 @@ def test_it_measures_as_a_unit_and_when_its_time_is_over_all_is_given_back(machi
     machine.write(f"{UNITS}/{STUDY}.d/short.conf", short)
     machine.systemctl("daemon-reload")
     machine.systemctl("start", STUDY)
-    wait_until(lambda: machine.run("pgrep", "-f", "fakes.py", check=False))
+    wait_until(lambda: machine.run("pgrep", "-f", "fakes.py", check=False), 60)
     assert machine.show("judge.service", "ActiveState") == "inactive"
     assert machine.show(STUDY, "ControlGroup") in machine.run(
         "cat", f"/proc/{server(machine)}/cgroup"
