@@ -133,10 +133,19 @@ class RollingRecord:
         is_baseline = str(allocation) == str(self.spec.baseline)
         is_fresh = before is not None and (before != repeat or is_baseline)
         self._repeats[lane.card], self._given[count] = repeat, launch
-        name = f"{str(allocation).replace(' ', '_')}-{repeat}"
-        job = Job(allocation, repeat, self.folder / name, is_fresh=is_fresh)
+        folder = self.folder / folder_name(allocation, repeat)
+        job = Job(allocation, repeat, folder, is_fresh=is_fresh)
         card = lane.card if self._bridges.get(lane.card) == repeat and is_baseline else None
         label = f"{allocation}, repeat {repeat}"
         left = len(self.todo)
         self.tell(f"[{count}/{count + left}] {label}, on {lane.name}")
         self.lanes.give(lane, Task(count, label, job, card))
+
+
+def folder_name(allocation: Allocation, repeat: int) -> str:
+    """Return the name of a launch's folder.
+
+    >>> folder_name(Allocation({"whisper_model_size": "base", "stt.place": "gpu1/int8"}), 2)
+    'whisper_model_size=base_stt.place=gpu1-int8-2'
+    """
+    return f"{allocation}-{repeat}".replace(" ", "_").replace("/", "-")

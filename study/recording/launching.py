@@ -15,7 +15,7 @@ from objectives.recording import Provenance, RecordedLaunch, entry, write
 from study.bench.bench import Bench
 from study.lanes.lane import short_name
 from study.lanes.measuring import lanes_on
-from study.recording.in_lanes import RollingRecord
+from study.recording.in_lanes import RollingRecord, folder_name
 from study.recording.rounds import longest_s, remaining
 from study.search.expected_time import TimeBudget
 from study.spec.model import Spec
@@ -58,8 +58,7 @@ def launch_here(
                 colocation.restart()
             before = (allocation, repeat)
             tell(f"[{done}/{len(todo)}] {allocation}, repeat {repeat}")
-            name = f"{str(allocation).replace(' ', '_')}-{repeat}"
-            job = Job(allocation, repeat, folder / name)
+            job = Job(allocation, repeat, folder / folder_name(allocation, repeat))
             job.folder.mkdir(parents=True, exist_ok=True)
             started = time.monotonic()
             outcome = colocation.measure(job).raise_for_setup()
