@@ -379,6 +379,7 @@ def test_one_that_was_given_up_has_met_what_it_does_not_name():
     study = optuna.create_study()
     axes: dict[str, BaseDistribution] = {"x": IntDistribution(0, 9)}
     for x, attrs in enumerate(({"pruned": "dominated"}, {})):
+        study.enqueue_trial({"x": x})
         trial = study.ask(axes)
         trial.report(9.0 + x, 0)
         for name, value in attrs.items():
