@@ -18,7 +18,7 @@ from objectives.capacity.ramp_replies import write
 from objectives.devices.busy_others import CpuTime, uses_gpu
 from objectives.devices.cores import apart
 from objectives.devices.device import Sample
-from objectives.devices.device_set import DeviceSet, first_of
+from objectives.devices.device_set import DeviceSet, first_name, first_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.diagnosis.busy import CPU_PCT
 from objectives.diagnosis.diagnose import LATE, OVERDUE, Diagnosis
@@ -112,7 +112,7 @@ class Colocation:
 
     def _tenants_on(self, place: str) -> list[Tenant]:
         """Return the tenants of a device."""
-        first = next(iter(self.devices))
+        first = first_name(self.devices)
         return [t for t in self.setting.tenants if (t.device or first) == place]
 
     def __exit__(self, *_: object) -> None:
@@ -158,7 +158,7 @@ class Colocation:
     def occupancy(self) -> Occupancy:
         """Return who holds the memory of the LLM's device; tenants count by what they asked for."""
         total_mib = first_of(self.devices).identity.total_mib
-        tenants = self._tenants_on(next(iter(self.devices)))
+        tenants = self._tenants_on(first_name(self.devices))
         tenants_mib = {t.name: float(t.held_mib(total_mib)) for t in tenants}
         return self._lineup.occupancy(tenants_mib)
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from objectives.capacity.limits import DEFAULT_LIMITS
-from objectives.engines.engine import in_order
+from objectives.engines.engine import Engine, in_order
+from objectives.engines.places import PLACE
 from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.plain_data.infinity import plain
 from objectives.plain_data.masked import masked_service
@@ -50,11 +51,17 @@ def conditions(setting: Setting) -> dict[str, Any]:
         del workload["turns_per_s"]
     data = {
         "workload": workload,
-        "services": {e.name: masked_service(e.conditions()) for e in in_order(setting.services)},
+        "services": {e.name: masked_service(_placed(e)) for e in in_order(setting.services)},
         "tenants": [_told(t) for t in setting.tenants],
         "load generator": GENERATOR_VERSION,
     }
     return dict(plain(data))
+
+
+def _placed(engine: Engine) -> dict[str, Any]:
+    """Return what of a service changes figures, with its place where the study has several."""
+    place = engine.service.place
+    return engine.conditions() if place is None else {**engine.conditions(), PLACE: place}
 
 
 def _told(tenant: Tenant) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import optuna
 
-from objectives.capacity.ramp_range import RampRange
 from objectives.devices.telemetry import Occupancy
 from study.analysis.cost.launches import timing
 from study.bench.source import Source, launches_to_replay, measuring
@@ -24,7 +23,7 @@ from study.run_plan import Run
 from study.search.epoch import Epoch
 from study.search.known_results import Ending
 from study.search.trial_steps import Progress, TrialSteps
-from study.storage.context import RAMP_RANGE, context_of
+from study.storage.context import context_of, ramp_range_of
 from study.storage.in_memory import in_memory, may_be_in_memory
 from study.storage.trials import counted, measured_in
 
@@ -67,10 +66,8 @@ def measured_here(this: Run, source: Source, study: optuna.Study) -> tuple[Trial
 def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
     """Measure on several cards at once, each in a lane of its own."""
     terminal, machines = this.terminal, [*([source.bench] if source.bench else []), *source.lanes]
-    stored = study.user_attrs.get(RAMP_RANGE)
-    ramp_range = RampRange.from_json(stored) if stored else None
-    measurements = measured_in(counted(study))
-    with lanes_on(machines, this.folder, ramp_range, measurements, terminal.line) as lanes:
+    known = ramp_range_of(study), measured_in(counted(study))
+    with lanes_on(machines, this.folder, *known, terminal.line) as lanes:
         epoch = RollingEpoch(
             **steps_of(this, study),
             lanes=lanes,

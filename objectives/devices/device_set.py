@@ -14,6 +14,16 @@ def device_set(*devices: Device) -> DeviceSet:
     return {device.identity.uuid: device for device in devices}
 
 
+def first_name(devices: DeviceSet) -> str:
+    """Return the name of the device that the LLM is on, and whatever names no place."""
+    return next(iter(devices))
+
+
 def first_of(devices: DeviceSet) -> Device:
-    """Return the device that the LLM is on, and whatever names no place."""
-    return next(iter(devices.values()))
+    """Return that device."""
+    return devices[first_name(devices)]
+
+
+def label(name: str, devices: DeviceSet) -> str:
+    """Return the name of a device as its owner gave it; empty where it has only its UUID."""
+    return "" if name == devices[name].identity.uuid else name

@@ -52,13 +52,8 @@ class AnyCommand:
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
         service = self.service
-        data: dict[str, Any] = {
-            "api": service.api,
-            "command": service.command,
-            "env": dict(service.env),
-        }
-        data |= {"texts": service.texts}
-        return data if service.place is None else {**data, "place": service.place}
+        data = {"api": service.api, "command": service.command, "env": dict(service.env)}
+        return {**data, "texts": service.texts}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:  # noqa: ARG002
         """Return the service as it is: its template names its own model."""

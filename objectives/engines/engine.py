@@ -92,7 +92,7 @@ class Engine(Protocol):
         """Return what of the service changes figures, as plain data.
 
         A model counts by the name of its folder, with flags and precision; where things are
-        installed does not count.
+        installed does not count. Its place is told beside.
         """
 
     def with_folders(self, folder_of: Callable[[str], str]) -> Service:

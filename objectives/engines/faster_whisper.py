@@ -77,8 +77,6 @@ class FasterWhisper:
             "env": dict(service.env),
             "command": service.command,
         }
-        if service.place is not None:
-            data["place"] = service.place
         if service.random_weights:
             data["random_weights"] = list(service.random_weights)
             data["fixed_output_tokens"] = service.fixed_output_tokens

@@ -73,15 +73,11 @@ class LlamaCpp(LlmServer):
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "file"
     program: ClassVar[str] = "llama-server"
-
-    @property
-    def version_command(self) -> tuple[str, ...]:
-        """Return the command that prints its version."""
-        return (self.service.program or self.program, "--version")
+    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
-        return SET_BY_STUDY.get(SHORT.get(option, option))
+        return self.set_by_us.get(SHORT.get(option, option))
 
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""
@@ -101,7 +97,7 @@ class LlamaCpp(LlmServer):
         if isinstance(flash := options.get("flash_attn"), bool):
             options["flash_attn"] = "on" if flash else "off"
         usual = {"parallel": USUAL_SLOTS, "n_gpu_layers": ALL_LAYERS}
-        argv: tuple[str, ...] = (service.program or self.program, "--model", service.model)
+        argv: tuple[str, ...] = (self.executable, "--model", service.model)
         argv += ("--alias", service.served_model, "--host", "127.0.0.1", "--port", "{port}")
         argv += flags({k: v for k, v in usual.items() if k not in options and not self._in_args(k)})
         argv += (*service.args, *flags(options))

@@ -85,6 +85,7 @@ class LlmServer(ABC):
     changes_answers: ClassVar[frozenset[str]] = frozenset()
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
     program: ClassVar[str] = ""
+    set_by_us: ClassVar[Mapping[str, str]] = {}  # what to write instead, by option
     health: ClassVar[str] = ""  # its own page of health, where a service names none
     packages: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
@@ -94,7 +95,12 @@ class LlmServer(ABC):
     @property
     def version_command(self) -> tuple[str, ...]:
         """Return the command that prints its version; none where its packages tell it."""
-        return ()
+        return (self.executable, "--version") if self.program else ()
+
+    @property
+    def executable(self) -> str:
+        """Return the file of its program, or its name on the PATH; empty where it has none."""
+        return self.service.program or self.program
 
     @property
     def model_name(self) -> str:
@@ -116,7 +122,7 @@ class LlmServer(ABC):
         }
         if service.engine not in ("", USUAL):
             data["engine"] = service.engine
-        return data if service.place is None else {**data, "place": service.place}
+        return data
 
     def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
         """Return the service with the folder of its model; a template names its own."""
@@ -125,9 +131,9 @@ class LlmServer(ABC):
             return service
         return replace(service, model=folder_of(service.model))
 
-    def set_by_study(self, option: str) -> str | None:  # noqa: ARG002
+    def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
-        return None
+        return self.set_by_us.get(option)
 
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""

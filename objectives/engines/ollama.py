@@ -43,21 +43,13 @@ class Ollama(LlmServer):
     changes_answers: ClassVar[frozenset[str]] = frozenset({"kv_cache_type", "new_engine"})
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "name"
     program: ClassVar[str] = "ollama"
+    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     health: ClassVar[str] = "/api/version"
-
-    @property
-    def version_command(self) -> tuple[str, ...]:
-        """Return the command that prints its version."""
-        return (self.service.program or self.program, "--version")
 
     @property
     def model_name(self) -> str:
         """Return the model's name in requests: its own."""
         return self.service.model or self.service.served_model
-
-    def set_by_study(self, option: str) -> str | None:
-        """Return what to write in place of an option that the study sets; None for any other."""
-        return SET_BY_STUDY.get(option)
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its context, which would follow from the device."""
@@ -74,7 +66,7 @@ class Ollama(LlmServer):
         named = {**own, **{k: v for k, v in service.env.items() if k not in own}}
         words = [f"{k}={v}" for k, v in named.items() if k.startswith("OLLAMA_")]
         argv = ("env", "OLLAMA_HOST=127.0.0.1:{port}", *words)
-        argv += (service.program or self.program, "serve", *service.args)
+        argv += (self.executable, "serve", *service.args)
         return command_of(service, argv, device_env, allocation, service.model)
 
     def settings(self, allocation: Allocation) -> str:

@@ -49,12 +49,9 @@ class SGLang(LlmServer):
 
     prefix: ClassVar[str] = "sglang."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
+    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     server_packages: ClassVar[tuple[str, ...]] = ("sglang",)
     packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
-
-    def set_by_study(self, option: str) -> str | None:
-        """Return what to write in place of an option that the study sets; None for any other."""
-        return SET_BY_STUDY.get(option)
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its memory, which would be nearly all that is free."""

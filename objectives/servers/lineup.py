@@ -11,7 +11,7 @@ from typing import Any
 
 from objectives import waiting
 from objectives.devices.device import Device
-from objectives.devices.device_set import DeviceSet, first_of
+from objectives.devices.device_set import DeviceSet, first_name
 from objectives.devices.telemetry import Occupancy
 from objectives.engines.command import Command
 from objectives.engines.places import Place
@@ -54,7 +54,7 @@ class Lineup:
 
     def name_of(self, place: Place | None) -> str:
         """Return the name of the device of a place; the first one's where there is no place."""
-        return place.device if place is not None else next(iter(self.devices))
+        return place.device if place is not None else first_name(self.devices)
 
     def device(self, place: Place | None) -> Device:
         """Return the device of a place."""
@@ -76,7 +76,8 @@ class Lineup:
             tenants_mib: What each tenant holds there; a server counts by what it had taken when it
                 was ready.
         """
-        device, name = first_of(self.devices), next(iter(self.devices))
+        name = first_name(self.devices)
+        device = self.devices[name]
         total_mib, free_mib = device.identity.total_mib, device.sample().free_mib
         known_mib = self.free_at_rest_mib[name] + sum(tenants_mib.values())
         own_mib = {s: h.taken_mib for s, h in list(self._held.items()) if h.place == name}

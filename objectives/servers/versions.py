@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from objectives.devices.device import Device
-from objectives.devices.device_set import DeviceSet
+from objectives.devices.device_set import DeviceSet, first_name, label
 from objectives.engines.engine import in_order
 from objectives.engines.places import Place
 from objectives.errors import SetupError
@@ -107,14 +107,15 @@ def unable(
         services: The servers.
         places: Where each service may run; none for the first device.
     """
-    first, sentences = Place(next(iter(devices))), list[str]()
+    first, sentences = Place(first_name(devices)), list[str]()
     for engine in in_order(services):
         for place in places.get(engine.name) or (first,):
             compute = devices[place.device].compute
             why = None if compute is None else engine.unable(compute, place.precision)
             if why is not None:
                 card = devices[place.device].identity.product
-                name = f" ({place.device})" if place.device else ""
+                named = label(place.device, devices)
+                name = f" ({named})" if named else ""
                 sentences.append(f"{card}{name} has compute capability {compute:g}: {why}")
     return sentences
 

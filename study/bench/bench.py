@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.devices.device import Device, Occupant
-from objectives.devices.device_set import DeviceSet, device_set
+from objectives.devices.device_set import DeviceSet, device_set, first_name, first_of
 from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
@@ -30,25 +30,21 @@ class Bench:
     """A bench is everything that stands ready before the first live trial.
 
     Args:
-        device: The device to measure on; of several that of the LLM.
+        devices: The devices to measure on, by name or UUID, the LLM's first.
         setting: What is measured, with models as they lie on this machine.
         versions: The versions of the servers.
         occupants: Who held memory when it was looked at.
-        others: The other devices, by name.
-        name: The name of the first; empty where it has none.
     """
 
-    device: Device
+    devices: DeviceSet
     setting: Setting
     versions: Versions
     occupants: Sequence[Occupant]
-    others: DeviceSet = field(default_factory=dict)
-    name: str = ""
 
     @property
-    def devices(self) -> DeviceSet:
-        """Return all devices, the LLM's first."""
-        return {self.name: self.device, **self.others} if self.name else device_set(self.device)
+    def device(self) -> Device:
+        """Return the device of the LLM."""
+        return first_of(self.devices)
 
 
 def bench(setting: Setting, spec: Spec) -> Bench:
@@ -62,18 +58,18 @@ def bench(setting: Setting, spec: Spec) -> Bench:
         SetupError: The study cannot run here; it says what to do.
     """
     installed = versions(setting.services)
-    devices = {
+    devices: DeviceSet = {
         name: open_device(d, is_shared=len(spec.devices) == 1) for name, d in spec.devices.items()
     }
     _refuse_twins(devices)
-    device = next(iter(devices.values())) if devices else open_device(spec.device)
+    devices = devices or device_set(open_device(spec.device))
+    device = first_of(devices)
     if sentences := misfits(device, setting.services, installed):
         raise SetupError("; ".join(sentences))
-    if sentences := unable(devices or {"": device}, setting.services, spec.places):
+    if sentences := unable(devices, setting.services, spec.places):
         raise SetupError("; ".join(sentences))
     here = replace(setting, services=resolved(setting.services))
-    others = dict(list(devices.items())[1:])
-    return Bench(device, here, installed, device.occupants(), others, next(iter(devices), ""))
+    return Bench(devices, here, installed, device.occupants())
 
 
 def _refuse_twins(devices: DeviceSet) -> None:
@@ -100,7 +96,7 @@ def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
     """
     total = machine.device.identity.total_mib
     free = machine.device.sample().free_mib
-    own = [t for t in machine.setting.tenants if t.device in (None, machine.name)]
+    own = [t for t in machine.setting.tenants if t.device in (None, first_name(machine.devices))]
     ballast = sum(t.held_mib(total) for t in own)
     need = memory_budget.share_mib(baseline, total)
     missing = need + ballast - free

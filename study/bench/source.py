@@ -11,14 +11,13 @@ from typing import Any
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.devices.cores import cores_here
 from objectives.devices.device import Identity
+from objectives.devices.device_set import label
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
-from objectives.plain_data.by_type import ODD_DATA
 from objectives.recording import Recording, read
 from objectives.recording.kept_replies import leave
 from objectives.search_space.space import Space
@@ -30,9 +29,8 @@ from study.spec.choices import RECORDED
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import setting_of
-from study.storage.attributes import attribute, damaged
 from study.storage.comparability import differing_names
-from study.storage.context import RAMP_RANGE, StudyContext, fields_from
+from study.storage.context import RAMP_RANGE, StudyContext, fields_from, ramp_range_of
 from study.storage.trials import counted, measured_in
 
 
@@ -121,8 +119,8 @@ def find_source(
     for name, each in machine.devices.items():
         one = each.identity
         driver = f", driver {one.driver}, CUDA {one.cuda}" if one.driver else ""
-        label = f"device {name}" if machine.name else "device"
-        say(f"{label}: {one.product}, {one.total_mib:,.0f} MiB{driver}")
+        what = f"device {label(name, machine.devices)}".strip()
+        say(f"{what}: {one.product}, {one.total_mib:,.0f} MiB{driver}")
     for service, packages in machine.versions.items():
         installed = ", ".join(f"{k} {v}" for k, v in packages.items())
         say(f"{service}: {installed or 'a command of its own, whose versions are not known'}")
@@ -173,8 +171,8 @@ def context_for(spec: Spec, source: Source) -> StudyContext:
 
 def others_of(source: Source) -> dict[str, Identity]:
     """Return the other devices of a study by name; none where it has one."""
-    others = source.bench.others if source.bench else {}
-    return {name: device.identity for name, device in others.items()}
+    devices = source.bench.devices if source.bench else {}
+    return {name: device.identity for name, device in list(devices.items())[1:]}
 
 
 def _differing(here: Any, there: Any) -> str:
@@ -205,18 +203,13 @@ def measuring(
         return
     if source.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
-    try:
-        stored = attribute(study, RAMP_RANGE, dict)
-        ramp_range = RampRange.from_json(stored) if stored else None
-    except ODD_DATA as error:
-        raise damaged(study, RAMP_RANGE) from error
     measurements = measured_in(counted(study))
     with Colocation(
         source.setting,
         source.bench.devices,
         folder,
         on_phase=on_phase,
-        ramp_range=ramp_range,
+        ramp_range=ramp_range_of(study),
         measurements=measurements,
     ) as colocation:
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.engines.any_command import AnyCommand
-from objectives.engines.engine import llm_engine
+from objectives.engines.engine import Engine, llm_engine
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.places import place_of
 from objectives.errors import SetupError
@@ -101,21 +101,25 @@ class ByFiles:
 
     def _beside(self, allocation: Allocation) -> tuple[Claim, ...]:
         """Return what the services beside a turn take of the LLM's device."""
-        main = place_of("llm", self.llm, allocation)
-        claims = []
-        for name, service in self.beside.items():
-            place = place_of(name, service, allocation)
-            if place is None or main is None or place.device == main.device:
-                argv = AnyCommand(service, name).command(allocation, {}).argv
-                claims.append(claim(name, service, argv, self.folders))
-        return tuple(claims)
+        engines = (AnyCommand(service, name) for name, service in self.beside.items())
+        return tuple(
+            claim(e.name, e.service, e.command(allocation, {}).argv, self.folders)
+            for e in engines
+            if self._is_beside_the_llm(e, allocation)
+        )
+
+    def _is_beside_the_llm(self, engine: Engine, allocation: Allocation) -> bool:
+        """Return whether an engine is on the LLM's device."""
+        llm = llm_engine(self.llm)
+        place, main = (place_of(e.name, e.service, allocation) for e in (engine, llm))
+        return place is None or main is None or place.device == main.device
 
     def _speech(self, allocation: Allocation) -> SpeechMemory:
         """Return what speech takes of the LLM's device."""
-        llm, stt = llm_engine(self.llm), FasterWhisper(self.stt)
-        place, main = (place_of(e.name, e.service, allocation) for e in (stt, llm))
-        if place is not None and main is not None and place.device != main.device:
+        stt = FasterWhisper(self.stt)
+        if not self._is_beside_the_llm(stt, allocation):
             return SpeechMemory(0.0)
+        place = place_of(stt.name, self.stt, allocation)
         parameters = self.speech_parameters.get(allocation.speech)
         precision = place.precision if place else ""
         return speech_memory(

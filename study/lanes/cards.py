@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from objectives.devices.cores import numa_nodes
+from objectives.devices.device_set import device_set
 from objectives.devices.nvidia_gpu import every_gpu, numa_node
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
@@ -79,7 +80,10 @@ def benches(first: Bench, names: Sequence[str]) -> list[Bench]:
             )
         if sentences := misfits(device, first.setting.services, first.versions):
             raise SetupError("; ".join(sentences))
-    return [first, *(replace(first, device=d, occupants=d.occupants()) for d in devices[1:])]
+    return [
+        first,
+        *(replace(first, devices=device_set(d), occupants=d.occupants()) for d in devices[1:]),
+    ]
 
 
 @contextmanager

@@ -22,6 +22,21 @@ Measured = Sequence[tuple[Allocation, Measurement]]
 
 
 @dataclass(frozen=True, slots=True)
+class OfPlainData:
+    """A message crosses a pipe by the types of its fields."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return dict(plain(asdict(self)))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the inverse of `to_json`."""
+        message: Self = from_plain(cls, data)
+        return message
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """An opening is the first that a lane is told.
 
@@ -122,7 +137,7 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(OfPlainData):
     """A verdict answers a question.
 
     Args:
@@ -133,18 +148,9 @@ class Verdict:
     number: int
     is_worth: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(data["number"], data["is_worth"])
-
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(OfPlainData):
     """A lane is ready: it has opened its card, or has prepared a job.
 
     Args:
@@ -155,18 +161,9 @@ class Ready:
     identity: Identity
     longest_s: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(from_plain(Identity, data["identity"]), data["longest_s"])
-
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(OfPlainData):
     """A beat says every few seconds that the lane lives.
 
     Args:
@@ -175,19 +172,9 @@ class Beat:
 
     occupancy: Occupancy | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        seen = data["occupancy"]
-        return cls(None if seen is None else from_plain(Occupancy, seen))
-
 
 @dataclass(frozen=True, slots=True)
-class Doing:
+class Doing(OfPlainData):
     """A phase begins in a lane.
 
     Args:
@@ -195,15 +182,6 @@ class Doing:
     """
 
     phase: Phase
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return dict(plain(asdict(self)))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(from_plain(Phase, data["phase"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +245,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(OfPlainData):
     """A lane cannot measure at all.
 
     Args:
@@ -275,15 +253,6 @@ class Refusal:
     """
 
     why: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(data["why"])
 
 
 Message = Opening | Order | Prepare | Verdict | Ready | Beat | Doing | Question | Answer | Refusal
@@ -301,8 +270,8 @@ def message_of(line: bytes) -> Message:
     Raises:
         One of `ODD_DATA`: It is none.
     """
-    data = mapping_of(json.loads(line))
-    kind = {k.__name__: k for k in KINDS}[data["kind"]]
+    data = dict(mapping_of(json.loads(line)))
+    kind = {k.__name__: k for k in KINDS}[data.pop("kind")]
     return kind.from_json(data)
 
 

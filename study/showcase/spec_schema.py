@@ -31,7 +31,6 @@ from study.spec.foreign_keys import LEGACY, SHARED
 from study.spec.model import KEYS, Spec
 from study.spec.search_space import OF_TURNS
 from study.spec.services.beside import NAME
-from study.spec.services.devices import NAME as DEVICE_NAME
 from study.spec.traces.options import RANGES, SttMode
 from study.spec.yaml_node import ANY
 
@@ -212,7 +211,7 @@ DEPENDENT = {  # what `load` reads by a function each
     "device": lambda: {"type": ["string", "integer"]},
     "devices": lambda: {
         "type": "object",
-        "propertyNames": {"pattern": f"^{DEVICE_NAME.pattern}$"},
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
         "additionalProperties": {"type": ["string", "integer", "null"]},
     },
     "workload": _workload,

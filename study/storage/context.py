@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from objectives.allocation import Allocation, Scalar
+from objectives.capacity.ramp_range import RampRange
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
 from objectives.engines.engine import commands_of
@@ -25,6 +26,7 @@ from objectives.setting import Setting
 from objectives.traffic.workload import Workload, without_arrivals
 from study.rule.rule import Claim
 from study.spec.model import FitnessRule, Gates, Spec
+from study.storage.attributes import attribute, damaged
 
 CONTEXT_ATTRIBUTE = "question"
 RAMP_RANGE = "ramp_range"  # of all launches of a study
@@ -148,6 +150,19 @@ def keep(study: optuna.Study, context: StudyContext) -> None:
     """Store a context with its study, unless it is there."""
     if study.user_attrs.get(CONTEXT_ATTRIBUTE) != (data := context.to_json()):
         study.set_user_attr(CONTEXT_ATTRIBUTE, data)
+
+
+def ramp_range_of(study: optuna.Study) -> RampRange | None:
+    """Return the range of a study's ramps; None where its first measurement is to find it.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
+    try:
+        stored = attribute(study, RAMP_RANGE, dict)
+        return RampRange.from_json(stored) if stored else None
+    except ODD_DATA as error:
+        raise damaged(study, RAMP_RANGE) from error
 
 
 def context_of(study: optuna.Study) -> StudyContext:

@@ -14,6 +14,7 @@ from fakes import FAKE
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant, Sample
+from objectives.devices.device_set import device_set
 from objectives.evaluation import Step
 from objectives.services import LlmService, SttService
 from objectives.setting import Setting
@@ -125,7 +126,7 @@ def promotion(folder: Path, changes: dict[str, Any] | None = None, **more: Any) 
 
 def shelf(spec_file: Path) -> Bench:
     """Return the fake servers on a device of numbers."""
-    return Bench(Shelf(), setting_of(load(spec_file)), {"llm": {}, "stt": {}}, ())
+    return Bench(device_set(Shelf()), setting_of(load(spec_file)), {"llm": {}, "stt": {}}, ())
 
 
 def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):

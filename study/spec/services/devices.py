@@ -11,12 +11,12 @@ from objectives.search_space.parameter import Parameter
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, Services, SttService
 from study.spec.model import Budget
+from study.spec.services.beside import NAME
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 DEVICE = re.compile(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+")
 ONLY = "gpu"  # the name of a GPU that has none, beside the CPU
-NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 # CTranslate2's number formats (its documentation, "Quantization and reduced precision")
 PRECISIONS = (
     *("int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16"),

@@ -11,6 +11,7 @@ from factories import Card
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant
+from objectives.devices.device_set import device_set
 from objectives.errors import InUse, SetupError
 from study.bench import bench as bench_module
 from study.bench.bench import Bench, bench, borrowed, refuse_full_device
@@ -27,7 +28,7 @@ def machine(free_mib: float, *held_mib: float | None) -> Bench:
         tenants = ()
 
     occupants = [Occupant(n, "a game", mib, None) for n, mib in enumerate(held_mib)]
-    return Bench(cast(Any, Card(free_mib)), cast(Any, Setting()), {}, occupants)
+    return Bench(device_set(cast(Any, Card(free_mib))), cast(Any, Setting()), {}, occupants)
 
 
 def share(value: float) -> Allocation:
@@ -72,7 +73,8 @@ def test_two_names_of_one_card_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_device_is_held_for_a_study_and_freed_after_it() -> None:
-    one = replace(machine(9000.0), others={"gpu1": cast(Any, Twin())}, name="gpu0")
+    both = {"gpu0": machine(9000.0).device, "gpu1": cast(Any, Twin())}
+    one = replace(machine(9000.0), devices=both)
     assert [*one.devices] == ["gpu0", "gpu1"]
     with borrowed(share(0.5), one, Lending(), lambda _: None):
         for uuid in ("GPU-1", "GPU-2"):
