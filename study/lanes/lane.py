@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
 from study.lanes.process import LaneProcess
+
+LaunchKey = tuple[str, ...]  # of `study.bench.launch_order`
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +138,18 @@ def short_name(uuid: str) -> str:
     'GPU-0f3c9a12'
     """
     return "-".join(uuid.split("-")[:2])
+
+
+def launch_keys(
+    lane: Lane, living: Sequence[Lane], key_of: Callable[[Allocation], LaunchKey]
+) -> tuple[LaunchKey | None, set[LaunchKey]]:
+    """Return the launch key of what a lane may run, None where it runs nothing, and the others'.
+
+    Args:
+        lane: The lane.
+        living: All that are used.
+        key_of: It tells the launch key of an allocation.
+    """
+    by_card = {other.card: key_of(other.last) for other in living if other.last is not None}
+    own = by_card.pop(lane.card, None)
+    return own, set(by_card.values())

@@ -16,7 +16,7 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.evaluation import Job
 from study.bench.launch_order import launch_key
-from study.lanes.lane import Ended, GivenBack, Lane, Task
+from study.lanes.lane import Ended, GivenBack, Lane, Task, launch_keys
 from study.lanes.lanes import Lanes
 from study.search.ask import ask_trial, needs_bridge, note_card, queue_bridge, with_origin
 from study.search.expected_time import TimeBudget
@@ -124,13 +124,7 @@ class RollingEpoch(TrialSteps):
         if has_reference and self._is_to_bridge(lane) and (asked := self._bridge()) is not None:
             return asked
         self._ask(min(len(self.lanes.living), CHOICE) if has_reference else 1)
-        running = {
-            other.card: self._key(other.last)
-            for other in self.lanes.living
-            if other.last is not None
-        }
-        own = running.pop(lane.card, None)
-        others = set(running.values())
+        own, others = launch_keys(lane, self.lanes.living, self._key)
 
         def cost(asked: Asked) -> tuple[bool, bool, bool, bool, int]:
             trial, begun = asked

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from objectives.allocation import Allocation
 from objectives.evaluation import Job
 from objectives.recording import RecordedLaunch
 from study.bench.launch_order import launch_key
-from study.lanes.lane import Ended, Lane, Task
+from study.lanes.lane import Ended, Lane, Task, launch_keys
 from study.lanes.lanes import Lanes
 from study.recording.rounds import longest_s
 from study.search.expected_time import TimeBudget
@@ -78,12 +79,7 @@ class RollingRecord:
             self.lanes.prepare(lane, Job(self.spec.baseline, 0, lane.folder / "prepared"))
             return None
         launch = self._bridge(lane) or self._nearest(lane)
-        expected_s = longest_s(self.spec.workload, self.entries, launch[0])
-        if not self.budget.lets_begin(expected_s):
-            self.tell(
-                f"{launch[0]} takes about {expected_s:.0f} s and would not end in time; "
-                "run again to go on"
-            )
+        if not has_time(self.budget, self.spec, self.entries, launch[0], self.tell):
             self._is_over = True
             return None
         if launch in self.todo:
@@ -112,16 +108,11 @@ class RollingRecord:
             return self.todo[0]
         repeat = self.todo[0][1]
         group = takewhile(lambda x: str(x[0]) != baseline and x[1] == repeat, self.todo)
-        running = {
-            other.card: launch_key(services, other.last)
-            for other in self.lanes.living
-            if other.last is not None
-        }
-        own = running.pop(lane.card, None)
-        others = running.values()
+        key_of = partial(launch_key, services)
+        own, others = launch_keys(lane, self.lanes.living, key_of)
 
         def cost(launch: Launch) -> tuple[bool, bool]:
-            key = launch_key(services, launch[0])
+            key = key_of(launch[0])
             return key != own, key in others
 
         return min(group, key=cost)
@@ -140,6 +131,23 @@ class RollingRecord:
         left = len(self.todo)
         self.tell(f"[{count}/{count + left}] {label}, on {lane.name}")
         self.lanes.give(lane, Task(count, label, job, card))
+
+
+def has_time(
+    budget: TimeBudget,
+    spec: Spec,
+    entries: Sequence[RecordedLaunch],
+    allocation: Allocation,
+    tell: Callable[[str], None],
+) -> bool:
+    """Return whether a launch would end in time, and tell where it would not."""
+    expected_s = longest_s(spec.workload, entries, allocation)
+    if budget.lets_begin(expected_s):
+        return True
+    tell(
+        f"{allocation} takes about {expected_s:.0f} s and would not end in time; run again to go on"
+    )
+    return False
 
 
 def folder_name(allocation: Allocation, repeat: int) -> str:

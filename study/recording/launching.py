@@ -15,8 +15,8 @@ from objectives.recording import Provenance, RecordedLaunch, entry, write
 from study.bench.bench import Bench
 from study.lanes.lane import short_name
 from study.lanes.measuring import lanes_on
-from study.recording.in_lanes import RollingRecord, folder_name
-from study.recording.rounds import longest_s, remaining
+from study.recording.in_lanes import RollingRecord, folder_name, has_time
+from study.recording.rounds import remaining
 from study.search.expected_time import TimeBudget
 from study.spec.model import Spec
 from study.wording import phase_in_words
@@ -45,12 +45,7 @@ def launch_here(
     ) as colocation:
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
-            expected_s = longest_s(spec.workload, entries, allocation)
-            if not budget.lets_begin(expected_s):
-                tell(
-                    f"{allocation} takes about {expected_s:.0f} s and would not end in time; "
-                    "run again to go on"
-                )
+            if not has_time(budget, spec, entries, allocation, tell):
                 break
             if before is not None and (
                 repeat != before[1] or str(allocation) == str(spec.baseline)

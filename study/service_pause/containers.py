@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
 from objectives.errors import BadInput, SetupError
+from study.container_engine import inspected, last_line
 from study.systemd.manager import STOP_S
 
 PREFIXES = {"container": ("docker", "podman"), "docker": ("docker",), "podman": ("podman",)}
@@ -123,15 +124,18 @@ def _inspected(program: str, name: str) -> dict[str, Any] | None:
     Raises:
         SetupError: It does not answer.
     """
-    done = _run(program, "inspect", "--type", "container", name)
-    if done.returncode:
-        words = done.stderr.lower()
-        if "no such" in words or "not found" in words:
-            return None
-        raise SetupError(f"`{program} inspect {name}` failed: {_last(done)}")
+    words = ("inspect", "--type", "container", name)
     try:
-        data = json.loads(done.stdout)[0]
-    except (ValueError, LookupError) as error:
+        data = inspected(program, *words, within_s=LOOK_S)
+    except subprocess.CalledProcessError as error:
+        refusal = error.stderr.lower()
+        if "no such" in refusal or "not found" in refusal:
+            return None
+        why = last_line(error, f"exit status {error.returncode}")
+        raise SetupError(f"`{program} inspect {name}` failed: {why}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _silent((program, *words), error) from error
+    except (ValueError, LookupError, TypeError) as error:
         raise SetupError(f"`{program} inspect {name}` said what is not read") from error
     return data if isinstance(data, dict) else None
 
@@ -162,7 +166,11 @@ def _run(*argv: str, timeout_s: float = LOOK_S) -> subprocess.CompletedProcess[s
             argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace"
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SetupError(f"`{' '.join(argv)}` did not end well ({type(error).__name__})") from error
+        raise _silent(argv, error) from error
+
+
+def _silent(argv: Sequence[str], error: Exception) -> SetupError:
+    return SetupError(f"`{' '.join(argv)}` did not end well ({type(error).__name__})")
 
 
 def _last(done: subprocess.CompletedProcess[str]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from study.container_engine import inspected
 from study.deploy.targets.target import Life
 
 LOOK_S = 15.0
@@ -31,10 +31,10 @@ class Seen:
 
 def seen(program: str, name: str) -> Seen | None:
     """Look at a container; None where its engine knows none of this name, or does not answer."""
-    text = _said(program, "inspect", "--type", "container", name, errors=subprocess.DEVNULL)
     try:
-        data = json.loads(text)[0] if text else None
-        return None if data is None else _read(data)
+        return _read(inspected(program, "inspect", "--type", "container", name, within_s=LOOK_S))
+    except (OSError, subprocess.SubprocessError):
+        return None
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
@@ -59,15 +59,11 @@ def _read(data: Mapping[str, Any]) -> Seen:
 def log(program: str, name: str, since_s: float | None) -> str:
     """Return the last lines of a container's log, from a Unix time in s on; None: of all."""
     since = [] if since_s is None else ["--since", f"{since_s:.3f}"]
-    return _said(program, "logs", "--tail", str(LINES), *since, name)
-
-
-def _said(*argv: str, errors: int = subprocess.STDOUT) -> str:
     try:
         done = subprocess.run(
-            argv,
+            (program, "logs", "--tail", str(LINES), *since, name),
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=subprocess.STDOUT,
             text=True,
             timeout=LOOK_S,
             check=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
@@ -11,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.errors import BadInput
+from study.container_engine import inspected as engine_inspected
+from study.container_engine import last_line
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.images import entrypoint
 from study.init_spec.forms.running import Container
@@ -63,24 +64,19 @@ def inspected(program: str, name: str) -> Command:
         BadInput: The engine does not know it, or is not here.
     """
     try:
-        done = subprocess.run(
-            [program, "inspect", "--type", "container", name],
-            capture_output=True, text=True, timeout=LOOK_S, check=False, errors="replace",
-        )  # fmt: off
+        data = engine_inspected(program, "inspect", "--type", "container", name, within_s=LOOK_S)
+        command = _of_inspection(program, data)
+        own = {k: v for k, v in command.env.items() if k not in OF_ENGINE}
+        image = _of_image(program, str(data.get("Image", "")))
+        return replace(command, env={k: v for k, v in own.items() if image.get(k) != v})
+    except subprocess.CalledProcessError as error:
+        line = last_line(error, f"exit {error.returncode}")
+        raise BadInput(f"container {name}: `{program} inspect` says: {line}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BadInput(
             f"container {name}: {program} does not answer ({type(error).__name__}); "
             "run this where it does, or name the file that starts the container"
         ) from error
-    if done.returncode:
-        line = (done.stderr.strip() or f"exit {done.returncode}").splitlines()[-1][:200]
-        raise BadInput(f"container {name}: `{program} inspect` says: {line}")
-    try:
-        data = json.loads(done.stdout)[0]
-        command = _of_inspection(program, data)
-        own = {k: v for k, v in command.env.items() if k not in OF_ENGINE}
-        image = _of_image(program, str(data.get("Image", "")))
-        return replace(command, env={k: v for k, v in own.items() if image.get(k) != v})
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadInput(f"container {name}: what `{program} inspect` says is not read") from error
 
@@ -88,17 +84,9 @@ def inspected(program: str, name: str) -> Command:
 def _of_image(program: str, image: str) -> dict[str, str]:
     """Return the variables that an image sets by itself; none where it is not told."""
     try:
-        done = subprocess.run(
-            [program, "image", "inspect", image],
-            capture_output=True,
-            text=True,
-            timeout=LOOK_S,
-            check=False,
-            errors="replace",
-        )
-        config = json.loads(done.stdout)[0]["Config"]
+        config = engine_inspected(program, "image", "inspect", image, within_s=LOOK_S)["Config"]
         return dict(str(e).partition("=")[::2] for e in config.get("Env") or [])
-    except (OSError, subprocess.TimeoutExpired, ValueError, LookupError, TypeError):
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
         return {}
 
 
