@@ -15,15 +15,19 @@ from commands import ROOT
 from dream import dream_file, entry
 from systemd_rig import SPEC
 
-from objectives.evaluation import Phase
+from objectives.evaluation import Phase, Step
 from study.dream.rotation.turn_process import TurnProcess
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.terminal import TIMED
 from study.wording import phase_in_words
 
+# it waits for the study's first launch, which may itself wait for busy cores
 TICKING = """
+import os
 import time
 def evaluate(candidate):
+    while not os.path.exists({begun!r}):
+        time.sleep(0.01)
     with open({file!r}, "a") as file:
         for _ in range(40):
             file.write(f"{{time.time()}}\\n")
@@ -62,16 +66,19 @@ def windows(log: str) -> list[tuple[float, float]]:
 
 
 def test_nothing_runs_beside_a_measuring_window(tmp_path: Path) -> None:
-    ticks = tmp_path / "ticks"
+    ticks, begun = tmp_path / "ticks", tmp_path / "begun"
     (tmp_path / "log").mkdir()
-    code = TICKING.format(file=str(ticks))
+    code = TICKING.format(file=str(ticks), begun=str(begun))
     budget = {"max_candidates": 25, "wallclock_sec": 3000}
     evaluator, space = {"path": "toy.py"}, {"x": list(range(25))}
     toy = entry(name="toy", budget=budget, evaluator=evaluator, search_space=space)
     dream_file(tmp_path, own(), toy, code=code)
     turns = {name: TurnProcess(job(tmp_path, name)) for name in ("lend", "toy")}
     reports: dict[str, Report] = {}
+    log = tmp_path / "art/lend/runner.log"
     while len(reports) < 2:
+        if log.exists() and phase_in_words(Phase(Step.CHECKING)) in log.read_text():
+            begun.touch()
         for name, turn in turns.items():
             if name not in reports and (report := turn.poll()) is not None:
                 reports[name] = report
@@ -81,7 +88,7 @@ def test_nothing_runs_beside_a_measuring_window(tmp_path: Path) -> None:
     assert reports["toy"].evaluated == 25, "what was ended in vain is evaluated again"
     assert reports["toy"].held_s > 1
     moments = [float(line) for line in ticks.read_text().split()]
-    quiet = windows((tmp_path / "art/lend/runner.log").read_text())
+    quiet = windows(log.read_text())
     assert sum(b - a for a, b in quiet) > 4 and len(moments) > 25 * 40
     # it closes a moment before the next phase is logged
     beside = [m for m in moments for a, b in quiet if a < m < b - 0.3]
