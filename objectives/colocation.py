@@ -297,7 +297,8 @@ class Colocation:
 
     def _launched(self, job: Job, on_phase: OnPhase, prediction: Prediction) -> ReadyServers:
         endpoints, suspects = self._launcher.launch(job, on_phase, prediction)
-        return ReadyServers(self._generator, endpoints, suspects, on_phase)
+        sleepers = self._launcher.sleepers(job)
+        return ReadyServers(self._generator, endpoints, suspects, on_phase, sleepers)
 
     def _load(
         self, job: Job, servers: ReadyServers, watches: Mapping[str, Watch]

@@ -38,6 +38,10 @@ class ServiceFigures:
         kv_cache_mib: The size of the KV cache, MiB.
         max_model_len: The longest request that the server is meant for, tokens.
         preemptions: The number of requests put back for want of KV cache.
+        cold_starts: How often it was started in the window since it slept when it was asked.
+        cold_start_s: The longest of those starts, seconds.
+        awake_pct: The share of the window in which it was awake, percent.
+        asleep_mib: The device memory that it holds while it sleeps, MiB.
         word_errors: The errors and words of each clip.
     """
 
@@ -58,6 +62,10 @@ class ServiceFigures:
     kv_cache_mib: float | None = None
     max_model_len: int | None = None
     preemptions: int | None = None
+    cold_starts: int | None = None
+    cold_start_s: float | None = None
+    awake_pct: float | None = None
+    asleep_mib: float | None = None
     word_errors: tuple[WordErrors, ...] = field(default=(), repr=False)
 
 

@@ -116,6 +116,11 @@ class OtherService:
         memory_mib: What it holds of its device under load, as far as anybody knows before a launch,
             MiB; only the arithmetic by files reads it.
         place: The name of its device; None where there is one.
+        resident: Whether it runs all the time; else it is started when it is asked, and its first
+            answer waits for that.
+        idle_s: The time without a request after which one that is not resident is stopped, seconds.
+        woken_by: What starts it in production where it is not resident: the front of this project,
+            or a server that does the same.
     """
 
     api: Literal["embeddings", "rerank", "speech"]
@@ -130,6 +135,9 @@ class OtherService:
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
     memory_mib: Annotated[float | None, Range(0, 1e7)] = None
     place: str | None = None
+    resident: bool = True
+    idle_s: Annotated[float, Range(1, 1e6)] = 60.0
+    woken_by: Literal["front", "llama_swap", "socket_activation"] | None = None
 
 
 Service = LlmService | SttService | OtherService

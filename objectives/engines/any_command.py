@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from objectives.allocation import Allocation
@@ -12,6 +12,7 @@ from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.engines.command import Command, command_of
+from objectives.on_demand.resident import RESIDENT, fronted, sleeps
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
@@ -52,7 +53,13 @@ class AnyCommand:
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
         service = self.service
-        data = {"api": service.api, "command": service.command, "env": dict(service.env)}
+        data: dict[str, Any] = {
+            "api": service.api,
+            "command": service.command,
+            "env": dict(service.env),
+        }
+        if service.woken_by is not None:
+            data |= {"resident": service.resident, "idle_s": service.idle_s}
         return {**data, "texts": service.texts}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:  # noqa: ARG002
@@ -72,17 +79,24 @@ class AnyCommand:
         """Return None: what its command needs is not known."""
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
-        """Return the server's command, with the values of its options."""
-        return command_of(self.service, (), device_env, allocation, "")
+        """Return the server's command, with the values of its options, or what wakes it."""
+        command = command_of(self.service, (), device_env, allocation, "")
+        if not sleeps(self.name, self.service, allocation):
+            return command
+        return replace(command, argv=fronted(command.argv, self.service))
 
     def memory_key(self, allocation: Allocation) -> str:
-        """Return its options: each may change what it holds."""
+        """Return its options: each may change what it holds while it is awake."""
         options = allocation.options(self.prefix).items()
-        return " ".join(f"{k}={v}" for k, v in sorted(options))
+        return " ".join(f"{k}={v}" for k, v in sorted(options) if k != RESIDENT)
 
     def settings(self, allocation: Allocation) -> str:
         """Return the options to set."""
-        return self.memory_key(allocation) or "as it is"
+        options = self.memory_key(allocation) or "as it is"
+        if not sleeps(self.name, self.service, allocation):
+            return options
+        service = self.service
+        return f"{options}, woken by {service.woken_by}, stopped after {service.idle_s:g} s"
 
     def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
         """Return False: the words that are counted are not its."""

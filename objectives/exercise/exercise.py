@@ -18,6 +18,7 @@ from objectives.load.figures_of_replies import summarise
 from objectives.load.open_loop import Progress, Window, drive, one_by_one
 from objectives.load.replies import Reply
 from objectives.load.sending.plan import Endpoints
+from objectives.on_demand import sleeping
 from objectives.servers.blame import failed_load
 from objectives.speech.wer import WordErrors, wer_pct
 from objectives.traffic.clips import Clip
@@ -136,6 +137,8 @@ class Exercise:
         window, figures, suspects = Window(), dict[str, Any](), servers.suspects
         for step in (Step.LOADING, Step.LOADING_AGAIN):
             servers.on_phase(Phase(step))
+            urls = {s: servers.endpoints[s].url for s in servers.sleepers}
+            asleep = sleeping.Watch(urls)
             window = drive(
                 servers.generator,
                 servers.endpoints,
@@ -146,7 +149,7 @@ class Exercise:
                 ends_s=self.ends_s[:-1],
                 is_worth=is_worth,
             )
-            figures = summarise(window.replies)
+            figures = summarise(window.replies) | asleep.figures()
             if window.aborted is not None:
                 suspects.measured |= figures
                 raise failed_load(suspects, window.aborted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.evaluation import OnPhase
@@ -19,9 +20,11 @@ class ReadyServers:
         endpoints: Where the servers listen, in the order in which a turn passes them.
         suspects: What may have failed.
         on_phase: Called as each load begins.
+        sleepers: The services that sleep until they are asked.
     """
 
     generator: Generator
     endpoints: Endpoints
     suspects: Suspects
     on_phase: OnPhase
+    sleepers: Sequence[str] = ()

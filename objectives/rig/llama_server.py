@@ -43,6 +43,10 @@ def main(words: Sequence[str]) -> int:
         if flag == "--kv-unified":
             params.kv_unified = True
             continue
+        if flag == "--embeddings":  # of a model that writes, the mean of its last layer
+            params.embedding = True
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+            continue
         if flag not in (*FLAGS, "--alias", "--host") or not rest:
             print(f"error: invalid argument: {flag}", file=sys.stderr)
             return 1

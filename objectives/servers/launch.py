@@ -17,6 +17,7 @@ from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.sending.plan import Endpoints
 from objectives.measurement import Measurement
+from objectives.on_demand.resident import sleeps
 from objectives.servers import memory_budget
 from objectives.servers.blame import Suspects
 from objectives.servers.earlier_starts import Starts
@@ -57,16 +58,26 @@ class TrialLauncher:
         commands = {e.name: self.command(e, job) for e in self.engines}
         total_mib = first_of(self.lineup.devices).identity.total_mib
         measured: dict[str, Any] = {"device_total_mib": total_mib}
+        sleepers = self.sleepers(job)
+        for name in sleepers:
+            if self.lineup.runs(name, commands[name]):
+                self.lineup.put_to_sleep(name)
         measured |= self._make_room(job, on_phase, commands, prediction)
         for engine in self.engines:
             command = commands[engine.name]
             measured |= self.start(engine, command, job, on_phase, measured) | measured
+            if engine.name in sleepers:
+                measured |= self.lineup.put_to_sleep(engine.name)
             measured["started_first"] = self.lineup.started_first
             measured |= self._figures(engine, command, measured)
         servers = {e.name: self.lineup.server(e.name) for e in self.engines}
         endpoints = {e.name: e.endpoint(servers[e.name].url) for e in self.engines}
         apis = {e.name: e.api for e in self.engines}
         return endpoints, Suspects(servers, apis, self.tenants, measured)
+
+    def sleepers(self, job: Job) -> list[str]:
+        """Return the services that sleep until they are asked."""
+        return [e.name for e in self.engines if sleeps(e.name, e.service, job.allocation)]
 
     def command(self, engine: Engine, job: Job) -> Command:
         """Return the command of an engine on its device."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from objectives.engines.command import Command
 from objectives.engines.places import Place
 from objectives.errors import ServerDied, StartTimeout
 from objectives.figures import flat_name
+from objectives.on_demand import sleeping
 from objectives.servers.blame import check_neighbours, elsewhere, failed_start
 from objectives.servers.process import Server, serving
 
 Ready = Callable[[str, float], bool]  # by the url, within so many seconds
+MEMORY_S = 20.0  # until the memory of what ended is back
 ON_DEVICE_MIB = 32.0  # a model that answers and holds less on a GPU is not on it
 
 
@@ -31,7 +33,8 @@ class _Held:
     stack: ExitStack
     place: str
     taken_mib: float
-    entitled_mib: float  # what it may grow to under load
+    entitled_mib: float  # what it may grow to under load, but while it sleeps
+    asleep_mib: float | None = None  # None until it slept
 
 
 class Lineup:
@@ -80,7 +83,11 @@ class Lineup:
         device = self.devices[name]
         total_mib, free_mib = device.identity.total_mib, device.sample().free_mib
         known_mib = self.free_at_rest_mib[name] + sum(tenants_mib.values())
-        own_mib = {s: h.taken_mib for s, h in list(self._held.items()) if h.place == name}
+        own_mib = {
+            s: h.taken_mib if h.asleep_mib is None else h.asleep_mib
+            for s, h in list(self._held.items())
+            if h.place == name
+        }
         held_mib = {**tenants_mib, **own_mib}
         return Occupancy(total_mib, free_mib, held_mib, max(0.0, total_mib - known_mib))
 
@@ -147,6 +154,29 @@ class Lineup:
             flat_name(service, "memory_mib"): taken,
         }
 
+    def put_to_sleep(self, service: str) -> dict[str, Any]:
+        """Let a server sleep until it is asked, and wait for its memory; return what it keeps.
+
+        While it sleeps it is entitled to no more than that.
+        """
+        held = self._held[service]
+        device = self.devices[held.place]
+        was_awake = (now := sleeping.state(held.server.url)) is not None and now.is_awake
+        before = device.sample().free_mib
+        sleeping.put_to_sleep(held.server.url)
+        if was_awake:
+            deadline = time.monotonic() + MEMORY_S
+            goal = before + held.taken_mib - self.reserve_mib / 2
+            while device.sample().free_mib < goal and time.monotonic() < deadline:
+                waiting.sleep(0.25)
+        asleep = held.asleep_mib
+        if asleep is None:
+            own_mib = device.held_mib(held.server.pid)
+            freed = device.sample().free_mib - before
+            asleep = max(0.0, held.taken_mib - freed) if own_mib is None else own_mib
+        self._held[service] = replace(held, asleep_mib=asleep, entitled_mib=asleep)
+        return {flat_name(service, "asleep_mib"): asleep}
+
     def close(self) -> None:
         """Stop all at once, without waiting for their memory: nothing is measured after it."""
         while self._held:
@@ -164,7 +194,7 @@ class Lineup:
         stopped = [self._held.pop(s) for s in services if s in self._held]
         for entry in stopped:
             entry.stack.close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + MEMORY_S
         for place in dict.fromkeys(entry.place for entry in stopped):
             if not self._is_ours_alone(place):
                 continue

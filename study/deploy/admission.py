@@ -17,6 +17,7 @@ from objectives.plain_data.names_of_0_1 import current_names
 from study.deploy.comparison import (
     check_confirmation,
     compare_device,
+    compare_sleepers,
     compare_stack,
     gets_worse,
     least_free_mib,
@@ -122,6 +123,7 @@ def admit(
             "set this machine's clock, or confirm anew"
         )
     notes = compare_device(data, device, path)
+    notes += compare_sleepers(data, path)
     notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
     places = mapping_at(data, "places")

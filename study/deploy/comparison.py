@@ -38,6 +38,22 @@ def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -
     return [f"of its devices {', '.join(others)} were not compared"] if others else []
 
 
+def compare_sleepers(data: Mapping[str, Any], path: Path) -> list[str]:
+    """Return a sentence for each service that sleeps, with what has to wake it.
+
+    Raises:
+        BadInput: The promotion does not say what wakes one.
+    """
+    notes, sleepers = list[str](), mapping_at(data, "on_demand")
+    for name in sleepers:
+        sleeper = mapping_at(sleepers, name)
+        if not (waker := one_line(str(sleeper.get("woken_by") or ""))[:40]):
+            what = f"{path}: {one_line(str(name))[:20]} sleeps until it is asked, and nothing"
+            raise BadInput(f"{what} wakes it; name `woken_by:` in its spec, and measure it anew")
+        notes.append(f"{name} sleeps until it is asked: that {waker} wakes it was not checked")
+    return notes
+
+
 def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Path) -> None:
     """Check that a confirmed promotion was confirmed on this card and driver.
 

@@ -15,6 +15,8 @@ from objectives.allocation import Allocation
 from objectives.engines.engine import apis_of, in_order
 from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
+from objectives.on_demand.resident import sleeps
+from objectives.services import OtherService
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
@@ -132,6 +134,7 @@ def document(
         **_of_devices(context, winner.allocation),
         "versions": {service: dict(packages) for service, packages in context.versions.items()},
         "git_commit": context.git_commit,
+        **_of_sleepers(context, winner.allocation),
         "commands": {k: str(c) for k, c in context.commands(winner.allocation).items()},
         "measured_at": new["measured_at"] or first.at,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,6 +161,16 @@ def _of_devices(context: StudyContext, allocation: Allocation) -> dict[str, Any]
         return {}
     devices = {name: asdict(device) for name, device in context.other_devices.items()}
     return {"other_devices": devices, "places": context.places(allocation)}
+
+
+def _of_sleepers(context: StudyContext, allocation: Allocation) -> dict[str, Any]:
+    """Return what wakes each service that sleeps; nothing where all are resident."""
+    sleepers = {
+        name: {"woken_by": service.woken_by, "idle_s": service.idle_s}
+        for name, service in context.services.items()
+        if isinstance(service, OtherService) and sleeps(name, service, allocation)
+    }
+    return {"on_demand": sleepers} if sleepers else {}
 
 
 def _both(decision: Decision) -> list[tuple[str, Configuration]]:

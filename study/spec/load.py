@@ -49,6 +49,7 @@ from study.spec.services.of_turns import (
     speech,
     with_models,
 )
+from study.spec.services.on_demand import check_on_demand
 from study.spec.speech.clips import place_clips
 from study.spec.speech.options import check_speech_options
 from study.spec.traces.held_out import read_traffic
@@ -129,6 +130,7 @@ def load(
     folder = path.parent if is_live and is_here else None
     services, notes = read_services(top, devices.main, parameters, folder, beside)
     devices, services = placed(top, devices, services, parameters, plain.get("tenants", ()))
+    check_on_demand(top, beside, parameters)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds, engines)
     check_options(top, llm(services), parameters, baseline, devices.main)

@@ -15,9 +15,10 @@ from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.evaluation import Job
 from objectives.rig.install_llama_cpp import is_installed
-from objectives.services import LlmService
+from objectives.services import LlmService, OtherService
 from objectives.setting import Setting
 from study.spec.load import load
+from study.spec.services.beside import traffic_beside
 from study.spec.setting import setting_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +56,43 @@ def test_it_is_measured_as_an_llm_and_named_where_it_gets_no_memory(
     assert m.capacity_turns_per_s and m.services["stt"].wer_pct is not None
     assert failure is not None and failure.diagnosis is not None
     assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_startup", "llm")
+
+
+@pytest.mark.live
+def test_embeddings_beside_it_sleep_until_they_are_asked(setting: Setting, tmp_path: Path) -> None:
+    embed = OtherService(
+        api="embeddings",
+        command=(
+            f"{ROOT}/.servers/llama/bin/python {ROOT}/objectives/rig/llama_server.py "
+            f"-m {ROOT}/.servers/llama/tiny.gguf -c {{embed.ctx_size}} --threads 1 "
+            "--cache-ram 0 --embeddings --port {port}"
+        ),
+        per_s=0.5,
+        resident=False,
+        idle_s=1.0,
+        woken_by="front",
+    )
+    services = {**setting.services, "embed": embed}
+    workload = replace(setting.workload, ramp_s=0.0, beside=traffic_beside(services))
+    setting = replace(setting, services=services, workload=workload)
+
+    def asking(context: int) -> Job:
+        values = {**job(tmp_path, 8192).allocation.values, "embed.ctx_size": context}
+        return Job(Allocation(values), 0, tmp_path / f"embed-{context}", is_fresh=True)
+
+    with Colocation(setting, device_set(open_device("cpu")), tmp_path) as colocation:
+        outcome = colocation.measure(asking(8192))
+        failure = colocation.measure(asking(20_000_000)).failure
+    m = outcome.measurement
+    assert m is not None, outcome.failure or outcome.setup_error
+    asleep = m.services["embed"]
+    assert m.failure_rate == 0 and asleep.cold_starts and asleep.cold_start_s
+    assert asleep.latency_p95_ms and asleep.latency_p95_ms >= 1000 * asleep.cold_start_s
+    assert asleep.awake_pct and asleep.awake_pct < 100
+    assert asleep.memory_mib and asleep.asleep_mib is not None
+    assert asleep.asleep_mib < asleep.memory_mib - 128  # its cache alone was given back
+    assert failure is not None and failure.diagnosis is not None
+    assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_startup", "embed")
 
 
 @pytest.mark.live

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from live_factories import LOW, SERVER, setting
 
+from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
@@ -50,6 +51,28 @@ def test_each_service_beside_the_turn_has_its_figures(device, tmp_path) -> None:
     turns = {(r["service"], r["turn"] is None) for r in map(json.loads, lines)}
     assert turns >= {("embed", True), ("voice", True), ("ranks", True), ("llm", False)}
     assert ("embed", False) not in turns
+
+
+def test_one_that_sleeps_is_woken_by_the_window_and_its_start_is_in_the_answer(
+    device, tmp_path
+) -> None:
+    values = {**job(tmp_path).allocation.values, "embed.resident": False}
+    asleep = Job(Allocation(values), 0, tmp_path / "0")
+    (tmp_path / "1").mkdir()  # no server is started there
+    with Colocation(three(woken_by="front"), device_set(device), tmp_path) as colocation:
+        outcome = colocation.measure(asleep)
+        kept = colocation.measure(replace(asleep, folder=tmp_path / "1")).measurement
+    m = outcome.measurement
+    assert m is not None and m.failure_rate == 0, outcome.failure
+    embed, voice = m.services["embed"], m.services["voice"]
+    assert (voice.cold_starts, voice.awake_pct, voice.asleep_mib) == (None, None, None)
+    assert embed.cold_starts == 1 and embed.asleep_mib == embed.memory_mib == 100.0
+    assert embed.cold_start_s and embed.awake_pct
+    replies = [row for row in rows(tmp_path / "0/replies.jsonl") if row["service"] == "embed"]
+    longest_s = max(row["end_s"] - row["scheduled_s"] for row in replies)
+    assert longest_s >= embed.cold_start_s
+    assert kept is not None and kept.services["embed"].start_s == 0
+    assert kept.services["embed"].cold_starts == 1  # it slept before this window too
 
 
 def test_one_that_runs_out_of_memory_is_the_victim(device, tmp_path) -> None:

@@ -17,6 +17,7 @@ from objectives.engines.command import placeholders
 from objectives.engines.engine import LLM_ENGINES, Engine, engine_of, in_order, llm_engine
 from objectives.engines.llm_server import option_of
 from objectives.engines.places import PLACE
+from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.services import COMPUTE_TYPES, LlmService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
@@ -168,7 +169,7 @@ def _check_template(
             and p.name not in used
             and not (p.name == SPEECH and "model" in used)
             and not (p.name == MEMORY and SHARE in used)
-            and not p.name.endswith(f".{PLACE}")
+            and not p.name.endswith((f".{PLACE}", f".{RESIDENT}"))
         ):
             raise entry.wrong(
                 f"{p.name} is searched and not in it", f"add {{{p.name}}}, or do not search it"

@@ -53,6 +53,16 @@ def admitted(folder: Path, *, i_know: bool = False, **changed: Any) -> Admitted:
     return admit(file, DEPLOYMENT, Card(), i_know=i_know)
 
 
+def test_what_wakes_a_service_that_sleeps_is_told_and_without_it_nothing_is_applied(
+    tmp_path: Path,
+) -> None:
+    sleeper = {"woken_by": "llama_swap", "idle_s": 60.0}
+    notes = admitted(tmp_path, on_demand={"embed": sleeper}).notes
+    assert any("embed sleeps until it is asked: that llama_swap wakes it" in n for n in notes)
+    with pytest.raises(BadInput, match="embed sleeps until it is asked, and nothing wakes it"):
+        admitted(tmp_path, on_demand={"embed": {**sleeper, "woken_by": None}})
+
+
 def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_path: Path) -> None:
     promotion = admitted(tmp_path)
     assert [a.text for a in promotion.assigned] == ["0.55", "/models/base"]

@@ -13,6 +13,7 @@ from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of
+from objectives.services import OtherService
 from objectives.speech.wer import WordVerdict
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace_slice import Arrival, TraceOptions
@@ -89,6 +90,21 @@ def decided(spec: Spec, *others: Trial) -> tuple[int | None, str, list[str]]:
     found = decision_on([row(spec, 0, 0.5, "base"), *others], spec)
     number = found.winner.number if found.winner else None
     return number, why(found, spec), passed_over(found)
+
+
+def test_what_wakes_a_winner_that_sleeps_is_in_its_promotion(spec: Spec) -> None:
+    embed = OtherService(api="embeddings", command="serve {port}", woken_by="front", idle_s=30)
+    context = context_of(replace(spec, services={**spec.services, "embed": embed}))
+    decision = decision_on([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST)], spec)
+    assert decision.winner is not None
+    values = {**decision.winner.allocation.values, "embed.resident": False}
+    asleep = replace(decision.winner, allocation=Allocation(values))
+    for winner, sleepers in (
+        (decision.winner, None),
+        (asleep, {"embed": {"woken_by": "front", "idle_s": 30}}),
+    ):
+        data = document(replace(decision, winner=winner), context, ORIGIN, why="", passed_over=())
+        assert data.get("on_demand") == sleepers
 
 
 def test_the_better_one_is_promoted_and_says_where_it_gains(spec: Spec) -> None:

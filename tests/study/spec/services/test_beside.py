@@ -9,6 +9,8 @@ import pytest
 import yaml
 from live_factories import FAKES, SERVER
 
+from objectives.allocation import Allocation
+from objectives.engines.engine import engine_of
 from objectives.errors import BadInput
 from objectives.services import OtherService
 from study.spec.load import load
@@ -50,6 +52,67 @@ def test_weights_of_its_own_count(tmp_path: Path) -> None:
     spec = read(tmp_path, fitness={"weights": {"embed": 0.0, "llm": 0.4}})
     weights = spec.fitness.effective_weights
     assert (weights["embed"], weights["llm"], weights["stt"]) == (0.0, 0.4, pytest.approx(1 / 6))
+
+
+def test_whether_it_is_resident_is_searched(tmp_path: Path) -> None:
+    embed = {**EMBED, "woken_by": "llama_swap", "idle_s": 30}
+    space = {**FAKES["search_space"], "embed.size": [8, 32], "embed.resident": [True, False]}
+    today = {**FAKES["baseline"], "embed.size": 8, "embed.resident": True}
+    spec = read(tmp_path, embed, search_space=space, baseline=today)
+    assert spec.search_space.size == 8
+    asleep = Allocation({**spec.baseline.values, "embed.resident": False})
+    engine = engine_of("embed", spec.services["embed"])
+    awake, fronted = (engine.command(a, {}).argv for a in (spec.baseline, asleep))
+    assert fronted[-len(awake) :] == tuple(w.replace("{port}", "{own_port}") for w in awake)
+    assert engine.memory_key(asleep) == engine.memory_key(spec.baseline)
+    assert engine.settings(asleep) == "size=8, woken by llama_swap, stopped after 30 s"
+
+
+ASLEEP = {**EMBED, "resident": False}
+SEARCHED = {
+    "search_space": {**FAKES["search_space"], "embed.size": [8], "embed.resident": [True, False]},
+    "baseline": {**FAKES["baseline"], "embed.size": 8, "embed.resident": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("embed", "more", "message"),
+    [
+        (ASLEEP, {}, "services.embed.woken_by: it is missing"),
+        (EMBED, SEARCHED, "services.embed.woken_by: it is missing"),
+        ({**ASLEEP, "woken_by": "hope"}, {}, "services.embed.woken_by: "),
+        ({**EMBED, "woken_by": "front"}, {}, "woken_by: the service never sleeps"),
+        ({**EMBED, "idle_s": 5}, {}, "idle_s: the service never sleeps"),
+        ({**ASLEEP, "woken_by": "front", "idle_s": 0}, {}, "services.embed.idle_s: "),
+        ({**ASLEEP, "woken_by": "front"}, SEARCHED, "resident: search_space.embed.resident says"),
+        (
+            {**ASLEEP, "command": "docker run -p {port}:80 {embed.size}", "woken_by": "front"},
+            {},
+            "services.embed.command: it runs a container",
+        ),
+        (
+            {**EMBED, "woken_by": "front"},
+            {"search_space": {**SEARCHED["search_space"], "embed.resident": ["no"]}},
+            "search_space.embed.resident: it is a yes or no",
+        ),
+        (
+            EMBED,
+            {"search_space": {**SEARCHED["search_space"], "stt.resident": [True, False]}},
+            "stt answers turns, and is always resident",
+        ),
+        (
+            EMBED,
+            {"services": {**FAKES["services"], "embed": EMBED, "llm": {"resident": False}}},
+            "services.llm.resident: llm answers turns",
+        ),
+    ],
+)
+def test_what_nothing_wakes_may_not_sleep(
+    tmp_path: Path, embed: Any, more: Any, message: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, embed, **more)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""A front is asked about the server behind it: what it did meanwhile, and that it shall sleep."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from objectives import waiting
+from objectives.apis.short_requests import NoAnswer, request
+from objectives.figures import flat_name
+from objectives.on_demand import front
+from objectives.plain_data.by_type import ODD_DATA, from_plain
+
+WITHIN_S = 20.0  # until a server that is asked to sleep does
+LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of what a front wakes.
+
+    Args:
+        is_awake: Whether its server runs.
+        awake_s: How long it ran so far, seconds.
+        starts_s: What each of its starts took until it was ready, seconds.
+    """
+
+    is_awake: bool
+    awake_s: float
+    starts_s: tuple[float, ...]
+
+
+def state(url: str) -> State | None:
+    """Return the state of what a front wakes; None where it does not answer."""
+    return _asked(url, front.STATE)
+
+
+def put_to_sleep(url: str) -> State | None:
+    """Let a server sleep once nobody waits for it; return its state, None without an answer."""
+    until_s = time.monotonic() + WITHIN_S
+    while (now := _asked(url, front.SLEEP)) is not None and now.is_awake:
+        if time.monotonic() > until_s:
+            break
+        waiting.sleep(LOOK_S)
+    return now
+
+
+class Watch:
+    """A watch puts servers to sleep, and tells what they did since.
+
+    Args:
+        urls: Where the front of each service listens.
+    """
+
+    def __init__(self, urls: Mapping[str, str]) -> None:
+        self.urls = urls
+        self._before = {service: put_to_sleep(url) for service, url in urls.items()}
+        self._since_s = time.monotonic()
+
+    def figures(self) -> dict[str, Any]:
+        """Return their figures by flat name; none of one whose front does not answer."""
+        figures: dict[str, Any] = {}
+        passed_s = time.monotonic() - self._since_s
+        for service, url in self.urls.items():
+            then, now = self._before[service], state(url)
+            if then is None or now is None:
+                continue
+            starts_s = now.starts_s[len(then.starts_s) :]
+            awake_pct = 100.0 * (now.awake_s - then.awake_s) / passed_s
+            figures[flat_name(service, "cold_starts")] = len(starts_s)
+            figures[flat_name(service, "cold_start_s")] = max(starts_s, default=None)
+            figures[flat_name(service, "awake_pct")] = round(min(100.0, awake_pct), 1)
+        return figures
+
+
+def _asked(url: str, line: bytes) -> State | None:
+    method, path = line.decode().split()
+    try:
+        answer = request(method, url + path, within_s=WITHIN_S)
+        return from_plain(State, json.loads(answer.body)) if answer.status == 200 else None
+    except (NoAnswer, *ODD_DATA):
+        return None

@@ -1,0 +1,72 @@
+"""Check what a spec says of services that sleep until they are asked."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from objectives.on_demand.resident import RESIDENT
+from objectives.search_space.parameter import Parameter
+from objectives.servers.supervision.container import runs_container
+from objectives.services import OtherService
+from study.spec.yaml_node import YamlEntry
+
+WAKERS = "front (ours), llama_swap or socket_activation"
+
+
+def refuse_sleeping_turns(name: str, entry: YamlEntry) -> None:
+    """Refuse that a service of turns sleeps.
+
+    Args:
+        name: The service.
+        entry: Where the file says whether it is resident.
+    """
+    if not entry.is_present:
+        return
+    raise entry.wrong(
+        f"{name} answers turns, and is always resident here (vLLM's sleep mode is not measured)",
+        "remove it; only a service beside the turn may sleep",
+    )
+
+
+def check_on_demand(
+    top: YamlEntry, beside: Mapping[str, OtherService], parameters: Sequence[Parameter]
+) -> None:
+    """Refuse a service that sleeps where nothing wakes it in production, or cannot be woken here.
+
+    Raises:
+        BadInput: There is one; it has file, line and key.
+    """
+    for name, service in beside.items():
+        parameter = f"{name}.{RESIDENT}"
+        entry, searched = top.at("services", name), top.at("search_space", parameter)
+        fixed = top.at("baseline", parameter)
+        values = next((p.choices for p in parameters if p.name == parameter), ())
+        if searched.is_present and not all(isinstance(value, bool) for value in values):
+            raise searched.wrong("it is a yes or no", "write [true, false]")
+        if fixed.is_present and not isinstance(value := fixed.scalar(), bool):
+            raise fixed.wrong(f"{value} is neither true nor false", "write one of them")
+        own = entry.at(RESIDENT)
+        if own.is_present and (searched.is_present or fixed.is_present):
+            where = ".".join((searched if searched.is_present else fixed).path)
+            raise own.wrong(f"{where} says it too", "remove one")
+        known = values or ((fixed.scalar(),) if fixed.is_present else (service.resident,))
+        _check_waker(entry, service, may_sleep=not all(known))
+
+
+def _check_waker(entry: YamlEntry, service: OtherService, *, may_sleep: bool) -> None:
+    if not may_sleep:
+        for key in ("woken_by", "idle_s"):
+            if entry.at(key).is_present:
+                way_out = f"write `resident: false`, or search {entry.path[-1]}.{RESIDENT}"
+                raise entry.at(key).wrong("the service never sleeps", way_out)
+        return
+    if service.woken_by is None:
+        raise entry.at("woken_by").wrong(
+            "it is missing: where nothing wakes the service in production, it may not sleep",
+            f"name what does: {WAKERS}",
+        )
+    if runs_container(shlex.split(service.command)):
+        raise entry.at("command").wrong(
+            "it runs a container, which is not woken here", "write `resident: true`"
+        )

@@ -1,0 +1,140 @@
+"""A front starts a server when it is asked, stops it when it is idle, and ends as it ends."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from fakes import FAKE
+
+from objectives.apis.short_requests import NoAnswer, request
+from objectives.on_demand import front
+from objectives.on_demand.sleeping import State, Watch, put_to_sleep, state
+from objectives.servers.ports import claimed_port
+
+WITHIN_S = 30.0
+Begin = Callable[..., tuple[str, subprocess.Popen[bytes]]]
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begun(
+        *words: str, idle_s: float = 3600.0, start_s: float = 20.0
+    ) -> tuple[str, subprocess.Popen[bytes]]:
+        with claimed_port() as port:
+            argv = [sys.executable, front.__file__, "--port", str(port), "--idle-s", str(idle_s)]
+            argv += ["--start-s", str(start_s), "--", *words]
+            running.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+            url, until_s = f"http://127.0.0.1:{port}", time.monotonic() + WITHIN_S
+            while state(url) is None and time.monotonic() < until_s:
+                time.sleep(0.05)
+        return url, running[-1]
+
+    yield begun
+    for process in running:
+        process.terminate()
+        process.wait(WITHIN_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def fake(*words: str) -> list[str]:
+    return [sys.executable, str(FAKE), "--port", front.OWN_PORT, *words]
+
+
+def health(url: str) -> int:
+    return request("GET", f"{url}/health", within_s=WITHIN_S).status
+
+
+def until_asleep(url: str) -> State | None:
+    until_s = time.monotonic() + WITHIN_S
+    while (now := state(url)) is not None and now.is_awake and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return now
+
+
+def test_it_sleeps_until_it_is_asked_and_again_when_it_is_idle(begin: Begin) -> None:
+    url, _ = begin(*fake(), idle_s=1.0)
+    assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
+    assert health(url) == 200
+    asleep = until_asleep(url)
+    assert asleep is not None and not asleep.is_awake and len(asleep.starts_s) == 1
+    assert asleep.awake_s >= 1.0 + asleep.starts_s[0]
+    assert health(url) == 200
+    assert (now := state(url)) is not None and len(now.starts_s) == 2
+
+
+def test_callers_that_come_at_once_wake_it_once(begin: Begin) -> None:
+    url, _ = begin(*fake("--start-s", "0.5"))
+    statuses: list[int] = []
+    threads = [threading.Thread(target=lambda: statuses.append(health(url))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WITHIN_S)
+    assert statuses == [200] * 4
+    assert (now := state(url)) is not None and len(now.starts_s) == 1
+
+
+def test_who_is_connected_stays_so_while_it_sleeps(begin: Begin) -> None:
+    url, _ = begin(*fake())
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=WITHIN_S)
+    for starts in (1, 2):
+        connection.request("GET", "/health")
+        assert connection.getresponse().read() == b""
+        assert (now := put_to_sleep(url)) is not None
+        assert (now.is_awake, len(now.starts_s)) == (False, starts)
+    connection.close()
+
+
+def test_it_does_not_sleep_while_somebody_waits(begin: Begin) -> None:
+    url, _ = begin(*fake("--delay", "1.5"), idle_s=1.0)
+    body = {"model": "model", "input": ["hello"]}
+    answer = request("POST", f"{url}/v1/embeddings", within_s=WITHIN_S, json=body)
+    assert answer.status == 200
+    assert (now := state(url)) is not None and len(now.starts_s) == 1
+
+
+def test_a_watch_begins_asleep_and_counts_what_follows(begin: Begin) -> None:
+    url, _ = begin(*fake())
+    health(url)
+    watch = Watch({"embed": url})
+    assert watch.figures() == {
+        "embed_cold_starts": 0,
+        "embed_cold_start_s": None,
+        "embed_awake_pct": 0.0,
+    }
+    health(url)
+    figures = watch.figures()
+    assert figures["embed_cold_starts"] == 1
+    assert figures["embed_cold_start_s"] > 0 and 0 < figures["embed_awake_pct"] <= 100
+
+
+def test_it_ends_as_its_server_ends(begin: Begin) -> None:
+    url, process = begin(sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(NoAnswer):
+        health(url)
+    assert process.wait(WITHIN_S) == -9
+    assert Watch({"embed": url}).figures() == {}
+
+
+def test_a_server_that_is_never_ready_ends_it(begin: Begin) -> None:
+    url, process = begin(*fake("--mood", "never-ready"), start_s=0.5)
+    with pytest.raises(NoAnswer):
+        health(url)
+    assert process.wait(WITHIN_S) == 1
+    assert process.stdout is not None
+    assert b"not ready within 0.5 s" in process.stdout.read()
+
+
+def test_a_server_that_ignores_sigterm_sleeps_too(begin: Begin) -> None:
+    url, _ = begin(*fake("--mood", "ignores-sigterm"))
+    health(url)
+    assert (now := put_to_sleep(url)) is not None and not now.is_awake
