@@ -176,6 +176,12 @@ def llm_engine(service: LlmService, name: str = "llm") -> LlmServer:
     return kind(service, name)
 
 
+def sharing(services: Services) -> LlmServer | None:
+    """Return the engine to which a share of the memory belongs; None where none has one."""
+    llms = (llm_engine(s, n) for n, s in services.items() if isinstance(s, LlmService))
+    return next((engine for engine in llms if engine.has_share), None)
+
+
 def in_order(services: Services) -> tuple[Engine, ...]:
     """Return the engines of a study, in the order in which people read the services."""
     return tuple(engine_of(name, service) for name, service in services.items())

@@ -56,6 +56,9 @@ class FasterWhisper:
     version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
     packages: ClassVar[tuple[str, ...]] = server_packages
+    options_of_ours: ClassVar[tuple[str, ...]] = (
+        *("compute_type", "beam_size", "language", "extra_mib", "threads", "max_new_tokens"),
+    )
     stack_flags: ClassVar[Mapping[str, str]] = {
         "compute_type": "--compute-type",
         "beam_size": "--beam-size",

@@ -20,7 +20,8 @@ from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import amount, whole
 from objectives.engines.command import Command, command_of
-from objectives.engines.llm_server import LlmServer, engine_page, flags, option_of, told_by
+from objectives.engines.llm_options import option_of
+from objectives.engines.llm_server import LlmServer, engine_page, flags, told_by
 from objectives.errors import SetupError
 from objectives.model_files.model import read_model
 

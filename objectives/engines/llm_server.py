@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.completions import Completions, completed
 from objectives.apis.short_requests import Ask, answers_once_healthy, page
 from objectives.engines.command import Command, flag
+from objectives.engines.llm_options import LlmOptions
 from objectives.figures import flat_name
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
@@ -47,15 +49,6 @@ def told_by(page: str) -> Any:
         return None
 
 
-def option_of(word: str) -> str:
-    """Return the option that a word of a command line sets, with underscores.
-
-    >>> option_of("--ctx-size=8192"), option_of("-c")
-    ('ctx_size', 'c')
-    """
-    return word.lstrip("-").partition("=")[0].replace("-", "_")
-
-
 @cache
 def config_vocabulary(model: str) -> int | None:
     """Return the token ids of a model by its config.json; None where that does not tell."""
@@ -68,7 +61,7 @@ def config_vocabulary(model: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class LlmServer(ABC):
+class LlmServer(LlmOptions, ABC):
     """An engine that serves an LLM by the completions API takes the memory that it needs.
 
     Args:
@@ -76,8 +69,6 @@ class LlmServer(ABC):
         name: The service that it serves.
     """
 
-    service: LlmService
-    name: str = "llm"
     api: ClassVar[ApiName] = "completions"
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = True
@@ -85,7 +76,8 @@ class LlmServer(ABC):
     changes_answers: ClassVar[frozenset[str]] = frozenset()
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
     program: ClassVar[str] = ""
-    set_by_us: ClassVar[Mapping[str, str]] = {}  # what to write instead, by option
+    title: ClassVar[str] = ""  # what people call it, where it has a share
+    default_share: ClassVar[float] = math.nan  # where nothing says it
     health: ClassVar[str] = ""  # its own page of health, where a service names none
     packages: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
@@ -130,23 +122,6 @@ class LlmServer(ABC):
         if service.command is not None or self.model_kind != "folder":
             return service
         return replace(service, model=folder_of(service.model))
-
-    def set_by_study(self, option: str) -> str | None:
-        """Return what to write in place of an option that the study sets; None for any other."""
-        return self.set_by_us.get(option)
-
-    def sets_itself(self, word: str) -> bool:
-        """Return whether the study sets what this word of `args` does."""
-        is_flag = word.startswith("-")
-        return is_flag and self.set_by_study(option_of(word)) is not None
-
-    def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
-        """Return what `args` must say and does not, and the way out; None where nothing is.
-
-        Args:
-            named: The options that the search space or the baseline names.
-        """
-        return None
 
     def lack(self, versions: Mapping[str, str]) -> str | None:  # noqa: ARG002
         """Return in a sentence what is not installed; None where all is."""

@@ -50,6 +50,10 @@ class SGLang(LlmServer):
     prefix: ClassVar[str] = "sglang."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
+    of_several_devices: ClassVar[frozenset[str]] = frozenset(
+        {"tp", "tp_size", "tensor_parallel_size", "pp", "pp_size", "pipeline_parallel_size"}
+        | {"dp", "dp_size", "data_parallel_size"}
+    )
     server_packages: ClassVar[tuple[str, ...]] = ("sglang",)
     packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
 

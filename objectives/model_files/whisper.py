@@ -31,6 +31,17 @@ MILLIONS = {
     "distil-large-v3.5": 756.0,
 }
 
+SIZES = ("tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en")
+LARGE = ("large-v1", "large-v2", "large-v3")
+DISTILLED = ("small.en", "medium.en", "large-v2", "large-v3")
+HUB = {  # the ids of their models on the hub
+    **{size: f"Systran/faster-whisper-{size}" for size in (*SIZES, *LARGE)},
+    **{f"distil-{size}": f"Systran/faster-distil-whisper-{size}" for size in DISTILLED},
+    "large": "Systran/faster-whisper-large-v3",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+}
+
 
 def named_parameters(name: str) -> int | None:
     """Return the parameters of a model by its size or hub id; None for one that is not known.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from objectives.allocation import MEMORY, SHARE, Scalar
 from objectives.diagnosis.diagnose import consequence_of
-from objectives.engines.engine import engines_of
-from objectives.engines.vllm_flags import DEFAULT_SHARE
+from objectives.engines.engine import sharing
+from objectives.engines.llm_server import LlmServer
 from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
 
@@ -22,13 +22,15 @@ class GreaterShare:
         out_of_memory: The least share beyond those that work that ran out of memory; None where
             none did.
         is_fence: Whether a greater share than that of `greatest` was launched and does not work.
-        default: The one with vLLM's default share; None where it was not launched.
+        default: The one with the engine's default share; None where it was not launched.
+        engine: The one whose share it is.
     """
 
     greatest: Configuration | None
     out_of_memory: float | None
     is_fence: bool
     default: Configuration | None
+    engine: LlmServer
 
 
 def greater_share(
@@ -38,7 +40,8 @@ def greater_share(
 
     What failed for another reason than memory counts as not working, too.
     """
-    if not any(e.has_share for e in engines_of(context.services)) or not context.baseline.has_share:
+    engine = sharing(context.services)
+    if engine is None or not context.baseline.has_share:
         return None
     none: dict[str, Scalar] = {SHARE: 0, MEMORY: 0}
     today = {**context.baseline.values, **none}
@@ -54,7 +57,8 @@ def greater_share(
         and any(
             not c.is_feasible and c.allocation.share > greatest.allocation.share for c in alike
         ),
-        default=next((c for c in alike if c.allocation.share == DEFAULT_SHARE), None),
+        default=next((c for c in alike if c.allocation.share == engine.default_share), None),
+        engine=engine,
     )
 
 

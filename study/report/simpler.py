@@ -1,8 +1,7 @@
-"""Say whether the greatest share that fits, or vLLM's default, would have been the answer, too."""
+"""Say whether the greatest share that fits, or the default one, would have been the answer, too."""
 
 from __future__ import annotations
 
-from objectives.engines.vllm_flags import DEFAULT_SHARE
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion
 from study.analysis.gain import gain_in, gain_of
@@ -38,14 +37,15 @@ def _greatest(found: GreaterShare, greatest: Configuration, summary: Summary) ->
 
 
 def _default(found: GreaterShare, summary: Summary) -> str:
-    name = f"vLLM's default share, {100 * DEFAULT_SHARE:g} %"
+    whose, share = f"{found.engine.title}'s default share", found.engine.default_share
+    name = f"{whose}, {100 * share:g} %"
     if found.default is not None and found.default.is_feasible:
         if found.default is found.greatest:
-            return "That is vLLM's default share."
+            return f"That is {whose}."
         return f"{name}, {_beside(found.default, summary)}."
     if found.default is not None:
         return f"{name}, does not work."
-    if found.out_of_memory is not None and found.out_of_memory < DEFAULT_SHARE:
+    if found.out_of_memory is not None and found.out_of_memory < share:
         return f"{name}, cannot fit: {100 * found.out_of_memory:.4g} % ran out of memory."
     return f"{name}, was not measured."
 

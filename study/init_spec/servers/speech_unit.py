@@ -10,10 +10,10 @@ from typing import Literal
 
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.errors import BadInput, SetupError
+from objectives.model_files.whisper import HUB
 from objectives.servers.versions import cached, installed
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.llm_unit import split_flags
-from study.spec.services.of_turns import WHISPER_HUB
 from study.spec.speech.options import ARITHMETICS
 
 # what is searched beside today's, where it is on the machine
@@ -122,9 +122,9 @@ def _settings(unit: Running) -> Iterator[tuple[str, str, str]]:
 
 def size_of(unit: Running, value: str) -> str | None:
     """Return the size that a value names: a faster-whisper name, a hub id, or a model's folder."""
-    if value in WHISPER_HUB:
+    if value in HUB:
         return value
-    by_hub = {hub: size for size, hub in WHISPER_HUB.items()}
+    by_hub = {hub: size for size, hub in HUB.items()}
     if value in by_hub:
         return by_hub[value]
     if (name := named_size(value)) is not None:
@@ -146,7 +146,7 @@ def named_size(value: str) -> str | None:
     name = re.sub(r"^(faster-)?(distil-)?(whisper-)?(distil-)?", "", name)
     name = f"distil-{name}" if is_distilled else name
     is_hub = "whisper" in value or name != value
-    return name if is_hub and name in WHISPER_HUB else None
+    return name if is_hub and name in HUB else None
 
 
 def arithmetic_of(value: str) -> str | None:
@@ -176,15 +176,15 @@ def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[
     names = [n for n in candidates if n == size or _is_here(n)]
     if size not in names:
         names.append(size)
-    models = {n: WHISPER_HUB[n] for n in names}
-    if value in WHISPER_HUB.values():
+    models = {n: HUB[n] for n in names}
+    if value in HUB.values():
         return models, models
     return {n: value.replace(size, n) if size in value else n for n in names}, models
 
 
 def _is_here(size: str) -> bool:
     try:
-        cached(WHISPER_HUB[size])
+        cached(HUB[size])
     except SetupError:
         return False
     return True

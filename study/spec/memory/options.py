@@ -1,4 +1,4 @@
-"""Check options of vLLM against each other, and say which of them are idle beside which."""
+"""Check options of the LLM's engine against each other, and say which are idle beside which."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from objectives.allocation import Scalar
 from objectives.engines.engine import llm_engine
-from objectives.engines.vllm_flags import IDLE_BESIDE, disagreement, flag_name
+from objectives.engines.llm_options import option_of
+from objectives.engines.llm_server import LlmServer
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Idle
 from objectives.services import LlmService
 from study.spec.yaml_node import YamlEntry
-
-PREFIX = "vllm."
 
 
 def check_options(
@@ -22,61 +21,68 @@ def check_options(
     baseline: Mapping[str, Scalar],
     device: str,
 ) -> None:
-    """Refuse values that vLLM refuses together, and values that are one server.
+    """Refuse values that an engine refuses together, that are one server, or need several devices.
 
-    Another server, which a template or another engine starts, is not known here.
+    Another server, which a template starts, is not known here.
     """
-    if llm.command is not None or not llm_engine(llm).has_share:
+    if llm.command is not None:
         return
-    several = {p.name: p for p in parameters}
+    engine, several = llm_engine(llm), {p.name: p for p in parameters}
     values: dict[str, Sequence[Scalar]] = {
-        _option(name): several[name].choices or (several[name].low, several[name].high)
+        _option(engine, name): several[name].choices or (several[name].low, several[name].high)
         if name in several
         else (value,)
         for name, value in baseline.items()
-        if name.startswith(PREFIX)
+        if name.startswith(engine.prefix)
     }
-    args = {(flag_name(word) or "").replace("-", "_") for word in llm.args}
-    for name, (other, value) in IDLE_BESIDE.items():
+    if (option := engine.spread_by(values)) is not None:
+        raise _entry(top, engine, option).wrong(
+            f"{option.replace('_', '-')} spreads one LLM over several devices, and its memory is "
+            "measured on one",
+            "remove it: a study of one LLM over several cards is not to be had yet",
+        )
+    args = {option_of(word) for word in llm.args}
+    for name, (other, value) in engine.idle_beside.items():
         others = values.get(other, (other in args,))
         if len(values.get(name, ())) < 2:
             continue
-        if device == "cpu":
-            raise _entry(top, name).wrong("vLLM captures no graphs on a CPU", "remove it")
+        if why := engine.useless_on("cpu" if device == "cpu" else "cuda", name):
+            raise _entry(top, engine, name).wrong(why, "remove it")
         if all(v is value for v in others):
             flag = other.replace("_", "-")
-            raise _entry(top, name).wrong(
-                f"vLLM ignores it beside --{flag}, which every candidate has",
-                f"remove it, or search vllm.{other}: [true, false]",
+            raise _entry(top, engine, name).wrong(
+                f"it does nothing beside --{flag}, which every candidate has",
+                f"remove it, or search {engine.prefix}{other}: [true, false]",
             )
-    if (found := disagreement(values, llm.args)) is not None:
+    if (found := engine.disagreement(values)) is not None:
         name, what, way_out = found
-        raise _entry(top, name).wrong(what, way_out)
+        raise _entry(top, engine, name).wrong(what, way_out)
 
 
 def idle_parameters(
     llm: LlmService, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
 ) -> dict[str, Idle]:
     """Return which searched options do nothing, and when; they are then told as the baseline's."""
-    names = {_option(name): name for name in baseline if name.startswith(PREFIX)}
+    engine = llm_engine(llm)
+    names = {_option(engine, name): name for name in baseline if name.startswith(engine.prefix)}
     searched = {p.name for p in parameters}
     return {
         names[name]: Idle(names[other], value, baseline[names[name]])
-        for name, (other, value) in IDLE_BESIDE.items()
+        for name, (other, value) in engine.idle_beside.items()
         if llm.command is None and names.get(name) in searched and other in names
     }
 
 
-def _option(name: str) -> str:
-    return name.removeprefix(PREFIX).replace("-", "_")
+def _option(engine: LlmServer, name: str) -> str:
+    return name.removeprefix(engine.prefix).replace("-", "_")
 
 
-def _entry(top: YamlEntry, option: str) -> YamlEntry:
+def _entry(top: YamlEntry, engine: LlmServer, option: str) -> YamlEntry:
     """Return where an option's values stand: searched, of the baseline, or among the flags."""
     entries = [
         e
         for key in ("search_space", "baseline")
         for e in top.at(key).entries()
-        if e.path[-1].startswith(PREFIX) and _option(e.path[-1]) == option
+        if e.path[-1].startswith(engine.prefix) and _option(engine, e.path[-1]) == option
     ]
     return (entries or [top.at("services", "llm", "args")])[0]

@@ -15,8 +15,10 @@ from typing import Literal
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
 from objectives.engines.engine import LLM_ENGINES, Engine, engine_of, in_order, llm_engine
-from objectives.engines.llm_server import option_of
+from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.llm_options import option_of
 from objectives.engines.places import PLACE
+from objectives.model_files.whisper import HUB
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.services import COMPUTE_TYPES, LlmService, Services, SttService
@@ -25,24 +27,6 @@ from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
-SIZES = ("tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en")
-LARGE = ("large-v1", "large-v2", "large-v3")
-DISTILLED = ("small.en", "medium.en", "large-v2", "large-v3")
-WHISPER_HUB = {
-    **{size: f"Systran/faster-whisper-{size}" for size in (*SIZES, *LARGE)},
-    **{f"distil-{size}": f"Systran/faster-distil-whisper-{size}" for size in DISTILLED},
-    "large": "Systran/faster-whisper-large-v3",
-    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-}
-WHISPER_OPTIONS = (
-    "compute_type",
-    "beam_size",
-    "language",
-    "extra_mib",
-    "threads",
-    "max_new_tokens",
-)
 # in the order in which people read them
 KINDS: Mapping[str, type[LlmService | SttService]] = {"llm": LlmService, "stt": SttService}
 # models of random weights, which scripts/make_models.py writes
@@ -88,9 +72,12 @@ def read_services(
             names = {SHARE, SPEECH, *named}
             _check_template(entry.at(label, "command"), service.command, own, names)
     for name, at in named.items():
-        option = name.removeprefix("whisper.").replace("-", "_")
-        if name.startswith("whisper.") and stt.command is None and option not in WHISPER_OPTIONS:
-            raise at.wrong("our speech server has no such option", meant(option, WHISPER_OPTIONS))
+        option = name.removeprefix(FasterWhisper.prefix).replace("-", "_")
+        is_ours = name.startswith(FasterWhisper.prefix) and stt.command is None
+        if is_ours and option not in FasterWhisper.options_of_ours:
+            raise at.wrong(
+                "our speech server has no such option", meant(option, FasterWhisper.options_of_ours)
+            )
     return services, notes
 
 
@@ -186,7 +173,7 @@ def with_models(
     models: dict[str, str] = {}
     for size in sizes:
         entry = top.at("services", "stt", "models", size)
-        model = stt.models.get(size, WHISPER_HUB.get(size))
+        model = stt.models.get(size, HUB.get(size))
         if model is None:
             raise entry.wrong(
                 f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"

@@ -68,12 +68,21 @@ def test_the_server_of_a_template_is_not_known(loaded):
         ),
         (
             ("  vllm.enforce_eager: [true, false]\n", ""),
-            None,
+            4,
         ),
         (
             ("[true, false]", "[true]"),
-            ":5: search_space.vllm.max-cudagraph-capture-size: vLLM ignores it beside --enforce-",
+            ":5: search_space.vllm.max-cudagraph-capture-size: it does nothing beside --enforce-",
         ),
+        (
+            ("args: []", "args: ['--max-num-seqs', '4', '-tp', '2']"),
+            ":10: services.llm.args: tp spreads one LLM over several devices, and its memory is ",
+        ),
+        (
+            ("vllm.enforce_eager: [true, false]", "vllm.tensor-parallel-size: [1, 2]"),
+            ":4: search_space.vllm.tensor-parallel-size: tensor-parallel-size spreads one LLM ",
+        ),
+        (("args: []", "args: ['--tensor-parallel-size=1']"), 6),
         (
             ("name: small", "device: cpu\nname: small"),
             ":6: search_space.vllm.max-cudagraph-capture-size: vLLM captures no graphs on a CPU",
@@ -84,8 +93,10 @@ def test_values_that_vllm_refuses_or_takes_for_others_are_refused(loaded, tmp_pa
     changes = [change]
     if "[true]" in change[1]:
         changes.append(("enforce_eager: false", "enforce_eager: true"))
-    if start is None:
-        assert loaded(*changes).search_space.size == 4
+    if "vllm.tensor" in change[1]:
+        changes.append(("vllm.enforce_eager: false", "vllm.tensor-parallel-size: 1"))
+    if isinstance(start, int):
+        assert loaded(*changes).search_space.size == start
         return
     with pytest.raises(BadInput) as caught:
         loaded(*changes)

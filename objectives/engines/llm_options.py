@@ -1,0 +1,93 @@
+"""What an engine of an LLM knows of its own options; by default it knows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+from objectives.allocation import Scalar
+from objectives.services import DeviceKind, LlmService
+
+
+def option_of(word: str) -> str:
+    """Return the option that a word of a command line sets, with underscores.
+
+    >>> option_of("--ctx-size=8192"), option_of("-c")
+    ('ctx_size', 'c')
+    """
+    return word.lstrip("-").partition("=")[0].replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class LlmOptions:
+    """The options of an engine are checked before anything is launched.
+
+    Args:
+        service: Which model it serves, and how it is started.
+        name: The service that it serves.
+    """
+
+    service: LlmService
+    name: str = "llm"
+    set_by_us: ClassVar[Mapping[str, str]] = {}  # what to write instead, by option
+    # option: the other option, and its value, beside which it does nothing
+    idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = {}
+    of_several_devices: ClassVar[frozenset[str]] = frozenset()  # over which they spread it
+    own_variables: ClassVar[tuple[str, ...]] = ()  # of a shell, that a live study must look at
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        return self.set_by_us.get(option)
+
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does."""
+        is_flag = word.startswith("-")
+        return is_flag and self.set_by_study(option_of(word)) is not None
+
+    def overriding(self, word: str) -> tuple[str, str] | None:  # noqa: ARG002
+        """Return the flag that a word of a command is, and why it overrides a searched memory.
+
+        It is None where it overrides nothing.
+        """
+        return None
+
+    def overriding_variable(self, name: str, value: str) -> str | None:  # noqa: ARG002
+        """Return why a variable of the environment does so; None where it does not."""
+        return None
+
+    def useless_on(self, kind: DeviceKind, option: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence why an option does nothing on a device; None where it may."""
+        return None
+
+    def disagreement(
+        self,
+        values: Mapping[str, Sequence[Scalar]],  # noqa: ARG002
+    ) -> tuple[str, str, str] | None:
+        """Return which option it would refuse or cut, why, and the way out; None where none.
+
+        Args:
+            values: The values that each option may have, by its name with underscores.
+        """
+        return None
+
+    def spread_by(self, values: Mapping[str, Sequence[Scalar]]) -> str | None:
+        """Return the option that spreads it over several devices; None where none does."""
+        said = {
+            option_of(word): word.partition("=")[2] or value
+            for word, value in pairwise([*self.service.args, ""])
+        }
+        for option in sorted(self.of_several_devices):
+            numbers = map(str, (*values.get(option, ()), said.get(option, "")))
+            if any(n.isdecimal() and int(n) > 1 for n in numbers):
+                return option
+        return None
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Return what `args` must say and does not, and the way out; None where nothing is.
+
+        Args:
+            named: The options that the search space or the baseline names.
+        """
+        return None
