@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def levels(distribution: BaseDistribution) -> float:
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
     axis = _axis(distribution)
-    if axis.single():
+    if axis.low == axis.high:
         return 1
     return math.inf if axis.step is None else round((axis.high - axis.low) / axis.step) + 1
 
@@ -56,19 +56,27 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
     return distribution._contains(distribution.to_internal_repr(value))
 
 
-def coordinate(distribution: BaseDistribution, value: Any) -> float:
-    """Return the place in the range, 0 to 1; of a category, in its list."""
+def coordinate(distribution: BaseDistribution) -> Callable[[Any], float]:
+    """Return what gives the place of a value in the range, 0 to 1; of a category, in its list.
+
+    >>> coordinate(IntDistribution(1, 5))(2)
+    0.25
+    """
     if isinstance(distribution, CategoricalDistribution):
-        return place(distribution, value) / max(len(distribution.choices) - 1, 1)
+        last = max(len(distribution.choices) - 1, 1)
+        return lambda value: place(distribution, value) / last
     axis = _axis(distribution)
-    low, high, value = axis.low, axis.high, _clip(axis, value)
-    if axis.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low) if high > low else 0.0
+    low, high = axis.low, axis.high
+    if low == high:
+        return lambda _: 0.0
+    if not axis.log:
+        return lambda value: (min(max(value, low), high) - low) / (high - low)
+    first, span = math.log(low), math.log(high) - math.log(low)
+    return lambda value: (math.log(min(max(value, low), high)) - first) / span
 
 
 def _axis(distribution: BaseDistribution) -> IntDistribution | FloatDistribution:
-    if isinstance(distribution, IntDistribution | FloatDistribution):
+    if isinstance(distribution, (IntDistribution, FloatDistribution)):
         return distribution
     raise TypeError(f"{distribution!r} is no distribution that the tournament knows")
 
@@ -99,8 +107,8 @@ def place(distribution: BaseDistribution, value: Any) -> int:
 
 def nearest(distribution: BaseDistribution, value: Any) -> Any:
     """Return the value of the range that is nearest to a value."""
-    if math.isinf(levels(distribution)):
-        return float(_clip(_axis(distribution), value))
+    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+        return float(_clip(distribution, value))
     return value_at(distribution, place(distribution, value))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from optuna.trial import FrozenTrial
 
 from .axes import Signature, signature
-from .configurations import Axes, Config, all_configurations, child, fits, inherit, size
+from .configurations import Axes, Config, all_configurations, children, fits, heirs, size
 from .exhaustion import LISTABLE
 from .generations import Seat, Settings, parents
 from .ledger import Ledger
@@ -67,11 +68,11 @@ class Breeder:
             turn = slot % len(alive)
             # the parent, then those who lend what the parent has not
             family = alive[turn:] + alive[:turn]
-            offspring = everything or self._novel(lambda: child(family, self.space, self.rng))
+            offspring = everything or self._novel(children(family, self.space, self.rng))
             if offspring:
                 return Proposal("child", [family[0].number], self._screened(offspring))
         role = "fresh" if alive else "random"
-        offspring = everything or self._novel(lambda: inherit([], self.space, self.rng))
+        offspring = everything or self._novel(heirs([], self.space, self.rng))
         if offspring := offspring or self._untried():
             return Proposal(role, [], self._screened(offspring))
         replicate = self._replicate() if replicates else None
@@ -89,7 +90,7 @@ class Breeder:
         is_whole = size(self.space) <= WHOLE * self.settings.n_offspring
         return screen(self.ledger, self.space, offspring, is_whole=is_whole)
 
-    def _novel(self, draw: Callable[[], Config]) -> list[Config]:
+    def _novel(self, draws: Iterator[Config]) -> list[Config]:
         """Return up to `n_offspring` different untried draws; fewer where few are left.
 
         Some that a broken constraint rules out are among them, in case the direction that was
@@ -100,7 +101,7 @@ class Breeder:
         aside: dict[Signature, Config] = {}
         failures = 0  # in a row
         while len(offspring) < n and failures < TRIES:
-            config = draw()
+            config = next(draws)
             key = signature(config)
             if key in offspring or key in aside or config in self.ledger:
                 failures += 1
@@ -135,7 +136,7 @@ class Breeder:
     def _ruled_out(self) -> list[Config]:
         """Return some of what is untried, drawn where the space cannot be listed."""
         if size(self.space) > LISTABLE:
-            draws = (inherit([], self.space, self.rng) for _ in range(TRIES))
+            draws = islice(heirs([], self.space, self.rng), TRIES)
             return self._some(one for one in draws if one not in self.ledger)
         return self._some(o for o in all_configurations(self.space) if o not in self.ledger)
 
@@ -160,4 +161,4 @@ class Breeder:
         """Return one of the best once more, for a caller who keeps results."""
         leaders = [cell.first for cell in self.ledger.best_first(self.settings.survivors)]
         family: list[FrozenTrial] = [leaders[i] for i in self.rng.permutation(len(leaders))]
-        return Proposal("repeat", [], inherit(family, self.space, self.rng))
+        return Proposal("repeat", [], next(heirs(family, self.space, self.rng)))

@@ -104,11 +104,10 @@ def coordinates(space: Axes, configs: Sequence[Mapping[str, Any]]) -> NDArray[np
     >>> coordinates(space, [{"x": 2, "y": "b"}]).tolist()
     [[0.25, 1.0]]
     """
-    rows = np.full((len(configs), len(space)), np.nan)
+    rows = np.empty((len(configs), len(space)))
     for column, (name, distribution) in enumerate(space.items()):
-        for row, config in enumerate(configs):
-            if name in config:
-                rows[row, column] = coordinate(distribution, config[name])
+        at = coordinate(distribution)
+        rows[:, column] = [at(config[name]) if name in config else math.nan for config in configs]
     return rows
 
 
@@ -117,23 +116,24 @@ def pinned(config: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     return {name: CategoricalDistribution([value]) for name, value in config.items()}
 
 
-def inherit(family: Sequence[FrozenTrial], space: Axes, rng: np.random.Generator) -> Config:
-    """Take each parameter from the first of the family that has it, or else draw it."""
-    config = {}
+def heirs(family: Sequence[FrozenTrial], space: Axes, rng: np.random.Generator) -> Iterator[Config]:
+    """Take each parameter from the first of the family that has it, or else draw it; for ever."""
+    lent = {}
     for name, distribution in space.items():
-        lender = next((trial for trial in family if name in trial.params), None)
-        config[name] = (
-            nearest(distribution, lender.params[name]) if lender else draw(distribution, rng)
-        )
-    return config
+        if lender := next((trial for trial in family if name in trial.params), None):
+            lent[name] = nearest(distribution, lender.params[name])
+    while True:
+        yield {n: lent[n] if n in lent else draw(axis, rng) for n, axis in space.items()}
 
 
-def child(family: Sequence[FrozenTrial], space: Axes, rng: np.random.Generator) -> Config:
-    """Inherit a configuration and change one parameter for certain, every other one rarely."""
-    config = inherit(family, space, rng)
+def children(
+    family: Sequence[FrozenTrial], space: Axes, rng: np.random.Generator
+) -> Iterator[Config]:
+    """Inherit and change one parameter for certain, every other one rarely; for ever."""
     free = [name for name, distribution in space.items() if levels(distribution) > 1]
-    certain = free[rng.integers(len(free))] if free else None
-    for name in free:
-        if name == certain or rng.random() < 0.5 / len(free):
-            config[name] = move(space[name], config[name], rng)
-    return config
+    for config in heirs(family, space, rng):
+        certain = free[rng.integers(len(free))] if free else None
+        for name in free:
+            if name == certain or rng.random() < 0.5 / len(free):
+                config[name] = move(space[name], config[name], rng)
+        yield config

@@ -51,19 +51,19 @@ class Ledger:
         self._failed: set[Signature] = set()
         self._kept: dict[Hashable, Any] = {}
         self._axes: dict[str, tuple[int, BaseDistribution]] = {}
+        self._measured_again: list[Cell] = []  # cells that somebody measures now
         self.running = RunningTrials()
         self.trials: Sequence[FrozenTrial] = ()
         self.is_noisy = False
         self.is_replicated = False  # whether anything was measured twice: else nobody knows
         self.asking = -1  # for whom the trials were read
+        self.is_settled = False  # whether all others that run have asked for what they measure
 
     def catch_up(self, trials: Sequence[FrozenTrial], asking: int = -1) -> None:
         """Read what is new in the trials, which stand in order of their numbers.
 
         `asking` is the trial to propose for, which does not count as running.
         """
-        for cell in filter(None, map(self._cells.get, self.running)):
-            cell.running = 0
         still_open = []
         for number in [*self._open, *range(self._read, len(trials))]:
             trial = trials[number]
@@ -75,12 +75,17 @@ class Ledger:
         others = [trials[number] for number in running if number != asking]
         for trial in self.running.look(others):
             self._widen(trial)
+        for cell in self._measured_again:
+            cell.running = 0
         # only now are all cells known, also those of later trials that ended before
-        for cell in filter(None, map(self._cells.get, self.running)):
-            cell.running += 1
+        keys = self.running.keys
+        self._measured_again = [self._cells[key] for key in keys.keys() & self._cells.keys()]
+        for cell in self._measured_again:
+            cell.running = keys[signature(cell.first.params)]
         self.trials, self._read, self._open = trials, len(trials), still_open
         waiting = set(still_open).difference(running)
         self._absent = sorted([*self._idle, *waiting])
+        self.is_settled = not waiting and self.running.are_final
         self.asking = asking
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -108,8 +113,9 @@ class Ledger:
 
     def _widen(self, trial: FrozenTrial) -> None:
         for name, distribution in trial.distributions.items():
-            if trial.number >= self._axes.get(name, (0,))[0]:
-                self._axes[name] = trial.number, distribution
+            number, known = self._axes.get(name, (0, distribution))
+            if trial.number >= number:  # a database makes another object of it for each trial
+                self._axes[name] = trial.number, known if known == distribution else distribution
 
     def _add(self, trial: FrozenTrial, key: Signature) -> None:
         seat = trial.system_attrs.get(ATTRIBUTE, {}).get("generation")
@@ -153,7 +159,7 @@ class Ledger:
 
     def __contains__(self, config: Config) -> bool:
         """Tell whether nobody should propose it: tried, running or failed twice."""
-        return config in self._archive or signature(config) in self.running
+        return config in self._archive or signature(config) in self.running.keys
 
     def rules_out(self, config: Config) -> bool:
         """Tell whether it demands at least as much as a trial that broke a constraint.

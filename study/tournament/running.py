@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class Running:
         trial: The trial as it was then.
         config: What it measures, as far as is known.
         key: The signature of `config`.
+        is_final: Whether it has asked for all of that.
         row: Its coordinates in `space`, once somebody has asked for them.
         space: The space in which they are.
     """
@@ -29,6 +31,7 @@ class Running:
     trial: FrozenTrial
     config: Config
     key: Signature
+    is_final: bool
     row: NDArray[np.float64] | None = None
     space: Axes | None = None
 
@@ -38,11 +41,13 @@ class RunningTrials:
 
     def __init__(self) -> None:
         self._by_number: dict[int, Running] = {}
-        self._keys: set[Signature] = set()
+        self.are_final = True  # each has asked for all that it measures
+        self.keys: Mapping[Signature, int] = {}  # what they measure, and how many of them do
 
     def look(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Look at all that are running now; return those that are new or have changed."""
         before, self._by_number, changed = self._by_number, {}, []
+        are_final = True
         for trial in trials:
             seen = before.get(trial.number)
             # storages in memory give the same object until something is written
@@ -51,19 +56,16 @@ class RunningTrials:
                 proposal = trial.system_attrs.get(ATTRIBUTE, {}).get("proposal", {})
                 fixed = trial.system_attrs.get("fixed_params", {})
                 config = {**proposal, **fixed, **trial.params}
-                seen = Running(trial, config, signature(config))
+                is_final = bool(trial.params) and trial.params.keys() == config.keys()
+                seen = Running(trial, config, signature(config), is_final)
             seen.trial = trial
+            are_final = are_final and seen.is_final
             if seen.config:  # one that has asked for nothing yet stands for nothing
                 self._by_number[trial.number] = seen
-        self._keys = {one.key for one in self._by_number.values()}
+        if changed or before.keys() != self._by_number.keys():
+            self.keys = Counter(one.key for one in self._by_number.values())
+        self.are_final = are_final
         return changed
-
-    def __iter__(self) -> Iterator[Signature]:
-        """Yield what each of them measures."""
-        return (one.key for one in self._by_number.values())
-
-    def __contains__(self, key: Signature) -> bool:
-        return key in self._keys
 
     @property
     def configs(self) -> list[Config]:

@@ -79,6 +79,7 @@ class TournamentSampler(BaseSampler):
             seed=seed,
         )
         self._ledgers: weakref.WeakKeyDictionary[Study, Ledger] = weakref.WeakKeyDictionary()
+        self._seeds: weakref.WeakKeyDictionary[Study, int] = weakref.WeakKeyDictionary()
         # by storage and trial: whoever runs a trial in this process holds its proposal
         self._proposals: weakref.WeakValueDictionary[tuple[int, int], Parameters] = (
             weakref.WeakValueDictionary()
@@ -187,23 +188,43 @@ class TournamentSampler(BaseSampler):
                 written = record(
                     study, trial, seat, role=role, parents=made.parents, proposal=made.config
                 )
-                ledger = self._ledger(study, trial)
-                if made.role in ("replicate", "repeat") or made.config not in ledger:
-                    mirror(study, trial, written)
-                    return made.config
+                if made.role not in ("replicate", "repeat") and not _is_alone(study, ledger):
+                    ledger = self._ledger(study, trial)
+                    if made.config in ledger:
+                        continue
+                mirror(study, trial, written)
+                return made.config
 
     def _seat(self, trial: FrozenTrial, ledger: Ledger) -> Seat:
         return take_seat(trial, ledger, self._settings.population_size)
 
     def _seed(self, study: Study) -> int:
         """Return the seed, and keep it and the settings in the study, for a resumed one."""
+        if study in self._seeds:
+            return self._seeds[study]
         stored = study._storage.get_study_system_attrs(study._study_id).get(ATTRIBUTE, {})
         default = stored.get("seed", int(np.random.default_rng().integers(2**31)))
         seed: int = default if self._settings.seed is None else self._settings.seed
         if stored != (settings := {**self.settings(), "seed": seed}):
             study._storage.set_study_system_attr(study._study_id, ATTRIBUTE, settings)
             study.set_user_attr(ATTRIBUTE, settings)
+        else:  # it was read again after it was written, which two processes may do at once
+            self._seeds[study] = seed
         return seed
+
+
+def _is_alone(study: Study, ledger: Ledger) -> bool:
+    """Tell whether nobody can have proposed anything since the ledger read the trials.
+
+    Then they need not be read once more, which takes long where a database holds many that run.
+    """
+    if not ledger.is_settled:
+        return False
+    try:
+        study._storage.get_trial_id_from_study_id_trial_number(study._study_id, len(ledger.trials))
+    except KeyError:
+        return True
+    return False
 
 
 def _refuse_several_objectives(study: Study) -> None:

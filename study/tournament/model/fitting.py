@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import LISTED, Array, Shape, correlations, features, listed
+from .kernel import LISTED, Array, Pairs, Shape, listed
 from .surrogate import Surrogate
 
 SCALES = (0.05, 0.2, 0.5, 1.2, 3.0)  # isotropic length scales to begin with
@@ -20,6 +20,7 @@ NOISES = (1e-4, 1e-2, 0.1, 0.5, 2.0)  # noise variance / signal variance
 PASSES, MOST, HEARD = 4, 12, 0.02  # of the search; shapes that speak, and the least weight of one
 MOST_LISTED = 40  # of a list, most of which explain few measurements about as well
 JITTER = 1e-8
+HUGE = 1e30  # so much that what is taken off it in a root does not matter
 SMALL = 24  # rows; with more, what explains them best is found without trying everything
 
 Score = tuple[float, float, float]  # log posterior, prior mean, variance of the signal
@@ -43,10 +44,10 @@ def fit(
         within: The sum of squares of all measurements about their means.
     """
     counts = np.ones(len(y)) if counts is None else counts
-    seen: dict[Shape, Score] = {}
+    n, pairs, seen = len(y), Pairs(x), dict[Shape, Score]()
     spread = float(np.mean((y - np.average(y, weights=counts)) ** 2)) or 1.0
-    of, total = features(x, x), float(np.maximum(counts, 1).sum())  # rows are one at least
-    right = np.stack([y, np.ones(len(y))], 1)
+    total = float(np.maximum(counts, 1).sum())  # rows are one at least
+    huge = HUGE * (1 + float(np.abs(y).max())) ** 2
 
     def score(shapes: Sequence[Shape]) -> None:
         """Note log posterior, mean and signal of each; mean and signal are profiled out."""
@@ -54,29 +55,33 @@ def fit(
         if not shapes:
             return
         noise = np.array([shape.noise for shape in shapes])
-        own = (noise[:, None] / counts + JITTER)[:, None, :] * np.eye(len(y))
-        root = np.linalg.cholesky(correlations(shapes, of) + own)
-        half = np.linalg.solve(root, np.broadcast_to(right, (len(shapes), *right.shape)))
-        ones = np.sum(half[..., 1] ** 2, 1)
-        mean = np.sum(half[..., 0] * half[..., 1], 1) / ones
-        rest = half[..., 0] - mean[:, None] * half[..., 1]
+        # with the values and ones as two more rows, the root's last rows are both of them, solved
+        bordered = pairs.lower(shapes, 2)
+        diagonal = np.einsum("kii->ki", bordered)
+        diagonal[:, :n], diagonal[:, n:] = 1 + (noise[:, None] / counts + JITTER), huge
+        bordered[:, n, :n], bordered[:, n + 1, :n] = y, 1
+        root = np.linalg.cholesky(bordered)
+        values, one = root[:, n, :n], root[:, n + 1, :n]
+        ones = np.sum(one**2, 1)
+        mean = np.sum(values * one, 1) / ones
+        rest = values - mean[:, None] * one
         signal = (np.sum(rest**2, 1) + within / noise + 0.3 * spread) / total
-        log_det = 2 * np.sum(np.log(np.diagonal(root, axis1=1, axis2=2)), 1)
-        log_det += (total - len(y)) * np.log(noise)
+        log_det = 2 * np.sum(np.log(np.einsum("kii->ki", root)[:, :n]), 1)
+        log_det += (total - n) * np.log(noise)
         log = -0.5 * (total * np.log(signal) + log_det + np.log(ones))
         log += np.array([shape.log_prior for shape in shapes])
         found = zip(log.tolist(), mean.tolist(), signal.tolist(), strict=True)
         seen.update(zip(shapes, found, strict=True))
 
     def best() -> Shape:
-        return max(seen, key=lambda shape: seen[shape][0])
+        return max(seen.items(), key=lambda item: item[1][0])[0]
 
     d, plain = x.shape[1], tuple(not is_one for is_one in is_category.tolist())
     free = [i for i in range(d) if not plain[i] and len(set(x[~np.isnan(x[:, i]), i])) > 2]
-    noises = NOISES if len(y) > 3 else NOISES[:2]
-    if d <= LISTED and len(y) <= SMALL and not within:
+    noises = NOISES if n > 3 else NOISES[:2]
+    if d <= LISTED and n <= SMALL and not within:
         score(listed(plain, tuple(free)))
-        return _mixture(x, y, counts, seen, MOST_LISTED)
+        return _mixture(x, y, counts, pairs, seen, MOST_LISTED)
     score([Shape((scale,) * d, noise, plain) for scale in SCALES for noise in noises])
     for _ in range(PASSES):
         here = best()
@@ -85,18 +90,24 @@ def fit(
         )
         if best() == here:
             break
-    return _mixture(x, y, counts, seen, MOST)
+    return _mixture(x, y, counts, pairs, seen, MOST)
 
 
-def _mixture(x: Array, y: Array, counts: Array, seen: dict[Shape, Score], most: int) -> Surrogate:
+def _mixture(
+    x: Array, y: Array, counts: Array, pairs: Pairs, seen: dict[Shape, Score], most: int
+) -> Surrogate:
     """Return the process of those shapes that explain the data, each with its weight."""
-    ranked = sorted(seen, key=lambda shape: -seen[shape][0])[:most]
-    top = seen[ranked[0]][0]
-    shapes = tuple(shape for shape in ranked if math.exp(seen[shape][0] - top) > HEARD)
-    log, mean, signal = np.array([seen[shape] for shape in shapes]).T
+    ranked = sorted(seen.items(), key=lambda item: -item[1][0])[:most]
+    top = ranked[0][1][0]
+    heard = [(shape, score) for shape, score in ranked if math.exp(score[0] - top) > HEARD]
+    shapes = tuple(shape for shape, _ in heard)
+    log, mean, signal = np.array([score for _, score in heard]).T
     weights = np.exp(log - top)
     own = np.array([shape.noise for shape in shapes])[:, None] / counts + JITTER
-    inverse = np.linalg.inv(correlations(shapes, features(x, x)) + own[:, None, :] * np.eye(len(y)))
+    below = pairs.lower(shapes)
+    inverse = np.linalg.inv(
+        below + np.swapaxes(below, 1, 2) + (1 + own)[:, None, :] * np.eye(len(y))
+    )
     return Surrogate(
         x=x,
         y=y,

@@ -151,14 +151,16 @@ def features(a: Array, b: Array) -> Array:
     the range, between 0.75 and 1 from every present one: were it 1 from all of them, there would be
     no such points, and no process over them. As a category, it is one more.
     """
-    a_t, b_t = a.T[:, :, None], b.T[:, None, :]
+    return _compared(a.T[:, :, None], b.T[:, None, :])
+
+
+def _compared(a_t: Array, b_t: Array) -> Array:
     apart = np.nan_to_num(a_t, nan=0.5) - np.nan_to_num(b_t, nan=0.5)
     absent = np.isnan(a_t) ^ np.isnan(b_t)
     products = [apart[i] * apart[j] for i, j in _pairs(len(apart))]
     differs = (apart != 0) | absent
-    return np.concatenate(
-        [apart * apart + ABSENT * absent, differs, np.array(products).reshape(-1, *apart.shape[1:])]
-    )
+    own = [apart * apart + ABSENT * absent, differs]
+    return np.concatenate([*own, np.array(products)] if products else own)
 
 
 def correlations(shapes: Sequence[Shape], of: Array) -> Array:
@@ -170,6 +172,29 @@ def correlations(shapes: Sequence[Shape], of: Array) -> Array:
     """
     weights = np.array([_weights(shape.scales, shape.ordered, shape.slants) for shape in shapes])
     return matern(np.maximum(np.tensordot(weights, of, 1), 0.0))
+
+
+class Pairs:
+    """The pairs of rows of one set: each is compared once, however many shapes ask for it.
+
+    Args:
+        x: The rows, (n, d).
+    """
+
+    def __init__(self, x: Array) -> None:
+        self.n = len(x)
+        self._low, self._high = np.tril_indices(self.n, -1)
+        self._of = _compared(x.T[:, self._low], x.T[:, self._high])
+
+    def lower(self, shapes: Sequence[Shape], more: int = 0) -> Array:
+        """Return the correlations below the diagonal, (shapes, n + more, n + more).
+
+        All else is 0, the last `more` rows and columns too.
+        """
+        size = self.n + more
+        made = np.zeros((len(shapes), size * size))
+        made[:, self._low * size + self._high] = correlations(shapes, self._of)
+        return made.reshape(-1, size, size)
 
 
 def matern(squared: Array) -> Array:

@@ -50,9 +50,9 @@ class Surrogate:
         """Return posterior means and standard deviations without noise at rows of x, (k, m)."""
         cross = correlations(self.shapes, features(self.x, x))
         explained = np.sum(cross * (self._inverse @ cross), 1)
-        off = 1.0 - np.einsum("kij,ki->kj", cross, self._ones)
+        off = 1.0 - (self._ones[:, None, :] @ cross)[:, 0]
         explained -= off * off / self._ones.sum(1)[:, None]
-        mean = self.mean[:, None] + np.einsum("kij,ki->kj", cross, self._pull)
+        mean = self.mean[:, None] + (self._pull[:, None, :] @ cross)[:, 0]
         return mean, np.sqrt(self.signal[:, None] * np.maximum(1.0 - explained, 1e-12))
 
     def predict(self, x: Array) -> tuple[Array, Array]:

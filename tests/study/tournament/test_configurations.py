@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from study.tournament.configurations import Archive, all_configurations, child, fits, inherit, size
+from study.tournament.configurations import Archive, all_configurations, children, fits, heirs, size
 
 HUGE = {"x": IntDistribution(0, 2**60 - 1), "y": IntDistribution(1, 2**62, log=True)}
 
@@ -14,12 +14,12 @@ def test_a_huge_integer_stays_in_its_range():
     config = {name: distribution.high for name, distribution in HUGE.items()}
     family = [type("Parent", (), {"params": config})]
     for _ in range(200):
-        drawn = child(family, HUGE, rng)
+        drawn = next(children(family, HUGE, rng))
         assert all(
             distribution.low <= drawn[name] <= distribution.high
             for name, distribution in HUGE.items()
         )
-    assert inherit(family, HUGE, rng) == config
+    assert next(heirs(family, HUGE, rng)) == config
 
 
 def test_more_configurations_than_a_float_can_count_are_endless():
@@ -67,7 +67,7 @@ def test_every_draw_of_every_kind_is_in_its_range(seed):
     }
     family = []
     for _ in range(300):
-        drawn = child(family, space, rng)
+        drawn = next(children(family, space, rng))
         assert drawn.keys() == space.keys()
         assert fits(space, drawn)
         family = [type("Parent", (), {"params": drawn})]

@@ -247,6 +247,57 @@ def test_a_clash_is_seen_before_the_space_is_known():
     assert mine.params != study.trials[rival.number].system_attrs[ATTRIBUTE]["proposal"]
 
 
+class Reads(InMemoryStorage):
+    """It counts how often trials are read, and may start one when a proposal is written."""
+
+    reads = 0
+    late = None
+
+    def get_all_trials(self, *args, **options):
+        self.reads += 1
+        return super().get_all_trials(*args, **options)
+
+    def set_trial_system_attr(self, trial_id, key, value):
+        super().set_trial_system_attr(trial_id, key, value)
+        if key == ATTRIBUTE and self.late is not None:
+            study_id, self.late = self.late, None
+            super().set_trial_system_attr(self.create_new_trial(study_id), key, value)
+
+
+def reads(storage, study):
+    """Return how often an ask reads all trials, Optuna's own search for those that wait apart."""
+    before = storage.reads
+    study.ask(SPACE)
+    return storage.reads - before - 1
+
+
+def test_trials_are_read_once_for_an_ask_while_nobody_else_can_have_proposed():
+    storage = Reads()
+    study = new_study(storage=storage)
+    run(study, 3)
+    held = [study.ask(SPACE) for _ in range(4)]  # they have asked for all they measure
+    assert reads(storage, study) == 1
+    rival = study.ask()  # it has asked for nothing yet
+    assert reads(storage, study) == 2
+    study.tell(rival, state=TrialState.FAIL)
+    assert reads(storage, study) == 1
+    study.enqueue_trial({"share": 0.4})  # whoever asks next has it
+    study.ask()
+    assert reads(storage, study) == 2
+    assert len({cell(trial) for trial in held}) == 4
+
+
+def test_who_starts_after_the_trials_were_read_is_seen():
+    storage = Reads()
+    study = new_study(storage=storage)
+    run(study, 3)
+    storage.late = study._study_id
+    mine = study.ask(SPACE)
+    theirs = study.trials[mine.number + 1].system_attrs[ATTRIBUTE]["proposal"]
+    assert theirs.keys() == SPACE.keys()
+    assert mine.params != theirs
+
+
 def test_four_threads_propose_no_duplicate():
     def objective(trial):
         share = trial.suggest_float("share", 0.4, 0.6, step=0.05)

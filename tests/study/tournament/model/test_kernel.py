@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from study.tournament.model.fitting import fit
-from study.tournament.model.kernel import Shape, correlations, features, matern
+from study.tournament.model.kernel import Pairs, Shape, correlations, features, matern
 
 ORDERED, UNORDERED = (True, True, True, True), (True, True, False, False)
 
@@ -29,6 +29,22 @@ def test_there_is_a_process_over_rows_that_lack_parameters(seed):
         assert np.linalg.eigvalsh(correlations([shape], features(x, x))[0]).min() > -1e-12
     found = fit(x, np.array([False, False, False, True]), rng.normal(size=40))
     assert all(np.isfinite(each).all() for each in found.predict(x))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_pairs_are_compared_once_and_as_two_sets_of_rows_are(n):
+    rng = np.random.default_rng(n)
+    x = np.where(rng.random((n, 3)) < 0.2, np.nan, rng.random((n, 3)))
+    shapes = [
+        Shape((0.3, 0.5, 1.0), 0.1, (True, True, False), ((0, 1, 0.5),)),
+        Shape((2.0, 0.1, 0.4), 0.1, (False, True, True)),
+    ]
+    expected = np.tril(correlations(shapes, features(x, x)), -1)
+    found = Pairs(x).lower(shapes, more=2)
+    assert found[:, :n, :n] == pytest.approx(expected)
+    assert found.shape == (2, n + 2, n + 2)
+    assert not found[:, n:].any()
+    assert not found[:, :, n:].any()
 
 
 @pytest.mark.parametrize("seed", range(10))
