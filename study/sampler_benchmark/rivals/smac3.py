@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Smac(WholeSpace):
             n_trials=budget,
             deterministic=True,
             seed=seed,
-            output_directory=self._folder.name,
+            output_directory=Path(self._folder.name),
         )
         facade = HyperparameterOptimizationFacade
         self._optimizer = facade(
