@@ -103,7 +103,7 @@ class Breeder:
         while len(offspring) < n and failures < TRIES:
             config = next(draws)
             key = signature(config)
-            if key in offspring or key in aside or config in self.ledger:
+            if key in offspring or key in aside or self.ledger.holds(key):
                 failures += 1
             elif self.ledger.rules_out(config):
                 aside[key] = config

@@ -38,9 +38,15 @@ class Archive:
             self._by_names[tuple(name for name, _ in key)].add(key)
 
     def __contains__(self, config: Mapping[str, Any]) -> bool:
-        own = dict(signature(config))
+        return self.holds(signature(config))
+
+    def holds(self, key: Signature) -> bool:
+        """Tell whether the configuration with this signature was tried."""
+        own = dict(key)
         return any(
-            own.keys() >= set(names) and tuple((name, own[name]) for name in names) in keys
+            key in keys
+            if len(names) == len(key) and names == tuple(own)
+            else own.keys() >= set(names) and tuple((name, own[name]) for name in names) in keys
             for names, keys in self._by_names.items()
         )
 

@@ -159,7 +159,11 @@ class Ledger:
 
     def __contains__(self, config: Config) -> bool:
         """Tell whether nobody should propose it: tried, running or failed twice."""
-        return config in self._archive or signature(config) in self.running.keys
+        return self.holds(signature(config))
+
+    def holds(self, key: Signature) -> bool:
+        """Tell it of the configuration with this signature."""
+        return key in self.running.keys or self._archive.holds(key)
 
     def rules_out(self, config: Config) -> bool:
         """Tell whether it demands at least as much as a trial that broke a constraint.

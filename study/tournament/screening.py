@@ -112,13 +112,12 @@ def _objective(cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_
     best, middle = float(finite[0]), float(np.median(finite))
     unit = (middle - best) or 1.0
 
-    def drawn_in(values: Sequence[float]) -> NDArray[np.float64]:
-        z = (np.clip(values, best, 10 * finite[-1] - 9 * best) - best) / unit
-        return np.asarray(np.where(z > 1, 1 + np.log(np.maximum(z, 1)), z))
-
-    groups = [drawn_in(cell.shown) for cell in cells]
-    y, counts = np.array([g.mean() for g in groups]), np.array([cell.weight for cell in cells])
-    within = float(sum(((g - g.mean()) ** 2).sum() for g in groups))
+    shown = [value for cell in cells for value in cell.shown]
+    z = (np.clip(shown, best, 10 * finite[-1] - 9 * best) - best) / unit
+    z = np.where(z > 1, 1 + np.log(np.maximum(z, 1)), z)
+    sizes, counts = [len(cell.shown) for cell in cells], np.array([cell.weight for cell in cells])
+    y = np.add.reduceat(z, np.cumsum([0, *sizes[:-1]])) / sizes
+    within = float(np.sum((z - np.repeat(y, sizes)) ** 2))
     return fit(
         coordinates(space, [cell.first.params for cell in cells]), is_category, y, counts, within
     )

@@ -19,6 +19,25 @@ NEAR = 32  # pending rows that are taken into account
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """What each shape knows of m rows.
+
+    Args:
+        mean: Their posterior means, (k, m).
+        left: Their posterior variances / signal, (k, m).
+        cross: Their correlations with the measured rows, (k, n, m).
+        solved: Those, solved by the measured rows, (k, n, m).
+        off: How much of each is not explained by them but by the prior mean, (k, m).
+    """
+
+    mean: Array
+    left: Array
+    cross: Array
+    solved: Array
+    off: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Surrogate:
     """A surrogate is a fitted process, the mixture of one for each shape.
 
@@ -48,12 +67,17 @@ class Surrogate:
 
     def by_shape(self, x: Array) -> tuple[Array, Array]:
         """Return posterior means and standard deviations without noise at rows of x, (k, m)."""
+        known = self._known(x)
+        return known.mean, np.sqrt(self.signal[:, None] * np.maximum(known.left, 1e-12))
+
+    def _known(self, x: Array) -> _Known:
+        """Return what is known of rows of x."""
         cross = correlations(self.shapes, features(self.x, x))
-        explained = np.sum(cross * (self._inverse @ cross), 1)
+        solved = self._inverse @ cross
         off = 1.0 - (self._ones[:, None, :] @ cross)[:, 0]
-        explained -= off * off / self._ones.sum(1)[:, None]
+        left = 1.0 - np.sum(cross * solved, 1) + off * off / self._ones.sum(1)[:, None]
         mean = self.mean[:, None] + (self._pull[:, None, :] @ cross)[:, 0]
-        return mean, np.sqrt(self.signal[:, None] * np.maximum(1.0 - explained, 1e-12))
+        return _Known(mean, left, cross, solved, off)
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Return posterior mean and standard deviation without noise at rows of x, (m,) each."""
@@ -98,13 +122,12 @@ class Surrogate:
         Every pending row is believed to give just what is expected of it: means stay as they are,
         and there is less doubt near those rows.
         """
-        means, sds = self.by_shape(x)
-        if len(pending):
-            left = sds**2 - self.signal[:, None] * self._told(pending, x)
-            sds = np.sqrt(np.maximum(left, 1e-12 * self.signal[:, None]))
-        return np.asarray(self.weights @ expected_improvement(means, sds, best))
+        known = self._known(x)
+        left = known.left - self._told(pending, x, known) if len(pending) else known.left
+        sds = np.sqrt(self.signal[:, None] * np.maximum(left, 1e-12))
+        return np.asarray(self.weights @ expected_improvement(known.mean, sds, best))
 
-    def _told(self, pending: Array, x: Array) -> Array:
+    def _told(self, pending: Array, x: Array, known: _Known) -> Array:
         """Return by how much the variance at rows of x falls, / signal, (k, m).
 
         The pending rows are those that are nearest to one of x.
@@ -113,11 +136,12 @@ class Surrogate:
             nearness = correlations(self.shapes[:1], features(pending, x))[0].max(1)
             pending = pending[np.sort(np.argsort(-nearness, kind="stable")[:NEAR])]
         n, both = len(pending), np.vstack([pending, x])
-        cross = correlations(self.shapes, features(self.x, both))
         prior = correlations(self.shapes, features(pending, both))
-        off = 1.0 - np.einsum("kij,ki->kj", cross, self._ones)
-        rest = prior - np.swapaxes(cross[:, :, :n], 1, 2) @ (self._inverse @ cross)
-        rest += off[:, :n, None] * off[:, None, :] / self._ones.sum(1)[:, None, None]
+        theirs = self._known(pending)
+        solved = np.concatenate([theirs.solved, known.solved], 2)
+        off = np.concatenate([theirs.off, known.off], 1)
+        rest = prior - np.swapaxes(theirs.cross, 1, 2) @ solved
+        rest += theirs.off[:, :, None] * off[:, None, :] / self._ones.sum(1)[:, None, None]
         own, other = rest[:, :, :n] + 1e-6 * np.eye(n), rest[:, :, n:]
         return np.asarray(np.sum(other * np.linalg.solve(own, other), 1))
 
