@@ -23,6 +23,7 @@ class _Known:
     """What each shape knows of m rows.
 
     Args:
+        x: The rows, (m, d).
         mean: Their posterior means, (k, m).
         left: Their posterior variances / signal, (k, m).
         cross: Their correlations with the measured rows, (k, n, m).
@@ -30,6 +31,7 @@ class _Known:
         off: How much of each is not explained by them but by the prior mean, (k, m).
     """
 
+    x: Array
     mean: Array
     left: Array
     cross: Array
@@ -77,7 +79,7 @@ class Surrogate:
         off = 1.0 - (self._ones[:, None, :] @ cross)[:, 0]
         left = 1.0 - np.sum(cross * solved, 1) + off * off / self._ones.sum(1)[:, None]
         mean = self.mean[:, None] + (self._pull[:, None, :] @ cross)[:, 0]
-        return _Known(mean, left, cross, solved, off)
+        return _Known(x, mean, left, cross, solved, off)
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Return posterior mean and standard deviation without noise at rows of x, (m,) each."""
@@ -123,19 +125,19 @@ class Surrogate:
         and there is less doubt near those rows.
         """
         known = self._known(x)
-        left = known.left - self._told(pending, x, known) if len(pending) else known.left
+        left = known.left - self._told(pending, known) if len(pending) else known.left
         sds = np.sqrt(self.signal[:, None] * np.maximum(left, 1e-12))
         return np.asarray(self.weights @ expected_improvement(known.mean, sds, best))
 
-    def _told(self, pending: Array, x: Array, known: _Known) -> Array:
-        """Return by how much the variance at rows of x falls, / signal, (k, m).
+    def _told(self, pending: Array, known: _Known) -> Array:
+        """Return by how much the variance of the known rows falls, / signal, (k, m).
 
-        The pending rows are those that are nearest to one of x.
+        The pending rows are those that are nearest to one of them.
         """
         if len(pending) > NEAR:
-            nearness = correlations(self.shapes[:1], features(pending, x))[0].max(1)
+            nearness = correlations(self.shapes[:1], features(pending, known.x))[0].max(1)
             pending = pending[np.sort(np.argsort(-nearness, kind="stable")[:NEAR])]
-        n, both = len(pending), np.vstack([pending, x])
+        n, both = len(pending), np.vstack([pending, known.x])
         prior = correlations(self.shapes, features(pending, both))
         theirs = self._known(pending)
         solved = np.concatenate([theirs.solved, known.solved], 2)

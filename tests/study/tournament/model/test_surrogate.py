@@ -195,7 +195,7 @@ def test_what_is_pending_leaves_less_to_learn_as_a_measurement_there_would():
     x, pending, new = random_rows(rng, 10), random_rows(rng, 3), random_rows(rng, 20)
     found = fit(x, IS_CATEGORY, rng.normal(size=10))
     _, before = found.by_shape(new)
-    left = before**2 - found.signal[:, None] * found._told(pending, new)
+    left = before**2 - found.signal[:, None] * found._told(pending, found._known(new))
     for k, shape in enumerate(found.shapes):
         both, n = np.vstack([x, pending]), len(x)
         a = naive_kernel(both, both, shape)
@@ -215,10 +215,10 @@ def test_what_is_pending_leaves_less_to_learn_as_a_measurement_there_would():
 def test_of_many_that_are_pending_the_nearest_count():
     x, y = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0.0, 1.0])
     found = fit(x, np.zeros(2, bool), y)
-    new = np.array([[0.5, 0.5]])
+    known = found._known(np.array([[0.5, 0.5]]))
     near, far = np.full((NEAR, 2), 0.5) + np.arange(NEAR)[:, None] / 1e4, np.full((90, 2), 0.9)
     np.testing.assert_allclose(
-        found._told(np.vstack([far, near]), new), found._told(near, new), rtol=1e-6
+        found._told(np.vstack([far, near]), known), found._told(near, known), rtol=1e-6
     )
 
 
