@@ -16,12 +16,13 @@ from objectives.errors import SetupError
 from study.bench.elsewhere import planned_elsewhere
 from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
-from study.bench.source import Source, context_for, find_source, others_of
+from study.bench.source import Source, context_for, find_source, others_of, say_notes, source_on
 from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, show_end
 from study.cli.end_of_run.next_steps import next_commands
 from study.lanes.cards import benches, named
+from study.lanes.cluster.join import joined
 from study.lanes.measuring import cards_borrowed
 from study.promotion.promote import promoted
 from study.run_decision import conclude, promote_winner
@@ -35,7 +36,7 @@ from study.service_pause.containers import ContainerState
 from study.service_pause.options import outage
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
-from study.spec.setting import conditions_of
+from study.spec.setting import conditions_of, setting_of
 from study.storage.comparability import identity_of
 from study.storage.context import keep
 from study.storage.find import keep_folder
@@ -62,12 +63,13 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
     with alone(this.folder) as reaped, _logging(this.folder / "runner.log", terminal):
         for line in reaped:
             terminal.line(line)
-        source = recorded or choose_source(this)
-        this = on_card(this, source)
-        with use(this, source) as (this, source):  # the time that is left, the bench as lent
-            study = open_(this, source, storage or open_storage(this.storage_url))
-            before = len(counted(study))
-            run_epoch(this, source, study, began)
+        with in_cluster(this) as there:
+            source = recorded or choose_source(there)
+            this = on_card(there, source)
+            with use(this, source) as (this, source):  # the time that is left, the bench as lent
+                study = open_(this, source, storage or open_storage(this.storage_url))
+                before = len(counted(study))
+                run_epoch(this, source, study, began)
         result, broken = conclude(this, source, study)
         earlier = promoted(study, result.decision) if len(counted(study)) == before else None
         promotion = earlier or promote_winner(this, study, result)
@@ -84,9 +86,10 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
 def foretell(this: Run) -> int:
     """Say what the run would do; nothing is launched or written."""
     try:
-        source = choose_source(this)
+        with in_cluster(this) as joined_:
+            source = choose_source(joined_)
     except SetupError as error:
-        if this.is_replay or this.options.is_elsewhere:
+        if this.is_replay or this.options.is_elsewhere or this.options.cluster:
             raise
         raise SetupError(
             f"{error}; or plan for a machine elsewhere: --card 'RTX 3060', or --total-mib N"
@@ -112,6 +115,9 @@ def choose_source(this: Run) -> Source:
     options = this.options
     if options.is_elsewhere:
         return planned_elsewhere(this.spec, options.card, options.total_mib, this.terminal.line)
+    if this.cluster is not None:
+        say_notes(this.spec, this.terminal.line)
+        return source_on(this.cluster.machines[0], this.terminal.line, is_here=False)
     return find_source(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
 
 
@@ -122,6 +128,19 @@ def on_cards(this: Run) -> Run:
     names = named(this.options.devices, this.spec)
     cards = tuple(names) if len(names) > 1 else ()
     return replace(this, spec=replace(this.spec, device=names[0]), cards=cards)
+
+
+@contextmanager
+def in_cluster(this: Run) -> Iterator[Run]:
+    """Hold the cards of the cluster that the command line names while the block lasts."""
+    options, spec = this.options, this.spec
+    if options.cluster is None:
+        yield this
+        return
+    lanes = 1 if options.dry_run else options.lanes
+    with joined(options.cluster, lanes, spec, setting_of(spec)) as cluster:
+        cards = tuple(machine.device.identity.uuid for machine in cluster.machines)
+        yield replace(this, cards=cards, cluster=cluster)
 
 
 def on_card(this: Run, source: Source) -> Run:
@@ -138,6 +157,9 @@ def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
     """
     if source.bench is None:
         yield this, source
+        return
+    if this.cluster is not None:  # the hosts of its cards hold their locks
+        yield this, replace(source, lanes=this.cluster.machines[1:])
         return
     lending, lent_at = this.options.lending, time.monotonic()
     machines = benches(source.bench, this.cards) if this.cards else [source.bench]

@@ -67,7 +67,7 @@ def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[T
     """Measure on several cards at once, each in a lane of its own."""
     terminal, machines = this.terminal, [*([source.bench] if source.bench else []), *source.lanes]
     known = ramp_range_of(study), measured_in(counted(study))
-    with lanes_on(machines, this.folder, *known, terminal.line) as lanes:
+    with lanes_on(machines, this.folder, *known, terminal.line, this.cluster) as lanes:
         epoch = RollingEpoch(
             **steps_of(this, study),
             lanes=lanes,

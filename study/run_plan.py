@@ -19,6 +19,7 @@ from study.bench.word_outlook import word_outlook
 from study.cli.console import Terminal
 from study.confirmation.pairs.time_needed import until_looks_s
 from study.fit.fit import readable
+from study.lanes.cluster.join import Cluster, refuse_unfit
 from study.search.dry_run import Forecast, forecast
 from study.search.opening.open_study import succession
 from study.search.samplers import sampler_of
@@ -50,6 +51,8 @@ class RunOptions:
         card: The name of a card elsewhere that is planned for.
         total_mib: The memory of a device elsewhere that is planned for, MiB.
         devices: The cards to measure on, as the command line has them; None for the spec's own.
+        cluster: The address of a Ray cluster whose cards to measure on; None for this machine.
+        lanes: The most cards to take of it; None takes all that are free.
     """
 
     sampler: str | None = None
@@ -67,6 +70,8 @@ class RunOptions:
     card: str | None = None
     total_mib: float | None = None
     devices: str | None = None
+    cluster: str | None = None
+    lanes: int | None = None
 
     @property
     def is_elsewhere(self) -> bool:
@@ -89,6 +94,7 @@ class Run:
         timeout_s: Of this run, seconds.
         terminal: It shows the run to a person.
         cards: The names of several cards to measure on; none where the spec's device is the only.
+        cluster: Where they are; None is this machine.
     """
 
     spec: Spec
@@ -101,6 +107,7 @@ class Run:
     timeout_s: float
     terminal: Terminal
     cards: tuple[str, ...] = ()
+    cluster: Cluster | None = None
 
     @property
     def is_replay(self) -> bool:
@@ -127,6 +134,12 @@ def plan_run(spec: Spec, options: RunOptions, terminal: Terminal) -> Run:
         raise BadInput(f"--restart-per-trial: a replay starts no servers; {live}")
     if options.devices is not None and spec.measure != "live":
         raise BadInput(f"--devices: a replay needs no GPU; {live}")
+    if options.cluster is not None:
+        if spec.measure != "live":
+            raise BadInput(f"--cluster: a replay needs no GPU; {live}")
+        if options.lending.units:
+            raise BadInput("--lend-from stops units of this machine alone; leave it or --cluster")
+        refuse_unfit(options.cluster, options.lanes, spec)
     if options.lending.units and spec.measure != "live":
         raise BadInput(f"--lend-from: a replay needs no GPU; {live}")
     if sampler == RECORDED and spec.measure == "live":

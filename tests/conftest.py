@@ -51,23 +51,28 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Put live tests last.
+    """Put tests that run alone last.
 
     Among parallel workers each of them waits until the others are done.
     """
-    items.sort(key=lambda item: item.get_closest_marker("live") is not None)
+    items.sort(key=_runs_alone)
+
+
+def _runs_alone(item):
+    return any(item.get_closest_marker(marker) for marker in ("live", "cluster"))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Run a live test alone, also among parallel workers.
+    """Run a live test alone, also among parallel workers, and one of a cluster.
 
-    Real servers need every core, and two pairs of them the memory.
+    Real servers need every core, and two pairs of them the memory; Ray gives up where it starts
+    slowly.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
     with (Path(tempfile.gettempdir()) / "gpu-allocation-tests.lock").open("w") as lock:
-        flock(lock, LOCK_EX if item.get_closest_marker("live") else LOCK_SH)
+        flock(lock, LOCK_EX if _runs_alone(item) else LOCK_SH)
         return (yield)
 
 

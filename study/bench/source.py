@@ -115,7 +115,11 @@ def find_source(
         return Source(
             recording.provenance.device, recording.provenance.versions, setting, None, recording
         )
-    machine = bench(setting, spec)
+    return source_on(bench(setting, spec), say)
+
+
+def source_on(machine: Bench, say: Callable[[str], None], *, is_here: bool = True) -> Source:
+    """Say what stands ready, on this machine or on another, and return it."""
     for name, each in machine.devices.items():
         one = each.identity
         driver = f", driver {one.driver}, CUDA {one.cuda}" if one.driver else ""
@@ -124,7 +128,8 @@ def find_source(
     for service, packages in machine.versions.items():
         installed = ", ".join(f"{k} {v}" for k, v in packages.items())
         say(f"{service}: {installed or 'a command of its own, whose versions are not known'}")
-    say(f"cores: {cores_here()}")
+    if is_here:
+        say(f"cores: {cores_here()}")
     for o in machine.occupants[:8]:
         say(
             f"  on the device: {o.pid:>8} {mib(o)}  {o.command[:60]}"

@@ -108,6 +108,21 @@ def add_devices(options: argparse.ArgumentParser) -> None:
     options.add_argument("--devices", metavar="LIST", help=help_text)
 
 
+def add_cluster(options: argparse.ArgumentParser) -> None:
+    """Add the cluster whose cards to measure on."""
+    add = options.add_argument
+    add("--cluster", metavar="ADDRESS", help="a Ray cluster to measure on: auto, or HOST:6379")
+    add("--lanes", type=int, metavar="N", help="with --cluster: the most GPUs (default: all free)")
+
+
+def check_cluster(options: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse options that say nothing together."""
+    if arguments.cluster is None and arguments.lanes is not None:
+        options.error("--lanes is for --cluster; add it")
+    if arguments.cluster is not None and arguments.devices is not None:
+        options.error("--devices names cards of this machine; leave it or --cluster out")
+
+
 def check_total_mib(options: argparse.ArgumentParser, total_mib: float | None) -> None:
     """Refuse a memory that no device has."""
     if total_mib is not None and not 256 <= total_mib <= 1e7:

@@ -4,6 +4,8 @@
     python scripts/run_study.py study/specs/cpu.yaml  measure this machine, without a GPU
     python scripts/run_study.py my_gpu.yaml --devices all
                                                       on every GPU of this machine at once
+    python scripts/run_study.py my_gpu.yaml --cluster auto
+                                                      on every free GPU of a Ray cluster
     python scripts/run_study.py my_gpu.yaml --dry-run
                                                       what would be launched, and how long it takes
     python scripts/run_study.py my_gpu.yaml --dry-run --card "RTX 3060"
@@ -18,7 +20,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from objectives.fitness import PRESETS
-from study.cli.parser import add_device, add_devices, add_timeout, check_total_mib, parser
+from study.cli.parser import (
+    add_cluster,
+    add_device,
+    add_devices,
+    add_timeout,
+    check_cluster,
+    check_total_mib,
+    parser,
+)
 from study.service_pause.options import add_lending, lending
 from study.spec.choices import SAMPLERS
 
@@ -46,6 +56,7 @@ def main() -> None:
     add("--fresh", action="store_true", help="open a new study beside the old one; deletes nothing")
     add("--restart-per-trial", action="store_true", help="never keep a server: what keeping saves")
     add_devices(options)
+    add_cluster(options)
     add_lending(options)
     add("--dry-run", action="store_true", help="print the plan and launch nothing")
     add_device(options, "with --dry-run: ")
@@ -61,6 +72,7 @@ def main() -> None:
     is_elsewhere = arguments.card is not None or arguments.total_mib is not None
     if is_elsewhere and arguments.devices is not None:
         options.error("--devices names cards of this machine; leave out --card and --total-mib")
+    check_cluster(options, arguments)
     if is_elsewhere and not arguments.dry_run:
         options.error("--card and --total-mib plan for a device elsewhere; add --dry-run")
 
@@ -87,6 +99,8 @@ def main() -> None:
             card=arguments.card,
             total_mib=arguments.total_mib,
             devices=arguments.devices,
+            cluster=arguments.cluster,
+            lanes=arguments.lanes,
         )
         is_quiet = arguments.quiet and not arguments.dry_run
         terminal = Terminal(quiet=is_quiet, as_json=arguments.json)

@@ -11,7 +11,7 @@ from objectives.allocation import Allocation
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
-from study.lanes.process import LaneProcess
+from study.lanes.connection import Connection
 
 LaunchKey = tuple[str, ...]  # of `study.bench.launch_order`
 
@@ -75,7 +75,8 @@ class Lane:
         cores: The cores that it and its servers have; none where all share them.
         folder: The folder for its own logs.
         rest_mib: What was free on the card before any lane began, MiB.
-        process: Its process; None while its card's memory is awaited, and once it is retired.
+        process: What leads to its process; None while its card's memory is awaited, and once it is
+            retired.
         is_ready: Whether it takes orders.
         task: What it measures.
         attempt: The number of that attempt.
@@ -98,7 +99,7 @@ class Lane:
     cores: tuple[int, ...]
     folder: Path
     rest_mib: float
-    process: LaneProcess | None = None
+    process: Connection | None = None
     is_ready: bool = False
     task: Task | None = None
     attempt: int = 0

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from pynvml import NVMLError  # type: ignore[import-untyped]
-
 from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
@@ -21,6 +19,7 @@ from objectives.errors import SetupError
 from objectives.evaluation import Job
 from objectives.measurement import Measurement
 from objectives.setting import Setting
+from study.lanes.connection import CardGone, Transport
 from study.lanes.lane import Ended, GivenBack, Lane, Task
 from study.lanes.messages import (
     Answer,
@@ -35,7 +34,7 @@ from study.lanes.messages import (
     Refusal,
     Verdict,
 )
-from study.lanes.process import PROGRAM, LaneProcess
+from study.lanes.process import Here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class Lanes:
         cores: The cores of each lane; none where all share those of this process.
         say: It is given a line for people.
         patience: When a lane is lost.
-        program: What a lane runs, in Python.
+        transport: It starts their processes.
 
     Attributes:
         lanes: The lanes, in the order of the cards.
@@ -90,9 +89,9 @@ class Lanes:
         cores: Sequence[tuple[int, ...]] = (),
         say: Callable[[str], None] = lambda _: None,
         patience: Patience = Patience(),
-        program: str = PROGRAM,
+        transport: Transport = Here(),  # noqa: B008  frozen
     ) -> None:
-        self.setting, self.patience, self.program = setting, patience, program
+        self.setting, self.patience, self.transport = setting, patience, transport
         self.ramp_range, self._say = ramp_range, say
         self._measured = [(a, m, "") for a, m in measurements]  # with the card, of this run
         self._again: list[tuple[Task, str]] = []  # with the card whose lane was lost
@@ -311,18 +310,20 @@ class Lanes:
     def _begin_again(self, lane: Lane, now_s: float) -> None:
         """Start a lane that was lost, once the memory of what it ran is free again."""
         try:
-            free_mib = lane.device.sample().free_mib
-        except NVMLError as error:
-            self._retire(lane, f"its card does not answer ({error})")
+            free_mib = self.transport.free_mib(lane.device)
+        except CardGone as error:
+            self._retire(lane, str(error))
             return
-        if free_mib >= lane.rest_mib - self.setting.reserve_mib / 2:
+        if free_mib is not None and free_mib >= lane.rest_mib - self.setting.reserve_mib / 2:
             self._start(lane)
         elif now_s - lane.lost_s > self.patience.memory_s:
-            missing_mib = lane.rest_mib - free_mib
-            self._retire(lane, f"{missing_mib:,.0f} MiB of its memory did not come back")
+            what = "its machine did not answer"
+            if free_mib is not None:
+                what = f"{lane.rest_mib - free_mib:,.0f} MiB of its memory did not come back"
+            self._retire(lane, what)
 
     def _start(self, lane: Lane) -> None:
         known = [(a, m) for a, m, _ in self._measured]
         lane.told, lane.heard_s = len(known), time.monotonic()
-        lane.process = LaneProcess(self.program, lane.folder / "lane.log")
+        lane.process = self.transport.start(lane.card, lane.folder / "lane.log")
         lane.process.tell(Opening(lane.card, lane.cores, self.setting, lane.folder, known))

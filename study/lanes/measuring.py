@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from objectives.allocation import Allocation
@@ -11,8 +11,10 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.measurement import Measurement
 from study.bench.bench import Bench, all_borrowed
 from study.lanes.cards import cores_apart
+from study.lanes.cluster.join import Cluster
 from study.lanes.cores import in_words
 from study.lanes.lanes import Lanes
+from study.lanes.process import Here
 from study.lanes.program import lane_lock
 from study.service_pause.options import Lending
 
@@ -43,6 +45,7 @@ def lanes_on(
     ramp_range: RampRange | None,
     measurements: Sequence[tuple[Allocation, Measurement]],
     say: Callable[[str], None],
+    cluster: Cluster | None = None,
 ) -> Iterator[Lanes]:
     """Yield a lane on each card, which all end with the block.
 
@@ -52,13 +55,16 @@ def lanes_on(
         ramp_range: The range of ramps; None lets the first measurement find it.
         measurements: What was measured before, for the memory arithmetic.
         say: It is given a line each.
+        cluster: Where the cards are; None is this machine.
 
     Raises:
         SetupError: There are fewer cores than cards.
     """
-    with cores_apart(machines) as cores:
-        for machine, own in zip(machines, cores, strict=True):
-            say(f"lane: {machine.device.identity.uuid}, {in_words(own)}")
+    apart = cores_apart(machines) if cluster is None else nullcontext(cluster.cores)
+    with apart as cores:
+        for number, (machine, own) in enumerate(zip(machines, cores, strict=True)):
+            where = f" on {cluster.names[number]}" if cluster else ""
+            say(f"lane: {machine.device.identity.uuid}{where}, {in_words(own)}")
         with Lanes(
             [machine.device for machine in machines],
             machines[0].setting,
@@ -67,5 +73,6 @@ def lanes_on(
             ramp_range=ramp_range,
             cores=cores,
             say=say,
+            transport=cluster.transport if cluster else Here(),
         ) as lanes:
             yield lanes

@@ -1,4 +1,4 @@
-"""The process of a lane is started, spoken to in lines, and ended."""
+"""The process of a lane on this machine is started, spoken to over pipes, and ended."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from pynvml import NVMLError  # type: ignore[import-untyped]
+
 from objectives.devices.busy_others import DRIVER
-from objectives.plain_data.by_type import ODD_DATA
-from study.lanes.messages import Message, line_of, message_of
+from objectives.devices.device import Device
+from study.lanes.connection import CardGone, Connection
 
 PROGRAM = "from study.lanes.program import main; main()"
 WORDS = (  # it finds what this process finds, wherever it was started
@@ -25,17 +29,25 @@ LAST_WORDS = 300
 LAST_S = 2.0  # from the end of its pipe until its own
 
 
-class LaneProcess:
+class LaneProcess(Connection):
     """A lane's process runs from the start until it is closed or killed, or this process ends.
-
-    Reading and writing never wait: a lane that is stopped must not stop the driver.
 
     Args:
         program: What it runs, in Python.
         log: The file for what it prints.
+        env: Its environment; None is that of this process.
+        driver: The process below which are all lanes of this machine; None is this one.
     """
 
-    def __init__(self, program: str, log: Path) -> None:
+    def __init__(
+        self,
+        program: str,
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        driver: int | None = None,
+    ) -> None:
+        super().__init__()
         path = json.dumps([os.path.abspath(p) for p in sys.path])  # noqa: PTH100  "" is this folder
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
@@ -53,7 +65,10 @@ class LaneProcess:
                     bufsize=0,
                     pass_fds=[sending],
                     start_new_session=True,  # a Ctrl-C is the driver's to answer
-                    env={**os.environ, DRIVER: str(os.getpid())},
+                    env={
+                        **(env or os.environ),
+                        DRIVER: str(driver or os.getpid()),
+                    },
                 )
         except BaseException:
             os.close(receiving)
@@ -61,48 +76,26 @@ class LaneProcess:
         finally:
             os.close(sending)
         assert self._process.stdin  # noqa: S101  it is a pipe
-        self._input, self.output = self._process.stdin, os.fdopen(receiving, "rb", buffering=0)
-        for end in (self._input, self.output):
+        self._input, self._output = self._process.stdin, os.fdopen(receiving, "rb", buffering=0)
+        self.output = self._output
+        for end in (self._input, self._output):
             os.set_blocking(end.fileno(), False)
-        self._unsent, self._received = b"", b""
 
     @property
     def pid(self) -> int:
         """Return its number."""
         return self._process.pid
 
-    def tell(self, message: Message) -> None:
-        """Write a message, as much of it as the pipe takes now; `flush` writes the rest."""
-        self._unsent += line_of(message)
-        self.flush()
-
-    def flush(self) -> None:
-        """Write what is not written yet; a process that has ended reads none of it."""
+    def send(self, data: bytes) -> int:
+        """Write as much as the pipe takes now; return how many bytes that is."""
         with suppress(BrokenPipeError, ValueError):
-            while self._unsent:
-                written = self._input.write(self._unsent)
-                if not written:
-                    return
-                self._unsent = self._unsent[written:]
+            return self._input.write(data) or 0
+        return 0
 
-    def messages(self) -> list[Message] | None:
-        """Return what it has told meanwhile; None once it tells nothing any more.
-
-        Raises:
-            ValueError: It told what no lane tells.
-        """
-        is_over = False
-        while (data := self.output.read(PIECE_BYTES)) is not None:
-            if not data:
-                is_over = True
-                break
-            self._received += data
-        *lines, self._received = self._received.split(b"\n")
-        try:
-            messages = [message_of(line) for line in lines]
-        except ODD_DATA as error:
-            raise ValueError(f"it told what no lane tells ({error})") from error
-        return None if is_over and not messages else messages
+    def receive(self) -> bytes | None:
+        """Return what the pipe holds, nothing at its end, and None where it holds nothing."""
+        data: bytes | None = self._output.read(PIECE_BYTES)
+        return data
 
     def close(self) -> None:
         """Let it end in good order: it hears nothing any more."""
@@ -118,7 +111,7 @@ class LaneProcess:
         self._process.kill()
         self._process.wait()
         self.close()
-        self.output.close()
+        self._output.close()
 
     def last_words(self) -> str:
         """Return how it ended, with the last line that it printed."""
@@ -132,3 +125,29 @@ class LaneProcess:
         return f"its process ended by {how}" + (
             f": {said[-LAST_WORDS:]}" if code > 0 and said else ""
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Lanes on this machine are its processes.
+
+    Args:
+        program: What they run, in Python.
+    """
+
+    program: str = PROGRAM
+
+    def start(self, card: str, log: Path) -> LaneProcess:  # noqa: ARG002  it is told its card
+        """Start the process of a lane."""
+        return LaneProcess(self.program, log)
+
+    def free_mib(self, device: Device) -> float:
+        """Return what is free on a card, MiB.
+
+        Raises:
+            CardGone: It does not answer.
+        """
+        try:
+            return device.sample().free_mib
+        except NVMLError as error:
+            raise CardGone(f"its card does not answer ({error})") from error

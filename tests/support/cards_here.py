@@ -19,7 +19,7 @@ from objectives import colocation
 from objectives.errors import SetupError
 from study.bench import bench
 from study.lanes import cards, measuring, program
-from study.lanes.lanes import Lanes
+from study.lanes.process import Here
 
 CARDS = ("GPU-a", "GPU-b")
 PROGRAM = "import cards_here; cards_here.measure()"
@@ -46,7 +46,7 @@ def with_cards(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(bench, "open_device", opened)
     patch.setattr(cards, "open_device", opened)
     patch.setattr(cards, "every_gpu", lambda: list(CARDS))
-    patch.setattr(measuring, "Lanes", partial(Lanes, program=PROGRAM))
+    patch.setattr(measuring, "Here", partial(Here, PROGRAM))
 
 
 def live_on_cards(folder: Path) -> Path:

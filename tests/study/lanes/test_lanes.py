@@ -14,6 +14,7 @@ from objectives.errors import SetupError
 from objectives.evaluation import Job
 from study.lanes.lane import Ended, GivenBack, Task
 from study.lanes.lanes import Lanes, Patience
+from study.lanes.process import Here
 
 QUICK = Patience(silent_s=60.0, overtime_s=20.0, memory_s=1.0, end_s=10.0)
 SHARES = (0.40, 0.45, 0.50, 0.55)
@@ -37,7 +38,7 @@ def opened(tmp_path, said):
             tmp_path,
             say=said.append,
             patience=patience,
-            program=PROGRAM,
+            transport=Here(PROGRAM),
         )
         opened.append(lanes.__enter__())
         while not all(lane.is_ready for lane in lanes.living):

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from objectives.errors import SetupError
 from study.lanes import rolling
 from study.lanes.lanes import Lanes, Patience
+from study.lanes.process import Here
 from study.lanes.rolling import RollingEpoch
 from study.search.known_results import RunLimit
 from study.search.trial_steps import Progress
@@ -38,7 +39,12 @@ def run(spec, study, folder, moods=None, cards=("GPU-a", "GPU-b"), patience=QUIC
     (folder / "moods.json").write_text(json.dumps(moods or {}))
     said, devices = [], [NumberedCard(uuid) for uuid in cards]
     with Lanes(
-        devices, setting_of(spec), folder, say=said.append, patience=patience, program=PROGRAM
+        devices,
+        setting_of(spec),
+        folder,
+        say=said.append,
+        patience=patience,
+        transport=Here(PROGRAM),
     ) as lanes:
         while not all(lane.is_ready for lane in lanes.living):
             lanes.wait()

@@ -1,0 +1,191 @@
+"""A host is the actor that holds a lane's card on its machine and runs the lane's process there."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from objectives.devices.cores import numa_nodes
+from objectives.devices.device import Identity, Occupant
+from objectives.devices.nvidia_gpu import every_gpu, numa_node
+from objectives.errors import SetupError
+from objectives.servers.versions import Versions
+from objectives.setting import Setting
+from study.bench.bench import Bench, bench, refuse_full_device
+from study.bench.device_lock import sole_use
+from study.lanes.cluster.ray_here import cards_given
+from study.lanes.process import PROGRAM, LaneProcess
+from study.lanes.program import lane_lock
+from study.spec.memory.on_device import on_device
+from study.spec.model import Spec
+
+PACKAGE = "gpu-allocation-study"
+LOOK_S = 0.5
+VENDORED = "ray/_private"  # what Ray brings for itself alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """This is what a host found on its machine.
+
+    Args:
+        machine: The name of the machine.
+        identity: The card.
+        compute: Its compute capability; None where it has none.
+        server_env: The environment that makes a server use it.
+        free_mib: What is free on it, MiB.
+        occupants: Who holds its memory.
+        setting: What is measured, with models as they lie there.
+        versions: The versions of the servers there.
+        package: The version of this program there.
+        cores: The cores that may be used there.
+        nodes: The cores of each NUMA node there.
+        near: The NUMA node of the card; None where it is unknown.
+        is_guarded: Whether Ray demands a token there.
+    """
+
+    machine: str
+    identity: Identity
+    compute: float | None
+    server_env: dict[str, str]
+    free_mib: float
+    occupants: tuple[Occupant, ...]
+    setting: Setting
+    versions: Versions
+    package: str
+    cores: tuple[int, ...]
+    nodes: tuple[tuple[int, ...], ...]
+    near: int | None
+    is_guarded: bool
+
+
+class Host:
+    """A host holds the locks of its card until it ends; refusals cross as sentences.
+
+    Args:
+        spec: The spec.
+        setting: What is measured, with models as the spec names them.
+        folder: Where the driver was started, which its paths are relative to.
+    """
+
+    program = PROGRAM
+
+    def __init__(self, spec: Spec, setting: Setting, folder: Path) -> None:
+        self.spec, self.setting, self.folder = spec, setting, folder
+        self._held, self._process = ExitStack(), threading.Condition()
+        self._machine: Bench | None = None
+        self._lane: LaneProcess | None = None
+
+    def look(self) -> Found | str:
+        """Take the card that Ray gives, and tell of it; return why not where that cannot be."""
+        try:
+            return self._look()
+        except SetupError as error:
+            return f"{socket.gethostname()}: {error}"
+
+    def _look(self) -> Found:
+        raylet = psutil.Process(os.getppid())
+        if psutil.Process().nice() > raylet.nice():
+            raise SetupError(
+                "Ray lets lanes and servers wait for all other programs; set RAY_worker_niceness=0 "
+                "for `ray start` there"
+            )
+        try:
+            os.chdir(self.folder)  # this process, and so the lane, runs where the driver does
+        except OSError as error:
+            raise SetupError(
+                f"{self.folder} cannot be entered ({error.strerror}); start the command in a "
+                "folder that all machines of the cluster share"
+            ) from error
+        machine = self.bench(cards_given())
+        self._machine = machine
+        card = machine.device.identity
+        with lane_lock(card.uuid):
+            pass  # the lane of a driver that was killed has ended
+        self._held.enter_context(sole_use(card.uuid))
+        spec = on_device(self.spec, card.total_mib, card.product)
+        refuse_full_device(spec.baseline, machine)
+        return Found(
+            machine=socket.gethostname(),
+            identity=card,
+            compute=machine.device.compute,
+            server_env=dict(machine.device.server_env),
+            free_mib=machine.device.sample().free_mib,
+            occupants=tuple(machine.occupants),
+            setting=machine.setting,
+            versions=machine.versions,
+            package=version(PACKAGE),
+            cores=tuple(sorted(os.sched_getaffinity(0))),
+            nodes=tuple(tuple(node) for node in numa_nodes()),
+            near=numa_node(card.uuid),
+            is_guarded=raylet.environ().get("RAY_AUTH_MODE") == "token",
+        )
+
+    def bench(self, cards: list[str]) -> Bench:
+        """Return the bench of the card that Ray gives, by its index or UUID.
+
+        Raises:
+            SetupError: As `study.bench.bench.bench`.
+        """
+        (card,) = cards
+        uuid = every_gpu()[int(card)] if card.isdigit() else card
+        return bench(self.setting, replace(self.spec, device=uuid))
+
+    def free_mib(self) -> float:
+        """Return what is free on the card now, MiB."""
+        assert self._machine is not None  # noqa: S101  it was looked at
+        return self._machine.device.sample().free_mib
+
+    def begin(self, log: str) -> None:
+        """Start the process of the lane, with the environment that `ray start` had.
+
+        That of this actor has what Ray changed: one thread for OpenMP, cards by their index.
+        """
+        sys.path[:] = [p for p in sys.path if VENDORED not in p]
+        raylet = psutil.Process(os.getppid())
+        self._lane = LaneProcess(self.program, Path(log), env=raylet.environ(), driver=raylet.pid)
+
+    def send(self, data: bytes) -> None:
+        """Write to the process; one that has ended reads none of it."""
+        lane = self._lane
+        while data and lane is not None and not lane.has_ended():
+            data = data[lane.send(data) :]
+            if data:
+                threading.Event().wait(0.01)
+
+    def receive(self) -> bytes:
+        """Wait for what the process tells, and return it; nothing at its end."""
+        lane = self._lane
+        while lane is not None and lane is self._lane:
+            try:
+                select.select([lane.output], [], [], LOOK_S)
+                data = lane.receive()
+            except (OSError, ValueError):  # it was killed meanwhile
+                break
+            if data is not None:
+                return data
+        return b""
+
+    def close(self) -> None:
+        """Let the process end in good order."""
+        if self._lane is not None:
+            self._lane.close()
+
+    def end(self) -> None:
+        """End the process now, also where it is stopped."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.kill()
+
+    def last_words(self) -> str:
+        """Return how the process ended."""
+        return self._lane.last_words() if self._lane is not None else "it was ended"

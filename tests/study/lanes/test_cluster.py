@@ -1,0 +1,194 @@
+"""Lanes over Ray, on two machines of numbers: one answer, what is lost, and what is refused.
+
+Ray is real, and so are lanes and servers; each of the two machines is a raylet of this one.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+
+import optuna
+import psutil
+import pytest
+from cards_here import live_on_cards
+from commands import run_script
+from raylets import HERE, Machine, with_token
+
+from objectives.errors import SetupError
+from study.lanes.cluster import ray_here
+from study.storage.trials import BRIDGE, State, counted
+
+CARDS = ("GPU-a", "GPU-b")
+needs_ray = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: the extra cluster"),
+]
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory):
+    return with_token(tmp_path_factory.mktemp("token"))
+
+
+@pytest.fixture(scope="module")
+def head(env):
+    machine = Machine(CARDS[0], env)
+    try:
+        machine.wait()
+        yield machine
+    finally:
+        machine.end()
+
+
+@pytest.fixture
+def second(env, head):
+    """Return a second machine, which a test may end."""
+    machine = Machine(CARDS[1], env, head.address)
+    try:
+        machine.wait()
+        yield machine
+    finally:
+        machine.end()
+
+
+class Study:
+    """A study in a process of its own, whose lanes are in the cluster."""
+
+    def __init__(self, folder, env, head):
+        self.folder, self.said = folder, ""
+        live_on_cards(folder)
+        self.process = subprocess.Popen(
+            [sys.executable, HERE, "run_study.py", "spec.yaml", "--cluster", head.address],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def read_until(self, words):
+        while words not in self.said:
+            line = self.process.stdout.readline()
+            assert line, self.said
+            self.said += line
+
+    def end(self):
+        """Read the rest; return the exit code and the trials."""
+        rest, _ = self.process.communicate(timeout=120)
+        self.said += rest
+        storage = f"sqlite:///{self.folder}/artifacts/made/study.db"
+        return self.process.returncode, optuna.load_study(study_name=None, storage=storage)
+
+
+@pytest.fixture
+def study(tmp_path, env, head, second):
+    study = Study(tmp_path, env, head)
+    try:
+        yield study
+    finally:
+        study.process.kill()
+        study.process.wait()
+        study.process.stdout.close()
+
+
+def alive(folder):
+    """Return the commands that run in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline())[:200])
+    return found
+
+
+def finishes(study, lost):
+    """Check that a study ends well, and return the trial whose lane was lost."""
+    code, held = study.end()
+    assert code in (0, 4), study.said
+    assert {r.state for r in counted(held)} == {State.COMPLETE}, study.said
+    assert len({str(r.allocation) for r in counted(held)}) == 3
+    assert (study.folder / "artifacts/made/lanes/GPU-b/lane.log").is_file()
+    again = [t for t in held.get_trials() if "lost" in t.user_attrs]
+    assert len(again) == (1 if lost else 0), study.said
+    return held
+
+
+@pytest.mark.usefixtures("second")
+class TestInACluster:
+    """Ray is started once for these."""
+
+    pytestmark = needs_ray
+
+    def test_a_study_measures_on_both_machines_and_the_baseline_on_each(self, study):
+        finishes(study, lost=False)
+        begun = [line for line in study.said.splitlines() if " begins on " in line]
+        assert {line.split()[-1] for line in begun[:3]} == set(CARDS), study.said
+        assert len([line for line in begun if " bridge:" in line]) == 1
+
+    def test_an_actor_that_is_killed_is_replaced_and_its_trial_measured_again(self, study, second):
+        study.read_until("begins on GPU-b")
+        second.actor().kill()
+        finishes(study, lost=True)
+        assert "GPU-b was lost: its machine or its actor is lost" in study.said
+
+    def test_the_trial_of_a_machine_that_is_killed_is_measured_on_another(self, study, second):
+        study.read_until("begins on GPU-b")
+        second.raylet().kill()
+        held = finishes(study, lost=True)
+        (again,) = [t for t in held.get_trials() if "lost" in t.user_attrs]
+        is_bridge = again.user_attrs.get("role") == BRIDGE  # only its own card may measure it
+        assert is_bridge or again.user_attrs["card"] == "GPU-a"
+        assert "GPU-b was lost: its machine or its actor is lost" in study.said
+
+    def test_a_driver_that_is_killed_leaves_no_lane_behind(self, study, head, second):
+        study.read_until("begins on GPU-b")
+        assert len(alive(study.folder)) > 3
+        study.process.kill()
+        study.process.wait()
+        until = time.monotonic() + 60
+        while (left := alive(study.folder)) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert left == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--cluster", "ray://head:10001"], 2, "Ray Client drops a driver"),
+        (["--cluster", "head"], 2, "'head' is no address; write auto, or such as head:6379"),
+        (["--cluster", "auto", "--lanes", "0"], 2, "--lanes must be at least 1"),
+        (["--cluster", "auto", "--devices", "all"], 2, "leave it or --cluster out"),
+        (["--lanes", "2"], 2, "--lanes is for --cluster"),
+        (["--cluster", "auto", "--lend-from", "a.service"], 2, "--lend-from stops units of this"),
+        (["--cluster", "auto"], 3, "RAY_AUTH_MODE is not token here; anybody who reaches"),
+    ],
+)
+def test_what_no_cluster_can_do_is_refused_in_a_line(tmp_path, monkeypatch, options, code, words):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    spec = live_on_cards(tmp_path)
+    run = run_script("run_study.py", spec, *options, "--out", tmp_path / "out")
+    assert run.returncode == code and words in run.stderr, run.stderr
+
+
+def test_a_token_that_is_not_there_is_refused_by_its_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
+    with pytest.raises(SetupError, match=f"no token of Ray in {tmp_path}/none"):
+        ray_here.refuse_without_token()
+
+
+def test_a_spec_for_the_cpu_is_refused(tmp_path):
+    spec = live_on_cards(tmp_path)
+    spec.write_text(spec.read_text().replace("device: cuda", "device: cpu"))
+    run = run_script("run_study.py", spec, "--cluster", "auto", "--out", tmp_path / "out")
+    assert run.returncode == 2 and "the spec says `device: cpu`" in run.stderr
+
+
+def test_without_ray_the_line_that_installs_it_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", os.environ.get("RAY_USAGE_STATS_ENABLED", "0"))
+    with pytest.raises(SetupError, match=r"gpu-allocation-study\[cluster\]"):
+        ray_here.ray()
