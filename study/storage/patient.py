@@ -47,10 +47,14 @@ class PatientStorage(RDBStorage):
         self.scoped_session = self._session  # type: ignore[assignment]
 
     def _session(self) -> Session:
-        """Return a session of the transaction that this thread has open, or one of its own."""
+        """Return a session of the transaction that this thread has open, or one of its own.
+
+        One that fails in a transaction undoes what it wrote alone: a question for a trial that is
+        not there fails too.
+        """
         if not self._is_inside:
             return self._sessions()
-        return Session(self._open.connection, join_transaction_mode="rollback_only")
+        return Session(self._open.connection, join_transaction_mode="create_savepoint")
 
     @property
     def _is_inside(self) -> bool:

@@ -89,6 +89,18 @@ def test_what_fails_leaves_nothing_behind(study: optuna.Study) -> None:
     assert other.trials[0].value == 0.5
 
 
+def test_a_question_for_what_is_not_there_leaves_the_rest_as_it_is(study: optuna.Study) -> None:
+    def writes() -> None:
+        trial = study.ask()
+        with pytest.raises(KeyError):
+            study._storage.get_trial_id_from_study_id_trial_number(study._study_id, 99)
+        trial.set_user_attr("a", 1)
+
+    together(study, writes)
+    other = optuna.load_study(study_name=study.study_name, storage=study._storage)
+    assert [t.user_attrs for t in other.trials] == [{"a": 1}]
+
+
 def test_nobody_sees_a_trial_before_all_of_it_is_written(
     study: optuna.Study, tmp_path: Path
 ) -> None:
