@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from objectives.plain_data.by_type import mapping_of
@@ -100,14 +100,13 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         TypeError: The data, a rung or the phases are no mapping.
     """
     values, data = {}, mapping_of(data)
-    for f in fields(kind):
-        if f.name not in data:
+    for name, is_figure in _fields(kind):
+        if name not in data:
             continue
-        value = with_infinity(data[f.name])
-        is_figure = str(f.type).removesuffix(" | None") in ("int", "float")
+        value = with_infinity(data[name])
         if is_figure and not (value is None or is_number(value)):
-            raise ValueError(f"{f.name} is {str(value)[:40]}, which is no figure")
-        values[f.name] = value
+            raise ValueError(f"{name} is {str(value)[:40]}, which is no figure")
+        values[name] = value
     if "word_errors" in values:
         values["word_errors"] = tuple(
             w if isinstance(w, WordErrors) else _word_errors(**w) for w in values["word_errors"]
@@ -129,6 +128,14 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         if not all(map(is_amount, values["phase_s"].values())):
             raise ValueError("the seconds of a phase are no number from 0")
     return values
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
+    """Return the name of each field, and whether it is a figure."""
+    return tuple(
+        (f.name, str(f.type).removesuffix(" | None") in ("int", "float")) for f in fields(kind)
+    )
 
 
 # a study holds those of every clip once a launch, and most of them are the same

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from objectives.plain_data.spellable import spellable
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
@@ -32,15 +33,27 @@ class Answer:
 
 
 def parsed(body: bytes) -> Any:
-    """Return what JSON says that a server sent.
+    r"""Return what JSON says that a server sent, with no text in it that no file could spell.
+
+    >>> parsed(b'{"version": "0.26\\u001b[2J\\ud800"}')
+    {'version': '0.26 [2J?'}
 
     Raises:
         ValueError: It is not JSON, or nests too deep.
     """
     try:
-        return json.loads(body)
+        said = json.loads(body)
+        return said if b"\\" not in body and body.isascii() else _all_spellable(said)
     except RecursionError:
         raise ValueError("its JSON nests too deep") from None
+
+
+def _all_spellable(said: Any) -> Any:
+    if isinstance(said, str):
+        return spellable(said)
+    if isinstance(said, dict):
+        return {spellable(name): _all_spellable(value) for name, value in said.items()}
+    return [_all_spellable(value) for value in said] if isinstance(said, list) else said
 
 
 def quoted(value: object) -> str:

@@ -2,7 +2,7 @@
 
 Each has one deadline for all of it, and its answer a limit: a server may send a byte now and then,
 or bytes without end. The certificates are read once: httpx would at each of them, in 30 ms of a
-core.
+core. httpx itself is imported with the first request: many commands make none.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self
 
 from objectives import waiting
 from objectives.plain_data.spellable import spellable
+
+if TYPE_CHECKING:
+    import httpx
 
 MOST_BYTES = 4 * 2**20  # of an answer
 PAGE_S = 5.0
@@ -30,6 +31,7 @@ AS_IT_IS = {"Accept-Encoding": "identity"}  # a few bytes may unpack to gigabyte
 def certificates() -> ssl.SSLContext:
     """Return what `verify` takes; what a first request would import is there from here on."""
     import anyio  # noqa: F401, PLC0415  httpx would at that, while its time runs
+    import httpx  # noqa: PLC0415
 
     return httpx.create_ssl_context(trust_env=False)
 
@@ -130,6 +132,8 @@ class Asking:
     async def _ask(
         self, method: str, url: str, within_s: float, body: dict[str, Any]
     ) -> ShortAnswer:
+        import httpx  # noqa: PLC0415
+
         if self._client is None:
             self._client = httpx.AsyncClient(
                 timeout=None,  # noqa: S113  one deadline is over all of it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from objectives.allocation import Allocation, Scalar
-from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.api import ApiName, Endpoint, parsed
 from objectives.apis.completions import Completions, completed
 from objectives.apis.short_requests import Ask, answers_once_healthy, page
 from objectives.engines.command import Command, flag
 from objectives.engines.llm_options import LlmOptions
+from objectives.errors import SetupError
 from objectives.figures import flat_name
+from objectives.model_files.json_file import inner, read_object, whole
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
@@ -44,8 +45,8 @@ def flags(options: Mapping[str, Scalar]) -> tuple[str, ...]:
 def told_by(page: str) -> Any:
     """Return what the JSON of a page says; None where it is none."""
     try:
-        return json.loads(page)
-    except (ValueError, RecursionError):
+        return parsed(page.encode())
+    except ValueError:
         return None
 
 
@@ -53,11 +54,10 @@ def told_by(page: str) -> Any:
 def config_vocabulary(model: str) -> int | None:
     """Return the token ids of a model by its config.json; None where that does not tell."""
     try:
-        config = json.loads((Path(model) / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        config = read_object(Path(model) / "config.json")
+    except SetupError:
         return None
-    size = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
-    return int(size) if size else None
+    return whole(config.get("vocab_size")) or whole(inner(config, "text_config").get("vocab_size"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from objectives.measurement import Measurement
 from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from objectives.plain_data.names_of_0_1 import current_names
 from objectives.speech.wer import WordVerdict
+from study.storage.patient import uncollected
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
@@ -138,16 +139,16 @@ def rows(study: optuna.Study) -> list[Trial]:
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
     known = _ENDED.setdefault(study, {})
-    for trial in ended:
-        if trial.number in known or not trial.user_attrs.get("allocation"):
-            continue
-        try:
-            known[trial.number] = row(trial)
-        except ODD_DATA as error:
-            raise BadInput(
-                f"study {study.study_name}: what trial {trial.number} keeps cannot be read "
-                f"({error}); name another study, or open a new one with --fresh"
-            ) from error
+    new = [t for t in ended if t.number not in known and t.user_attrs.get("allocation")]
+    with uncollected():
+        for trial in new:
+            try:
+                known[trial.number] = row(trial)
+            except ODD_DATA as error:
+                raise BadInput(
+                    f"study {study.study_name}: what trial {trial.number} keeps cannot be read "
+                    f"({error}); name another study, or open a new one with --fresh"
+                ) from error
     return [known[trial.number] for trial in ended if trial.number in known]
 
 

@@ -12,13 +12,14 @@ from dataclasses import replace
 import pytest
 from odd_servers import ANSWERS, BODIES, always, listening, saying, streaming, whole
 
-from objectives.apis.api import Endpoint
+from objectives.apis.api import Endpoint, parsed
 from objectives.apis.completions import Completions
 from objectives.apis.short_requests import page
 from objectives.apis.transcription import Transcriptions
 from objectives.capture import reader
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.kv_cache import kv_cache, usage
+from objectives.engines.llm_server import told_by
 from objectives.engines.vllm import Vllm
 from objectives.load.replies import Fault, Reply
 from objectives.load.sending.client import Connection
@@ -180,3 +181,13 @@ def test_a_transcript_is_kept_as_a_file_can_spell_it() -> None:
     with listening({"stt": always((whole(body), b""))}) as urls:
         reply = asyncio.run(heard(urls["stt"]))
     assert reply.text == "a?  b \u06cc\u200c\u062f"
+
+
+def test_no_text_of_an_answer_is_one_that_no_file_could_spell() -> None:
+    escaped = r'{"version": "1\u001b[2J\ud800", "\udfff": [["\u0000"], 5]}'
+    clean = {"version": "1 [2J?", "?": [[" "], 5]}
+    assert parsed(escaped.encode()) == clean
+    assert parsed(escaped.encode("utf-16")) == clean
+    assert told_by(escaped) == clean
+    raw = '{"version": "\ud800\x9b", "text": "\xe9"}'.encode(errors="surrogatepass")
+    assert parsed(raw) == {"version": "? ", "text": "\xe9"}

@@ -1,5 +1,7 @@
 """What flags of vLLM do to its memory is read as its own parser reads them."""
 
+from pathlib import Path
+
 import pytest
 
 from objectives.allocation import Allocation, Scalar
@@ -135,3 +137,24 @@ def test_a_template_depends_on_every_value_that_it_names():
 def test_a_template_that_sets_the_kv_cache_says_nothing_of_its_share():
     template = "vllm serve m --port {port} --gpu-memory-utilization 0.5 --kv-cache-memory {x}"
     assert Vllm(LlmService(command=template)).memory_key(Allocation(BOTH)) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ('{"vocab_size": 77}', 77),
+        ('{"text_config": {"vocab_size": 77}}', 77),
+        ("[]", None),
+        ("null", None),
+        ('{"text_config": null}', None),
+        ('{"vocab_size": "many"}', None),
+        ('{"vocab_size": 1e400}', None),
+        ('{"vocab_size": true}', None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_a_config_that_tells_no_vocabulary_gives_none(
+    tmp_path: Path, config: str, size: int | None
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    assert Vllm(LlmService(model=str(tmp_path))).vocabulary() == size

@@ -162,3 +162,10 @@ def test_readme_has_the_two_commands_that_set_up_and_run() -> None:
     lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines()]
     assert "python -m pip install -e . && python scripts/run_study.py" in lines
     assert "python -m pip install -e '.[test]' && python -m pytest" in lines
+
+
+def test_what_makes_no_request_imports_nothing_for_one() -> None:
+    code = (
+        "import study.report.html, study.run, sys; print({'httpx', 'click'} & sys.modules.keys())"
+    )
+    assert run_python(code).stdout == "set()\n"

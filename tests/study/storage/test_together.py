@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from study.spec.load import load
 from study.storage import patient
 from study.storage.context import keep
 from study.storage.owner import PROCESS
-from study.storage.patient import PatientStorage, together
+from study.storage.patient import PatientStorage, together, uncollected
 from study.storage.url import open_storage
 
 LOST = OperationalError("COMMIT", {}, Exception("server closed the connection"))
@@ -181,3 +182,17 @@ def test_it_ends_where_the_server_stays_away(
 
     with pytest.raises(StorageInternalError):
         together(study, writes)
+
+
+def test_garbage_is_looked_for_again_after_many_trials_were_read(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path}/study.db"))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    assert len(study.trials) == 2
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError), uncollected():
+        assert not gc.isenabled()
+        with uncollected():
+            assert not gc.isenabled()
+        assert not gc.isenabled(), "the outer one has the last word"
+        raise ZeroDivisionError
+    assert gc.isenabled()
