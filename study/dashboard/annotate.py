@@ -21,7 +21,7 @@ from objectives.errors import BadInput
 from study.analysis.configurations import Configuration, ranked
 from study.dashboard.births import births
 from study.dashboard.figures import space, tradeoff
-from study.dashboard.launch_figures import memory_over_time, time_by_phase
+from study.dashboard.launch_figures import cards_over_time, memory_over_time, time_by_phase
 from study.dashboard.lineage import lineage
 from study.dashboard.notes import Starts, basis_of_note, study_note, trial_note
 from study.report.summary import Summary, summary
@@ -29,6 +29,7 @@ from study.storage.attributes import attribute
 from study.storage.trials import Trial
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
+CARD = "card"  # attribute of a trial: the UUID of the card whose lane measured it
 NOTED = "noted"  # and of what the note of each trial was made of, by its number
 # optuna-dashboard searches all that a study keeps once for every trial, at every request
 MOST_NOTED = 128  # trials: the answer's, today's, those of the best configurations, the newest
@@ -68,6 +69,7 @@ def _figures(
 ) -> tuple[dict[str, Any], list[str]]:
     """Draw the figures that can be drawn, by name, and say what the others lack."""
     launched, decision, context = findings.configurations, findings.decision, findings.context
+    raw = study.get_trials(deepcopy=False)
     drawn = ranked(launched)[:MOST_DRAWN] if len(launched) > MOST_DRAWN else launched
     figures = {
         "space": (
@@ -91,6 +93,10 @@ def _figures(
             "memory over time: it was not recorded for the answer's trial",
         ),
     }
+    cards = {t.number: str(t.user_attrs[CARD]) for t in raw if CARD in t.user_attrs}
+    by_card = cards_over_time(findings.trials[-MOST_DRAWN:], cards)
+    if by_card is not None:  # most studies have one card, and lack nothing
+        figures["cards"] = by_card, ""
     return (
         {name: figure for name, (figure, _) in figures.items() if figure is not None},
         [f"the plot of {lack}" for figure, lack in figures.values() if figure is None],

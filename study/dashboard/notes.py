@@ -62,9 +62,9 @@ the line of the log that
   proves it; its logs, metrics and memory by second are its artifacts.
 - Our plots are on the first page, below "Timeline": the space, latency against capacity, time by \
 phase, the
-  tournament's lineage, memory over time. Optuna's contour interpolates between the few points of \
-a table: do not
-  read it.
+  tournament's lineage, memory over time, and of several cards what each measured when. Optuna's \
+contour
+  interpolates between the few points of a table: do not read it.
 """
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from configurations import launched
+from factories import measurement
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 from optuna_dashboard import get_note, save_note
 from studies import Shared, copied
 
 from objectives.diagnosis.patterns import patterns
-from study.dashboard.annotate import NOTED, PLOTS, annotate
+from study.dashboard.annotate import CARD, NOTED, PLOTS, annotate
+from study.dashboard.launch_figures import cards_over_time
 from study.storage.artifacts import ATTACHMENTS, attach
+from study.storage.trials import State, Trial
 from study.wording import FAILURES
 
 
@@ -158,3 +163,43 @@ def test_a_trial_keeps_the_logs_of_what_it_launched(tmp_path: Path) -> None:
 
 def test_every_failure_class_has_plain_words() -> None:
     assert sorted(FAILURES) == sorted(patterns()["outcomes"])
+
+
+def launch(number: int, at: str | None, wall_s: float, state: State = State.COMPLETE) -> Trial:
+    (made,) = launched(1, [measurement()]).measured
+    return replace(made, number=number, at=at, wall_s=wall_s, state=state)
+
+
+def test_each_card_has_a_row_of_what_it_measured_when() -> None:
+    began = ["2026-11-29T10:00:00+00:00", "2026-11-29T10:01:40+00:00", "2026-11-29T10:00:05+00:00"]
+    trials = [
+        launch(0, began[0], 95.0),
+        launch(1, began[1], 60.0, State.PRUNED),
+        launch(2, began[2], 90.0),
+        launch(3, None, 0.0),  # it never began
+    ]
+    cards = {0: "GPU-a-1", 1: "GPU-a-1", 2: "GPU-b-2", 3: "GPU-b-2"}
+    figure = cards_over_time(trials, cards)
+    assert figure is not None
+    drawn = {
+        (bar.name, row, base, length_ms)
+        for bar in figure.data
+        for row, base, length_ms in zip(bar.y, bar.base, bar.x, strict=True)
+    }
+    assert drawn == {
+        ("measured", "GPU-a", began[0], 95_000.0),
+        ("measured", "GPU-b", began[2], 90_000.0),
+        ("failed", "GPU-a", began[1], 60_000.0),
+    }
+    assert cards_over_time(trials, dict.fromkeys(range(4), "GPU-a-1")) is None
+
+
+def test_a_study_on_two_cards_has_the_plot_of_them(folder: Path) -> None:
+    one_card, study = opened(folder), optuna.create_study(direction="maximize")
+    for name, value in one_card.user_attrs.items():
+        study.set_user_attr(name, value)
+    for trial in one_card.get_trials():
+        trial.set_user_attr(CARD, f"GPU-{trial.number % 2}")
+        study.add_trial(trial)
+    annotate(study)
+    assert set(study.user_attrs[PLOTS]) == {*one_card.user_attrs[PLOTS], "cards"}
