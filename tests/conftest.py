@@ -28,6 +28,7 @@ from objectives.load.generator import Generator
 from objectives.rig.install_cpu_servers import VLLM, WHISPERS
 from objectives.servers import process
 from objectives.servers.process import serving
+from objectives.servers.retries import IMPATIENT_VARIABLE
 
 SERVERS = Path(__file__).resolve().parents[1] / ".servers"
 
@@ -133,9 +134,12 @@ def sooner():
 
 @pytest.fixture(scope="session", autouse=True)
 def alone():
-    """Wait for nobody who keeps the cores busy: the other tests do."""
+    """Wait for nobody who keeps the cores busy, here and in what a test starts.
+
+    The other tests do.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(colocation, "wait_until_quiet", lambda devices, on_phase: None)
+        patch.setenv(IMPATIENT_VARIABLE, "1")
         yield
 
 

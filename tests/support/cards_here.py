@@ -15,7 +15,6 @@ from commands import main_of
 from fake_lane import NumberedCard
 from live_factories import live
 
-from objectives import colocation
 from objectives.errors import SetupError
 from study.bench import bench
 from study.lanes import cards, measuring, program
@@ -36,8 +35,7 @@ def opened(name: str) -> NumberedCard:
 
 
 def measure() -> None:
-    """Be a lane, on a machine that may be busy with other tests."""
-    colocation.wait_until_quiet = lambda devices, on_phase: None
+    """Be a lane."""
     program.main(opened)
 
 

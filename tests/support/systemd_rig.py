@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from objectives.servers.retries import IMPATIENT_VARIABLE
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = REPOSITORY.parent / "shared/systemd-rig/rig.sh"
 UNITS = "/etc/systemd/system"
@@ -108,6 +110,9 @@ class Rig:
         masked.mkdir(exist_ok=True)
         for generator in GENERATORS.glob("*"):
             (masked / generator.name).symlink_to("/dev/null")
+        self.systemctl(
+            "set-environment", f"{IMPATIENT_VARIABLE}=1"
+        )  # units inherit nothing of ours
 
     def stop(self) -> None:
         """End it with everything in it."""

@@ -46,6 +46,7 @@ def _sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(busy, "CPU_PCT", 1000.0)  # the machine of a test is busy with others
     monkeypatch.setattr(busy_others, "LOOK_S", 0.05)
     monkeypatch.setattr(retries, "PATIENCE_S", 0.5)
+    monkeypatch.delenv(retries.IMPATIENT_VARIABLE)
 
 
 def test_a_game_that_ends_is_waited_for_and_nothing_is_said_of_it_later() -> None:
