@@ -69,6 +69,10 @@ ELSEWHERE = {
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",
     ),
+    "python objectives/on_demand/front.py": (
+        "tests/objectives/on_demand/test_front.py",
+        "listens until it is stopped",
+    ),
     "python scripts/capture.py": (
         "tests/study/commands/test_capture.py",
         "stands before servers that run",

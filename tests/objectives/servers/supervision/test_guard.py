@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hiders
+import psutil
 import pytest
 from systemd_rig import missing, rig
 
@@ -71,9 +72,10 @@ def test_the_next_run_ends_what_not_even_a_keeper_could(tmp_path: Path, token: s
     if not permits(Guard.CGROUP):
         pytest.skip("this machine does not permit a cgroup")
     with hiders.study(tmp_path, "CGROUP", token) as (study, supervisor):
-        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-        [keeper] = [p for p in children if b"keeper.py" in Path(f"/proc/{p}/cmdline").read_bytes()]
-        for pid in (int(keeper), supervisor, study.pid):
+        alive = (p.info for p in psutil.process_iter(["pid", "ppid", "cmdline"]))
+        own = {p["pid"]: " ".join(p["cmdline"] or ()) for p in alive if p["ppid"] == supervisor}
+        [keeper] = [pid for pid, line in own.items() if "keeper.py" in line]
+        for pid in (keeper, supervisor, study.pid):
             os.kill(pid, signal.SIGKILL)
         study.wait()
         assert hiders.hidden(token)
