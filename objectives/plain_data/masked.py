@@ -13,24 +13,32 @@ from typing import Any
 NAME = (
     r"[\w.-]{0,40}(?:(?<![a-z])(?:token|auth)(?![a-z])|secret|passw(?:or)?d|passphrase"
     r"|(?:access|auth|bearer|id|refresh|session)[_-]?token|credential|authorization"
-    r"|(?:api|access|private)[_-]?key)[\w.-]{0,40}"
+    r"|(?:api|access|private)[ _-]?key|(?<=[a-z0-9]_)(?:pass|pwd)(?![a-z]))[\w.-]{0,40}"
 )
+# what names a secret in a URL, or in a list of fields, alone
+QUERY = r"(?:[?&](?:sig|key|pass|pwd)|[?&,]\s?[\w-]{0,40}signature)="
 MASK = re.compile(r"\*\*\*\([0-9a-f]{8}\)")
 BY_NAME = re.compile(
     rf"""(?ix)
-    ((?<![\w.-])(?:["']?{NAME}["']?\s*[=:]\s*|--?{NAME}(?:\s*[=:]\s*|\s+))  # quoted, or an option
+    ((?:(?<![\w.-])(?:["']?{NAME}["']?\s*[=:]\s*|--?{NAME}(?:\s*[=:]\s*|\s+))
+    |{QUERY})
     (?:(?:bearer|basic|token)[\s:]+)?)
     (\*\*\*\([0-9a-f]{{8}}\)|"[^"\n]*"|'[^'\n]*'|[^\s"',;&}}\])]+)"""
 )
 BY_SHAPE = re.compile(
     r"""(?x)
     (?i:(?<=\bbearer\s)|(?<=\bbearer:)|(?<=\bbasic\s)|(?<=\bbasic:))[\w.~+/=-]{6,}
-    |(?<=://)[^\s/:@]*:[^\s/@]+(?=@)                       # a URL's user and password
-    |\b(?:hf_|sk-|sk_|pk_|gh[opsu]_|github_pat_|glpat-|xox[abprs]-|nvapi-|AKIA|AIza)[\w-]{12,}
+    |(?<=://)(?:[^\s/:@]*:[^\s/@]+|[^\s/:@]{20,})(?=@)     # a URL's user and password, or a token
+    |(?<=hooks\.slack\.com/services/)[\w/-]+
+    |(?i:(?<=\bcookie:)|(?<=\bcookie:\s))[^\s"'][^\n"']*
+    |\b(?:hf_|sk-|sk_|pk_|gh[oprsu]_|github_pat_|glpat-|xox[abeprs]-|nvapi-|A[KS]IA|AIza)[\w-]{12,}
+    |\b(?:npm_|gsk_|xai-)[A-Za-z0-9]{30,}|\b(?:dckr_pat_|pypi-AgE|ya29\.)[\w-]{12,}
     |\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*                     # a JSON web token
     |-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----[\s\S]*?(?:-----END[ ][A-Z ]*-----|\Z)"""
 )
 HARMLESS = re.compile(r"(?i)[\d.,]+[a-z%]{0,3}|true|false|none|null|auto")
+CURL = re.compile(r"(\bcurl\b[^\n]*?\s(?:-u|--(?:proxy-)?user)(?:\s+|=)?[\"']?)([^\s:]+:[^\s\"']+)")
+CURL_USER = ("-u", "--user", "--proxy-user")
 WORD_AFTER = re.compile(rf"(?i)--?{NAME}")
 
 
@@ -40,7 +48,8 @@ def masked(text: str) -> str:
     >>> masked("serve --api-key hunter2 --max-tokens 128 postgresql://me:pw@host/db")
     'serve --api-key ***(f52fbd32) --max-tokens 128 postgresql://***(7fb75272)@host/db'
     """
-    return BY_SHAPE.sub(lambda m: mask(m[0]), BY_NAME.sub(_by_name, text))
+    text = CURL.sub(lambda m: m[1] + mask(m[2]), BY_NAME.sub(_by_name, text))
+    return BY_SHAPE.sub(lambda m: mask(m[0]), text)
 
 
 def _by_name(match: re.Match[str]) -> str:
@@ -65,10 +74,11 @@ def masked_words(words: list[str] | tuple[str, ...]) -> list[str]:
     ['--api-key', '***(c8687a08)', '--port', '80']
     """
     result, is_value = list[str](), False
+    of_user = CURL_USER if words and words[0].rpartition("/")[2] == "curl" else ()
     for word in words:
         is_secret = is_value and not HARMLESS.fullmatch(word) and not word.startswith("-")
         result.append(mask(word) if is_secret else masked(word))
-        is_value = WORD_AFTER.fullmatch(word) is not None
+        is_value = WORD_AFTER.fullmatch(word) is not None or word in of_user
     return result
 
 

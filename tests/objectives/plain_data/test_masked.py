@@ -29,6 +29,17 @@ SECRETS = (
     "passphrase={}",
     "credentials={}",
     "WANDB_API_KEY={}",
+    "DB_PASS={}",
+    "MYSQL_PWD={}",
+    "your api key: {}",
+    "https://h/x?sv=1&sig={}",
+    "https://h/x?X-Amz-Signature={}&n=1",
+    "Authorization: AWS4-HMAC-SHA256 Credential=me, Signature={}",
+    "https://a-token-of-one-word-{}@host/path",
+    "Cookie: a=b; session={}",
+    "curl -s -u me:{} http://host",
+    "curl --proxy-user='me:{}' http://host",
+    "https://hooks.slack.com/services/T000/B000/{}",
 )
 SHAPES = (
     "hf_abcdefghijklmnopqrst",
@@ -39,6 +50,9 @@ SHAPES = (
     "xoxb-abcdefghijklmnop",
     "AKIAABCDEFGHIJKLMNOP",
     "nvapi-abcdefghijklmnop",
+    "ASIAABCDEFGHIJKLMNOP",
+    "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+    "dckr_pat_abcdefghijklmnop",
     "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.c2lnbmF0dXJl",
     "-----BEGIN RSA PRIVATE KEY-----\nabcdefgh\n-----END RSA PRIVATE KEY-----",
 )
@@ -49,6 +63,8 @@ READABLE = (
     "Unauthorized: your token expired, the password is wrong",
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 640.00 MiB.",
     "http://127.0.0.1:8000/v1/completions",
+    "docker run --user 1000:1000 --env npm_config_registry=x image; PWD=/root; ssh://git@host/x",
+    "sorted(rows, key=size); first pass: loading; postgresql://postgres@127.0.0.1/db",
 )
 
 
@@ -101,3 +117,8 @@ def test_a_long_line_is_masked_in_time(text: str) -> None:
     begin_s = time.process_time()
     masked((text * 4000)[:4000] + "\n")
     assert time.process_time() - begin_s < 2
+
+
+def test_a_user_of_curl_is_a_secret_as_a_word_too() -> None:
+    assert "Tr0ub4dor" not in str(masked_words(["/usr/bin/curl", "-u", "me:Tr0ub4dor", "http://h"]))
+    assert masked_words(["docker", "run", "-u", "me:us"]) == ["docker", "run", "-u", "me:us"]
