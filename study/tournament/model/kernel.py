@@ -155,11 +155,15 @@ def features(a: Array, b: Array) -> Array:
 
 
 def _compared(a_t: Array, b_t: Array) -> Array:
-    apart = np.nan_to_num(a_t, nan=0.5) - np.nan_to_num(b_t, nan=0.5)
-    absent = np.isnan(a_t) ^ np.isnan(b_t)
+    a_lacks, b_lacks = np.isnan(a_t), np.isnan(b_t)
+    if a_lacks.any() or b_lacks.any():
+        apart = np.where(a_lacks, 0.5, a_t) - np.where(b_lacks, 0.5, b_t)
+        absent = a_lacks ^ b_lacks
+        own = [apart * apart + ABSENT * absent, (apart != 0) | absent]
+    else:
+        apart = a_t - b_t
+        own = [apart * apart, apart != 0]
     products = [apart[i] * apart[j] for i, j in _pairs(len(apart))]
-    differs = (apart != 0) | absent
-    own = [apart * apart + ABSENT * absent, differs]
     return np.concatenate([*own, np.array(products)] if products else own)
 
 
@@ -204,4 +208,8 @@ def matern(squared: Array) -> Array:
     1.0
     """
     r = np.sqrt(5.0 * squared)
-    return np.asarray((1.0 + r + 5.0 / 3.0 * squared) * np.exp(-r))
+    falls = np.exp(-r)
+    r += 1.0
+    r += 5.0 / 3.0 * squared
+    r *= falls
+    return np.asarray(r)
