@@ -65,6 +65,10 @@ ELSEWHERE = {
         "tests/campaigns/test_short.py",
         "minutes; there a short one",
     ),
+    "python tests/support/attacked_samplers.py": (
+        "tests/study/tournament/test_how_good.py",
+        "takes a minute; there fewer tables",
+    ),
     "python tests/support/simulated_races.py": (
         "tests/study/racing/test_dominated.py",
         "takes minutes; there fewer studies",

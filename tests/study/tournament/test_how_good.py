@@ -7,6 +7,7 @@ breaks it once in 10,000. An exhaustive order needs 8.0.
 import numpy as np
 import optuna
 import pytest
+from attacked_samplers import attacked
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
@@ -91,6 +92,16 @@ def test_between_two_walls_it_finds_its_way():
 def test_a_wrong_direction_is_no_law():
     """Were it one, 30 trials would be needed."""
     assert mean_trials(cliff, monotone={"memory": {"share": -1, "size": 0}}) < 6.4
+
+
+@pytest.mark.parametrize(
+    ("attack", "bound"), [("silent", 8.3), ("given up", 6.8), ("accident, right direction", 11.5)]
+)
+def test_no_failure_rules_out_the_best_for_good(attack, bound):
+    """The bounds are for 20 seeds."""
+    needed = [attacked("tournament", attack, 300_000 + seed) for seed in SEEDS[:20]]
+    assert max(needed) <= 20
+    assert np.mean(needed) < bound
 
 
 @pytest.mark.parametrize(
