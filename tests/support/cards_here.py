@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from commands import main_of
 from fake_lane import NumberedCard
@@ -52,6 +54,16 @@ def live_on_cards(folder: Path) -> Path:
     path = live(folder)
     path.write_text(path.read_text().replace("device: cpu", "device: cuda"))
     return path
+
+
+def alive(folder: Path) -> list[str]:
+    """Return the commands that run in a folder."""
+    found = list[str]()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline())[:200])
+    return found
 
 
 if __name__ == "__main__":

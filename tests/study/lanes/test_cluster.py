@@ -7,13 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from importlib.util import find_spec
 
 import optuna
-import psutil
 import pytest
-from cards_here import live_on_cards
+from cards_here import alive, live_on_cards
 from commands import run_script
 from raylets import HERE, Machine, with_token
 
@@ -92,16 +90,6 @@ def study(tmp_path, env, head, second):
         study.process.kill()
         study.process.wait()
         study.process.stdout.close()
-
-
-def alive(folder):
-    """Return the commands that run in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline())[:200])
-    return found
 
 
 def finishes(study, lost):

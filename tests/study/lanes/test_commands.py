@@ -5,12 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 
 import optuna
 import psutil
 import pytest
-from cards_here import CARDS, HERE, live_on_cards, with_cards
+from cards_here import CARDS, HERE, alive, live_on_cards, with_cards
 from commands import ROOT, run_script
 from optuna.trial import TrialState
 
@@ -21,16 +20,6 @@ from study.storage.trials import State, counted
 @pytest.fixture(autouse=True)
 def cards(monkeypatch):
     with_cards(monkeypatch)
-
-
-def alive(folder):
-    """Return the commands that run in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline())[:200])
-    return found
 
 
 def started(folder, *arguments):
