@@ -95,13 +95,17 @@ class SttService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherService:
-    """Another service beside them is asked outside turns; a command template starts it.
+    """Another service beside them is asked outside turns; an engine or a template starts it.
 
     It takes what memory it needs.
 
     Args:
         api: How it is spoken to: OpenAI's embeddings, reranking as Jina and vLLM have it, or
             OpenAI's speech synthesis.
+        engine: The program that serves it; empty where a template starts it.
+        python: The interpreter that has the engine.
+        model: The model's folder or its id on the hub.
+        args: More flags for the engine.
         command: The template of its command; `{port}` stands where its port will be, and `{NAME.X}`
             where the value of its option X goes, e.g.
             `infinity_emb v2 --model-id minilm --port {port} --batch-size {embed.batch_size}`.
@@ -124,7 +128,11 @@ class OtherService:
     """
 
     api: Literal["embeddings", "rerank", "speech"]
-    command: str
+    engine: str = ""
+    python: str = sys.executable
+    model: str = ""
+    args: tuple[str, ...] = ()
+    command: str | None = None
     per_s: Annotated[float, Range(0, 1000)] = 1.0
     burst: Annotated[int, Range(1, 10_000)] = 1
     texts: Annotated[int, Range(1, 1000)] = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.engines.command import Command, command_of
+from objectives.engines.llm_options import option_of
 from objectives.on_demand.resident import RESIDENT, fronted, sleeps
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
@@ -31,6 +32,7 @@ class AnyCommand:
 
     service: OtherService
     name: str
+    apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "speech")
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
     changes_answers: ClassVar[frozenset[str]] = frozenset()  # nobody judges them
@@ -66,24 +68,40 @@ class AnyCommand:
         """Return the service as it is: its template names its own model."""
         return self.service
 
-    def set_by_study(self, option: str) -> str | None:
+    def set_by_study(self, option: str) -> str | None:  # noqa: ARG002
         """Return None: its template says everything."""
+        return None
 
-    def lack(self, versions: Mapping[str, str]) -> None:
-        """Return None: what its command needs is not known."""
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does."""
+        return word.startswith("-") and self.set_by_study(option_of(word)) is not None
 
-    def misfit(self, versions: Mapping[str, str], driver: str) -> None:
-        """Return None: what its command needs is not known."""
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Return None: its template says everything."""
+        return None
 
-    def unable(self, compute: float, precision: str) -> None:
+    def lack(self, versions: Mapping[str, str]) -> str | None:  # noqa: ARG002
         """Return None: what its command needs is not known."""
+        return None
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:  # noqa: ARG002
+        """Return None: what its command needs is not known."""
+        return None
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return None: what its command needs is not known."""
+        return None
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command, with the values of its options, or what wakes it."""
-        command = command_of(self.service, (), device_env, allocation, "")
+        command = self.resident_command(allocation, device_env)
         if not sleeps(self.name, self.service, allocation):
             return command
         return replace(command, argv=fronted(command.argv, self.service))
+
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's own command."""
+        return command_of(self.service, (), device_env, allocation, "")
 
     def memory_key(self, allocation: Allocation) -> str:
         """Return its options: each may change what it holds while it is awake."""

@@ -14,7 +14,8 @@ from objectives.engines.llama_cpp import LlamaCpp
 from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.ollama import Ollama
 from objectives.engines.sglang import SGLang
-from objectives.engines.vllm import Vllm
+from objectives.engines.vllm.llm import Vllm
+from objectives.engines.vllm.pooling import VllmPooling
 from objectives.errors import SetupError
 from objectives.services import LlmService, OtherService, Service, Services, SttService
 from objectives.traffic.clips import Clip
@@ -26,6 +27,8 @@ LLM_ENGINES: Mapping[str, type[LlmServer]] = {
     "ollama": Ollama,
     "sglang": SGLang,
 }
+# of a service beside the turn; without a name a template starts it
+OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmPooling}
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
 
 
@@ -161,7 +164,7 @@ def engine_of(name: str, service: Service) -> Engine:
         case SttService():
             return FasterWhisper(service, name)
         case OtherService():
-            return AnyCommand(service, name)
+            return other_engine(service, name)
 
 
 def llm_engine(service: LlmService, name: str = "llm") -> LlmServer:
@@ -172,6 +175,18 @@ def llm_engine(service: LlmService, name: str = "llm") -> LlmServer:
     """
     if (kind := LLM_ENGINES.get(service.engine or USUAL)) is None:
         known = ", ".join(LLM_ENGINES)
+        raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
+    return kind(service, name)
+
+
+def other_engine(service: OtherService, name: str) -> AnyCommand:
+    """Return the engine that serves a service beside the turn.
+
+    Raises:
+        SetupError: This version knows no engine of that name.
+    """
+    if (kind := OTHER_ENGINES.get(service.engine)) is None:
+        known = ", ".join(filter(None, OTHER_ENGINES))
         raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
     return kind(service, name)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from objectives.engines.vllm import LEAST_COMPUTE, LEAST_COMPUTE_OF_0_20
+from objectives.engines.vllm.llm import LEAST_COMPUTE, LEAST_COMPUTE_OF_0_20
 from objectives.errors import BadInput, SetupError
 
 # between NVML's total and CUDA's: 246 MiB on an RTX 3060 to 615 on an H200, where both are known

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
-from objectives.engines.kv_cache import usage
+from objectives.engines.vllm.kv_cache import usage
 from objectives.errors import SetupError
 from objectives.load.generator import Generator as OurGenerator
 from objectives.load.open_loop import drive

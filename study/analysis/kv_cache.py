@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from objectives.allocation import Allocation
 from objectives.engines.command import flag_value
-from objectives.engines.vllm import max_num_seqs
+from objectives.engines.vllm.llm import max_num_seqs
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.cost.interference import by_share, values_of_services

@@ -9,8 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
-from objectives.engines.any_command import AnyCommand
-from objectives.engines.engine import Engine, llm_engine
+from objectives.engines.engine import Engine, llm_engine, other_engine
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.places import place_of
 from objectives.errors import SetupError
@@ -101,7 +100,7 @@ class ByFiles:
 
     def _beside(self, allocation: Allocation) -> tuple[Claim, ...]:
         """Return what the services beside a turn take of the LLM's device."""
-        engines = (AnyCommand(service, name) for name, service in self.beside.items())
+        engines = (other_engine(service, name) for name, service in self.beside.items())
         return tuple(
             claim(e.name, e.service, e.command(allocation, {}).argv, self.folders)
             for e in engines

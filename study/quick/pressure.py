@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from objectives import waiting
 from objectives.apis.metrics_page import samples
 from objectives.apis.short_requests import page
-from objectives.engines.kv_cache import kv_cache, usage
+from objectives.engines.vllm.kv_cache import kv_cache, usage
 
 LOOK_S = 1.0
 

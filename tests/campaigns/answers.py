@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from objectives.apis.completions import MOST_TOKENS, Stream, completed
 from objectives.apis.transcription import Transcriptions, transcript
-from objectives.engines.kv_cache import kv_cache, usage
+from objectives.engines.vllm.kv_cache import kv_cache, usage
 from objectives.load.sending.client import REQUEST_FAILURES
 
 from .campaign import mutated

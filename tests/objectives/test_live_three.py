@@ -30,12 +30,10 @@ def test_embeddings_beside_a_voice_turn_are_measured_and_named_where_they_get_no
     setting = setting_of(spec)
     embed = OtherService(
         api="embeddings",
-        command=(
-            f"{ROOT}/.servers/vllm/bin/python -m vllm.entrypoints.openai.api_server "
-            f"--model {tmp_path}/bert --served-model-name model --load-format dummy "
-            "--enforce-eager --runner pooling --max-num-seqs 8 --host 127.0.0.1 --port {port} "
-            "--gpu-memory-utilization {embed.share}"
-        ),
+        engine="vllm",
+        python=f"{ROOT}/.servers/vllm/bin/python",
+        model=f"{tmp_path}/bert",
+        args=("--load-format", "dummy", "--enforce-eager", "--max-num-seqs", "8"),
         per_s=1.0,
         texts=2,
         start_timeout_s=240.0,
@@ -48,7 +46,8 @@ def test_embeddings_beside_a_voice_turn_are_measured_and_named_where_they_get_no
     setting = replace(setting, services=services, workload=workload, tenants=())
 
     def job(share: float, place: str, *, is_fresh: bool = True) -> Job:
-        values = {**spec.baseline.values, "embed.share": share, "stt.place": place}
+        own = {"embed.gpu_memory_utilization": share, "stt.place": place}
+        values = {**spec.baseline.values, **own}
         folder = tmp_path / f"{share}-{place.replace('/', '-')}"
         return Job(Allocation(values), 0, folder, is_fresh=is_fresh)
 

@@ -20,7 +20,7 @@ from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
-from objectives.engines.kv_cache import usage
+from objectives.engines.vllm.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.recording.kept_replies import Rows
 from objectives.setting import conditions

@@ -14,7 +14,7 @@ from objectives.apis.metrics_page import amount, samples
 from objectives.apis.short_requests import NoAnswer, certificates, page, request
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import transcript
-from objectives.engines.kv_cache import kv_cache
+from objectives.engines.vllm.kv_cache import kv_cache
 from objectives.plain_data.masked import masked
 from objectives.traffic.clips import Clip, read_clips
 from objectives.traffic.workload import Request

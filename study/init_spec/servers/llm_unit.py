@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from objectives.allocation import SHARE, Scalar
-from objectives.engines.vllm_flags import (
+from objectives.engines.vllm.flags import (
     DEFAULT_SHARE,
     is_share,
     overriding,

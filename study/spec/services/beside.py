@@ -10,6 +10,7 @@ from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService, Services
 from objectives.traffic.workload import Traffic, Workload
 from study.spec.search_space import OF_TURNS
+from study.spec.services.engines_beside import check_engine
 from study.spec.services.on_demand import refuse_sleeping_turns
 from study.spec.yaml_node import YamlEntry
 
@@ -35,7 +36,7 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
         if not entry.is_mapping or "api" not in entry.items():
             raise entry.wrong(
                 "it is neither `llm` nor `stt`, and names no api",
-                "write `api: embeddings`, rerank or speech, and its `command:`",
+                "write `api: embeddings`, rerank or speech, and its `command:` or `engine:`",
             )
         if not NAME.fullmatch(name) or name in TAKEN:
             raise entry.wrong(
@@ -49,6 +50,7 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
         if service.api == "speech" and service.texts != 1:
             what = f"{service.texts} texts, where one is spoken at a time"
             raise entry.at("texts").wrong(what, "leave it out")
+        check_engine(entry, name, service)
         others[name] = service
     return others
 

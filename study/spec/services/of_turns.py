@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -21,16 +18,16 @@ from objectives.engines.places import PLACE
 from objectives.model_files.whisper import HUB
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
-from objectives.services import COMPUTE_TYPES, LlmService, Services, SttService
+from objectives.services import COMPUTE_TYPES, LlmService, OtherService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
+from study.spec.services.engines_beside import with_files
+from study.spec.services.files import file_at, interpreter, model_at, program_at
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 DEFAULT_LLM = LlmService(model="Qwen/Qwen2.5-7B-Instruct-AWQ", args=("--max-model-len", "4096"))
 # in the order in which people read them
 KINDS: Mapping[str, type[LlmService | SttService]] = {"llm": LlmService, "stt": SttService}
-# models of random weights, which scripts/make_models.py writes
-RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
 
 def named_engines(services: YamlEntry, beside: Services) -> tuple[Engine, ...]:
@@ -51,7 +48,7 @@ def read_services(
     device: str,
     parameters: tuple[Parameter, ...],
     folder: Path | None,
-    beside: Services,
+    beside: Mapping[str, OtherService],
 ) -> tuple[Services, list[str]]:
     """Return the services, checked, and notes for a person.
 
@@ -65,6 +62,7 @@ def read_services(
     stt = _stt(entry.at("stt"), device, folder)
     if any(p.name in OF_MEMORY for p in parameters):
         refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)
+    beside = {n: with_files(entry.at(n), n, s, named, folder) for n, s in beside.items()}
     services: Services = {"llm": llm, "stt": stt, **beside}
     for label, service in services.items():
         if service.command is not None:
@@ -108,12 +106,12 @@ def _llm(entry: YamlEntry, folder: Path | None, named: list[str]) -> tuple[LlmSe
         return llm, notes
     if engine.model_kind != "name":
         is_file = engine.model_kind == "file"
-        llm = replace(llm, model=_model(entry.at("model"), llm.model, folder, is_file=is_file))
+        llm = replace(llm, model=model_at(entry.at("model"), llm.model, folder, is_file=is_file))
     if not engine.program:
-        python = _interpreter(entry.at("python"), llm.python, folder)
+        python = interpreter(entry.at("python"), llm.python, folder)
         return replace(llm, python=python), notes
     program = llm.program or engine.program
-    return replace(llm, program=_program(entry.at("program"), program, folder)), notes
+    return replace(llm, program=program_at(entry.at("program"), program, folder)), notes
 
 
 def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
@@ -129,7 +127,7 @@ def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
     return (
         stt
         if folder is None
-        else replace(stt, python=_interpreter(entry.at("python"), stt.python, folder))
+        else replace(stt, python=interpreter(entry.at("python"), stt.python, folder))
     )
 
 
@@ -178,7 +176,7 @@ def with_models(
             raise entry.wrong(
                 f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"
             )
-        models[size] = model if folder is None else _model(entry, model, folder)
+        models[size] = model if folder is None else model_at(entry, model, folder)
     return {**services, "stt": replace(stt, models=models)}
 
 
@@ -211,61 +209,3 @@ def read_measure(top: YamlEntry, folder: Path) -> Literal["live"] | Path:
         f"there is no recording {named!r}",
         f"name a file of scripts/record.py (shipped: {recordings})",
     )
-
-
-def _interpreter(entry: YamlEntry, name: str, folder: Path) -> str:
-    return _program(entry, name, folder, "interpreter")
-
-
-def _program(entry: YamlEntry, name: str, folder: Path, what: str = "program") -> str:
-    """Return the absolute path of a program.
-
-    Links stay, since a virtual environment is known by its own.
-    """
-    way_out = _way_out(name, "name the file of an existing one")
-    if os.sep not in name:
-        if executable := shutil.which(name):
-            return str(Path(executable).absolute())
-        raise entry.wrong(f"{name!r} is not on the PATH", way_out)
-    if path := file_at(
-        name, (folder, Path()), lambda file: file.is_file() and os.access(file, os.X_OK)
-    ):
-        return str(path)
-    raise entry.wrong(f"there is no {what} {name!r}", way_out)
-
-
-def _model(entry: YamlEntry, name: str, folder: Path, *, is_file: bool = False) -> str:
-    """Return the absolute path of a model's folder or file, or the hub id of a folder as it is."""
-    if is_file:
-        if path := file_at(name, (folder, Path()), Path.is_file):
-            return str(path)
-        raise entry.wrong(f"there is no file {name!r}", "name the file of a model")
-    if path := file_at(name, (folder, Path()), Path.is_dir):
-        return str(path)
-    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
-        return name
-    raise entry.wrong(
-        f"there is no folder {name!r}",
-        _way_out(name, "name a model's folder or a hub id, org/name"),
-    )
-
-
-def file_at(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) -> Path | None:
-    """Return the absolute path of a file or folder that passes the test; links stay as they are."""
-    for folder in folders:
-        full = os.path.expanduser(name) if name[:1] == "~" else folder / name  # noqa: PTH111
-        path = Path(full).absolute()
-        try:
-            if name and test(path):
-                return path
-        except OSError:  # the name is too long, or the folder may not be entered
-            continue
-    return None
-
-
-def _way_out(name: str, otherwise: str) -> str:
-    if ".servers" not in Path(name).parts:
-        return otherwise
-    if Path(name).name in RANDOM_MODELS:
-        return "run python scripts/make_models.py --like .servers/models/whisper/base"
-    return "run python scripts/install_cpu_servers.py"

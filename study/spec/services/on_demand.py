@@ -66,7 +66,7 @@ def _check_waker(entry: YamlEntry, service: OtherService, *, may_sleep: bool) ->
             "it is missing: where nothing wakes the service in production, it may not sleep",
             f"name what does: {WAKERS}",
         )
-    if runs_container(shlex.split(service.command)):
+    if runs_container(shlex.split(service.command or "")):
         raise entry.at("command").wrong(
             "it runs a container, which is not woken here", "write `resident: true`"
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 from objectives.services import Services, SttService
 from objectives.traffic.clips import SHIPPED, read_clips
 from objectives.traffic.workload import Workload
-from study.spec.services.of_turns import file_at, speech
+from study.spec.services.files import file_at
+from study.spec.services.of_turns import speech
 from study.spec.yaml_node import YamlEntry
 
 

@@ -18,9 +18,9 @@ from objectives.apis.short_requests import page
 from objectives.apis.transcription import Transcriptions
 from objectives.capture import reader
 from objectives.engines.faster_whisper import FasterWhisper
-from objectives.engines.kv_cache import kv_cache, usage
 from objectives.engines.llm_server import told_by
-from objectives.engines.vllm import Vllm
+from objectives.engines.vllm.kv_cache import kv_cache, usage
+from objectives.engines.vllm.llm import Vllm
 from objectives.load.replies import Fault, Reply
 from objectives.load.sending.client import Connection
 from objectives.load.sending.plan import plain_reply

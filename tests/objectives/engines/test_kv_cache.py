@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from objectives.engines.kv_cache import KvCache, kv_cache, usage
+from objectives.engines.vllm.kv_cache import KvCache, kv_cache, usage
 
 ODD = ["NaN", "+Inf", "-Inf", "-1", "x", "...", "1.2.3", "9" * 5000, "1e400"]
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from objectives.allocation import Allocation, Scalar
-from objectives.engines.vllm import Vllm
-from objectives.engines.vllm_flags import (
+from objectives.engines.vllm.flags import (
     disagreement,
     is_share,
     memory_options,
     overriding,
     overriding_variable,
 )
+from objectives.engines.vllm.llm import Vllm
 from objectives.services import LlmService
 
 BOTH: dict[str, Scalar] = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}

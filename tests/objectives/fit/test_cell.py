@@ -10,7 +10,7 @@ import pytest
 from model_folders import QWEN_7B, write_config
 
 from objectives.allocation import Allocation
-from objectives.engines.vllm import Vllm
+from objectives.engines.vllm.llm import Vllm
 from objectives.fit.cell import UNDER_LOAD_MIB, Cell, Host, cell_of
 from objectives.fit.reserve import reserve_of
 from objectives.fit.speech_memory import SpeechMemory, speech_memory, speech_parameters

@@ -10,7 +10,7 @@ from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
-from objectives.engines.vllm import Vllm
+from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
 from objectives.exercise.exercise import Exercise

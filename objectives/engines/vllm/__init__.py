@@ -1,0 +1,1 @@
+"""The engine vLLM: serving an LLM, pooling a model, and what its flags do to its memory."""

@@ -1,0 +1,96 @@
+"""The engine vLLM, where it embeds texts or ranks them: it pools what a model says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from objectives.allocation import Allocation
+from objectives.apis.api import ApiName
+from objectives.engines.any_command import AnyCommand
+from objectives.engines.command import Command, command_of
+from objectives.engines.llm_server import flags
+from objectives.engines.places import PLACE
+from objectives.engines.vllm import flags as vllm_flags
+from objectives.engines.vllm.llm import (
+    OWN_ENV,
+    PACKAGES,
+    SERVER,
+    SERVER_PACKAGES,
+    missing_package,
+    old_driver,
+    weak_card,
+)
+from objectives.on_demand.resident import RESIDENT
+from objectives.services import OtherService
+
+SHARE_OPTION = "gpu_memory_utilization"
+OURS = "leave it to the study"
+
+
+@dataclass(frozen=True, slots=True)
+class VllmPooling(AnyCommand):
+    """This engine is vLLM with a model that embeds or ranks.
+
+    A model made of a generator holds a KV cache in its share; any other checks only at its start
+    that so much is free, and takes what it needs.
+    """
+
+    apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank")
+    server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
+    packages: ClassVar[tuple[str, ...]] = PACKAGES
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what of the service changes figures, as plain data."""
+        service = self.service
+        own = {"engine": service.engine, "model": Path(service.model).name}
+        return {**super(VllmPooling, self).conditions(), **own, "args": list(service.args)}
+
+    def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:
+        """Return the service with the folder of its model."""
+        return replace(self.service, model=folder_of(self.service.model))
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        own = f"use services.{self.name}"
+        return {
+            "host": OURS,
+            "port": OURS,
+            "runner": f"leave it to {own.removeprefix('use ')}.api",
+            "model": f"{own}.model",
+            "served_model_name": f"{own}.served_model",
+        }.get(option)
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
+        """Return that nothing says its share, which would be nearly all; None where something does.
+
+        Args:
+            named: The options that the search space or the baseline names.
+        """
+        if SHARE_OPTION in named or any(map(vllm_flags.is_share, self.service.args)):
+            return None
+        what = f"nothing says its share, which would be {100 * vllm_flags.DEFAULT_SHARE:g} %"
+        return what, f"search {self.prefix}{SHARE_OPTION}, or name it in baseline or args"
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:
+        """Return in a sentence that vLLM is not installed; None where it is."""
+        return missing_package(self.name, self.service.python, versions)
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
+        """Return in a sentence why a driver is too old for vLLM; None where it is not."""
+        return old_driver(versions, driver)
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence that vLLM does not run on a card; None where it may."""
+        return weak_card(self.name, compute)
+
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command; `NAME.<flag>` parameters become `--<flag>`."""
+        service = self.service
+        argv: tuple[str, ...] = (service.python, *SERVER, "--model", service.model)
+        argv += ("--served-model-name", service.served_model, "--runner", "pooling", *service.args)
+        options = allocation.options(self.prefix)
+        argv += flags({k: v for k, v in options.items() if k not in (RESIDENT, PLACE)})
+        return command_of(service, argv, {**OWN_ENV, **device_env}, allocation, service.model)

@@ -1,0 +1,81 @@
+"""Read which engine serves a service beside the turn, and what that needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from objectives.engines.engine import OTHER_ENGINES, other_engine
+from objectives.engines.llm_options import option_of
+from objectives.services import OtherService
+from study.spec.services.files import interpreter, model_at
+from study.spec.yaml_node import YamlEntry
+from study.text import meant
+
+OF_ENGINES = ("python", "model", "args")
+
+
+def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
+    """Refuse an engine that is not known, or one beside a template.
+
+    Args:
+        entry: The service's.
+        name: Its name.
+        service: What it says.
+
+    Raises:
+        BadInput: There is one; it has file, line and key.
+    """
+    if service.engine not in OTHER_ENGINES:
+        known = tuple(filter(None, OTHER_ENGINES))
+        raise entry.at("engine").wrong(
+            f"unknown engine {service.engine!r}", f"{meant(service.engine, known)}, or a `command:`"
+        )
+    if not service.engine:
+        if service.command is None:
+            raise entry.at("command").wrong("it is missing", "write how the service is started")
+        for key in OF_ENGINES:
+            if entry.at(key).is_present:
+                raise entry.at(key).wrong("only an engine has it", "name `engine:`, or remove it")
+        return
+    engine = other_engine(service, name)
+    if service.command is not None:
+        raise entry.at("command").wrong(f"{service.engine} has its own", "remove one of them")
+    if service.api not in engine.apis:
+        raise entry.at("api").wrong(
+            f"{service.engine} does not speak {service.api}", f"write {' or '.join(engine.apis)}"
+        )
+    if not service.model:
+        raise entry.at("model").wrong("it is missing", "name the model's folder or hub id")
+    for word in service.args:
+        if engine.sets_itself(word):
+            flag = word.partition("=")[0]
+            raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
+
+
+def with_files(
+    entry: YamlEntry, name: str, service: OtherService, named: Iterable[str], folder: Path | None
+) -> OtherService:
+    """Return a service with the files that its engine needs, checked.
+
+    Args:
+        entry: The service's.
+        name: Its name.
+        service: What it says.
+        named: The parameters of the search space and the baseline.
+        folder: The spec's, for a live study, whose interpreters and models must exist; else None.
+
+    Raises:
+        BadInput: A file is missing, or nothing says an option that must be said.
+    """
+    if not service.engine:
+        return service
+    engine = other_engine(service, name)
+    ours = [n.removeprefix(engine.prefix) for n in named if n.startswith(engine.prefix)]
+    if wrong := engine.missing([option_of(option) for option in ours]):
+        raise entry.at("args").wrong(*wrong)
+    if folder is None:
+        return service
+    python = interpreter(entry.at("python"), service.python, folder)
+    return replace(service, python=python, model=model_at(entry.at("model"), service.model, folder))

