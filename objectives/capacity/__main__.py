@@ -117,7 +117,7 @@ def _ramps(
     by_ramp: dict[tuple[int, int | None], list[RampReply]] = defaultdict(list)
     replies = read(path)
     services = {r.service for r in replies}
-    first = min(services, key=SERVICES.index)
+    first = next((s for s in SERVICES if s in services), min(services))
     for reply in replies:
         by_ramp[reply.ramp, reply.seed].append(reply)
         if reply.service == first and reply.scheduled_s > rate.ramp_s + SLACK_S:

@@ -45,7 +45,7 @@ def ramp_figures(
     bound_by = capacity.bound_by
     if kv_full_s is not None and capacity.turns_below < len(turns):
         break_s = turns[capacity.turns_below].scheduled_s
-        is_llm = any(x.name == bound_by and x.service != SERVICES[0] for x in limits)
+        is_llm = any(x.name == bound_by and x.service == SERVICES[-1] for x in limits)
         bound_by = KV if is_llm and kv_full_s <= break_s + COMPLETION_WINDOW_S else bound_by
     return {
         "breaking_point_turns_per_s": rounded(capacity.turns_per_s),

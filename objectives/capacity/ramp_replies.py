@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class RampReply:
 
     Args:
         line: The line of the file.
-        service: One of `SERVICES`.
+        service: One of `SERVICES`, or another one that turns pass.
         ramp: The number of the ramp in the file.
         seed: The seed of its arrivals.
         turn: The number of the turn; None in files that have none.
@@ -60,7 +60,7 @@ def read(path: Path) -> tuple[RampReply, ...]:
         BadInput: The file cannot be read, a line is no reply or the second of its service in a
             turn, or there is none.
     """
-    replies = read_lines(path, SERVICES)
+    replies = read_lines(path)
     if not replies:
         raise BadInput(f"{path}:1: no reply is in this file; give the replies of a ramp")
     numbered = {(r.ramp, r.seed) for r in replies if r.turn is not None}
@@ -74,12 +74,11 @@ def read(path: Path) -> tuple[RampReply, ...]:
     return tuple(replies)
 
 
-def read_lines(path: Path, services: Collection[str] | None = None) -> list[RampReply]:
+def read_lines(path: Path) -> list[RampReply]:
     """Return the replies in a file, each by itself, whether of a ramp or of a window.
 
     Args:
         path: The file, .jsonl or .jsonl.gz; blank lines are none.
-        services: The services that a reply may have; None for any.
 
     Raises:
         BadInput: The file cannot be read, or a line is no reply.
@@ -88,7 +87,7 @@ def read_lines(path: Path, services: Collection[str] | None = None) -> list[Ramp
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                replies.append(reply_of(number, json.loads(line), services))
+                replies.append(reply_of(number, json.loads(line)))
             except (TypeError, ValueError, RecursionError) as error:
                 raise BadInput(
                     f"{path}:{number}: this is no reply ({error}); each line is a JSON object "
@@ -124,13 +123,12 @@ def _lines(path: Path) -> list[str]:
         ) from error
 
 
-def reply_of(line: int, data: Any, services: Collection[str] | None = None) -> RampReply:
+def reply_of(line: int, data: Any) -> RampReply:
     """Return what a line holds, with its number.
 
     Args:
         line: The number.
         data: The plain data of the line.
-        services: The services that it may have; None for any.
 
     Raises:
         TypeError, ValueError: It is no reply.
@@ -140,8 +138,6 @@ def reply_of(line: int, data: Any, services: Collection[str] | None = None) -> R
     service, error = data.get("service"), data.get("error")
     if not isinstance(service, str) or not service:
         raise TypeError(f"its service is {str(service)[:40]!r}, no name")
-    if services is not None and service not in services:
-        raise ValueError(f"its service is {service[:40]!r}, not {' or '.join(services)}")
     if not isinstance(error, str | None):
         raise TypeError(f"its error is {str(error)[:40]!r}, neither a text nor null")
     scheduled_s = _number(data, "scheduled_s")

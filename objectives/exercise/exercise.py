@@ -174,10 +174,9 @@ class Exercise:
             servers: The servers.
             limits_ms: What a good turn meets, ms by name.
         """
-        of_turns = passed(self.workload)
         return TurnSource(
             servers.generator,
-            {s: e for s, e in servers.endpoints.items() if s in of_turns},
+            {s: servers.endpoints[s] for s in passed(self.workload)},
             self.clips,
             self.workload,
             limits_of(limits_ms),

@@ -11,7 +11,7 @@ from typing import Any
 from objectives.capacity.ramp_capacity import COMPLETION_WINDOW_S
 from objectives.capacity.ramp_figures import KV_FULL, goodput_pct, limits_of, ramp_figures
 from objectives.capacity.ramp_range import RampRange
-from objectives.capacity.ramp_replies import SERVICES, RampReply, read, read_lines, reply_of
+from objectives.capacity.ramp_replies import RampReply, read, read_lines, reply_of
 from objectives.measurement import Measurement
 from objectives.plain_data.atomic import write_atomic
 
@@ -110,7 +110,7 @@ def check_rows(rows: Any) -> None:
         if isinstance(ramp, bool) or ramp not in (WINDOW, RAMP):
             raise ValueError(f"reply {n}: its ramp is {str(ramp)[:40]!r}, not {WINDOW} or {RAMP}")
         try:
-            reply_of(n, data, SERVICES if ramp == RAMP else None)
+            reply_of(n, data)
         except (TypeError, ValueError) as error:
             raise ValueError(f"reply {n}: {error}") from error
 

@@ -18,6 +18,7 @@ def replayed(workload: Workload, clips: int) -> list[Request]:
     """
     requests: list[Request] = []
     services, number = passed(workload), -1
+    usual = {s.service for s in workload.of_turns}
     for arrival in workload.trace.arrivals if workload.trace is not None else ():
         number += bool(arrival.prompt_tokens)
         turn = turn_like(arrival, workload, services, max(number, 0), clips, 0)
@@ -25,7 +26,7 @@ def replayed(workload: Workload, clips: int) -> list[Request]:
             turn = tuple(
                 replace(r, turn=None)
                 for r in turn
-                if services[r.service] is not bool(arrival.prompt_tokens)
+                if r.service in usual and services[r.service] is not bool(arrival.prompt_tokens)
             )
         requests += [replace(r, at_s=arrival.at_s) for r in turn]
     return requests

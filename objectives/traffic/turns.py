@@ -13,7 +13,13 @@ from objectives.traffic.workload import Prefix, Request, Workload
 
 def passed(workload: Workload) -> dict[str, bool]:
     """Return whether each service is fed audio, in the order in which a turn passes them."""
-    return {s.service: s.api == "transcription" for s in reversed(workload.of_turns)}
+    audio = {s.service: s.api == "transcription" for s in workload.streams}
+    return {s: audio[s] for s in workload.turn or [s.service for s in reversed(workload.of_turns)]}
+
+
+def _texts(workload: Workload) -> dict[str, tuple[int, int]]:
+    """Return how long the texts are that a turn gives to services beside its usual ones."""
+    return {s.service: s.tokens for s in workload.beside if s.service in workload.turn}
 
 
 def turn_requests(
@@ -36,14 +42,16 @@ def turn_requests(
         return turn_like(arrival, workload, services, number, clips, salt + again * 2**10)
     rng = np.random.default_rng([workload.seed, 4, number])
     shortest, longest = workload.prompt_tokens
-    requests = []
+    requests, texts = [], _texts(workload)
     for service, is_fed_audio in services.items():
-        clip, tokens = int(rng.integers(clips)), int(rng.integers(shortest, longest + 1))
+        low, high = texts.get(service, (shortest, longest))
+        clip, tokens = int(rng.integers(clips)), int(rng.integers(low, high + 1))
         seed = int(rng.integers(2**31)) + salt * 2**31
+        output_tokens = 0 if service in texts else workload.output_tokens
         requests.append(
             Request(service, 0.0, clip=clip, turn=number)
             if is_fed_audio
-            else Request(service, 0.0, tokens, workload.output_tokens, seed=seed, turn=number)
+            else Request(service, 0.0, tokens, output_tokens, seed=seed, turn=number)
         )
     return tuple(requests)
 
@@ -73,9 +81,14 @@ def turn_like(
     if arrival.hash_ids and workload.trace is not None:
         seed = workload.seed + salt * 2**31
         prefix = Prefix(arrival.hash_ids, workload.trace.block_tokens, seed)
-    requests = []
+    requests, texts = [], _texts(workload)
     for service, is_fed_audio in services.items():
         clip, seed = int(rng.integers(clips)), int(rng.integers(2**31)) + salt * 2**31
+        if service in texts:  # the trace does not say what is spoken of an answer
+            low, high = texts[service]
+            tokens = int(rng.integers(low, high + 1))
+            requests.append(Request(service, 0.0, tokens, seed=seed, turn=number))
+            continue
         llm = Request(service, 0.0, arrival.prompt_tokens, arrival.output_tokens, seed=seed)
         spoken = Request(service, 0.0, clip=clip if arrival.clip is None else arrival.clip)
         request = spoken if is_fed_audio else replace(llm, prefix=prefix)

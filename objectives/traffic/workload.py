@@ -68,6 +68,7 @@ class Workload:
             None where they are drawn.
         beside: What the services beside those of a turn get; their own entries in `services` say
             it.
+        turn: The services that a turn passes, in their order; none for a clip and then the LLM.
     """
 
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
@@ -88,6 +89,7 @@ class Workload:
     request_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
     trace: TraceSlice | None = None
     beside: tuple[Traffic, ...] = ()
+    turn: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Give each rate that nobody has named its value, which depends on those that are named."""

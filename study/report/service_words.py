@@ -11,6 +11,7 @@ from study.spec.traces.words import (
     lengths_in_words,
     sent_in_words,
     slice_in_words,
+    turn_in_words,
 )
 from study.storage.context import StudyContext
 
@@ -39,7 +40,7 @@ def traffic_in_words(context: StudyContext) -> str:
             f"{sent_in_words(w)}; {lengths_in_words(w)}"
         )
     streams = {
-        f"{w.turns_per_s:g} turns a second, a clip and then an LLM request": w.turns_per_s,
+        f"{w.turns_per_s:g} turns a second, {turn_in_words(w)}": w.turns_per_s,
         f"{w.llm_per_s:g} LLM requests a second in bursts of {w.llm_burst}": w.llm_per_s,
         f"{w.stt_per_s:g} spoken clips a second": w.stt_per_s,
     }

@@ -40,6 +40,7 @@ from study.spec.search_space import (
     searched_entries,
 )
 from study.spec.services.beside import check_rates, read_beside, shared_weights, traffic_beside
+from study.spec.services.chain import of_chain
 from study.spec.services.devices import placed, read_devices
 from study.spec.services.of_turns import (
     llm,
@@ -118,7 +119,7 @@ def load(
         raise keys["name"].wrong(
             f"{keys['name'].quotation} cannot name a folder", "use letters, digits, _ and -"
         )
-    _check_plain(top, plain, beside)
+    _check_plain(top, plain, beside := of_chain(top, plain.get("workload", Workload()), beside))
     is_live = (measure := read_measure(top, path.parent)) == "live"
     devices = read_devices(top, plain.get("budget", Budget()))
     bounds = read_bounds(top)

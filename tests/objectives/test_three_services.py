@@ -90,6 +90,33 @@ def test_one_that_is_out_of_memory_at_its_start_is_the_victim(device, tmp_path) 
     assert failure.diagnosis.victim == "embed"
 
 
+def test_a_turn_may_pass_more_services_one_after_the_other(device, tmp_path) -> None:
+    asked = three()
+    services = {**asked.services, "voice": OtherService(api="speech", command=SERVER, per_s=0)}
+    workload = replace(
+        asked.workload, turn=("stt", "llm", "voice"), beside=traffic_beside(services)
+    )
+    asked = replace(asked, services=services, workload=workload)
+    (tmp_path / "1").mkdir()  # no server is started there
+    with Colocation(asked, device_set(device), tmp_path) as colocation:
+        m = colocation.measure(job(tmp_path / "0")).measurement
+        held = colocation.hold(job(tmp_path / "1"), rate_per_s=3.0)
+    assert m is not None and m.services["voice"].offered == m.services["llm"].offered == 8
+    turns: dict[int, dict[str, Any]] = {}
+    for row in rows(tmp_path / "0/replies.jsonl"):
+        if row["turn"] is not None:
+            turns.setdefault(row["turn"], {})[row["service"]] = row
+    assert len(turns) == 8
+    for turn in turns.values():
+        ends_s = [turn[name]["end_s"] for name in ("stt", "llm")]
+        starts_s = [turn[name]["scheduled_s"] for name in ("llm", "voice")]
+        assert starts_s == pytest.approx(ends_s)
+    waits_s = sorted(t["voice"]["first_s"] - t["stt"]["scheduled_s"] for t in turns.values())
+    assert m.turn_ttft_ms == pytest.approx(1000 * waits_s[3])
+    assert isinstance(held, Hold) and held.good == held.turns
+    assert {row["service"] for row in rows(tmp_path / "1/hold.jsonl")} == {"stt", "llm", "voice"}
+
+
 def rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from objectives.figures import service_name
 from objectives.traffic.trace_slice import TraceSlice
 from objectives.traffic.workload import Workload
 from study.spec.model import HeldOut
@@ -94,10 +95,22 @@ def _notes(workload: Workload) -> list[str]:
     return lines
 
 
+def turn_in_words(workload: Workload) -> str:
+    """Say what a turn is.
+
+    >>> turn_in_words(Workload()), turn_in_words(Workload(turn=("stt", "llm", "voice")))
+    ('a clip and then an LLM request', 'each through speech, LLM and voice')
+    """
+    if not workload.turn:
+        return "a clip and then an LLM request"
+    *names, last = map(service_name, workload.turn)
+    return f"each through {', '.join(names)} and {last}"
+
+
 def sent_in_words(workload: Workload) -> str:
     """Say how many requests a second are sent."""
     streams = {
-        f"{workload.turns_per_s:.3g} turns a second, a clip and then an LLM request": (
+        f"{workload.turns_per_s:.3g} turns a second, {turn_in_words(workload)}": (
             workload.turns_per_s
         ),
         f"{workload.llm_per_s:.3g} LLM requests a second": workload.llm_per_s,

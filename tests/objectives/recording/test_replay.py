@@ -373,7 +373,6 @@ def test_every_reply_is_kept_and_judged_again_under_other_limits(recording, tmp_
         [[True, "stt", None, 0.0, 0.1, 0.1, None, None]],
         [[[0], "stt", None, 0.0, 0.1, 0.1, None, None]],
         [[0, 5, None, 0.0, 0.1, 0.1, None, None]],
-        [[1, "vad", None, 0.0, 0.1, 0.1, None, None]],
         [[0, "stt", [1], 0.0, 0.1, 0.1, None, None]],
         [[0, "stt", None, None, 0.1, 0.1, None, None]],
         [[0, "stt", None, "0", 0.1, 0.1, None, None]],
