@@ -76,7 +76,7 @@ def _counted(shape: Shape, size: int, path: Path, *, is_random: bool) -> Model:
     """Return a model whose weights are counted from its configuration."""
     whence = "its weights are random" if is_random else f"no weight files lie in {path}"
     count = parameters(shape)
-    packed = quantized_bytes(shape, size) if shape.quantization and not is_random else None
+    packed = quantized_bytes(shape, size) if shape.quantization else None
     if packed is not None and not shape.other_parts:
         why = f"{whence}: those of {shape.quantization} are counted from config.json"
         return Model(shape, packed / MIB, "config", why)
