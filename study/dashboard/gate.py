@@ -7,6 +7,7 @@ as the Host, and would read and delete studies for it.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 COOKIE = "gpu_allocation_token"
+HOST = re.compile(r"(?:\[([^\]\s]+)\]|([^\s\[\]:/?#@\\]+))(?::\d{1,5})?")
 
 
 class Gate:
@@ -33,11 +35,12 @@ class Gate:
         self._inner, self._names, self._token = inner, {host.lower(), *LOOPBACK}, token
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if _name(f"//{environ.get('HTTP_HOST', '')}") not in self._names:
+        host = HOST.fullmatch(environ.get("HTTP_HOST", ""))
+        if host is None or (host[1] or host[2]).lower() not in self._names:
             why = "421 Misdirected Request", "this server answers to its own name alone"
             return _refusal(start_response, *why)
         origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and _name(origin) not in self._names:
+        if origin is not None and ("@" in origin or _name(origin) not in self._names):
             return _refusal(start_response, "403 Forbidden", "the page of another server asks")
         if self._token is None or self._is_known(environ):
             return self._inner(environ, start_response)

@@ -35,6 +35,8 @@ def test_its_own_names_are_answered(host: str) -> None:
     [
         *("evil.example", "evil.example:8080", "127.0.0.1.evil.example", "evil.example@x", ""),
         *("[::1", "127.0.0.1:8080@evil.example", "localhost.", "0.0.0.0:8080", "2130706433"),
+        *("evil.example@127.0.0.1", "127.0.0.1/evil", "localhost?x", "localhost#x", "localhost:x"),
+        *("localhost:80:80", "127.0.0.1,evil.example", " localhost", "[localhost", "127.0.0.1:"),
     ],
 )
 def test_another_name_is_misdirected(host: str) -> None:
@@ -43,7 +45,9 @@ def test_another_name_is_misdirected(host: str) -> None:
     assert b"studies" not in body
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://[::1"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://[::1", "http://evil@localhost"]
+)
 def test_the_page_of_another_server_may_not_ask(origin: str) -> None:
     gate = Gate(inner, "127.0.0.1", None)
     assert asked(gate, HTTP_ORIGIN=origin)[0] == "403 Forbidden"
