@@ -6,6 +6,7 @@ It has a line for each trial that the run ended, and for those that a killed run
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,9 @@ def flat_line(line: Mapping[str, Any]) -> dict[str, Any]:
     return {**head, **{n: v for n, v in figures.items() if n not in head}, **fitness, **rest}
 
 
+TEST_ID = re.compile(r'"test_id": ("(?:[^"\\]|\\.)*")')
+
+
 @dataclass(slots=True)
 class MetricsFile:
     """The file lies in folder/epoch_<n>, where n follows every earlier epoch.
@@ -78,7 +82,8 @@ class MetricsFile:
 
     def catch_up(self) -> None:
         """Write the trials that have ended and whose line a killed run could not write any more."""
-        written = "".join(p.read_text() for p in self.folder.glob("epoch_*/metrics.jsonl"))
+        files = self.folder.glob("epoch_*/metrics.jsonl")
+        written = {test_id for path in files for test_id in TEST_ID.findall(path.read_text())}
         carried = {
             t.number
             for t in self.study.get_trials(deepcopy=False)
