@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from study.lanes.cores import split
 from study.lanes.lane import short_name
 from study.spec.model import Spec
 
+REACHED_S = 10.0
 FREE_S = 30.0  # cards that Ray counts as free are given within it
 FOUND_S = 120.0  # hosts have looked at their machines within it
 
@@ -93,6 +95,7 @@ def joined(
         SetupError: There is no such cluster, no card, or cards that cannot be compared.
     """
     refuse_without_token()
+    _refuse_silent(address)
     cluster = ray()
     try:
         cluster.init(address=address, log_to_driver=False, logging_level="ERROR")
@@ -110,6 +113,23 @@ def joined(
         yield _cluster(seats, found)
     finally:
         cluster.shutdown()  # its actors and placement groups end with it
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuse an address where nobody listens, which Ray would ask for minutes.
+
+    Raises:
+        SetupError: There is nobody.
+    """
+    if address == "auto":
+        return  # Ray knows where its cluster is
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), REACHED_S).close()
+    except (OSError, OverflowError) as error:
+        raise SetupError(
+            f"no Ray cluster at {address} ({error}); `ray start --head` says its address"
+        ) from error
 
 
 def _places(lanes: int | None) -> list[Any]:

@@ -13,6 +13,7 @@ import optuna
 import pytest
 from cards_here import alive, live_on_cards
 from commands import run_script
+from production_rig import free_port
 from raylets import HERE, Machine, with_token
 
 from objectives.errors import SetupError
@@ -166,6 +167,14 @@ def test_a_token_that_is_not_there_is_refused_by_its_place(tmp_path, monkeypatch
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
     with pytest.raises(SetupError, match=f"no token of Ray in {tmp_path}/none"):
         ray_here.refuse_without_token()
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once(tmp_path, monkeypatch, env):
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, env[name])
+    spec, address = live_on_cards(tmp_path), f"127.0.0.1:{free_port()}"
+    run = run_script("run_study.py", spec, "--cluster", address, "--out", tmp_path / "out")
+    assert run.returncode == 3 and f"no Ray cluster at {address}" in run.stderr
 
 
 def test_a_spec_for_the_cpu_is_refused(tmp_path):
