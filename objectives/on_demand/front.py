@@ -148,7 +148,11 @@ class Front:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
         words = [w.replace(OWN_PORT, str(self._port)) for w in self.words]
-        self._process = await asyncio.create_subprocess_exec(*words, start_new_session=True)
+        try:
+            self._process = await asyncio.create_subprocess_exec(*words, start_new_session=True)
+        except OSError as error:
+            print(f"on demand: {words[0]} does not start: {error.strerror}", file=sys.stderr)
+            raise Ended(3) from error
         self._since = began
         self._keep(asyncio.create_task(self._watch(self._process)))
         while not await self._is_ready():
@@ -231,14 +235,15 @@ async def serve(args: argparse.Namespace) -> None:
         Ended: The server ended by itself.
     """
     front = Front(args.words, args.health, args.idle_s, args.start_s)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, front.end.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, front.end.cancel)
     server = await asyncio.start_server(front.answer, args.host, args.port)
     dozing = asyncio.create_task(front.doze())
     try:
         async with server:
             await front.end
     except asyncio.CancelledError:
-        pass  # SIGTERM
+        pass  # a signal
     finally:
         dozing.cancel()
         await front.close()
@@ -255,6 +260,9 @@ def main() -> None:
     parser.add_argument("words", nargs="+", metavar="COMMAND", help=f"{OWN_PORT} is its port")
     try:
         asyncio.run(serve(parser.parse_args()))
+    except OSError as error:
+        print(f"on demand: it cannot listen: {error.strerror}", file=sys.stderr)
+        sys.exit(3)
     except Ended as ended:
         code = int(ended.args[0])
         if code < 0:  # by the same signal, so that whoever watches sees what the server died of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import subprocess
 import sys
 import threading
@@ -138,3 +139,30 @@ def test_a_server_that_ignores_sigterm_sleeps_too(begin: Begin) -> None:
     url, _ = begin(*fake("--mood", "ignores-sigterm"))
     health(url)
     assert (now := put_to_sleep(url)) is not None and not now.is_awake
+
+
+def test_a_server_that_is_not_there_is_told_and_ends_it(begin: Begin) -> None:
+    url, process = begin("no-such-server")
+    with pytest.raises(NoAnswer):
+        health(url)
+    out, _ = process.communicate(timeout=WITHIN_S)
+    assert (process.returncode, out) == (
+        3,
+        b"on demand: no-such-server does not start: No such file or directory\n",
+    )
+
+
+def test_a_port_in_use_is_one_line(begin: Begin) -> None:
+    url, _ = begin(*fake())
+    argv = [sys.executable, front.__file__, "--port", url.rpartition(":")[2], "--", *fake()]
+    second = subprocess.run(argv, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert (second.returncode, second.stderr.count("\n")) == (3, 1)
+    assert second.stderr.startswith("on demand: it cannot listen: ")
+
+
+def test_ctrl_c_ends_it_and_its_server_without_a_word(begin: Begin) -> None:
+    url, process = begin(*fake())
+    assert health(url) == 200
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0 and b"Traceback" not in out
