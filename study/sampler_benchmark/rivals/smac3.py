@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,13 +46,14 @@ class Smac(WholeSpace):
             is_ordered = not isinstance(axis, CategoricalDistribution)
             order = list(range(int(levels(axis))))
             places.add(ConfigSpace.Categorical(name, order, ordered=is_ordered))
-        self._folder = tempfile.TemporaryDirectory(prefix="smac-")
+        folder = tempfile.mkdtemp(prefix="smac-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         scenario = Scenario(
             places,
             n_trials=budget,
             deterministic=True,
             seed=seed,
-            output_directory=Path(self._folder.name),
+            output_directory=Path(folder),
         )
         facade = HyperparameterOptimizationFacade
         self._optimizer = facade(
