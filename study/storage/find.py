@@ -118,7 +118,7 @@ def _is_foreign(file: Path) -> bool:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as opened:
             query = "SELECT 1 FROM sqlite_master WHERE name = 'studies'"
             return opened.execute(query).fetchone() is None
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # what it quotes may be damaged too
         return False  # no database at all, or one in use: opening it says so
 
 

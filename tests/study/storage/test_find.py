@@ -10,9 +10,17 @@ import pytest
 from commands import run_study
 from factories import make
 
+from objectives.errors import BadInput
 from study.dashboard.server import dashboard_of
 from study.storage.artifacts import ATTACHMENTS, SeveralFolders
-from study.storage.find import FOLDER, folder_of, keep_folder, promotions_of, study_in
+from study.storage.find import (
+    FOLDER,
+    folder_of,
+    keep_folder,
+    promotions_of,
+    storage_url,
+    study_in,
+)
 
 
 def test_with_a_storage_elsewhere_promotions_and_logs_are_found(tmp_path: Path) -> None:
@@ -45,3 +53,13 @@ def test_a_folder_that_is_none_is_that_of_the_file(tmp_path: Path, odd: object) 
     study = optuna.create_study(storage=url)
     study.set_user_attr(FOLDER, odd)
     assert folder_of(url, study) == tmp_path
+
+
+def test_a_file_whose_tables_are_damaged_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    optuna.create_study(storage=f"sqlite:///{file}")
+    damaged = file.read_bytes().replace(b"CREATE TABLE studies", b"CREATE \x8eABLE studies")
+    file.write_bytes(damaged)
+    with pytest.raises(BadInput) as refused:
+        study_in(storage_url(str(file)))
+    assert "\n" not in str(refused.value)
