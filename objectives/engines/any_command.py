@@ -41,6 +41,7 @@ class AnyCommand:
     packages: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
+    compiling: ClassVar[str] = ""
 
     @property
     def prefix(self) -> str:

@@ -53,6 +53,8 @@ class Engine(Protocol):
             compared with it, by their names there; empty where none is compared.
         quiet_death: Why a unit that is restarted only on failure would stay dead; empty where it
             would not.
+        compiling: What its log says only where a start compiled, and so had another KV cache than
+            later ones have; empty where none does.
     """
 
     @property
@@ -90,6 +92,9 @@ class Engine(Protocol):
 
     @property
     def quiet_death(self) -> str: ...
+
+    @property
+    def compiling(self) -> str: ...
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data.

@@ -64,6 +64,7 @@ class FasterWhisper:
         "beam_size": "--beam-size",
     }
     quiet_death: ClassVar[str] = ""
+    compiling: ClassVar[str] = ""
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""

@@ -83,6 +83,7 @@ class LlmServer(LlmOptions, ABC):
     server_packages: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
+    compiling: ClassVar[str] = ""
 
     @property
     def version_command(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
 STOP_S = 50.0  # of a server: its end, and until its memory is back
+STARTS = 2  # of a server: once more where it compiled
 PATIENCE_S = 60.0  # of a start: a neighbour that passes, figures that are asked
 PART_S = 60.0  # of a part under load: bodies are made, what is open is hung up
 SETTLE_S = 300.0  # after a load that servers could not follow, until they are idle again
@@ -42,7 +43,7 @@ def longest_hold_s(services: Mapping[str, Service], workload: Workload) -> float
 
 def launch_s(services: Mapping[str, Service], workload: Workload) -> float:
     """Return the longest time until servers that ran are stopped, others started and warm."""
-    starts_s = sum(s.start_timeout_s + PATIENCE_S + STOP_S for s in services.values())
+    starts_s = sum(STARTS * (s.start_timeout_s + STOP_S) + PATIENCE_S for s in services.values())
     requests = len(services) * (WARM_UPS + workload.alone_requests)
     return starts_s + requests * workload.request_timeout_s + PART_S
 

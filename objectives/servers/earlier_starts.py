@@ -26,11 +26,13 @@ class Starts:
         engines: One a service.
         launches: The study's measurements.
         kv_tokens: The largest KV cache that each command had, tokens.
+        always_compile: Whether a second start compiled as the first one had: nothing is kept.
     """
 
     engines: Sequence[Engine]
     launches: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
+    always_compile: bool = False
 
     def prediction(
         self, allocation: Allocation, lineup: Lineup, beside: Measurement | None = None
@@ -65,8 +67,8 @@ class Starts:
         """Compare the size of a KV cache with the largest that the command has had.
 
         A neighbour that allocates during the engine's memory profile makes it smaller, and one that
-        frees ends the engine, so none makes it larger. The first start of a command that captures
-        graphs may have less than all others, since it compiles meanwhile.
+        frees ends the engine, so none makes it larger. A start that compiles may have less than all
+        others, and is made again.
 
         Raises:
             Disturbed: It is smaller: the engine's memory profile was disturbed.

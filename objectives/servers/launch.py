@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from objectives.devices.device_set import first_of
+from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
 from objectives.engines.places import Place, place_of
-from objectives.errors import TrialFailed
+from objectives.errors import OutOfMemory, TrialFailed
 from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.sending.plan import Endpoints
@@ -94,11 +96,12 @@ class TrialLauncher:
     ) -> dict[str, Any]:
         """Start a server, unless this command runs already; return its start and its memory.
 
+        One that compiled, or failed for want of memory while it did, is started once more: in
+        production it has compiled, and then its memory profile leaves it a larger KV cache.
+
         Raises:
             OutOfMemory, Disturbed or SetupError: It does not start; its log says why.
         """
-        if not self.lineup.runs(engine.name, command):
-            on_phase(Phase(Step.STARTING, engine.name))
         place = self._place(engine, job)
         total_mib = self.lineup.device(place).identity.total_mib
         # kernels are loaded under load, so that it grows beyond its share
@@ -107,9 +110,31 @@ class TrialLauncher:
         entitled_mib = share_mib + margin_mib if engine.has_share else 0.0
         ready = partial(engine.is_ready, clip=self.clip)
         name, log = engine.name, job.folder / f"{engine.name}.log"
-        return self.lineup.start(
-            name, engine.api, command, ready, log, measured, entitled_mib, place
+        begin = partial(
+            self.lineup.start, name, engine.api, command, ready, log, measured, entitled_mib, place
         )
+        if self.lineup.runs(name, command):
+            return begin()
+        on_phase(Phase(Step.STARTING, name))
+        try:
+            started = begin()
+        except OutOfMemory:
+            if not self._compiled(engine, log):
+                raise
+        else:
+            if not self._compiled(engine, log):
+                return started
+            self.lineup.stop(name)
+        on_phase(Phase(Step.STARTING, name))
+        started = begin()
+        self.starts.always_compile = self._compiled(engine, log)
+        return started
+
+    def _compiled(self, engine: Engine, log: Path) -> bool:
+        """Return whether a start compiled, where the next one need not."""
+        if not engine.compiling or self.starts.always_compile:
+            return False
+        return engine.compiling in read_log(log)
 
     def _place(self, engine: Engine, job: Job) -> Place | None:
         """Return where an engine runs."""
