@@ -189,10 +189,10 @@ class Front:
             if process is None or any(c.is_waiting for c in self._callers):
                 return
             self._process = None
+            self._awake_s += time.monotonic() - self._since
             for caller in self._callers:
                 caller.up = None
             await stop(process)
-            self._awake_s += time.monotonic() - self._since
 
     async def doze(self) -> None:
         """Stop the server whenever it was idle for long enough."""

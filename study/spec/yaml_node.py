@@ -16,11 +16,12 @@ import yaml
 from objectives.allocation import Scalar
 from objectives.errors import BadInput
 from objectives.plain_data.ranges import Range
-from study.text import meant, one_line
+from study.text import cut, meant, one_line
 
 TAG = "tag:yaml.org,2002:"
 TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 ANY = Range(-math.inf, math.inf)
+LONGEST = 600  # characters of what is wrong and of the way out: both may quote the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class YamlEntry:
 
     def wrong(self, what: str, way_out: str) -> BadInput:
         """Return the error that says what is wrong with this value, in one line."""
-        key = f"{'.'.join(self.path)}: " if self.path else ""
-        return BadInput(one_line(f"{self.file}:{self.line}: {key}{what}; {way_out}"))
+        key = f"{cut('.'.join(self.path), 200)}: " if self.path else ""
+        where, words = f"{self.file}:{self.line}: {key}", (what, way_out)
+        return BadInput(one_line(where + "; ".join(cut(w, LONGEST) for w in words)))
 
     def unknown(self, names: Iterable[str]) -> BadInput:
         """Return the error for a key that nobody reads, with the name that was probably meant."""

@@ -120,7 +120,7 @@ class Vllm(LlmServer):
     )
     own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
     quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
-    compiling: ClassVar[str] = "Compiling a graph for compile range"  # 0.26 to 0.32
+    compiling: ClassVar[str] = "saved AOT compiled function"  # 0.26 to 0.32
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""

@@ -869,3 +869,21 @@ def test_an_experiment_of_a_file_without_experiments_is_refused(write: Any) -> N
 def test_no_file_means_the_packaged_default(monkeypatch: Any, write: Any) -> None:
     monkeypatch.setattr(spec_module, "DEFAULT_SPEC", str(write(SMALL)))
     assert load(None).name == "small"
+
+
+@pytest.mark.parametrize("name", ["model", "python", "X" * 900])
+def test_a_refusal_quotes_the_beginning_of_a_long_value(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "my.yaml"
+    space = {"vllm_memory_util": [0.4, 0.5], "whisper_model_size": ["base"]}
+    text = {
+        "name": "my",
+        "measure": "live",
+        "device": "cpu",
+        "search_space": space,
+        "baseline": {"vllm_memory_util": 0.4, "whisper_model_size": "base"},
+        "services": {"llm": {"python": sys.executable, name: "[" * 3000}},
+    }
+    path.write_text(yaml.safe_dump(text))
+    with pytest.raises(BadInput) as caught:
+        load(path)
+    assert len(str(caught.value)) < 1_600 and "services.llm." in str(caught.value)
