@@ -13,13 +13,14 @@ from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Job, Step
 
+# vLLM 0.26 on an H200, 2026-11-29
 COMPILED = (
-    "INFO 11-29 11:19:59 [backends.py:393] Compiling a graph for compile range (1, 2048) "
-    "takes 8.94 s"
+    "INFO 11-29 11:20:03 [decorators.py:708] saved AOT compiled function to "
+    "/root/cache/torch_compile_cache/torch_aot_compile/33f38d7c/rank_0_0/model"
 )
 LOADED = (
-    "INFO 11-29 11:21:27 [backends.py:292] Directly load the compiled graph(s) for compile range "
-    "(1, 2048) from the cache, took 1.429 s"
+    "INFO 11-29 11:21:27 [decorators.py:311] Directly load AOT compilation from path "
+    "/root/cache/torch_compile_cache/torch_aot_compile/33f38d7c/rank_0_0/model"
 )
 FIRST = """
 import os, sys
