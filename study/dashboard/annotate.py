@@ -18,6 +18,7 @@ from optuna_dashboard import (  # type: ignore[import-untyped]
 
 from objectives.engines.engine import apis_of
 from objectives.errors import BadInput
+from objectives.plain_data.spellable import spellable
 from study.analysis.configurations import Configuration, ranked
 from study.dashboard.births import births
 from study.dashboard.figures import space, tradeoff
@@ -158,7 +159,7 @@ class _Place:
 
 def _save_note(place: optuna.Study | _Place, text: str) -> None:
     """Save a signed note, unless somebody has written another."""
-    note = get_note(place)
+    note, text = get_note(place), spellable(text)
     if note and not _is_ours(note):
         return
     if note != (signed := f"{text}\n[//]: # ({_digest(text)})\n"):
@@ -168,7 +169,8 @@ def _save_note(place: optuna.Study | _Place, text: str) -> None:
 def _is_ours(note: str) -> bool:
     """Say whether a note is as we signed it."""
     signature = SIGNATURE.search(note)
-    return signature is not None and signature[1] == _digest(note[: signature.start()])
+    text = spellable(note[: signature.start()]) if signature else ""
+    return signature is not None and signature[1] == _digest(text)
 
 
 def _save_figures(study: optuna.Study, figures: Mapping[str, Any]) -> None:

@@ -31,8 +31,14 @@ def births(study: optuna.Study) -> list[Birth]:
             number=trial.number,
             generation=trial.user_attrs["generation"],
             role=str(trial.user_attrs.get("role", "")),
-            parents=tuple(trial.user_attrs.get("parents", ())),
+            parents=_numbers(trial.user_attrs.get("parents")),
         )
         for trial in study.get_trials(deepcopy=False)
-        if "generation" in trial.user_attrs
+        if isinstance(trial.user_attrs.get("generation"), int)
     ]
+
+
+def _numbers(stored: object) -> tuple[int, ...]:
+    """Return the numbers of trials that are stored; none of what is damaged."""
+    listed = stored if isinstance(stored, list) else []
+    return tuple(number for number in listed if isinstance(number, int))

@@ -14,12 +14,13 @@ from weakref import WeakKeyDictionary
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.allocation import Allocation
+from objectives.allocation import OF_MEMORY, Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from objectives.plain_data.names_of_0_1 import current_names
+from objectives.plain_data.spellable import spellable
 from objectives.speech.wer import WordVerdict
 from study.storage.patient import uncollected
 
@@ -167,7 +168,7 @@ def row(trial: FrozenTrial) -> Trial:
     is_dominated = state is State.DOMINATED
     return Trial(
         number=trial.number,
-        allocation=Allocation(attributes["allocation"]),
+        allocation=_allocation(attributes["allocation"]),
         state=state,
         fitness=0.0 if state is State.PRUNED else None if is_dominated else trial.value,
         optimistic_fitness=trial.value if is_dominated else None,
@@ -198,6 +199,21 @@ def _of(value: Any, *kinds: type) -> Any:
     if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
         raise TypeError(f"{str(value)[:40]!r} is no {kinds[0].__name__}")
     return value
+
+
+def _allocation(data: Any) -> Allocation:
+    """Return what a trial measured.
+
+    Raises:
+        TypeError: It is none.
+    """
+    values = mapping_of(data)
+    for name, value in values.items():
+        if name in OF_MEMORY:
+            _of(value, int, float)
+        elif not isinstance(value, (bool, int, float, str)):
+            raise TypeError(f"{name} is no value of a parameter")
+    return Allocation({n: spellable(v) if isinstance(v, str) else v for n, v in values.items()})
 
 
 def _state(trial: FrozenTrial) -> State:

@@ -110,6 +110,8 @@ def _change(opened: sqlite3.Connection, rng: random.Random) -> None:
         return
     table = rng.choice(JSON_TABLES)
     rows = opened.execute(f"SELECT rowid, value_json FROM {table}").fetchall()
+    if not rows:  # the first damage took them away
+        return
     row, text = rng.choice(rows)
     new = json.dumps(mutated_json(json.loads(text), rng)) if rng.random() < 0.85 else text[:-3]
     opened.execute(f"UPDATE {table} SET value_json = ? WHERE rowid = ?", (new, row))

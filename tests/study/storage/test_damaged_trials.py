@@ -1,0 +1,55 @@
+"""What a damaged database keeps of a trial is refused in one line, or shown without what is odd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna_dashboard import get_note
+
+from objectives.errors import BadInput
+from study.dashboard.annotate import _is_ours, _save_note
+from study.dashboard.births import births
+from study.storage.trials import rows
+
+
+def study_of(**attributes: Any) -> optuna.Study:
+    """Return a study of one trial with these attributes."""
+    study = optuna.create_study(study_name="s")
+    trial = study.ask()
+    for name, value in attributes.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, 0.5)
+    return study
+
+
+@pytest.mark.parametrize("share", ["\ud800", "0.5", True, [0.5], {"a": 1}])
+def test_a_share_that_is_no_number_is_refused(share: Any) -> None:
+    study = study_of(allocation={"vllm_memory_util": share, "whisper_model_size": "base"})
+    with pytest.raises(BadInput, match=r"^study s: what trial 0 keeps cannot be read"):
+        rows(study)
+
+
+def test_half_a_letter_in_a_value_is_a_question_mark() -> None:
+    values = {"vllm_memory_util": 0.5, "whisper_model_size": "ba\ud800se"}
+    (trial,) = rows(study_of(allocation=values))
+    assert trial.allocation.speech == "ba?se"
+
+
+@pytest.mark.parametrize(
+    ("generation", "parents", "expected"),
+    [(1, [3, 4], (3, 4)), (1, 0.5, ()), (1, "34", ()), (1, [3, None], (3,)), ("1", [3], None)],
+)
+def test_where_a_trial_comes_from_is_what_can_be_read(
+    generation: Any, parents: Any, expected: tuple[int, ...] | None
+) -> None:
+    found = births(study_of(generation=generation, parents=parents))
+    assert [birth.parents for birth in found] == ([] if expected is None else [expected])
+
+
+def test_a_note_is_ours_whatever_it_quotes() -> None:
+    study = optuna.create_study()
+    _save_note(study, "a share of \ud800\x1b[2J")
+    note = get_note(study)
+    assert _is_ours(note) and "a share of ?" in note
