@@ -13,7 +13,9 @@ from typing import Any
 
 import optuna
 from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
 
+from objectives.errors import BadInput
 from study.storage.attributes import origin_of
 
 
@@ -71,7 +73,11 @@ def in_memory(study: optuna.Study) -> Iterator[optuna.Study]:
 
 
 def _copied(study: optuna.Study, storage: InMemoryStorage) -> optuna.Study:
-    """Copy a study with all that it holds into a storage; its sampler is the same."""
+    """Copy a study with all that it holds into a storage; its sampler is the same.
+
+    Raises:
+        BadInput: It is damaged.
+    """
     copy = optuna.create_study(
         storage=storage,
         study_name=study.study_name,
@@ -79,6 +85,11 @@ def _copied(study: optuna.Study, storage: InMemoryStorage) -> optuna.Study:
         sampler=study.sampler,
     )
     for trial in study.get_trials(deepcopy=False):
+        if trial.state is TrialState.COMPLETE and not trial.values:
+            raise BadInput(
+                f"study {study.study_name}: trial {trial.number} is complete and has no value; "
+                "name another study, or open a new one with --fresh"
+            )
         storage.create_new_trial(copy._study_id, trial)
     for name, value in study.user_attrs.items():
         storage.set_study_user_attr(copy._study_id, name, value)

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.allocation import OF_MEMORY, Allocation
+from objectives.allocation import OF_MEMORY, SPEECH, Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
@@ -208,6 +208,8 @@ def _allocation(data: Any) -> Allocation:
         TypeError: It is none.
     """
     values = mapping_of(data)
+    if SPEECH not in values:
+        raise TypeError(f"{SPEECH} is missing")
     for name, value in values.items():
         if name in OF_MEMORY:
             _of(value, int, float)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -11,6 +14,7 @@ from optuna_dashboard import get_note
 from objectives.errors import BadInput
 from study.dashboard.annotate import _is_ours, _save_note
 from study.dashboard.births import births
+from study.storage.in_memory import in_memory
 from study.storage.trials import rows
 
 
@@ -29,6 +33,22 @@ def test_a_share_that_is_no_number_is_refused(share: Any) -> None:
     study = study_of(allocation={"vllm_memory_util": share, "whisper_model_size": "base"})
     with pytest.raises(BadInput, match=r"^study s: what trial 0 keeps cannot be read"):
         rows(study)
+
+
+def test_an_allocation_without_a_speech_model_is_refused() -> None:
+    with pytest.raises(BadInput, match="whisper_model_size is missing"):
+        rows(study_of(allocation={"vllm_memory_util": 0.5, "whisper_model_siz": "base"}))
+
+
+def test_a_complete_trial_without_a_value_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    study = optuna.create_study(storage=f"sqlite:///{file}", study_name="s")
+    study.tell(study.ask(), 0.5)
+    with closing(sqlite3.connect(file)) as opened, opened:
+        opened.execute("DELETE FROM trial_values")
+    damaged = optuna.load_study(study_name="s", storage=f"sqlite:///{file}")
+    with pytest.raises(BadInput, match="trial 0 is complete and has no value"), in_memory(damaged):
+        pass
 
 
 def test_half_a_letter_in_a_value_is_a_question_mark() -> None:
