@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from objectives import waiting
+from objectives.apis.api import parsed
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.figures import flat_name
 from objectives.on_demand import front
@@ -80,6 +80,6 @@ def _asked(url: str, line: bytes) -> State | None:
     method, path = line.decode().split()
     try:
         answer = request(method, url + path, within_s=WITHIN_S)
-        return from_plain(State, json.loads(answer.body)) if answer.status == 200 else None
+        return from_plain(State, parsed(answer.body)) if answer.status == 200 else None
     except (NoAnswer, *ODD_DATA):
         return None

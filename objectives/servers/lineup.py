@@ -165,10 +165,8 @@ class Lineup:
         before = device.sample().free_mib
         sleeping.put_to_sleep(held.server.url)
         if was_awake:
-            deadline = time.monotonic() + MEMORY_S
-            goal = before + held.taken_mib - self.reserve_mib / 2
-            while device.sample().free_mib < goal and time.monotonic() < deadline:
-                waiting.sleep(0.25)
+            goal_mib = before + held.taken_mib - self.reserve_mib / 2
+            _until_free(device, goal_mib, time.monotonic() + MEMORY_S)
         asleep = held.asleep_mib
         if asleep is None:
             own_mib = device.held_mib(held.server.pid)
@@ -198,9 +196,8 @@ class Lineup:
         for place in dict.fromkeys(entry.place for entry in stopped):
             if not self._is_ours_alone(place):
                 continue
-            device, goal = self.devices[place], self._left_mib(place) - self.reserve_mib / 2
-            while device.sample().free_mib < goal and time.monotonic() < deadline:
-                waiting.sleep(0.25)
+            goal_mib = self._left_mib(place) - self.reserve_mib / 2
+            _until_free(self.devices[place], goal_mib, deadline)
 
     def _is_ours_alone(self, place: str) -> bool:
         """Return whether what runs on other devices takes none of this one's memory.
@@ -213,3 +210,9 @@ class Lineup:
         """Return what should be free on a device beside the running servers, MiB."""
         entitled = (h.entitled_mib for h in self._held.values() if h.place == place)
         return self.free_at_rest_mib[place] - sum(entitled)
+
+
+def _until_free(device: Device, goal_mib: float, deadline_s: float) -> None:
+    """Wait until so much is free on a device, and no longer than to a deadline."""
+    while device.sample().free_mib < goal_mib and time.monotonic() < deadline_s:
+        waiting.sleep(0.25)
