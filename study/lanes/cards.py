@@ -34,8 +34,8 @@ def named(devices: str, spec: Spec) -> list[str]:
     """
     if spec.devices:
         raise BadInput(
-            f"--devices: {spec.path.name} shares its own `devices:` among the services of one "
-            "trial; leave --devices out"
+            f"--devices gives each trial one GPU, and {spec.path.name} needs all its `devices:` "
+            "for one trial; leave --devices out"
         )
     if spec.device == "cpu":
         raise BadInput(

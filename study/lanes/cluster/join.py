@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from objectives.devices.device_set import device_set
 from objectives.errors import BadInput, SetupError
 from objectives.setting import Setting
 from study.bench.bench import Bench
+from study.lanes.cluster.address import answering, refuse_odd
 from study.lanes.cluster.host import PACKAGE, Found, Host
 from study.lanes.cluster.ray_here import WAY_OUT, ray, refuse_without_token
 from study.lanes.cluster.seat import OverRay, RemoteCard, Seat
@@ -24,7 +24,6 @@ from study.lanes.cores import split
 from study.lanes.lane import short_name
 from study.spec.model import Spec
 
-REACHED_S = 10.0
 FREE_S = 30.0  # cards that Ray counts as free are given within it
 FOUND_S = 120.0  # hosts have looked at their machines within it
 
@@ -52,20 +51,13 @@ def refuse_unfit(address: str, lanes: int | None, spec: Spec) -> None:
     Raises:
         BadInput: The address or the spec does not fit.
     """
-    if address.startswith("ray://"):
-        raise BadInput(
-            "--cluster: Ray Client drops a driver that is not heard of for 30 s; run the command "
-            "on a machine of the cluster, with --cluster auto"
-        )
-    host, _, port = address.rpartition(":")
-    if address != "auto" and not (host and port.isdigit()):
-        raise BadInput(f"--cluster: {address!r} is no address; write auto, or such as head:6379")
+    refuse_odd(address)
     if lanes is not None and lanes < 1:
         raise BadInput("--lanes must be at least 1")
     if spec.devices:
         raise BadInput(
-            f"--cluster: {spec.path.name} shares its own `devices:` among the services of one "
-            "trial, which no lane does yet; leave --cluster out"
+            f"--cluster gives each trial one GPU, and {spec.path.name} needs all its `devices:` "
+            "for one trial; run it on a machine that has them, without --cluster"
         )
     if spec.device != "cuda":
         raise BadInput(
@@ -95,14 +87,14 @@ def joined(
         SetupError: There is no such cluster, no card, or cards that cannot be compared.
     """
     refuse_without_token()
-    _refuse_silent(address)
+    head = answering(address)
     cluster = ray()
     try:
-        cluster.init(address=address, log_to_driver=False, logging_level="ERROR")
+        cluster.init(address=head, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, cluster.exceptions.RayError) as error:
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SetupError(
-            f"no Ray cluster at {address} ({why}); `ray status` on this machine says more"
+            f"no Ray cluster at {head} ({why}); `ray status` on this machine says more"
         ) from error
     finally:
         waiting.listen()  # Ray answers signals in its own way
@@ -113,23 +105,6 @@ def joined(
         yield _cluster(seats, found)
     finally:
         cluster.shutdown()  # its actors and placement groups end with it
-
-
-def _refuse_silent(address: str) -> None:
-    """Refuse an address where nobody listens, which Ray would ask for minutes.
-
-    Raises:
-        SetupError: There is nobody.
-    """
-    if address == "auto":
-        return  # Ray knows where its cluster is
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), REACHED_S).close()
-    except (OSError, OverflowError) as error:
-        raise SetupError(
-            f"no Ray cluster at {address} ({error}); `ray start --head` says its address"
-        ) from error
 
 
 def _places(lanes: int | None) -> list[Any]:

@@ -17,7 +17,7 @@ from production_rig import free_port
 from raylets import HERE, Machine, with_token
 
 from objectives.errors import SetupError
-from study.lanes.cluster import ray_here
+from study.lanes.cluster import address, ray_here
 from study.storage.trials import BRIDGE, State, counted
 
 CARDS = ("GPU-a", "GPU-b")
@@ -172,9 +172,52 @@ def test_a_token_that_is_not_there_is_refused_by_its_place(tmp_path, monkeypatch
 def test_an_address_where_nobody_listens_is_refused_at_once(tmp_path, monkeypatch, env):
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.setenv(name, env[name])
-    spec, address = live_on_cards(tmp_path), f"127.0.0.1:{free_port()}"
-    run = run_script("run_study.py", spec, "--cluster", address, "--out", tmp_path / "out")
-    assert run.returncode == 3 and f"no Ray cluster at {address}" in run.stderr
+    spec, silent = live_on_cards(tmp_path), f"127.0.0.1:{free_port()}"
+    run = run_script("run_study.py", spec, "--cluster", silent, "--out", tmp_path / "out")
+    assert run.returncode == 3 and f"no Ray cluster at {silent}" in run.stderr
+
+
+class Process:
+    """A process as psutil tells of it."""
+
+    def __init__(self, name, *words):
+        self.info, self.words = {"name": name}, [name, *words]
+
+    def cmdline(self):
+        return self.words
+
+
+@pytest.mark.parametrize(
+    ("heads", "named", "words"),
+    [
+        ([], None, "this machine is in no Ray cluster: no raylet runs here"),
+        (["127.0.0.1:{0}"], None, "no Ray cluster at 127.0.0.1:{0}"),
+        (["a:1", "b:1", "a:1"], None, "in 2 Ray clusters; name the one: --cluster a:1 or b:1"),
+        ([], "127.0.0.1:{0}", "no Ray cluster at 127.0.0.1:{0}"),
+    ],
+)
+def test_the_cluster_of_a_machine_that_has_ended_is_refused_at_once(
+    tmp_path, monkeypatch, env, heads, named, words
+):
+    port = free_port()
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, env[name])
+    if named:
+        monkeypatch.setenv("RAY_ADDRESS", named.format(port))
+    raylets = [Process("raylet", f"--gcs-address={head.format(port)}") for head in heads]
+    monkeypatch.setattr(address.psutil, "process_iter", lambda _: [Process("python"), *raylets])
+    spec = live_on_cards(tmp_path)
+    run = run_script("run_study.py", spec, "--cluster", "auto", "--out", tmp_path / "out")
+    assert run.returncode == 3 and words.format(port) in run.stderr, run.stderr
+
+
+def test_a_spec_whose_trials_need_several_cards_is_refused(tmp_path):
+    spec = live_on_cards(tmp_path)
+    text = spec.read_text().replace("device: cuda", "devices: {gpu0: GPU-a, gpu1: GPU-b}")
+    spec.write_text(text)
+    run = run_script("run_study.py", spec, "--cluster", "auto", "--out", tmp_path / "out")
+    assert run.returncode == 2 and "--cluster gives each trial one GPU" in run.stderr, run.stderr
 
 
 def test_a_spec_for_the_cpu_is_refused(tmp_path):
