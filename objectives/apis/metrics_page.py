@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 MOST = 1e15  # of any count or share
 LONGEST_LINE = 8192  # characters
 SAMPLE = re.compile(r'(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?[ \t]*')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class CachePage:
+    """A page tells this of a KV cache; what it lacks is None.
+
+    Args:
+        tokens: Its size in tokens.
+        used_pct: How full it is, percent.
+        preemptions: Requests that were put back for want of room, since the server started.
+        waiting: How many requests wait.
+    """
+
+    tokens: int | None = None
+    used_pct: float | None = None
+    preemptions: int | None = None
+    waiting: float | None = None
 
 
 def samples(page: str, name: str) -> Iterator[tuple[Mapping[str, str], float]]:

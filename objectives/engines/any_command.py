@@ -42,6 +42,7 @@ class AnyCommand:
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
+    options_of_ours: ClassVar[tuple[str, ...]] = ()
 
     @property
     def prefix(self) -> str:

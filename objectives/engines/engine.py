@@ -53,6 +53,8 @@ class Engine(Protocol):
             compared with it, by their names there; empty where none is compared.
         quiet_death: Why a unit that is restarted only on failure would stay dead; empty where it
             would not.
+        options_of_ours: The options of a server of ours, without the prefix; empty where any may
+            be an option of it.
         compiling: What its log says only where a start compiled, and so had another KV cache than
             later ones have; empty where none does.
     """
@@ -92,6 +94,9 @@ class Engine(Protocol):
 
     @property
     def quiet_death(self) -> str: ...
+
+    @property
+    def options_of_ours(self) -> tuple[str, ...]: ...
 
     @property
     def compiling(self) -> str: ...
@@ -202,6 +207,12 @@ def sharing(services: Services) -> LlmServer | None:
     return next((engine for engine in llms if engine.has_share), None)
 
 
+def with_kv_cache(services: Services) -> LlmServer | None:
+    """Return the engine that serves the LLM; None where there is none."""
+    llms = (llm_engine(s, n) for n, s in services.items() if isinstance(s, LlmService))
+    return next(llms, None)
+
+
 def in_order(services: Services) -> tuple[Engine, ...]:
     """Return the engines of a study, in the order in which people read the services."""
     return tuple(engine_of(name, service) for name, service in services.items())
@@ -219,16 +230,6 @@ def engines_of(services: Services) -> tuple[Engine, ...]:
 def apis_of(services: Services) -> dict[str, ApiName]:
     """Return the API of each service, in the order of a voice turn."""
     return {engine.name: engine.api for engine in engines_of(services)}
-
-
-def kv_cache_args(services: Services) -> tuple[str, ...]:
-    """Return the flags of the engines that have a KV cache."""
-    return tuple(
-        arg
-        for service in services.values()
-        if isinstance(service, LlmService)
-        for arg in service.args
-    )
 
 
 def commands_of(

@@ -74,6 +74,7 @@ class LlamaCpp(LlmServer):
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "file"
     program: ClassVar[str] = "llama-server"
+    at_once_flag: ClassVar[str] = "--parallel"
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
 
     def set_by_study(self, option: str) -> str | None:

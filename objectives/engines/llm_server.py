@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint, parsed
 from objectives.apis.completions import Completions, completed
+from objectives.apis.metrics_page import CachePage
 from objectives.apis.short_requests import Ask, answers_once_healthy, page
 from objectives.engines.command import Command, flag
 from objectives.engines.llm_options import LlmOptions
@@ -84,6 +85,10 @@ class LlmServer(LlmOptions, ABC):
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
+    compile_cache: ClassVar[tuple[str, str]] = ("", "")  # its variable, its folder in ~/.cache
+    latencies: ClassVar[str] = ""  # of whole requests: a histogram of its page
+    at_once_flag: ClassVar[str] = ""  # that sets how many requests it takes at once
+    options_of_ours: ClassVar[tuple[str, ...]] = ()
 
     @property
     def version_command(self) -> tuple[str, ...]:
@@ -177,6 +182,11 @@ class LlmServer(LlmOptions, ABC):
         is_named = service.health_path != USUAL_HEALTH
         health = service.health_path if is_named or not self.health else self.health
         return answers_once_healthy(url + health, ask, completed, within_s=within_s)
+
+    @staticmethod
+    def on_page(page: str) -> CachePage:  # noqa: ARG004
+        """Return what a Prometheus page tells of its KV cache; by default nothing."""
+        return CachePage()
 
     @abstractmethod
     def figures(self, url: str, log: str) -> dict[str, Any]:

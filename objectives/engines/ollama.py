@@ -43,6 +43,7 @@ class Ollama(LlmServer):
     changes_answers: ClassVar[frozenset[str]] = frozenset({"kv_cache_type", "new_engine"})
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "name"
     program: ClassVar[str] = "ollama"
+    at_once_flag: ClassVar[str] = "OLLAMA_NUM_PARALLEL"
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     health: ClassVar[str] = "/api/version"
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
-from objectives.apis.metrics_page import amount, samples, whole
+from objectives.apis.metrics_page import CachePage, amount, samples, whole
 from objectives.engines.command import Command, command_of, flag_value
 from objectives.engines.llm_server import LlmServer, flags
 
@@ -54,8 +54,17 @@ class SGLang(LlmServer):
         {"tp", "tp_size", "tensor_parallel_size", "pp", "pp_size", "pipeline_parallel_size"}
         | {"dp", "dp_size", "data_parallel_size"}
     )
+    latencies: ClassVar[str] = "sglang:e2e_request_latency_seconds"
+    at_once_flag: ClassVar[str] = "--max-running-requests"
     server_packages: ClassVar[tuple[str, ...]] = ("sglang",)
     packages: ClassVar[tuple[str, ...]] = (*server_packages, "torch", "transformers")
+
+    @staticmethod
+    def on_page(page: str) -> CachePage:
+        """Return what a Prometheus page tells of its KV cache."""
+        used_pct, retractions = usage(page)
+        queues = [value for _, value in samples(page, "sglang:num_queue_reqs")]
+        return CachePage(None, used_pct, retractions, max(queues, default=None))
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its memory, which would be nearly all that is free."""
@@ -100,7 +109,7 @@ class SGLang(LlmServer):
 
     def at_once(self, allocation: Allocation) -> int | None:
         """Return how many requests it takes at once at most; None where nothing says."""
-        in_args = flag_value("--max-running-requests", self.service.args)
+        in_args = flag_value(self.at_once_flag, self.service.args)
         return whole(str(self.options(allocation).get("max_running_requests", in_args)))
 
     def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation
-from objectives.engines.command import flag_value
-from objectives.engines.vllm.llm import max_num_seqs
+from objectives.engines.llm_server import LlmServer
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.analysis.cost.interference import by_share, values_of_services
@@ -58,6 +57,7 @@ class FillingLoad:
         per_s: The requests a second that such bursts need.
         request_tokens: The mean tokens of a request, prompt and answer.
         too_few_seqs: The engine's own limit of requests at once, where it is below the burst.
+        at_once_flag: The flag that sets that limit.
         longer: Longer prompts instead; None where they would not help or the model takes none.
         turns_per_s: The turns a second that stay beside them; 0 where there are none.
         of_trace: More of the trace that is replayed, in place of all this; None where there is
@@ -73,6 +73,7 @@ class FillingLoad:
     longer: LongerPrompts | None
     turns_per_s: float = 0.0
     of_trace: MoreOfTrace | None = None
+    at_once_flag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class UnfilledCache:
 
 
 def unfilled_cache(
-    launches: Iterable[tuple[Allocation, Measurement]], workload: Workload, args: Sequence[str]
+    launches: Iterable[tuple[Allocation, Measurement]], workload: Workload, llm: LlmServer | None
 ) -> UnfilledCache | None:
     """Return what is known of a KV cache that was never half full, and what would fill it.
 
@@ -100,8 +101,10 @@ def unfilled_cache(
     Args:
         launches: What was launched and measured.
         workload: The load of the launches.
-        args: The flags that the LLM server was started with.
+        llm: What served the LLM; None where that is not known.
 
+    >>> from objectives.engines.engine import llm_engine
+    >>> from objectives.services import LlmService
     >>> calm = [
     ...     (
     ...         Allocation({"vllm_memory_util": share}),
@@ -110,7 +113,8 @@ def unfilled_cache(
     ...     for share, peak, tokens in ((0.4, 20.0, 100_000), (0.6, 10.0, 200_000))
     ... ]
     >>> load = Workload(prompt_tokens=(500, 1500), output_tokens=100)
-    >>> cache = unfilled_cache(calm, load, ("--max-model-len", "16384"))
+    >>> llm = llm_engine(LlmService(args=("--max-model-len", "16384")))
+    >>> cache = unfilled_cache(calm, load, llm)
     >>> cache.peak_pct, cache.shares, cache.load.share, cache.load.cache_tokens
     (20.0, 2, 0.4, 100000)
     >>> cache.load.burst, cache.load.per_s, cache.load.request_tokens, cache.load.longer.tokens
@@ -128,11 +132,10 @@ def unfilled_cache(
     tokens = round(PRESSED * smallest)
     request_tokens = workload.mean_tokens
     burst = math.ceil(tokens / request_tokens)
-    limits = (max_num_seqs(a, args) for a, _ in pairs)
+    limits = [] if llm is None else [llm.at_once(a) for a, _ in pairs]
     max_seqs = min((n for n in limits if n is not None), default=None)
     lengths = values_of_services([m for _, m in pairs], "max_model_len")
-    flagged = flag_value("--max-model-len", args)
-    max_len = min(map(int, lengths), default=None if flagged is None else int(flagged))
+    max_len = min(map(int, lengths), default=None if llm is None else llm.longest_taken({}))
     in_use = max((s.kv_peak_pct or 0.0) / 100.0 * (s.kv_tokens or 0) for s in shares)
     load = FillingLoad(
         share,
@@ -144,6 +147,7 @@ def unfilled_cache(
         _longer_prompts(workload, tokens, in_use, request_tokens, max_len),
         workload.turns_per_s,
         _more_of_trace(workload, tokens, in_use),
+        "" if llm is None else llm.at_once_flag,
     )
     return UnfilledCache(max(peaks), len(peaks), load)
 

@@ -47,7 +47,7 @@ def main() -> None:
             for row in rows:
                 table.add_row(*row)
             console.print(table)
-            cache = unfilled_cache(cost.measurements, cost.workload, cost.server_args)
+            cache = unfilled_cache(cost.measurements, cost.workload, cost.llm)
             for line in (*cache_warnings(cache), ""):
                 print_line(console, line)
         for line in ratio_lines(costs):

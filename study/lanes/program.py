@@ -16,6 +16,7 @@ from objectives.colocation import Colocation
 from objectives.devices.device import Device
 from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
+from objectives.engines.every import compile_caches
 from objectives.errors import InUse, SetupError
 from study.bench.device_lock import sole_use
 from study.lanes.channel import Channel
@@ -110,8 +111,8 @@ def lane_lock(device: str) -> Iterator[None]:
 
 
 def own_caches(device: str) -> None:
-    """Give vLLM a cache for this card: two that compile the same at once write the same files."""
-    root = os.environ.get("VLLM_CACHE_ROOT")
+    """Give engines a cache for this card: two that compile the same write the same files."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = Path(root) if root else caches / "vllm"
-    os.environ["VLLM_CACHE_ROOT"] = str(cache / f"lane-{device.replace('/', '_')}")
+    for variable, folder in compile_caches().items():
+        cache = Path(os.environ.get(variable) or caches / folder)
+        os.environ[variable] = str(cache / f"lane-{device.replace('/', '_')}")

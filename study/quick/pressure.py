@@ -1,4 +1,4 @@
-"""Look for some seconds at what vLLM's own page says of its KV cache."""
+"""Look for some seconds at what a server's own page says of its KV cache."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from objectives import waiting
-from objectives.apis.metrics_page import samples
+from objectives.apis.metrics_page import CachePage
 from objectives.apis.short_requests import page
-from objectives.engines.vllm.kv_cache import kv_cache, usage
+from objectives.engines.every import cache_on
 
 LOOK_S = 1.0
 
@@ -47,25 +47,23 @@ def pressure(
         look_s: The time between two looks, seconds.
     """
     began_s = time.monotonic()
-    full, queues, text, looks = list[float](), list[float](), "", 0
+    told = list[CachePage]()
     while True:
         answer = read(f"http://127.0.0.1:{port}/metrics")
         if answer is not None:
-            text, looks = answer, looks + 1
-            share_pct, _ = usage(text)
-            full += [] if share_pct is None else [share_pct]
-            queues += [value for _, value in samples(text, "vllm:num_requests_waiting")]
+            told.append(cache_on(answer))
         left_s = began_s + for_s - time.monotonic()
         if left_s <= 0 or answer is None:
             break
         waiting.sleep(min(look_s, left_s))
-    if not looks:
+    if not told:
         return None
+    queues = [cache.waiting for cache in told if cache.waiting is not None]
     return Pressure(
-        tokens=kv_cache(text, "").tokens,
-        highest_pct=max(full, default=None),
-        preemptions=usage(text)[1],
+        tokens=told[-1].tokens,
+        highest_pct=max((c.used_pct for c in told if c.used_pct is not None), default=None),
+        preemptions=told[-1].preemptions,
         waiting=int(max(queues)) if queues else None,
-        looks=looks,
+        looks=len(told),
         seconds=time.monotonic() - began_s,
     )

@@ -83,7 +83,7 @@ def _remedies(load: FillingLoad) -> list[str]:
         ]
     least = ""
     if load.too_few_seqs is not None:
-        least = f", with `--max-num-seqs {load.burst}` instead of {load.too_few_seqs}"
+        least = f", with `{load.at_once_flag} {load.burst}` instead of {load.too_few_seqs}"
     turns = f"turns_per_s: {load.turns_per_s:g}, " if load.turns_per_s else ""
     lines = [
         f"one that would{least}: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from objectives.diagnosis.busy import CPU_PCT
-from objectives.engines.engine import kv_cache_args
+from objectives.engines.engine import with_kv_cache
 from objectives.figures import title_of
 from study.analysis.decision import Conclusion
 from study.analysis.kv_cache import unfilled_cache
@@ -164,5 +164,5 @@ def fresh(c: Confirmation, *, is_alone: bool = False) -> list[str]:
 def unfilled_cache_lines(summary: Summary) -> list[str]:
     """Return warnings where this workload leaves the KV cache so empty that no share can matter."""
     context = summary.context
-    args = kv_cache_args(context.services)
-    return cache_warnings(unfilled_cache(summary.measured, context.workload, args))
+    llm = with_kv_cache(context.services)
+    return cache_warnings(unfilled_cache(summary.measured, context.workload, llm))

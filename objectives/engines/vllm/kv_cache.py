@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from objectives.apis.metrics_page import amount, samples, whole
+from objectives.apis.metrics_page import CachePage, amount, samples, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,16 @@ def usage(metrics: str) -> tuple[float | None, int | None]:
     preemptions = _first(metrics, "vllm:num_preemptions_total")
     usage_pct = None if share is None or share > 1 else share * 100.0
     return usage_pct, None if preemptions is None else int(preemptions)
+
+
+def cache_on(metrics: str) -> CachePage:
+    """Return what a Prometheus page tells of the KV cache.
+
+    >>> cache_on("vllm:num_requests_waiting 2")
+    CachePage(tokens=None, used_pct=None, preemptions=None, waiting=2.0)
+    """
+    queues = [value for _, value in samples(metrics, "vllm:num_requests_waiting")]
+    return CachePage(kv_cache(metrics, "").tokens, *usage(metrics), max(queues, default=None))
 
 
 def _first(metrics: str, name: str) -> float | None:

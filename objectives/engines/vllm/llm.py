@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from objectives.allocation import OF_MEMORY, SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
+from objectives.apis.metrics_page import CachePage
 from objectives.engines.command import (
     Command,
     command_of,
@@ -20,7 +21,7 @@ from objectives.engines.command import (
 from objectives.engines.llm_server import LlmServer, engine_page, flags
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.flags import flag_name, is_share, memory_options
-from objectives.engines.vllm.kv_cache import kv_cache, usage
+from objectives.engines.vllm.kv_cache import cache_on, kv_cache, usage
 from objectives.services import DeviceKind
 
 LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
@@ -74,14 +75,6 @@ def weak_card(service: str, compute: float) -> str | None:
     )
 
 
-def max_num_seqs(allocation: Allocation, args: Sequence[str]) -> int | None:
-    """Return the limit of requests at once, of an allocation or else of more flags; None: none."""
-    limit = allocation.options("vllm.").get("max_num_seqs")
-    if limit is None:
-        limit = flag_value("--max-num-seqs", args)
-    return None if limit is None else int(limit)
-
-
 def longest_request(args: Sequence[str]) -> int | None:
     """Return the tokens of one request that a vLLM command allows; None where it does not say.
 
@@ -121,6 +114,9 @@ class Vllm(LlmServer):
     own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
     quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
     compiling: ClassVar[str] = "saved AOT compiled function"  # 0.26 to 0.32
+    compile_cache: ClassVar[tuple[str, str]] = ("VLLM_CACHE_ROOT", "vllm")
+    latencies: ClassVar[str] = "vllm:e2e_request_latency_seconds"
+    at_once_flag: ClassVar[str] = "--max-num-seqs"
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
@@ -195,6 +191,11 @@ class Vllm(LlmServer):
         words += [f"--{k.replace('_', '-')} {v}" for k, v in self.options(allocation).items()]
         return " ".join(words)
 
+    @staticmethod
+    def on_page(page: str) -> CachePage:
+        """Return what a Prometheus page tells of its KV cache."""
+        return cache_on(page)
+
     def figures(self, url: str, log: str) -> dict[str, Any]:
         """Return its own account of its KV cache."""
         cache = kv_cache(engine_page(url, self.service.metrics_path), log)
@@ -206,7 +207,10 @@ class Vllm(LlmServer):
 
     def at_once(self, allocation: Allocation) -> int | None:
         """Return how many requests it takes at once at most; None where nothing says."""
-        return max_num_seqs(allocation, self.service.args)
+        limit = self.options(allocation).get("max_num_seqs")
+        if limit is None:
+            limit = flag_value(self.at_once_flag, self.service.args)
+        return None if limit is None else int(limit)
 
     def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
         """Return the tokens of prompt and answer that it takes whatever its options are."""

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from objectives.allocation import Allocation, is_of_speech
+from objectives.engines.llm_server import LlmServer
 from objectives.measurement import Measurement
 from objectives.servers.phase_times import start_name
 from objectives.traffic.workload import Workload
@@ -52,7 +53,7 @@ class Cost:
         identity: The conditions that two studies must share to be compared.
         workload: The load of the launches.
         apis: The API of each service, in the order of their starts.
-        server_args: The flags of the servers that have a KV cache.
+        llm: What served the LLM; None where that is not known.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Cost:
     identity: Mapping[str, Any]
     workload: Workload
     apis: Mapping[str, str]
-    server_args: tuple[str, ...]
+    llm: LlmServer | None
 
     @property
     def measurements(self) -> list[tuple[Allocation, Measurement]]:

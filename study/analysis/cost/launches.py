@@ -17,13 +17,14 @@ from optuna.exceptions import StorageInternalError
 import objectives
 from objectives import recording
 from objectives.allocation import Allocation
-from objectives.engines.engine import apis_of, kv_cache_args
+from objectives.engines.engine import apis_of, llm_engine, with_kv_cache
 from objectives.errors import BadInput
 from objectives.figures import EVERY, flat_name
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import ODD_DATA, from_plain
 from objectives.servers.phase_times import start_name
 from objectives.service_figures import is_amount
+from objectives.services import LlmService
 from objectives.traffic.workload import Workload
 from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.cost.phases import phase_seconds
@@ -115,7 +116,7 @@ def of_study(study: optuna.Study) -> Cost:
         identity={k: v for k, v in identity.items() if k != LIFETIME},
         workload=context.workload,
         apis=apis,
-        server_args=kv_cache_args(context.services),
+        llm=with_kv_cache(context.services),
     )
 
 
@@ -126,8 +127,9 @@ def of_recording(source: recording.Recording) -> Cost:
         _ = conditions["workload"]["prompt_tokens"]  # a recording names every key
         workload: Workload = from_plain(Workload, conditions["workload"])
         services = conditions["services"]
-        prompted = [name for name, api in APIS.items() if api == "completions"]
-        args = tuple(chain.from_iterable(services[name]["args"] for name in prompted))
+        prompted = [services[name] for name, api in APIS.items() if api == "completions"]
+        args = tuple(chain.from_iterable(service["args"] for service in prompted))
+        llm = LlmService(engine=prompted[0].get("engine", ""), args=args)
     except (KeyError, TypeError) as error:
         raise BadInput(
             f"{source.path}:1: its workload or services are not those of a recording ({error})"
@@ -147,7 +149,7 @@ def of_recording(source: recording.Recording) -> Cost:
         identity=conditions,
         workload=workload,
         apis=apis,
-        server_args=args,
+        llm=llm_engine(llm),
     )
 
 

@@ -14,14 +14,13 @@ from objectives.apis.metrics_page import amount, samples
 from objectives.apis.short_requests import NoAnswer, certificates, page, request
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import transcript
-from objectives.engines.vllm.kv_cache import kv_cache
+from objectives.engines.every import cache_on, latency_histograms
 from objectives.plain_data.masked import masked
 from objectives.traffic.clips import Clip, read_clips
 from objectives.traffic.workload import Request
 from study.deploy.config.deployed import Deployed, Probe
 
 PROBE_TOKENS = 16
-BUCKETS = ("e2e_request_latency_seconds_bucket", "vllm:e2e_request_latency_seconds_bucket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def _clip() -> Clip:
 
 def kv_tokens(service: Deployed) -> int | None:
     """Return the tokens in the running server's KV cache; None where it does not tell."""
-    return kv_cache(page(service.metrics_url) or "", "").tokens
+    return cache_on(page(service.metrics_url) or "").tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +164,8 @@ def read_counters(service: Deployed) -> RequestCounters | None:
     if text is None:
         return None
     summed: dict[float, float] = {}
-    for name in BUCKETS:
-        for labels, n in samples(text, name):
+    for name in latency_histograms():
+        for labels, n in samples(text, f"{name}_bucket"):
             if (bound := _bound(labels.get("le", ""))) is not None:
                 summed[bound] = summed.get(bound, 0.0) + n
     return RequestCounters(tuple(sorted(summed.items()))) if summed else None

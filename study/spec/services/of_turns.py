@@ -12,7 +12,6 @@ from typing import Literal
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
 from objectives.engines.engine import LLM_ENGINES, Engine, engine_of, in_order, llm_engine
-from objectives.engines.faster_whisper import FasterWhisper
 from objectives.engines.llm_options import option_of
 from objectives.engines.places import PLACE
 from objectives.model_files.whisper import HUB
@@ -69,14 +68,18 @@ def read_services(
             own = _of(engine_of(label, service), parameters)
             names = {SHARE, SPEECH, *named}
             _check_template(entry.at(label, "command"), service.command, own, names)
-    for name, at in named.items():
-        option = name.removeprefix(FasterWhisper.prefix).replace("-", "_")
-        is_ours = name.startswith(FasterWhisper.prefix) and stt.command is None
-        if is_ours and option not in FasterWhisper.options_of_ours:
-            raise at.wrong(
-                "our speech server has no such option", meant(option, FasterWhisper.options_of_ours)
-            )
+    for engine in in_order(services):
+        _check_options(engine, named)
     return services, notes
+
+
+def _check_options(engine: Engine, named: Mapping[str, YamlEntry]) -> None:
+    """Refuse an option that a server of ours does not have."""
+    options = engine.options_of_ours if engine.service.command is None else ()
+    for name, at in named.items():
+        option = name.removeprefix(engine.prefix).replace("-", "_")
+        if options and name.startswith(engine.prefix) and option not in options:
+            raise at.wrong("our speech server has no such option", meant(option, options))
 
 
 def _of(engine: Engine, parameters: Iterable[Parameter]) -> list[Parameter]:

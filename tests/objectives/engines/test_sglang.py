@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from objectives.allocation import Allocation
+from objectives.apis.metrics_page import CachePage
 from objectives.diagnosis.diagnose import diagnose
 from objectives.engines.engine import llm_engine
+from objectives.engines.every import cache_on, latency_histograms
 from objectives.engines.sglang import SGLang, usage
 from objectives.services import LlmService
 
@@ -88,3 +90,11 @@ def test_its_failures_have_names() -> None:
     found = diagnose(NO_ROOM, exit_code=1, service="llm")
     assert found is not None and found.failure_class == "kv_too_small"
     assert diagnose(LOG) is None
+
+
+def test_its_page_is_read_where_nobody_says_which_engine_wrote_it() -> None:
+    """A rollout knows the page's address alone."""
+    page = 'sglang:token_usage{m="a"} 0.25\nsglang:num_queue_reqs{m="a"} 3\n'
+    assert cache_on(page) == CachePage(used_pct=25.0, waiting=3.0)
+    assert cache_on("up 1") == CachePage()
+    assert "sglang:e2e_request_latency_seconds" in latency_histograms()

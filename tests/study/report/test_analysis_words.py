@@ -12,7 +12,9 @@ from commands import run_script, run_study
 from factories import Outcome, cell, changed, make, measurement
 
 from objectives.allocation import Allocation
+from objectives.engines.engine import llm_engine
 from objectives.measurement import INFINITE, Measurement
+from objectives.services import LlmService
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace import trace
 from objectives.traffic.trace_slice import Arrival, TraceOptions
@@ -34,7 +36,7 @@ def at(
 def warnings(
     launches: Iterable[tuple[Allocation, Measurement]], load: Workload, args: Sequence[str]
 ) -> list[str]:
-    return cache_warnings(unfilled_cache(launches, load, args))
+    return cache_warnings(unfilled_cache(launches, load, llm_engine(LlmService(args=tuple(args)))))
 
 
 def calm(share: float, size: str) -> Outcome:

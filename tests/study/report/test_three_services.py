@@ -160,6 +160,6 @@ def test_it_has_main_effects_is_judged_and_has_a_cost(shown: Summary) -> None:
         identity={},
         workload=shown.context.workload,
         apis=apis,
-        server_args=(),
+        llm=None,
     )
     assert any(line.startswith("  embed starts") and "9.0 s" in line for line in cost_lines(cost))

@@ -68,7 +68,7 @@ def cost(*launches: TimedLaunch, **changes: Any) -> Cost:
         "identity": {},
         "workload": Workload(),
         "apis": APIS,
-        "server_args": (),
+        "llm": None,
     }
     return Cost(launches=launches, **usual | changes)
 

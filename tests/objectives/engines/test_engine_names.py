@@ -1,0 +1,63 @@
+"""Only an engine's own room spells its name, so that the next engine is added there alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from commands import ROOT
+
+NAMES = re.compile(r"vllm|llama.?cpp|ollama|sglang|faster.?whisper", re.IGNORECASE)
+# keys of a spec, which users write: vllm_memory_util, vllm.<flag>
+KEYS = re.compile(r"\bvllm_memory_(util|mib)\b|\bvllm\.(?=[a-z_<]|$)")
+ROOMS = ("objectives/engines/", "objectives/rig/")  # the rig installs servers for tests
+MAY: dict[str, str] = {
+    "objectives/transcriber.py": "it is the program of an engine, and runs alone",
+    "objectives/model_files/whisper.py": "ids on the hub, in which models are named so",
+    "scripts/bench_load.py": "it compares our load generator with one that an engine has",
+    "study/cli/before_run/fit_text.py": "a key of `fit --json`",
+    "study/cli/capture_lines.py": "a sentence that names a flag which helps most readers",
+    "study/cli/end_of_run/next_steps.py": "the folder into which the rig installs",
+    "study/commands/init_spec.py": "an example in --help",
+    "study/deploy/config/load.py": "an example of a path in a sentence",
+    "study/spec/services/on_demand.py": "a sentence that says what is not measured",
+}
+NOT_YET = ("objectives/fit/", "study/fit/", "study/init_spec/")
+
+
+def names_in(source: str) -> Iterator[str]:
+    """Yield the names of engines in the code of a module: not those in comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) | ast.Name(id=text) | ast.Attribute(attr=text):
+                pass
+            case ast.ImportFrom(module=str(text)) | ast.alias(name=text) | ast.arg(arg=text):
+                pass
+            case ast.FunctionDef(name=text) | ast.ClassDef(name=text) | ast.keyword(arg=str(text)):
+                pass
+            case _:
+                continue
+        yield from (found[0] for found in NAMES.finditer(KEYS.sub("", text)))
+
+
+def test_a_name_in_code_is_found_and_one_in_a_docstring_or_a_key_is_not() -> None:
+    """What the test below rests on."""
+    assert [
+        *names_in('"""vLLM."""\nSHARE = "vllm_memory_util"  # of vLLM\nx["vllm.max_num_seqs"]')
+    ] == []
+    assert [*names_in('if engine == "Ollama":\n    read_vllm(sglang=llama_cpp)')] == [
+        *("Ollama", "vllm", "sglang", "llama_cpp")
+    ]
+
+
+def test_only_an_engines_room_spells_its_name() -> None:
+    """Each other module that does has its reason above."""
+    files = [f for top in ("objectives", "study", "scripts") for f in (ROOT / top).rglob("*.py")]
+    named = {str(f.relative_to(ROOT)): [*names_in(f.read_text("utf-8"))] for f in files}
+    spelled = {f: n for f, n in named.items() if n and not f.startswith((*ROOMS, *NOT_YET))}
+    assert set(spelled) == set(MAY), {f: n for f, n in spelled.items() if f not in MAY}
