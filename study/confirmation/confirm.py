@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from objectives.servers.versions import Versions
 from study.bench.bench import bench, borrowed
 from study.bench.run_lock import alone
 from study.confirmation.journal import JOURNAL_FILE, continued, open_journal, write_journal
+from study.confirmation.pairs.going_on import going_on
 from study.confirmation.pairs.merge import merged
 from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.pairs.recorded import from_recording
@@ -127,7 +128,8 @@ def _live(
         _refuse_another(of, device, own.versions)
         if options.take:
             servers = of.servers(own.setting, own.device.server_env, own.versions)
-            return _taken(of, _head(of, servers, device), folder, options.take)
+            head = replace(_head(of, servers, device), driver=None)  # nothing is launched by it
+            return _taken(of, head, folder, options.take)
         timeout_s, lent_at = options.timeout_s, time.monotonic()
         with borrowed(of.spec.baseline, own, options.lending, tell) as lent:
             if options.lending.max_outage_s is not None:
@@ -137,9 +139,8 @@ def _live(
             head = _head(of, servers, device)
             journal = open_journal(folder, head, fresh=options.fresh, before=of.confirmations)
             write_journal(journal, folder)  # the claim is on disk before the first launch
-            if journal.pairs:
-                aa, ab = len(journal.of("aa")), len(journal.of("ab"))
-                tell(f"going on after {aa} A/A and {ab} pairs, in {folder}")
+            for line in going_on(journal, device, folder):
+                tell(line)
             return Runner(
                 of,
                 lent,
@@ -191,6 +192,7 @@ def _head(of: Subject, servers: Mapping[str, str], device: Identity) -> Head:
         servers=servers,
         product=device.product,
         total_mib=round(device.total_mib),
+        driver=device.driver,
     )
 
 
@@ -205,7 +207,8 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
     if not device.is_like(then.get("product"), total):
         raise BadInput(
             f"{of.path} was found on {then.get('product')} with {total} MiB, "
-            f"this is {device.product} with {device.total_mib:.0f} MiB; run the study here first"
+            f"this is {device.product} with {device.total_mib:.0f} MiB; go on on a card like that "
+            "one, or run the study here first"
         )
     if of.data.get("versions") != versions:
         raise BadInput(
@@ -216,13 +219,14 @@ def _refuse_another(of: Subject, device: Identity, versions: Versions) -> None:
 
 def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict, most: int) -> list[str]:
     """Return the answer in lines for a person."""
-    rule, pairs = of.rule, len(counted_pairs(journal, verdict))
+    rule, counted = of.rule, counted_pairs(journal, verdict)
+    pairs, cards = len(counted), len({p.card for p in counted})
     is_open = verdict.status is rule_verdict.Status.INCONCLUSIVE
     s = journal.stress
     free = None if s is None else s.free_memory_mib
     more = pairs_to_come(of, verdict, pairs, most)
     is_replay = of.spec.measure != "live"
-    outcome = wording.status_in_words(verdict.status, pairs, more, is_replay=is_replay)
+    outcome = wording.status_in_words(verdict.status, pairs, more, is_replay=is_replay, cards=cards)
     where = "" if of.spec.measure == "live" else " (from a recording: never applicable)"
     today = today_in_words(journal, of)
     return [

@@ -61,7 +61,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
         {"role": x.role, "measured": {k: m.to_json() for k, m in x.measured.items()}}
         for x in pair.launches
     ]
-    keys = ("stage", "number", "at", "wall_s", "card", "driver", "seed")
+    keys = ("stage", "number", "at", "wall_s", "card", "driver", "seed", "code")
     rest = {k: getattr(pair, k) for k in keys}
     return {**rest, "launches": launches}
 
@@ -93,7 +93,10 @@ def read_journal(path: Path, way_out: str = OWN) -> PairsJournal:
                 check_types(RoleHold, holds[-1], "hold")
             else:
                 pairs.append(_pair_of(line))
-        return replace(journal, pairs=tuple(pairs), holds=tuple(holds))
+        head = journal.head
+        if head.driver is None and pairs:  # an older one, whose pairs alone tell it
+            head = replace(head, driver=pairs[0].driver)
+        return replace(journal, head=head, pairs=tuple(pairs), holds=tuple(holds))
     except ODD as error:
         raise _unreadable(path, number, error, way_out) from error
 

@@ -159,6 +159,8 @@ def differences(then: Head, now: Head) -> Iterator[str]:
     )
     if then.product != now.product or abs(then.total_mib / now.total_mib - 1) > 0.02:
         yield f"{then.product} with {then.total_mib:,} MiB"
+    if None not in (then.driver, now.driver) and then.driver != now.driver:
+        yield f"driver {then.driver}, not {now.driver}"
 
 
 def _text(limits: Mapping[str, float]) -> str:

@@ -62,7 +62,8 @@ def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVer
         most: How many pairs were to be measured at most.
     """
     result = verdict_of(journal, of)
-    is_live, counted = of.spec.measure == "live", len(counted_pairs(journal, result))
+    is_live, pairs = of.spec.measure == "live", counted_pairs(journal, result)
+    counted = len(pairs)
     is_finished = next_step(journal, of, most) is None
     status = Status(result.status.value) if is_finished else Status.CANDIDATE
     data = {
@@ -77,7 +78,8 @@ def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVer
     elif is_live:
         why = "; ".join(wording.reasons(result, of.rule))
         why = why or wording.claims_in_words(result, of.rule, counted)
-        told = wording.status_in_words(result.status, counted, result.pairs_more)
+        cards = len({p.card for p in pairs})
+        told = wording.status_in_words(result.status, counted, result.pairs_more, cards=cards)
         data["note"] = f"{told}: {why}"
     seal.put(data, of.path)
     return result
@@ -123,6 +125,7 @@ def block(
         "left_out": list(journal.left_out),
         "cards": list(dict.fromkeys(p.card for p in journal.pairs)),
         "drivers": list(dict.fromkeys(p.driver for p in journal.pairs)),
+        "measuring_code": list(dict.fromkeys(p.code for p in journal.pairs)),
         "first_pair_at": min(ends, default=None),
         "last_pair_at": max(ends, default=None),
         "spec_sha256": of.spec.text_sha256,

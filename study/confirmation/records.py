@@ -28,6 +28,7 @@ class Head:
         servers: Both commands of baseline and winner, and the servers' versions.
         product: The name of the device.
         total_mib: Its memory, MiB.
+        driver: The version of its driver; None without one.
         limits: The owner's limits by flat name, ms; none in journals of 0.1.
         aa_pairs: Pairs of the baseline against itself; None in older journals, which did not say.
     """
@@ -38,6 +39,7 @@ class Head:
     servers: Mapping[str, str]
     product: str
     total_mib: int
+    driver: str | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     aa_pairs: int | None = None
 
@@ -65,10 +67,11 @@ class Pair:
         launches: Both launches in the order of time.
         at: When it began, ISO 8601.
         wall_s: How long it took, s.
-        card: The UUID of the device.
+        card: The UUID of the device, which both launches had.
         driver: The version of its driver.
         seed: The seed of the arrivals of the study's own workload, in both launches; None where
             all pairs had the study's, in recordings and older journals.
+        code: The digest of the code that measured it; None in recordings and older journals.
     """
 
     stage: Stage
@@ -79,6 +82,7 @@ class Pair:
     card: str
     driver: str | None = None
     seed: int | None = None
+    code: str | None = None
 
     def of(self, role: Role) -> PairLaunch:
         """Return the launch of one role."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from objectives.errors import BadInput
 from study.confirmation.journal_checks import each_once
 from study.confirmation.records import PairsJournal, Stress
 
@@ -22,10 +23,11 @@ def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
 
     Raises:
         BadInput: Two cards measured pairs of the same number, and so with the same arrivals; or
-            one pair stands under two numbers.
+            one pair stands under two numbers, or the cards had two drivers.
     """
     every = [*journals.values()]
     first = every[0]
+    _refuse_two_drivers(journals)
     return replace(
         first,
         ramp_ranges={k: r for j in reversed(every) for k, r in j.ramp_ranges.items()},
@@ -37,6 +39,13 @@ def merged(journals: Mapping[str, PairsJournal]) -> PairsJournal:
         left_out=tuple(dict.fromkeys(text for j in every for text in j.left_out)),
         earlier=max(j.earlier for j in every),
     )
+
+
+def _refuse_two_drivers(journals: Mapping[str, PairsJournal]) -> None:
+    drivers = {j.head.driver: name for name, j in journals.items() if j.head.driver is not None}
+    if len(drivers) > 1:
+        both = " and ".join(f"{name} with driver {driver}" for driver, name in drivers.items())
+        raise BadInput(f"{both} are two confirmations; leave the other driver's out")
 
 
 def _room_mib(stress: Stress) -> float:

@@ -45,5 +45,9 @@ class Part:
         """
         return takewhile(lambda n: most is None or n <= most, count(self.number, self.of))
 
+    def place(self, number: int) -> int:
+        """Return which of its pairs has this number, from 0."""
+        return (number - self.number) // self.of
+
 
 WHOLE = Part()

@@ -14,14 +14,16 @@ from objectives.errors import SetupError
 from objectives.evaluation import Failure, OnPhase
 from study.bench.bench import Bench
 from study.confirmation.journal import write_journal
-from study.confirmation.pairs.arrivals import slices_in_words, traffics_of
+from study.confirmation.pairs.arrivals import slices_in_words
+from study.confirmation.pairs.going_on import holds_on
 from study.confirmation.pairs.hold import measure_hold
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next, next_step
+from study.confirmation.pairs.pair import measure_pair, roles_of
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.stress import measure_stress
 from study.confirmation.pairs.time_needed import expected_step_s, outlook
-from study.confirmation.records import FailedLaunch, Pair, PairsJournal, Role, TodayLaunch
+from study.confirmation.records import FailedLaunch, PairsJournal, TodayLaunch
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.assess import hold_to_come
@@ -91,6 +93,8 @@ class Runner:
                 if self.steps is not None and done >= self.steps:
                     break
                 done += 1
+                if step.step == "hold":
+                    self._holds_of_this_card()
                 before = len(self.journal.left_out)
                 self._take(step, colocation)
                 disturbed = disturbed + 1 if len(self.journal.left_out) > before else 0
@@ -161,12 +165,20 @@ class Runner:
         else:
             self.journal = replace(self.journal, stress=stress)
 
+    def _holds_of_this_card(self) -> None:
+        """Begin the holds anew where they were another card's."""
+        here = holds_on(self.journal, self.bench.device.identity)
+        if here is not self.journal:
+            self.tell(f"  {here.left_out[-1]}")
+        self.journal = here
+
     def _hold(self, step: Next, colocation: Colocation) -> None:
         if (asked := hold_to_come(self.journal, self.of)) is None:
             return
         role, per_s = asked
         hold_s = self.of.traffics[0].workload.hold_s
-        self.tell(f"hold {step.number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
+        number = len(self.journal.holds) + 1
+        self.tell(f"hold {number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
         self._launcher.under, device = "", self.bench.device.identity
         found = measure_hold(self.of, self.journal, role, per_s, colocation, self.folder, device)
         if isinstance(found, Failure):
@@ -181,57 +193,21 @@ class Runner:
             self.journal = replace(self.journal, holds=(*self.journal.holds, found))
 
     def _pair(self, step: Next, colocation: Colocation) -> None:
-        started, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="microseconds")
-        roles: tuple[Role, Role] = (
-            ("winner", "baseline") if self._count(step) % 2 else ("baseline", "winner")
-        )
         target = f" of {self.most} at most" if step.step == "ab" else ""
-        is_alone = self.of.rule.is_alone
-        what = "baseline against itself" if step.step == "aa" else " then ".join(roles)
-        what = "the winner twice" if is_alone else what
+        roles = " then ".join(roles_of(step, self.part))
+        what = "baseline against itself" if step.step == "aa" else roles
+        what = "the winner twice" if self.of.rule.is_alone else what
         self.tell(f"{step.step.upper()} pair {step.number}{target}: {what}")
-        launches, traffics = [], traffics_of(step, self.of.traffics, self.of.clips)
-        for role in roles:
-            name = f"{step.step}-{step.number}-{role}"
-            allocation = (
-                self.of.winner if (role, step.step) == ("winner", "ab") else self.of.baseline
-            )
-            launch = self._launcher.launch(
-                role, allocation, colocation, self.folder / name, traffics
-            )
-            if isinstance(launch, Failure):
-                self._leave_out(step, f"{launch}")
-                return
-            if isinstance(launch, FailedLaunch):
-                actual: Role = role if step.step == "ab" else "baseline"
-                actual = "winner" if is_alone else actual
-                self.journal = replace(self.journal, failure=replace(launch, role=actual))
-                return
-            launches.append(launch)
-        if late := [n for x in launches for n, m in x.measured.items() if m.lag_exceeded]:
-            self._leave_out(step, f"our own requests left late under {late[0]}")
-            return
-        identity = self.bench.device.identity
-        pair = Pair(
-            stage="aa" if step.step == "aa" else "ab",
-            number=step.number,
-            launches=(launches[0], launches[1]),
-            at=at,
-            wall_s=round(time.monotonic() - started, 1),
-            card=identity.uuid,
-            driver=identity.driver,
-            seed=traffics[0].workload.seed,
-        )
-        self.journal = replace(
-            self.journal,
-            pairs=(*self.journal.pairs, pair),
-            ramp_ranges=dict(self._launcher.ramp_ranges),
-        )
-        self._progress(step)
-
-    def _count(self, step: Next) -> int:
-        """Count the pairs of a stage so far, which makes ABBA of any part."""
-        return sum(pair.stage == step.step for pair in self.journal.pairs)
+        device = self.bench.device.identity
+        found = measure_pair(step, self._launcher, colocation, self.folder, device, self.part)
+        if isinstance(found, str):
+            self._leave_out(step, found)
+        elif isinstance(found, FailedLaunch):
+            self.journal = replace(self.journal, failure=found)
+        else:
+            pairs, ranges = (*self.journal.pairs, found), dict(self._launcher.ramp_ranges)
+            self.journal = replace(self.journal, pairs=pairs, ramp_ranges=ranges)
+            self._progress(step)
 
     def _progress(self, step: Next) -> None:
         """Tell the gains of the pair; an interval is looked at after whole looks alone."""

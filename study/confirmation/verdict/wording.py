@@ -129,7 +129,7 @@ def reasons(verdict: RuleVerdict, rule: Rule) -> list[str]:
 
 
 def status_in_words(
-    status: str, pairs: int, pairs_more: int | None, *, is_replay: bool = False
+    status: str, pairs: int, pairs_more: int | None, *, is_replay: bool = False, cards: int = 1
 ) -> str:
     """Say what came of so many pairs in a few words.
 
@@ -138,6 +138,7 @@ def status_in_words(
         pairs: How many it stands on.
         pairs_more: How many more may change it; None where none would, or none can be had.
         is_replay: Whether they are of a recording, which has as many as it has.
+        cards: How many cards they are of; one is not told.
 
     >>> status_in_words("inconclusive", 7, 5)
     'inconclusive after 7 pairs, 5 more may tell'
@@ -145,16 +146,19 @@ def status_in_words(
     'inconclusive after 2 pairs, all that the recording has'
     >>> status_in_words("rejected", 1, None)
     'rejected after 1 pair'
+    >>> status_in_words("confirmed", 6, None, cards=2)
+    'confirmed by 6 pairs of fresh launches on 2 cards'
     """
     counted = f"{pairs} pair{'' if pairs == 1 else 's'}"
+    on = f" on {cards} cards" if cards > 1 else ""
     match status:
         case Status.CONFIRMED:
-            return f"confirmed by {counted} of fresh launches"
+            return f"confirmed by {counted} of fresh launches{on}"
         case Status.REJECTED:
-            return f"rejected after {counted}"
+            return f"rejected after {counted}{on}"
     last = "all that the recording has" if is_replay else "the last look"
     more = last if pairs_more is None else f"{pairs_more} more may tell"
-    return f"inconclusive after {counted}, {more}"
+    return f"inconclusive after {counted}{on}, {more}"
 
 
 def signed(pct: float) -> str:

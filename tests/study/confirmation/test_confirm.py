@@ -11,20 +11,19 @@ from typing import Any
 import pytest
 import yaml
 from commands import run_script
-from factories import STRESS, measurement
+from factories import measurement
+from live_confirmations import confirmed, folder_of, instantly, journal_of, sooner
 from live_factories import FAKES, promotion, shelf
 
 import objectives
-from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.errors import BadInput, SetupError
 from objectives.exercise.exercise import Exercise
 from objectives.load import figures_of_replies
-from objectives.measurement import Measurement
 from objectives.servers import blame
 from study.confirmation import confirm as confirming
 from study.confirmation import journal
-from study.confirmation.confirm import EXIT, ConfirmOptions, confirm
+from study.confirmation.confirm import EXIT
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import Part
@@ -45,43 +44,10 @@ def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_generator: None)
     monkeypatch.setattr(confirming, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
 
 
-def sooner(ms: float) -> Measurement:
-    """A launch whose LLM answers in this time, and speech in three times of it."""
-    return measurement(llm_latency_p95_ms=ms, stt_latency_p95_ms=3 * ms)
-
-
 @pytest.fixture
 def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Launches that take no time, told by role: the winner's LLM answers sooner."""
-    launched: list[str] = []
-
-    def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
-        launched.append(role)
-        ms = 1000 * (allocation.share + len(launched) % 3 / 1000)
-        return PairLaunch(role, dict.fromkeys(launcher.of.workloads, sooner(ms)))
-
-    def stress(runner: Runner, *_: object) -> None:
-        runner.journal = replace(runner.journal, stress=STRESS)
-
-    monkeypatch.setattr(Launcher, "launch", launch)
-    monkeypatch.setattr(Runner, "_stress", stress)
-    return launched
-
-
-def confirmed(
-    path: Path, *, options: dict[str, Any] | None = None, **asked: Any
-) -> tuple[int, list[str]]:
-    said: list[str] = []
-    given = ConfirmOptions(**{"out": path.parent / "out", **(options or {})})
-    return confirm(subject(path, **asked), given, said.append), said
-
-
-def folder_of(path: Path) -> Path:
-    return path.parent / "out" / "fakes" / "confirmations" / path.stem
-
-
-def journal_of(path: Path) -> Path:
-    return folder_of(path) / journal.JOURNAL_FILE
+    return instantly(monkeypatch)
 
 
 def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_too(

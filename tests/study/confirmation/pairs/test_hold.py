@@ -171,6 +171,27 @@ def test_a_run_that_is_cut_goes_on_with_the_next_hold(
     ] * 3
 
 
+def test_baseline_and_winner_hold_on_one_card_so_another_card_begins_the_holds_anew(
+    tmp_path: Path, holding: Holding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, steps=9 + 4)  # the A/A pairs, the stress, six pairs; then four of six holds
+    assert len(holding.jobs) == 4
+    machine = shelf(tmp_path / "fakes.yaml")
+    other = replace(machine.device.identity, uuid="shelf-1")
+    monkeypatch.setattr(type(machine.device), "identity", other)
+    code, said = confirmed(path)
+    assert code == 0
+    assert "  4 holds of shelf-0: begun anew on shelf-1" in said
+    found = read_journal(journal_of(path))
+    assert [h.card for h in found.holds] == ["shelf-1"] * 6
+    assert [name for name, _, _ in holding.jobs[4:]] == [
+        f"hold-{role}-{n}" for role in ("baseline", "winner") for n in (1, 2, 3)
+    ]
+    assert found.left_out == ("4 holds of shelf-0: begun anew on shelf-1",)
+    assert len(verify(path)["confirmation"]["left_out"]) == 1
+
+
 @pytest.mark.parametrize(("role", "code"), [("winner", 4), ("baseline", 5)])
 def test_a_server_that_dies_while_a_rate_is_held_ends_the_confirmation(
     tmp_path: Path, holding: Holding, monkeypatch: pytest.MonkeyPatch, role: Role, code: int

@@ -41,6 +41,15 @@ def test_two_cards_that_measured_a_pair_of_one_number_had_the_same_arrivals() ->
         merged({"one": card("GPU-1", 1), "two": card("GPU-2", 1)})
 
 
+def test_cards_of_two_drivers_are_two_confirmations() -> None:
+    older, newer = (replace(HEAD, driver=driver) for driver in ("575.2", "580.1"))
+    one, two = replace(card("GPU-1", 1), head=older), replace(card("GPU-2", 2), head=newer)
+    told = "one with driver 575.2 and two with driver 580.1 are two confirmations; leave the other"
+    with pytest.raises(BadInput, match=told):
+        merged({"one": one, "two": two})
+    assert len(merged({"one": one, "old": card("GPU-2", 2)}).of("ab")) == 2  # it tells none
+
+
 def test_the_worse_stress_counts_and_a_failure_on_any_card() -> None:
     tight = replace(STRESS, after_restart_mib=100.0)
     broken = replace(STRESS, failure=oom(), free_memory_mib=None, after_restart_mib=None)
