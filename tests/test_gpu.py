@@ -31,7 +31,7 @@ from objectives.devices.device import MIB
 from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
-from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.load.generator import Generator

@@ -9,8 +9,8 @@ from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
-from objectives.engines.faster_whisper import FasterWhisper
-from objectives.engines.llama_cpp import LlamaCpp
+from objectives.engines.faster_whisper.stt import FasterWhisper
+from objectives.engines.llama_cpp.llm import LlamaCpp
 from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.ollama import Ollama
 from objectives.engines.sglang import SGLang
@@ -172,7 +172,7 @@ def engine_of(name: str, service: Service) -> Engine:
         case LlmService():
             return llm_engine(service, name)
         case SttService():
-            return FasterWhisper(service, name)
+            return speech_engine(service, name)
         case OtherService():
             return other_engine(service, name)
 
@@ -187,6 +187,11 @@ def llm_engine(service: LlmService, name: str = "llm") -> LlmServer:
         known = ", ".join(LLM_ENGINES)
         raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
     return kind(service, name)
+
+
+def speech_engine(service: SttService, name: str = "stt") -> FasterWhisper:
+    """Return the engine that serves speech."""
+    return FasterWhisper(service, name)
 
 
 def other_engine(service: OtherService, name: str) -> AnyCommand:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from objectives.apis.metrics_page import CachePage
-from objectives.engines.engine import LLM_ENGINES
+from objectives.engines.engine import LLM_ENGINES, llm_engine, with_kv_cache
+from objectives.errors import SetupError
+from objectives.fit.arithmetic import Arithmetic
+from objectives.services import LlmService, Services
 
 LATENCIES = "e2e_request_latency_seconds"  # of whole requests, where a page names no engine
 
@@ -22,3 +27,43 @@ def latency_histograms() -> tuple[str, ...]:
 def compile_caches() -> dict[str, str]:
     """Return the folders in ~/.cache in which engines compile, by the variable that moves each."""
     return dict(kind.compile_cache for kind in LLM_ENGINES.values() if all(kind.compile_cache))
+
+
+def arithmetic_of(service: LlmService, argv: Sequence[str]) -> Arithmetic:
+    """Return the arithmetic of what serves an LLM, which a template's command tells.
+
+    Args:
+        service: The service.
+        argv: The command that starts it.
+
+    Raises:
+        SetupError: What it takes is not known by its files.
+    """
+    known = [kind.arithmetic for kind in LLM_ENGINES.values() if kind.arithmetic is not None]
+    titles = " and ".join(arithmetic.title for arithmetic in known)
+    if service.command is None:
+        if (own := llm_engine(service).arithmetic) is not None:
+            return own
+        raise SetupError(
+            f"services.llm.engine: what {service.engine} takes is not known by its files; only "
+            f"what {titles} take is"
+        )
+    named = next((a for a in known if a.knows(argv)), None)
+    if named is None or named.model_of(argv) is None:
+        forms = " and of ".join(a.template or a.title for a in known)
+        raise SetupError(
+            "services.llm.command: a template starts the LLM server, whose memory is not known "
+            f"here; only that of {forms} is"
+        )
+    return named
+
+
+def version_in(services: Services, versions: Mapping[str, Mapping[str, str]]) -> str | None:
+    """Return the version of what serves the LLM; None where it is not known.
+
+    Args:
+        services: The services.
+        versions: The versions of packages, by service.
+    """
+    llm = with_kv_cache(services)
+    return None if llm is None else llm.version_in(versions.get(llm.name, {}))

@@ -19,6 +19,7 @@ from objectives.engines.command import Command, flag
 from objectives.engines.llm_options import LlmOptions
 from objectives.errors import SetupError
 from objectives.figures import flat_name
+from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.json_file import inner, read_object, whole
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
@@ -89,6 +90,7 @@ class LlmServer(LlmOptions, ABC):
     latencies: ClassVar[str] = ""  # of whole requests: a histogram of its page
     at_once_flag: ClassVar[str] = ""  # that sets how many requests it takes at once
     options_of_ours: ClassVar[tuple[str, ...]] = ()
+    arithmetic: ClassVar[Arithmetic | None] = None  # what it takes, by its model's files
 
     @property
     def version_command(self) -> tuple[str, ...]:
@@ -140,6 +142,15 @@ class LlmServer(LlmOptions, ABC):
     def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
         """Return None: which cards it needs is not known here."""
         return None
+
+    def note_on(self, compute: float) -> str | None:  # noqa: ARG002
+        """Return what a person must know of it on a card; None where nothing is."""
+        return None
+
+    @classmethod
+    def version_in(cls, packages: Mapping[str, str]) -> str | None:
+        """Return its version among those of packages; None where it is not there."""
+        return next((packages[name] for name in cls.server_packages if name in packages), None)
 
     @abstractmethod
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

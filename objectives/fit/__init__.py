@@ -1,6 +1,1 @@
-"""What would fit on a device, by the model's files alone: arithmetic before anything is launched.
-
-It follows vLLM's own profile run (`v1/worker/gpu_worker.py`, `determine_available_memory`, 0.26 and
-0.32): share x total - weights - peak of the activations - what is not torch's [- CUDA graphs] is
-what the KV cache gets.
-"""
+"""What would fit on a device, by the models' files: arithmetic before anything is launched."""

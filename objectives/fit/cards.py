@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from objectives.engines.vllm.llm import LEAST_COMPUTE, LEAST_COMPUTE_OF_0_20
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput
 
 # between NVML's total and CUDA's: 246 MiB on an RTX 3060 to 615 on an H200, where both are known
 DRIVER_MIB = 450.0
@@ -25,7 +24,7 @@ class Card:
     Args:
         name: Its name, as people say it.
         nvml_mib: Its memory as nvidia-smi shows it, MiB.
-        cuda_mib: The memory of which vLLM takes its share, MiB; None where nobody told it.
+        cuda_mib: The memory of which an engine takes its share, MiB; None where nobody told it.
         compute: Its compute capability.
     """
 
@@ -42,18 +41,12 @@ class Card:
     @property
     def notes(self) -> list[str]:
         """Return in sentences what a person must know of it."""
-        notes = []
-        if self.compute < LEAST_COMPUTE:
-            notes.append(
-                f"{self.name} has compute capability {self.compute}, and vLLM's wheels need "
-                f"{LEAST_COMPUTE} since 0.21: only an older vLLM runs on it"
-            )
-        if self.cuda_mib is None:
-            notes.append(
-                f"of {self.nvml_mib:,.0f} MiB that nvidia-smi shows, about {self.usable_mib:,.0f} "
-                "are for servers: what the driver keeps is not known of this card"
-            )
-        return notes
+        if self.cuda_mib is not None:
+            return []
+        return [
+            f"of {self.nvml_mib:,.0f} MiB that nvidia-smi shows, about {self.usable_mib:,.0f} "
+            "are for servers: what the driver keeps is not known of this card"
+        ]
 
 
 def card(name: str) -> Card:
@@ -61,7 +54,6 @@ def card(name: str) -> Card:
 
     Raises:
         BadInput: It is not known; the error names near ones.
-        SetupError: vLLM does not run on it.
     """
     known = _cards()
     size = re.search(r"(?<!\d)(\d{1,4})\s*gb", name, re.IGNORECASE)
@@ -70,12 +62,6 @@ def card(name: str) -> Card:
         shorter = known.get(_key(name.replace(size[0], "")))
         found = shorter if shorter and round(shorter.nvml_mib / 1024) == int(size[1]) else None
     if found is not None:
-        if found.compute < LEAST_COMPUTE_OF_0_20:
-            raise SetupError(
-                f"{found.name} has compute capability {found.compute}, and vLLM's wheels need "
-                f"{LEAST_COMPUTE} ({LEAST_COMPUTE_OF_0_20} before 0.21): "
-                "vLLM does not run on it, whatever the share"
-            )
         return found
     near = difflib.get_close_matches(_key(name), known, n=NAMED, cutoff=0.5)
     names = [known[key].name for key in near] or sorted(c.name for c in known.values())

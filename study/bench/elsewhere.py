@@ -25,7 +25,7 @@ def planned_elsewhere(
 
     Raises:
         BadInput: The card is not known, or the spec has a device that is no card.
-        SetupError: vLLM does not run on the card.
+        SetupError: An engine does not run on the card.
     """
     if spec.measure != "live":
         raise BadInput(

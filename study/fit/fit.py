@@ -11,7 +11,8 @@ from pathlib import Path
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Allocation
 from objectives.devices.device import Identity
 from objectives.devices.open_device import open_device
-from objectives.engines.engine import llm_engine
+from objectives.engines.engine import in_order, llm_engine, with_kv_cache
+from objectives.engines.every import version_in
 from objectives.errors import BadInput, SetupError
 from objectives.fit.cards import card
 from objectives.fit.cell import Cell, Host
@@ -19,7 +20,7 @@ from objectives.recording import read
 from objectives.servers.versions import Versions, installed
 from objectives.services import LlmService, Services
 from objectives.setting import Setting
-from study.fit.by_files import ByFiles, by_files, held_by, vllm_in
+from study.fit.by_files import ByFiles, by_files, held_by
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import setting_of
@@ -54,8 +55,8 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
     Raises:
         BadInput: The card is not known, the spec is for the CPU, or what it says in MiB is no share
             of this device that it may have.
-        SetupError: There is no device here, vLLM does not run on the card, or a model's files are
-            missing or broken.
+        SetupError: There is no device here, an engine does not run on the card, or a model's files
+            are missing or broken.
     """
     host, version, notes = _host(spec, card_name, total_mib)
     spec = on_device(spec, host.total_mib, host.product)
@@ -85,7 +86,7 @@ def readable(
         versions: Those of the servers.
         held_mib: What other processes hold of the device now, MiB.
     """
-    is_cpu, packages = identity.cuda is None, versions.get("llm", {})
+    is_cpu = identity.cuda is None
     host = Host(
         product=identity.product,
         total_mib=identity.total_mib,
@@ -94,7 +95,7 @@ def readable(
         is_cpu=is_cpu,
     )
     try:
-        return _asked(spec, setting.services, host, vllm_in(packages)), ""
+        return _asked(spec, setting.services, host, version_in(setting.services, versions)), ""
     except SetupError as error:
         return None, str(error)
 
@@ -140,7 +141,7 @@ def named_device(
 
     Raises:
         BadInput: The card is not known, or the spec is for the CPU.
-        SetupError: vLLM does not run on the card.
+        SetupError: An engine does not run on the card.
     """
     if card_name is None:
         assert total_mib is not None  # noqa: S101  one of both is named
@@ -148,24 +149,31 @@ def named_device(
     if spec.device == "cpu":
         raise BadInput(f"--card: {spec.path.name} says `device: cpu`; leave --card out")
     named = card(card_name)
-    return named.name, named.usable_mib, named.notes
+    engines = [e for e in in_order(spec.services) if e.service.place is None]
+    lacks = [e.unable(named.compute, "") for e in engines]
+    if lack := next(filter(None, lacks), None):
+        raise SetupError(f"{named.name} has compute capability {named.compute}, and {lack}")
+    llm = with_kv_cache(spec.services)
+    note = None if llm is None else llm.note_on(named.compute)
+    has = f"{named.name} has compute capability {named.compute}, and {note}"
+    return named.name, named.usable_mib, [*([has] if note else []), *named.notes]
 
 
 def _host(
     spec: Spec, card_name: str | None, total_mib: float | None
 ) -> tuple[Host, str | None, list[str]]:
-    """Return the device, the version of vLLM, and notes."""
+    """Return the device, the version of what serves the LLM, and notes."""
     setting = setting_of(spec)
     is_cpu, held_mib = spec.device == "cpu", 0.0
     notes: list[str] = []
-    version = _vllm_here(spec)
+    version = _version_here(spec)
     if card_name is not None or total_mib is not None:
         product, total_mib, notes = named_device(spec, card_name, total_mib)
     elif isinstance(spec.measure, Path):
         recording = read(spec.measure)
         product = recording.provenance.device.product
         total_mib = recording.provenance.device.total_mib
-        version = vllm_in(recording.provenance.versions.get("llm", {}))
+        version = version_in(spec.services, recording.provenance.versions)
     else:
         try:
             device = open_device(spec.device)
@@ -186,8 +194,8 @@ def _host(
     return host, version, notes
 
 
-def _vllm_here(spec: Spec) -> str | None:
-    """Return the version of the vLLM that a live spec names; None where it is not here."""
+def _version_here(spec: Spec) -> str | None:
+    """Return the version of what serves the LLM of a live spec; None where it is not here."""
     llm = next(s for s in spec.services.values() if isinstance(s, LlmService))
     asked = llm_engine(llm).server_packages
     if spec.measure != "live" or llm.command is not None or not asked:
@@ -196,4 +204,4 @@ def _vllm_here(spec: Spec) -> str | None:
         packages = installed(llm.python, asked)
     except SetupError:
         return None
-    return vllm_in(packages)
+    return llm_engine(llm).version_in(packages)

@@ -20,8 +20,10 @@ from objectives.engines.command import (
 )
 from objectives.engines.llm_server import LlmServer, engine_page, flags
 from objectives.engines.vllm import flags as vllm_flags
+from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
 from objectives.engines.vllm.flags import flag_name, is_share, memory_options
 from objectives.engines.vllm.kv_cache import cache_on, kv_cache, usage
+from objectives.fit.arithmetic import Arithmetic
 from objectives.services import DeviceKind
 
 LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
@@ -103,6 +105,7 @@ class Vllm(LlmServer):
     title: ClassVar[str] = "vLLM"
     default_share: ClassVar[float] = vllm_flags.DEFAULT_SHARE
     prefix: ClassVar[str] = "vllm."
+    arithmetic: ClassVar[Arithmetic | None] = VllmArithmetic()
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
@@ -156,6 +159,12 @@ class Vllm(LlmServer):
     def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
         """Return in a sentence that vLLM does not run on a card; None where it may."""
         return None if self.service.command is not None else weak_card(self.name, compute)
+
+    def note_on(self, compute: float) -> str | None:
+        """Return what a person must know of it on a card; None where nothing is."""
+        if self.service.command is not None or compute >= LEAST_COMPUTE:
+            return None
+        return f"vLLM's wheels need {LEAST_COMPUTE} since 0.21: only an older vLLM runs on it"
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `vllm.<flag>` parameters become `--<flag>`."""

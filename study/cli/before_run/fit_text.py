@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from objectives.fit.cell import Cell
-from objectives.fit.kv_layout import kv_layout
 from study.cli.before_run.fit_table import SHOWN, distinct, telling, values_of, verdict, word
 from study.fit.agreement import Agreement
 from study.fit.fit import Fit, varied
@@ -35,11 +34,11 @@ def heading(fit: Fit) -> list[str]:
     ]
     weights = "unknown" if model.weights_mib is None else f"{model.weights_mib:,.0f} MiB"
     lines.append(f"{shape.architecture}: weights {weights}, {model.why}")
-    layout = kv_layout(shape, fit.asked.options(fit.cells[0].allocation))
-    if isinstance(layout, str):
-        lines.append(f"KV cache: not known: {layout}")
+    each = fit.asked.token_bytes(fit.cells[0].allocation)
+    if isinstance(each, str):
+        lines.append(f"KV cache: not known: {each}")
     else:
-        lines.append(f"KV cache: {layout.token_bytes / 1024:,.4g} KiB a token")
+        lines.append(f"KV cache: {each / 1024:,.4g} KiB a token")
     return [*lines, *fit.notes]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.errors import BadInput, SetupError
 from objectives.model_files.whisper import HUB
 from objectives.servers.versions import cached, installed

@@ -17,7 +17,7 @@ from objectives.apis.completions import Completions
 from objectives.apis.short_requests import page
 from objectives.apis.transcription import Transcriptions
 from objectives.capture import reader
-from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.engines.llm_server import told_by
 from objectives.engines.vllm.kv_cache import kv_cache, usage
 from objectives.engines.vllm.llm import Vllm

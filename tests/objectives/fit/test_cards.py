@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput
 from objectives.fit.cards import card
 
 
@@ -45,9 +45,3 @@ def test_what_is_not_known_of_a_card_is_told() -> None:
     assert card("RTX 3060").notes == []
     (note,) = card("RTX 4070").notes
     assert "nvidia-smi shows" in note
-
-
-def test_vllm_needs_a_compute_capability() -> None:
-    with pytest.raises(SetupError, match=r"compute capability 6\.1.* need 7\.5 \(7\.0 before"):
-        card("GTX 1080 Ti")
-    assert "only an older vLLM" in card("V100 32GB").notes[0]

@@ -8,7 +8,7 @@ import pytest
 
 from objectives.devices.device import MIB
 from objectives.devices.device_set import device_set
-from objectives.engines.faster_whisper import FasterWhisper
+from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.engines.llm_server import engine_page
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError

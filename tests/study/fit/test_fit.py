@@ -237,6 +237,8 @@ def test_a_template_of_llama_cpp_is_known_by_its_file(
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
     assert code == 0 and "llama.cpp" in text and "128 KiB a token" in text
     assert "cannot start: 0.5 + base + 400000" in text
+    code, text = run(capsys, monkeypatch, spec, "--card", "V100 32GB")
+    assert code == 0 and "only an older vLLM" not in text
     llm["command"] = "llama-server -m absent.gguf --port {port} -c {vllm.ctx}"
     spec = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
@@ -456,3 +458,10 @@ def test_an_engine_whose_memory_no_file_tells_is_refused(
     )
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
     assert code == 3 and f"what {engine} takes is not known" in " ".join(text.split())
+
+
+def test_a_note_says_that_only_an_older_engine_runs_on_a_card(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    code, text = run(capsys, monkeypatch, spec_of(tmp_path), "--card", "V100 32GB")
+    assert code == 0 and "compute capability 7.0, and vLLM's wheels need 7.5 since 0.21" in text

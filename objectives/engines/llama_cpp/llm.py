@@ -20,9 +20,11 @@ from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import amount, whole
 from objectives.engines.command import Command, command_of
+from objectives.engines.llama_cpp.fit import PROGRAM, LlamaCppArithmetic
 from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import LlmServer, engine_page, flags, told_by
 from objectives.errors import SetupError
+from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.model import read_model
 
 SLOTS = "/slots"  # its page of what each slot holds; there unless --no-slots
@@ -73,7 +75,8 @@ class LlamaCpp(LlmServer):
     prefix: ClassVar[str] = "llama."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "file"
-    program: ClassVar[str] = "llama-server"
+    program: ClassVar[str] = PROGRAM
+    arithmetic: ClassVar[Arithmetic | None] = LlamaCppArithmetic()
     at_once_flag: ClassVar[str] = "--parallel"
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
 

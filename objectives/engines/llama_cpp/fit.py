@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import ClassVar
 
 from objectives.allocation import Allocation
-from objectives.fit.cell import Cell, Host
-from objectives.fit.reserve import CONTEXT_MIB
-from objectives.fit.speech_memory import SpeechMemory
+from objectives.fit.cell import CONTEXT_MIB, Cell, Host, SpeechMemory
 from objectives.model_files.json_file import whole
-from objectives.model_files.model import Model
+from objectives.model_files.model import Model, read_model
 
 MIB = 2**20
 PROGRAM = "llama-server"
@@ -32,14 +31,53 @@ CACHE_BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 
 CACHE_BYTES |= {"q4_1": 20 / 32, "q5_0": 22 / 32, "q5_1": 24 / 32, "iq4_nl": 18 / 32}
 
 
+class LlamaCppArithmetic:
+    """This arithmetic is that of llama.cpp's server, also where a template starts it."""
+
+    title: ClassVar[str] = "llama.cpp"
+    template: ClassVar[str] = f"`{PROGRAM} -m FILE.gguf`"
+
+    def server(self, version: str | None) -> str:  # noqa: ARG002
+        """Return what serves the LLM, for a person."""
+        return self.title
+
+    def knows(self, argv: Sequence[str]) -> bool:
+        """Return whether the command of a template starts it."""
+        return is_llama_cpp(argv)
+
+    def model_of(self, argv: Sequence[str]) -> str | None:
+        """Return the GGUF file that a command names; None where it names none."""
+        return _value(argv, MODEL)
+
+    def read(self, path: Path, argv: Sequence[str], host: Host) -> Model:  # noqa: ARG002
+        """Return the model in a file."""
+        return read_model(path)
+
+    def token_bytes(self, argv: Sequence[str], model: Model, host: Host) -> float | str:  # noqa: ARG002
+        """Return what a token of the KV cache takes, or why that is not known."""
+        each, attention = _cache_bytes(argv), model.shape.attention
+        if attention.unknown or each is None:
+            return attention.unknown or "the number format of its cache is not known"
+        return attention.numbers * model.shape.layers * each
+
+    def cell(
+        self,
+        allocation: Allocation,
+        argv: Sequence[str],
+        model: Model,
+        speech: SpeechMemory,
+        host: Host,
+        *,
+        request_tokens: int,
+        version: str | None,  # noqa: ARG002
+    ) -> Cell:
+        """Return what the files say of an allocation."""
+        return llama_cell(allocation, argv, model, speech, host, request_tokens=request_tokens)
+
+
 def is_llama_cpp(argv: Sequence[str]) -> bool:
     """Return whether a command starts a server of llama.cpp."""
     return any(PurePath(word).name == PROGRAM for word in argv[:3])
-
-
-def model_of(argv: Sequence[str]) -> str | None:
-    """Return the GGUF file that a command names; None where it names none."""
-    return _value(argv, MODEL)
 
 
 def llama_cell(
@@ -65,14 +103,13 @@ def llama_cell(
     why = shape.attention.unknown or (model.why if model.weights_mib is None else speech.why)
     if set(shape.attention.windows) - {None}:
         why = why or "how much of its sliding layers llama.cpp keeps is not known"
-    sizes = [CACHE_BYTES.get(_value(argv, flag) or "f16") for flag in (KEYS, VALUES)]
+    each = _cache_bytes(argv)
     context = _number(argv, CONTEXT) or shape.max_positions
-    if None in sizes or context is None:
+    if each is None or context is None:
         why = why or "its context, or the number format of its cache, is not known"
-    if why or context is None or model.weights_mib is None or speech.mib is None:
+    if why or each is None or context is None or model.weights_mib is None or speech.mib is None:
         return Cell(allocation=allocation, outcome="unknown", why=why)
     slots = _number(argv, SLOTS) or USUAL_SLOTS
-    each = sum(size for size in sizes if size is not None) / 2
     parts = {
         "weights": model.weights_mib,
         "KV cache": context * shape.attention.numbers * shape.layers * each / MIB,
@@ -103,6 +140,12 @@ def llama_cell(
         free_mib=-missing_mib,
         why=text,
     )
+
+
+def _cache_bytes(argv: Sequence[str]) -> float | None:
+    """Return the bytes of a number of the KV cache, over keys and values; None: not known."""
+    keys, values = (CACHE_BYTES.get(_value(argv, flag) or "f16") for flag in (KEYS, VALUES))
+    return None if keys is None or values is None else (keys + values) / 2
 
 
 def _value(argv: Sequence[str], names: Sequence[str]) -> str | None:

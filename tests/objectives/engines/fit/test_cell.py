@@ -10,11 +10,12 @@ import pytest
 from model_folders import QWEN_7B, write_config
 
 from objectives.allocation import Allocation
+from objectives.engines.faster_whisper.fit import speech_memory, speech_parameters
+from objectives.engines.vllm.fit.cell import UNDER_LOAD_MIB, cell_of
+from objectives.engines.vllm.fit.options import vllm_options
+from objectives.engines.vllm.fit.reserve import reserve_of
 from objectives.engines.vllm.llm import Vllm
-from objectives.fit.cell import UNDER_LOAD_MIB, Cell, Host, cell_of
-from objectives.fit.reserve import reserve_of
-from objectives.fit.speech_memory import SpeechMemory, speech_memory, speech_parameters
-from objectives.fit.vllm_options import vllm_options
+from objectives.fit.cell import Cell, Host, SpeechMemory
 from objectives.model_files.model import Model, read_model
 from objectives.services import LlmService, SttService
 

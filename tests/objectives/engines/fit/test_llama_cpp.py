@@ -9,9 +9,8 @@ import pytest
 from model_folders import write_gguf
 
 from objectives.allocation import Allocation
-from objectives.fit.cell import Cell, Host
-from objectives.fit.llama_cpp import is_llama_cpp, llama_cell, model_of
-from objectives.fit.speech_memory import SpeechMemory
+from objectives.engines.llama_cpp.fit import LlamaCppArithmetic, is_llama_cpp, llama_cell
+from objectives.fit.cell import Cell, Host, SpeechMemory
 from objectives.model_files.model import Model, read_model
 
 MIB = 2**20
@@ -102,6 +101,6 @@ def test_a_gpu_holds_the_process_too_and_layers_on_the_cpu_are_only_close(tmp_pa
 
 def test_the_command_is_known_by_its_program() -> None:
     argv = ("/opt/bin/llama-server", "--model", "a.gguf", "-m", "b.gguf")
-    assert is_llama_cpp(argv) and model_of(argv) == "b.gguf"
+    assert is_llama_cpp(argv) and LlamaCppArithmetic().model_of(argv) == "b.gguf"
     assert not is_llama_cpp(("python", "-m", "server"))
-    assert model_of(("llama-server", "-m")) is None
+    assert LlamaCppArithmetic().model_of(("llama-server", "-m")) is None

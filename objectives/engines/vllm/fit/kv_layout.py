@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from objectives.fit.vllm_options import CACHE_BYTES, VllmOptions
+from objectives.engines.vllm.fit.options import CACHE_BYTES, VllmOptions
 from objectives.model_files.model import served_bytes
 from objectives.model_files.shape import Shape
 

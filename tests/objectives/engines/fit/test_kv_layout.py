@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from model_folders import QWEN_7B, write_config
 
-from objectives.fit.kv_layout import KvLayout, kv_layout
-from objectives.fit.vllm_options import VllmOptions, vllm_options
+from objectives.engines.vllm.fit.kv_layout import KvLayout, kv_layout
+from objectives.engines.vllm.fit.options import VllmOptions, vllm_options
 from objectives.model_files.shape import Shape, read_shape
 
 FLAGS = ("--max-model-len", "4096", "--max-num-batched-tokens", "2048")

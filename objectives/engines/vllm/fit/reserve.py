@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from objectives.engines.command import is_at_least
-from objectives.fit.vllm_options import VllmOptions
+from objectives.engines.vllm.fit.options import VllmOptions
+from objectives.fit.cell import CONTEXT_MIB
 from objectives.model_files.json_file import whole
 from objectives.model_files.model import served_bytes
 from objectives.model_files.shape import Shape
@@ -17,9 +18,6 @@ from objectives.model_files.shape import Shape
 MIB = 2**20
 OTHER_MIB = 265.0  # beside torch, and torch's own buffers: 263 to 268 with warm caches
 OTHER_SLACK_MIB = 256.0  # 324 to 436 were seen where kernels were compiled first
-CONTEXT_MIB = (
-    500.0  # of a process with CUDA, outside every share: 494 on an H100, another on other cards
-)
 GRAPH_MIB = 20.0  # of each captured size of a batch: 18 to 21
 INTERPRETER_MIB = 700.0  # of a worker on the CPU, inside its share: 697 to 703
 FRONT_ENDS_MIB = 640.0  # of its other processes, outside: 610 to 643

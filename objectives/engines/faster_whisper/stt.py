@@ -12,7 +12,9 @@ from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, content_type, transcript
 from objectives.engines.command import Command, command_of, flag, is_at_least
+from objectives.engines.faster_whisper.fit import speech_memory, speech_parameters
 from objectives.engines.places import place_of
+from objectives.fit.cell import SpeechMemory
 from objectives.services import COMPUTE_TYPES, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
@@ -28,7 +30,7 @@ LEAST_COMPUTE: Mapping[str, float] = {
     "int8_bfloat16": 8.0,
     "bfloat16": 8.0,
 }
-TRANSCRIBER = Path(__file__).parents[1] / "transcriber.py"
+TRANSCRIBER = Path(__file__).parents[2] / "transcriber.py"
 
 SET_BY_STUDY = {
     "model": f"use {SPEECH}",
@@ -127,6 +129,34 @@ class FasterWhisper:
         return (
             f"CTranslate2 has {kind} from {least:g} on; "
             f"let {self.name} compute in another number format there: int8 from 6.1, or float32"
+        )
+
+    def parameters(self, size: str, folder: Path | None) -> int | None:
+        """Return the parameters of the model of a size; None where they are not known.
+
+        Args:
+            size: Its size, e.g. `base`.
+            folder: Where it lies; None where it is not on this machine.
+
+        Raises:
+            SetupError: Its file is cut short.
+        """
+        return speech_parameters(size, self.service.models[size], folder)
+
+    def memory(
+        self, allocation: Allocation, parameters: int | None, *, is_cpu: bool
+    ) -> SpeechMemory:
+        """Return what it takes of the device under an allocation.
+
+        Args:
+            allocation: The allocation.
+            parameters: Those of its model; None where they are not known.
+            is_cpu: Whether the device is the host's own memory.
+        """
+        place = place_of(self.name, self.service, allocation)
+        precision = place.precision if place else ""
+        return speech_memory(
+            self.service, allocation, parameters, is_cpu=is_cpu, precision=precision
         )
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

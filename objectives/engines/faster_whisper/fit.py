@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.fit.cell import SpeechMemory
 from objectives.model_files.whisper import file_parameters, named_parameters
 from objectives.services import SttService
 
@@ -15,21 +15,6 @@ PROCESS_MIB = {"cuda": 600.0, "cpu": 150.0}
 A_WEIGHT = 1.4  # with its buffers; on a CPU with int8, tiny.en and base: within 50 MiB
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "default": 2, "auto": 2}
 KNOWN_SLACK = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechMemory:
-    """What a speech server takes.
-
-    Args:
-        mib: Its memory on the device, MiB; None where that is not known.
-        why: Why it is not known; empty where it is.
-        slack_mib: How far off it may be, MiB.
-    """
-
-    mib: float | None
-    why: str = ""
-    slack_mib: float = 0.0
 
 
 def speech_parameters(size: str, model: str, folder: Path | None) -> int | None:

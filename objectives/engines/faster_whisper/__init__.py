@@ -1,0 +1,1 @@
+"""faster-whisper: our server on it, and what that takes."""

@@ -1,0 +1,1 @@
+"""llama.cpp: its server, and what that takes by its file."""
