@@ -29,6 +29,7 @@ LLM_ENGINES: Mapping[str, type[LlmServer]] = {
 }
 # of a service beside the turn; without a name a template starts it
 OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmPooling}
+SpeechEngine = FasterWhisper
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
 
 

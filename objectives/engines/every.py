@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from objectives.apis.metrics_page import CachePage
-from objectives.engines.engine import LLM_ENGINES, llm_engine, with_kv_cache
+from objectives.engines.engine import LLM_ENGINES, SpeechEngine, llm_engine, with_kv_cache
+from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
 from objectives.services import LlmService, Services
@@ -67,3 +68,15 @@ def version_in(services: Services, versions: Mapping[str, Mapping[str, str]]) ->
     """
     llm = with_kv_cache(services)
     return None if llm is None else llm.version_in(versions.get(llm.name, {}))
+
+
+def unit_forms() -> tuple[UnitForm, ...]:
+    """Return how the servers of each engine run where no study started them."""
+    of_llms = [kind.unit_form for kind in LLM_ENGINES.values() if kind.unit_form is not None]
+    return (*of_llms, SpeechEngine.unit_form)
+
+
+def form_of(engine: str) -> UnitForm | None:
+    """Return the form of a server by its name, as people write it; None for one of no engine."""
+    forms = (f for f in unit_forms() if any(known.engine == engine for known in f.known))
+    return next(forms, None)

@@ -46,6 +46,10 @@ class LlmOptions:
         is_flag = word.startswith("-")
         return is_flag and self.set_by_study(option_of(word)) is not None
 
+    def is_share(self, word: str) -> bool:  # noqa: ARG002
+        """Return whether a word of a command sets its share of the device's memory."""
+        return False
+
     def overriding(self, word: str) -> tuple[str, str] | None:  # noqa: ARG002
         """Return the flag that a word of a command is, and why it overrides a searched memory.
 

@@ -17,6 +17,7 @@ from objectives.apis.metrics_page import CachePage
 from objectives.apis.short_requests import Ask, answers_once_healthy, page
 from objectives.engines.command import Command, flag
 from objectives.engines.llm_options import LlmOptions
+from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.figures import flat_name
 from objectives.fit.arithmetic import Arithmetic
@@ -90,6 +91,7 @@ class LlmServer(LlmOptions, ABC):
     latencies: ClassVar[str] = ""  # of whole requests: a histogram of its page
     at_once_flag: ClassVar[str] = ""  # that sets how many requests it takes at once
     options_of_ours: ClassVar[tuple[str, ...]] = ()
+    unit_form: ClassVar[UnitForm | None] = None  # how it runs where no study started it
     arithmetic: ClassVar[Arithmetic | None] = None  # what it takes, by its model's files
 
     @property

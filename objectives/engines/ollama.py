@@ -17,8 +17,10 @@ from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import whole
+from objectives.apis.short_requests import page
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import LlmServer, engine_page, told_by
+from objectives.engines.unit_form import Image, Known, UnitForm, Words
 
 LOADED = "/api/ps"  # its page of the models that are loaded
 SET_BY_STUDY = {
@@ -27,6 +29,48 @@ SET_BY_STUDY = {
     "noprune": "leave it to the study",
 }
 USUAL: Mapping[str, Scalar] = {"keep_alive": -1, "max_loaded_models": 1, "num_parallel": 1}
+
+
+LOOK_S = 2.0
+
+
+def loaded_model(port: int) -> str | None:
+    """Return the model that an Ollama on this machine has loaded, else its only one; None: none."""
+    for path in (LOADED, "/api/tags"):
+        names = _names(page(f"http://127.0.0.1:{port}{path}", within_s=LOOK_S) or "")
+        if names and (path == LOADED or len(names) == 1):
+            return names[0]
+    return None
+
+
+def _names(text: str) -> list[str]:
+    data = told_by(text)
+    models = data.get("models") if isinstance(data, dict) else None
+    rows = models if isinstance(models, list) else []
+    named = [row.get("name") for row in rows if isinstance(row, dict)]
+    return [name for name in named if isinstance(name, str)]
+
+
+CONTEXT = "vllm.context_length"  # of a template
+FORM = UnitForm(
+    known=(Known("Ollama", "llm", "ollama", verb="serve", key="ollama"),),
+    images=(Image(r"ollama", ("ollama",), usual=("serve",)),),
+    commands=("ollama",),
+    words={
+        "Ollama": Words(
+            model=(),
+            ports=(),
+            host=None,
+            variables={CONTEXT: "OLLAMA_CONTEXT_LENGTH"},
+            own={CONTEXT: "ollama.context_length"},
+            port=11434,
+            health_path="/api/version",
+            address="OLLAMA_HOST",
+            prefix="OLLAMA_",
+            loaded=loaded_model,
+        )
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +83,7 @@ class Ollama(LlmServer):
     """
 
     prefix: ClassVar[str] = "ollama."
+    unit_form: ClassVar[UnitForm | None] = FORM
     # a model's Modelfile says the rest
     changes_answers: ClassVar[frozenset[str]] = frozenset({"kv_cache_type", "new_engine"})
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "name"

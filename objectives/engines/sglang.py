@@ -12,12 +12,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from objectives.allocation import Allocation, Scalar
+from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import CachePage, amount, samples, whole
 from objectives.engines.command import Command, command_of, flag_value
 from objectives.engines.llm_server import LlmServer, flags
+from objectives.engines.unit_form import Known, Speaks, UnitForm, Words
 
 FRACTION = "mem_fraction_static"
 SET_BY_STUDY = {
@@ -38,6 +39,33 @@ SIZE = re.compile(r"\bmax_total_num_tokens=(\d+)\b.*?\bcontext_len=(\d+)")
 CACHE = re.compile(r"K size: ([\d.]+) GB, V size: ([\d.]+) GB")
 
 
+FORM = UnitForm(
+    known=(
+        Known("SGLang", "llm", "sglang", verb="serve", key="sglang"),
+        Known(
+            "SGLang",
+            "llm",
+            module=r"sglang\.launch_server|sglang_router\.launch_server",
+            key="sglang",
+        ),
+    ),
+    commands=("sglang",),
+    is_package=True,
+    words={
+        "SGLang": Words(
+            model=("--model-path", "--model"),
+            memory={SHARE: ("--mem-fraction-static",)},
+            port=30000,
+            is_free=True,
+            own={SHARE: f"sglang.{FRACTION}"},
+            set_by_study=("--model-path", "--model", "--served-model-name"),
+        )
+    },
+    speaks=Speaks(port=30000, more=("--served-model-name", "model")),
+    transcribes=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class SGLang(LlmServer):
     """This engine is SGLang.
@@ -48,6 +76,7 @@ class SGLang(LlmServer):
     """
 
     prefix: ClassVar[str] = "sglang."
+    unit_form: ClassVar[UnitForm | None] = FORM
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     of_several_devices: ClassVar[frozenset[str]] = frozenset(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from objectives.engines.engine import SpeechEngine
+from objectives.engines.llm_server import USUAL
 from objectives.errors import BadInput
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.beside_unit import Beside, read_beside, tenant
@@ -14,8 +16,8 @@ from study.init_spec.servers.other_speech import read_other_stt
 from study.init_spec.servers.programs import Program, program_of
 from study.init_spec.servers.speech_unit import Speech, names_size, read_stt
 
-OF_FASTER_WHISPER = ("faster-whisper-server", "speaches", "wyoming-faster-whisper")
-OF_WHISPER = (*OF_FASTER_WHISPER, "whisper-asr-webservice", "WhisperX")
+OF_WHISPER = (*(known.engine for known in SpeechEngine.unit_form.known),)
+OF_WHISPER += ("whisper-asr-webservice", "WhisperX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def services(units: Sequence[Running], size: str | None, llm_model: str | None =
             beside.append(other)
         elif other:
             notes.append(other)
-    read = read_llm(llm) if llm_program.engine == "vLLM" else None
+    read = read_llm(llm) if llm_program.key == USUAL else None
     return Services(
         llm=read or read_other_llm(llm, llm_program, llm_model),
         stt=_speech(stt, stt_program, size),

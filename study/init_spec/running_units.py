@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from objectives.apis.short_requests import NoAnswer, request
+from objectives.engines.llm_server import USUAL
 from objectives.errors import BadInput, SetupError
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.running import Running
@@ -176,9 +177,9 @@ def named(commands: Sequence[Command]) -> list[tuple[str, Command]]:
 
 
 def serves_llm(argv: Sequence[str]) -> bool:
-    """Tell whether a command runs vLLM's server of an LLM."""
+    """Tell whether a command runs the server of an LLM that a spec means without a name."""
     program = program_of(argv)
-    return program is not None and (program.engine, program.role) == ("vLLM", "llm")
+    return program is not None and (program.key, program.role) == (USUAL, "llm")
 
 
 def _environment(text: str, files: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.engines.engine import SpeechEngine
 from study.init_spec.forms.running import Running
 from study.init_spec.roles import Services
 from study.init_spec.running_units import http_status
@@ -147,7 +148,7 @@ def _llm(llm: Llm, notes: list[str]) -> dict[str, Any]:
         if isinstance(value, int):
             settings[parameter]["whole"] = True
     entry: dict[str, Any] = {"set": settings}
-    if llm.python and llm.engine == "vLLM":
+    if llm.python and llm.is_usual:
         entry["python"] = llm.python
     entry["health_url"] = at + llm.health_path
     if llm.has_metrics:
@@ -158,7 +159,7 @@ def _llm(llm: Llm, notes: list[str]) -> dict[str, Any]:
         "model": llm.served_model,
     }
     is_unit = llm.running.is_unit and not (llm.running.container and llm.running.container.compose)
-    if is_unit and llm.engine == "vLLM":
+    if is_unit and llm.is_usual:
         entry["restart_always"] = llm.running.restart != "always"
     return entry
 
@@ -182,7 +183,7 @@ def _stt(stt: Speech, peak_mib: float | None, notes: list[str]) -> dict[str, Any
             entry["probe"] = {"kind": "transcription", "url": url}
     entry.setdefault("probe", {"kind": "none"})
     stack = {
-        "library": None if stt.command else "faster-whisper",
+        "library": None if stt.command else SpeechEngine.title,
         "compute_type": stt.compute_type,
         "beam_size": stt.beam_size,
     }

@@ -96,7 +96,7 @@ def _llm(llm: Llm) -> dict[str, Any]:
             "env": dict(llm.env),
         }
     own = {"command": llm.command, "model": llm.model, "env": dict(llm.env)}
-    if llm.engine != "vLLM":
+    if not llm.is_usual:
         own |= {"served_model": llm.served_model, "health_path": llm.health_path}
     return own
 

@@ -13,7 +13,9 @@ from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, content_type, transcript
 from objectives.engines.command import Command, command_of, flag, is_at_least
 from objectives.engines.faster_whisper.fit import speech_memory, speech_parameters
+from objectives.engines.faster_whisper.unit import FORM
 from objectives.engines.places import place_of
+from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import SpeechMemory
 from objectives.services import COMPUTE_TYPES, SttService
 from objectives.traffic.clips import Clip
@@ -58,6 +60,8 @@ class FasterWhisper:
     version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ("faster-whisper", "ctranslate2")
     packages: ClassVar[tuple[str, ...]] = server_packages
+    title: ClassVar[str] = "faster-whisper"
+    unit_form: ClassVar[UnitForm] = FORM
     options_of_ours: ClassVar[tuple[str, ...]] = (
         *("compute_type", "beam_size", "language", "extra_mib", "threads", "max_new_tokens"),
     )

@@ -21,8 +21,10 @@ from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import amount, whole
 from objectives.engines.command import Command, command_of
 from objectives.engines.llama_cpp.fit import PROGRAM, LlamaCppArithmetic
+from objectives.engines.llama_cpp.unit import FORM
 from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import LlmServer, engine_page, flags, told_by
+from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.model import read_model
@@ -77,6 +79,7 @@ class LlamaCpp(LlmServer):
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "file"
     program: ClassVar[str] = PROGRAM
     arithmetic: ClassVar[Arithmetic | None] = LlamaCppArithmetic()
+    unit_form: ClassVar[UnitForm | None] = FORM
     at_once_flag: ClassVar[str] = "--parallel"
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
 

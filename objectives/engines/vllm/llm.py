@@ -19,10 +19,12 @@ from objectives.engines.command import (
     placeholders,
 )
 from objectives.engines.llm_server import LlmServer, engine_page, flags
+from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
 from objectives.engines.vllm.flags import flag_name, is_share, memory_options
 from objectives.engines.vllm.kv_cache import cache_on, kv_cache, usage
+from objectives.engines.vllm.unit import FORM
 from objectives.fit.arithmetic import Arithmetic
 from objectives.services import DeviceKind
 
@@ -106,6 +108,7 @@ class Vllm(LlmServer):
     default_share: ClassVar[float] = vllm_flags.DEFAULT_SHARE
     prefix: ClassVar[str] = "vllm."
     arithmetic: ClassVar[Arithmetic | None] = VllmArithmetic()
+    unit_form: ClassVar[UnitForm | None] = FORM
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
@@ -130,6 +133,10 @@ class Vllm(LlmServer):
         """Return whether the study sets what this word of `args` does."""
         option = (flag_name(word) or "").replace("-", "_")
         return word.partition("=")[0] == "--model" or self.set_by_study(option) is not None
+
+    def is_share(self, word: str) -> bool:
+        """Return whether a word of a command sets its share of the device's memory."""
+        return is_share(word)
 
     def overriding(self, word: str) -> tuple[str, str] | None:
         """Return the flag that a word is, and why vLLM does not keep to its share beside it."""

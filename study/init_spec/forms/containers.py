@@ -9,20 +9,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from objectives.engines.every import unit_forms
 from objectives.errors import BadInput
 from study.container_engine import inspected as engine_inspected
 from study.container_engine import last_line
 from study.init_spec.forms.command import Command
-from study.init_spec.forms.images import entrypoint
+from study.init_spec.forms.images import entrypoint, usual_words
 from study.init_spec.forms.running import Container
 
 LOOK_S = 10.0
 SHM = (64 * 2**20, 65_536_000)  # bytes that engines give without being asked
 OF_ENGINE = ("TERM", "container", "HOSTNAME", "HOME")
 # commands that stand behind an image in place of flags of its entrypoint
-STARTERS = {"vllm", "python", "python3", "bash", "sh", "llama-server", "exec", "env", "uvicorn"}
-STARTERS |= {"ollama", "infinity_emb", "text-embeddings-router", "sglang", "whisper-server", "uv"}
-STARTERS |= {"text-generation-launcher", "nice", "tini", "wyoming-faster-whisper", "numactl"}
+STARTERS = {"python", "python3", "bash", "sh", "exec", "env", "uvicorn", "uv", "nice", "tini"}
+STARTERS |= {"infinity_emb", "text-embeddings-router", "whisper-server", "numactl"}
+STARTERS |= {"text-generation-launcher", *(c for form in unit_forms() for c in form.commands)}
 
 
 def command_in(
@@ -31,8 +32,8 @@ def command_in(
     """Return the command in a container: its entrypoint and its words."""
     entry = entrypoint(container.image) if container.entrypoint is None else container.entrypoint
     words = container.command
-    if entry == ("ollama",) and not words:
-        words = ("serve",)
+    if not words and entry == entrypoint(container.image):
+        words = usual_words(container.image)
     if container.entrypoint is None and words[:1] and not words[0].startswith("-"):
         # an image's entrypoint takes flags, or a command of its own: `IMAGE vllm serve MODEL`
         is_command = Path(words[0]).name in STARTERS or "/bin/" in words[0]

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import re
 
-# the first pattern that a name without its tag matches, and the words before the container's own
-ENTRYPOINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        r"vllm/vllm-openai|vllm-openai|public\.ecr\.aws/.*/vllm.*|vllm-cpu-release-repo",
-        ("vllm", "serve"),
-    ),
-    (r"llama\.cpp|llama-cpp", ("llama-server",)),
-    (r"whisper\.cpp", ("bash", "-c")),
-    (r"ollama", ("ollama",)),
-    (r"text-generation-inference", ("text-generation-launcher",)),
-    (r"text-embeddings-inference", ("text-embeddings-router",)),
-    (r"michaelf34/infinity|infinity_emb", ("infinity_emb",)),
-    (r"faster-whisper-server", ("faster-whisper-server",)),
-    (r"speaches", ("speaches",)),
-    (r"wyoming-whisper|linuxserver/faster-whisper", ("wyoming-faster-whisper",)),
-    (r"wyoming-piper|linuxserver/piper", ("wyoming-piper",)),
-    (r"openai-whisper-asr-webservice", ("whisper-asr-webservice",)),
-    (r"kokoro-fastapi", ("kokoro-fastapi",)),
-    (r"openedai-speech", ("openedai-speech",)),
-    (r"chatterbox-tts", ("chatterbox-tts",)),
-    (r"aphrodite", ("aphrodite", "run")),
+from objectives.engines.every import unit_forms
+from objectives.engines.unit_form import Image
+
+# the first whose pattern a name without its tag matches; an engine's own are in its room
+IMAGES = (
+    *(image for form in unit_forms() for image in form.images),
+    Image(r"whisper\.cpp", ("bash", "-c")),
+    Image(r"text-generation-inference", ("text-generation-launcher",)),
+    Image(r"text-embeddings-inference", ("text-embeddings-router",)),
+    Image(r"michaelf34/infinity|infinity_emb", ("infinity_emb",)),
+    Image(r"wyoming-piper|linuxserver/piper", ("wyoming-piper",)),
+    Image(r"openai-whisper-asr-webservice", ("whisper-asr-webservice",)),
+    Image(r"kokoro-fastapi", ("kokoro-fastapi",)),
+    Image(r"openedai-speech", ("openedai-speech",)),
+    Image(r"chatterbox-tts", ("chatterbox-tts",)),
+    Image(r"aphrodite", ("aphrodite", "run")),
 )
 
 
@@ -34,8 +29,19 @@ def entrypoint(image: str) -> tuple[str, ...]:
     >>> entrypoint("docker.io/vllm/vllm-openai:v0.11.0"), entrypoint("registry:5000/mine@sha256:ab")
     (('vllm', 'serve'), ())
     """
+    known = _known(image)
+    return known.words if known else ()
+
+
+def usual_words(image: str) -> tuple[str, ...]:
+    """Return the words of a container of an image that has none of its own."""
+    known = _known(image)
+    return known.usual if known else ()
+
+
+def _known(image: str) -> Image | None:
     name = bare(image)
-    return next((words for pattern, words in ENTRYPOINTS if re.search(pattern, name)), ())
+    return next((known for known in IMAGES if re.search(known.pattern, name)), None)
 
 
 def bare(image: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from objectives.engines.every import unit_forms
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -108,4 +110,4 @@ class Running:
 
 
 # commands that a Python package installs beside its interpreter
-COMMANDS = ("vllm", "sglang", "infinity_emb", "faster-whisper-server", "wyoming-faster-whisper")
+COMMANDS = ("infinity_emb", *(c for f in unit_forms() if f.is_package for c in f.commands))

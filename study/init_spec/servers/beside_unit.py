@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from objectives.allocation import Scalar
+from objectives.engines.every import form_of
+from objectives.engines.unit_form import Role, Speaks
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.llm_unit import SECRET_FLAGS, kept_env, port_of, split_flags
 from study.init_spec.servers.other_llm import number
-from study.init_spec.servers.programs import Program, Role
+from study.init_spec.servers.programs import Program
 from study.init_spec.servers.template import literal, template
 
 NAMES: Mapping[Role, str] = {"embeddings": "embed", "rerank": "rerank", "speech": "tts"}
@@ -22,33 +24,8 @@ PATHS: Mapping[Role, str] = {
 BATCH = ("--batch-size", "--max-client-batch-size", "--max-batch-requests")
 
 
-@dataclass(frozen=True, slots=True)
-class Speaks:
-    """An engine of a third service is started and asked like this.
-
-    Args:
-        port: Its own default port.
-        ports: The flag of its port.
-        host: The flag of its address; None: it has none.
-        health_path: The path that says 200 once it is ready.
-        more: Words that the study adds, so that it speaks as OpenAI's API does.
-        is_searched: Whether its batch may be searched by the flags of `BATCH`.
-        inside: The port in its image, where no flag moves it; None: a flag does.
-    """
-
-    port: int = 8000
-    ports: str = "--port"
-    host: str | None = "--host"
-    health_path: str = "/health"
-    more: tuple[str, ...] = ()
-    is_searched: bool = False
-    inside: int | None = None
-
-
-ENGINES: Mapping[str, Speaks] = {
-    "vLLM": Speaks(more=("--served-model-name", "model")),
-    "SGLang": Speaks(port=30000, more=("--served-model-name", "model")),
-    "llama.cpp": Speaks(port=8080),
+# those of no engine, which a template starts; an engine's are in its room
+OTHERS: Mapping[str, Speaks] = {
     "infinity": Speaks(
         port=7997,
         more=("--served-model-name", "model", "--url-prefix", "/v1"),
@@ -100,9 +77,10 @@ def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | st
     Args:
         taken: The names that others have.
     """
-    speaks = ENGINES.get(program.engine)
+    form = form_of(program.engine)
+    speaks = form.speaks if form else OTHERS.get(program.engine)
     if program.engine == "text-embeddings-inference" and program.role == "rerank":
-        return tenant(unit, f"{program.engine}, whose /rerank is not Jina's and vLLM's")
+        return tenant(unit, f"{program.engine}, whose /rerank is not Jina's")
     if speaks is None:
         return tenant(unit, f"{program.engine}, which does not speak {PATHS[program.role]}")
     name = NAMES[program.role]

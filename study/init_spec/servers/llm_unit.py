@@ -10,39 +10,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from objectives.allocation import SHARE, Scalar
-from objectives.engines.vllm.flags import (
-    DEFAULT_SHARE,
-    is_share,
-    overriding,
-    overriding_variable,
-)
+from objectives.engines.engine import LLM_ENGINES
+from objectives.engines.every import unit_forms
+from objectives.engines.llm_server import USUAL, LlmServer
+from objectives.engines.unit_form import UnitForm
 from objectives.errors import BadInput
+from objectives.services import LlmService
 from study.init_spec.forms.compose import document
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.programs import program_of
 from study.init_spec.servers.template import SECRET, literal, template
 
-SHARE_FLAG = "--gpu-memory-utilization"
-SET_TO_0 = "VLLM_ENABLE_STARTUP_PLAN"  # by the study: it would hand one trial another's KV cache
-# the study sets these itself
-OWN = (SHARE_FLAG, "--model", "--served-model-name", "--host", "--port", "--uds")
 SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
-# what vLLM, torch, CUDA and the hub read; not what a unit's own command is made of
+# what engines, torch, CUDA and the hub read; not what a unit's own command is made of
 KEPT_ENV = re.compile(
-    r"VLLM_(?!HOST$|PORT$|MODEL|\w*(?:ARGS|OPTS|FLAGS|PARAMS|OPTIONS))[A-Z0-9_]+"
-    r"|HF_HOME|HF_HUB_[A-Z_]+|HUGGINGFACE_HUB_CACHE|TRANSFORMERS_(?:CACHE|OFFLINE)|XDG_CACHE_HOME"
-    r"|PATH|LD_LIBRARY_PATH|LD_PRELOAD|PYTORCH_[A-Z_]+|TORCH[A-Z_]*|TRITON_[A-Z_]+|NCCL_[A-Z_]+"
-    r"|CUDA_(?:HOME|PATH|DEVICE_ORDER|MODULE_LOADING|CACHE_PATH)|FLASHINFER_[A-Z_]+|TMPDIR"
-    r"|(?:OMP|MKL|OPENBLAS|NUMEXPR)_NUM_THREADS|TOKENIZERS_PARALLELISM|VIRTUAL_ENV"
+    "|".join(form.kept for form in unit_forms() if form.kept)
+    + r"|HF_HOME|HF_HUB_[A-Z_]+|HUGGINGFACE_HUB_CACHE|TRANSFORMERS_(?:CACHE|OFFLINE)"
+    r"|XDG_CACHE_HOME|PATH|LD_LIBRARY_PATH|LD_PRELOAD|PYTORCH_[A-Z_]+|TORCH[A-Z_]*|TRITON_[A-Z_]+"
+    r"|NCCL_[A-Z_]+|CUDA_(?:HOME|PATH|DEVICE_ORDER|MODULE_LOADING|CACHE_PATH)|FLASHINFER_[A-Z_]+"
+    r"|TMPDIR|(?:OMP|MKL|OPENBLAS|NUMEXPR)_NUM_THREADS|TOKENIZERS_PARALLELISM|VIRTUAL_ENV"
 )
-ALONE: tuple[str, ...] = (
-    "--enforce-eager",
-    "--trust-remote-code",
-    "--enable-prefix-caching",
-    "--enable-lora",
-)
-ALONE += ("--enable-auto-tool-choice", "--enable-chunked-prefill", "--disable-log-requests")
-ALONE += ("--disable-log-stats", "--no-enable-prefix-caching", "--enable-sleep-mode")
 WAY_OUT = "write the spec from study/specs/gpu.yaml"
 
 
@@ -52,7 +39,7 @@ class Llm:
 
     Args:
         running: Its unit.
-        python: The interpreter that has vLLM; None: a template starts it.
+        python: The interpreter that has it; None: a template starts it.
         model: Its model.
         share: Its share of the device memory, 0 to 1; None: it has no share.
         args: The flags that the study keeps, with their values.
@@ -61,12 +48,13 @@ class Llm:
         served_model: The model's name in requests.
         notes: What a person should know, a sentence each.
         engine: Its name, as people write it.
+        flags: The flag or variable that sets each parameter in production.
+        is_usual: Whether it is the engine of a spec that names none.
         command: The template that starts it for the study; None: the study's own command does.
         options: Its other options of memory with today's values, by the study's parameter.
-        flags: The flag or variable that sets each parameter in production.
         health_path: The path that says 200 once it is ready.
         has_metrics: Whether it has Prometheus' page.
-        key: Its name as `services.llm.engine`; empty: vLLM, or a template.
+        key: Its name as `services.llm.engine`; empty: the usual one, or a template.
         program: The file of its command, where that is no Python.
     """
 
@@ -79,10 +67,11 @@ class Llm:
     port: int
     served_model: str
     notes: tuple[str, ...]
-    engine: str = "vLLM"
+    engine: str
+    flags: Mapping[str, str]
+    is_usual: bool = False
     command: str | None = None
     options: Mapping[str, Scalar] = field(default_factory=dict)
-    flags: Mapping[str, str] = field(default_factory=lambda: {SHARE: SHARE_FLAG})
     health_path: str = "/health"
     has_metrics: bool = True
     key: str = ""
@@ -90,52 +79,55 @@ class Llm:
 
 
 def read_llm(unit: Running) -> Llm:
-    """Read vLLM's command line, from `vllm serve MODEL ...` or `-m vllm.entrypoints...`.
+    """Read the command line of the usual engine: its model, its share and its other flags.
 
     Raises:
         BadInput: Something that the study needs is not in it.
     """
-    program = program_of(unit.argv)
+    engine, program = LLM_ENGINES[USUAL](LlmService()), program_of(unit.argv)
+    form = engine.unit_form
+    assert form is not None  # noqa: S101  the usual engine has one
     start = program.start if program else len(unit.argv)
-    flags, free = with_file(unit, *split_flags(unit.argv[start:]))
+    flags, free = with_file(unit, engine.title, *split_flags(unit.argv[start:]))
     arguments = {name: values[0] if values else "" for name, values in flags}
     model = arguments.get("--model") or (free[0] if free else None)
     if model is None:
-        model, flags = _model_behind(flags)
+        model, flags = _model_behind(flags, form.alone)
     if not model:
         raise BadInput(f"{unit.unit}: its command names no model; {WAY_OUT}")
     notes = []
-    _refuse_overrides(unit, flags)
-    share = DEFAULT_SHARE
-    if texts := ["".join(values[:1]) for name, values in flags if is_share(name)]:
+    _refuse_overrides(unit, flags, engine, form)
+    share = engine.default_share
+    if texts := ["".join(values[:1]) for name, values in flags if engine.is_share(name)]:
         text = texts[-1]
         share = float(text) if re.fullmatch(r"[0-9.]{1,8}", text) else math.nan
     else:
         notes.append(
-            f"{unit.unit} sets no {SHARE_FLAG}: vLLM's own {DEFAULT_SHARE} is taken; "
+            f"{unit.unit} sets no {form.share_flag}: {engine.title}'s own {share} is taken; "
             "check your version's"
         )
     if not 0 < share < 1:
-        raise BadInput(f"{unit.unit}: {SHARE_FLAG} {text} is no share between 0 and 1")
+        raise BadInput(f"{unit.unit}: {form.share_flag} {text} is no share between 0 and 1")
     dropped = {name for name, _ in flags if name in SECRET_FLAGS}
-    dropped |= {name for name in unit.env if SECRET.fullmatch(name) and "VLLM" in name}
+    mark = form.variables.rstrip("_")
+    dropped |= {name for name in unit.env if SECRET.fullmatch(name) and mark in name}
     if dropped:
         notes.append(f"left out of the spec, a study needs none: {', '.join(sorted(dropped))}")
     args: list[str] = []
     for name, values in flags:
-        if name not in (*OWN, *SECRET_FLAGS) and not is_share(name):
+        if name not in (*form.own_flags, *SECRET_FLAGS) and not engine.is_share(name):
             args += [name, *map(unit.path, values)]
     served_model = arguments.get("--served-model-name") or model
     command = None
     if unit.container is None and unit.python is None:
         notes.append(
-            f"{unit.unit}: which Python has vLLM is not seen from here: the study starts "
+            f"{unit.unit}: which Python has {engine.title} is not seen from here: the study starts "
             f"{unit.argv[0]!r} as it does"
         )
     if unit.container is not None or unit.python is None:
         ours = ["--model", *literal([model]), "--served-model-name", "model"]
-        ours += ["--host", "127.0.0.1", "--port", "{port}", SHARE_FLAG, "{vllm_memory_util}"]
-        kept = {k: v for k, v in unit.env.items() if k != SET_TO_0}
+        ours += ["--host", "127.0.0.1", "--port", "{port}", form.share_flag, "{" + SHARE + "}"]
+        kept = {k: v for k, v in unit.env.items() if k not in form.unset}
         command = template(replace(unit, env=kept), start, [*ours, *literal(args)])
     return Llm(
         running=unit,
@@ -147,19 +139,24 @@ def read_llm(unit: Running) -> Llm:
         port=port_of(unit, arguments.get("--port", ""), 8000),
         served_model=served_model,
         notes=tuple(notes),
+        engine=engine.title,
+        flags={SHARE: form.share_flag},
+        is_usual=True,
         command=command,
     )
 
 
 def kept_env(unit: Running) -> dict[str, str]:
     """Return the variables that a server itself reads, without keys and its command's own."""
+    unset = {name for form in unit_forms() for name in form.unset}
+    own = tuple(form.variables for form in unit_forms() if form.variables)
     return {
         k: v
         for k, v in unit.env.items()
         if KEPT_ENV.fullmatch(k)
         and not SECRET.fullmatch(k)
-        and k != SET_TO_0
-        and (k not in unit.plumbing or not k.startswith("VLLM_"))
+        and k not in unset
+        and (k not in unit.plumbing or not k.startswith(own))
     }
 
 
@@ -179,17 +176,22 @@ def port_of(unit: Running, text: str, usual: int) -> int:
     return unit.ports[0]
 
 
-def _refuse_overrides(unit: Running, flags: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+def _refuse_overrides(
+    unit: Running,
+    flags: Sequence[tuple[str, tuple[str, ...]]],
+    engine: LlmServer,
+    form: UnitForm,
+) -> None:
     """Refuse a unit whose memory is not that of its share."""
-    found = [f"{flag[0]}: {flag[1]}" for name, _ in flags if (flag := overriding(name))]
+    found = [f"{flag[0]}: {flag[1]}" for name, _ in flags if (flag := engine.overriding(name))]
     found += [
         f"{name}={value}: {why}"
         for name, value in unit.env.items()
-        if name != SET_TO_0 and (why := overriding_variable(name, value))
+        if name not in form.unset and (why := engine.overriding_variable(name, value))
     ]
     if found:
         raise BadInput(
-            f"{unit.unit} has {found[0]}; give it a {SHARE_FLAG} instead, "
+            f"{unit.unit} has {found[0]}; give it a {form.share_flag} instead, "
             "or write the spec from study/specs/gpu.yaml"
         )
 
@@ -216,8 +218,8 @@ def split_flags(words: Sequence[str]) -> tuple[Flags, list[str]]:
     return flags, free
 
 
-def with_file(unit: Running, flags: Flags, free: list[str]) -> tuple[Flags, list[str]]:
-    """Return the flags with those of vLLM's `--config FILE` before them; the command's own win.
+def with_file(unit: Running, engine: str, flags: Flags, free: list[str]) -> tuple[Flags, list[str]]:
+    """Return the flags with those of `--config FILE` before them; the command's own win.
 
     Raises:
         BadInput: The file is not read.
@@ -233,7 +235,7 @@ def with_file(unit: Running, flags: Flags, free: list[str]) -> tuple[Flags, list
         )
     data = document(file)
     if not isinstance(data, Mapping):
-        raise BadInput(f"{file}: it holds no `flag: value` lines, which vLLM needs; mend it")
+        raise BadInput(f"{file}: it holds no `flag: value` lines, which {engine} needs; mend it")
     given = {name for name, _ in flags} | ({"--model"} if free else set())
     more: Flags = []
     for key, value in data.items():
@@ -271,10 +273,10 @@ def host_file(unit: Running, name: str) -> Path | None:
     return None
 
 
-def _model_behind(flags: Flags) -> tuple[str | None, Flags]:
+def _model_behind(flags: Flags, alone: Sequence[str]) -> tuple[str | None, Flags]:
     """Return the model that stands behind a flag which does not take it, and the flags without."""
     for place, (name, values) in enumerate(flags):
-        if len(values) > (0 if name in ALONE else 1) and "/" in values[-1]:
+        if len(values) > (0 if name in alone else 1) and "/" in values[-1]:
             rest = [*flags[:place], (name, values[:-1]), *flags[place + 1 :]]
             return values[-1], rest
     return None, flags

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from objectives.engines.engine import SpeechEngine
+from objectives.engines.every import form_of
 from objectives.errors import BadInput
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.llm_unit import host_file, split_flags
@@ -27,7 +29,7 @@ def read_other_stt(unit: Running, program: Program) -> Speech:
     arguments = {name: values[0] if values else "" for name, values in flags}
     if program.engine == "whisper.cpp":
         return _whisper_cpp(unit, program, arguments)
-    if program.engine in ("vLLM", "SGLang"):
+    if (form := form_of(program.engine)) is not None and form.transcribes:
         model = arguments.get("--model") or (free[0] if free else "")
         size = named_size(model) or re.sub(r"^.*/", "", model).lower()
         words = [
@@ -42,9 +44,10 @@ def read_other_stt(unit: Running, program: Program) -> Speech:
             unit, size, {size: unit.path(model)}, "--model", template(unit, program.start, ours)
         )
     raise BadInput(
-        f"{unit.unit} runs {program.engine}, another engine than faster-whisper; {NOT_OPENAI}: "
-        "write a command that serves it into `services.stt.command`, with {port} where its port "
-        "goes and {model} for the model of a size in `services.stt.models` (study/guides/spec.md)"
+        f"{unit.unit} runs {program.engine}, another engine than {SpeechEngine.title}; "
+        f"{NOT_OPENAI}: write a command that serves it into `services.stt.command`, with {{port}} "
+        "where its port goes and {model} for the model of a size in `services.stt.models` "
+        "(study/guides/spec.md)"
     )
 
 

