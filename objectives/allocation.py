@@ -12,6 +12,7 @@ MEMORY = "vllm_memory_mib"  # the same in MiB: a share of one device only
 OF_MEMORY = (SHARE, MEMORY)
 SPEECH = "whisper_model_size"
 SPEECH_PLACE = "stt.place"
+SPEECH_RESIDENT = "stt.resident"
 DEFAULT_BOUNDS: Mapping[str, tuple[float, float]] = {SHARE: (0.30, 0.70)}
 
 
@@ -21,7 +22,7 @@ def is_of_speech(parameter: str) -> bool:
     >>> is_of_speech(SPEECH), is_of_speech("whisper.beam_size"), is_of_speech(SHARE)
     (True, True, False)
     """
-    return parameter in (SPEECH, SPEECH_PLACE) or parameter.startswith("whisper.")
+    return parameter in (SPEECH, SPEECH_PLACE, SPEECH_RESIDENT) or parameter.startswith("whisper.")
 
 
 def share_of(mib: float, total_mib: float) -> float:
@@ -89,13 +90,14 @@ class Allocation:
 
     @property
     def speech_key(self) -> str:
-        """Return what the memory and the words of the speech server depend on, as text.
+        """Return what the memory and the words of the speech server depend on while it is awake.
 
         >>> values = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
         >>> Allocation(values | {"whisper.beam_size": 5}).speech_key
         'base beam_size=5'
         """
-        options = self.options("whisper.") | self.options("stt.")
+        awake = {k: v for k, v in self.options("stt.").items() if f"stt.{k}" != SPEECH_RESIDENT}
+        options = self.options("whisper.") | awake
         return " ".join([self.speech, *(f"{k}={v}" for k, v in sorted(options.items()))])
 
     @property

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from objectives.plain_data.ranges import Range
 
 DeviceKind = Literal["cpu", "cuda"]
+Waker = Literal["front", "llama_swap", "socket_activation"]
 # a CPU has no float16; on a GPU int8 is slower, and broken on some
 COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 
@@ -74,6 +75,10 @@ class SttService:
         fixed_output_tokens: The number of tokens of such an answer.
         start_timeout_s: The time the server has to become ready, seconds.
         place: Its device and compute type, e.g. `gpu1/int8`; None where there is one device.
+        resident: Whether it runs all the time; else it is started with the first turn, whose answer
+            waits for that.
+        idle_s: The time without a request after which one that is not resident is stopped, seconds.
+        woken_by: What starts it in production where it is not resident.
     """
 
     python: str = sys.executable
@@ -91,6 +96,9 @@ class SttService:
     fixed_output_tokens: Annotated[int, Range(4, 224)] = 20
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
     place: str | None = None
+    resident: bool = True
+    idle_s: Annotated[float, Range(1, 1e6)] = 60.0
+    woken_by: Waker | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +153,9 @@ class OtherService:
     place: str | None = None
     resident: bool = True
     idle_s: Annotated[float, Range(1, 1e6)] = 60.0
-    woken_by: Literal["front", "llama_swap", "socket_activation"] | None = None
+    woken_by: Waker | None = None
 
 
 Service = LlmService | SttService | OtherService
+Sleeper = SttService | OtherService  # what may sleep until it is asked
 Services = Mapping[str, Service]  # by name, in the order in which people read them

@@ -13,7 +13,13 @@ from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
-from objectives.on_demand.resident import RESIDENT, fronted, sleeps
+from objectives.on_demand.resident import (
+    RESIDENT,
+    fronted,
+    sleeps,
+    waker_conditions,
+    waker_words,
+)
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
@@ -62,9 +68,7 @@ class AnyCommand:
             "command": service.command,
             "env": dict(service.env),
         }
-        if service.woken_by is not None:
-            data |= {"resident": service.resident, "idle_s": service.idle_s}
-        return {**data, "texts": service.texts}
+        return {**data, **waker_conditions(service), "texts": service.texts}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:  # noqa: ARG002
         """Return the service as it is: its template names its own model."""
@@ -115,8 +119,7 @@ class AnyCommand:
         options = self.memory_key(allocation) or "as it is"
         if not sleeps(self.name, self.service, allocation):
             return options
-        service = self.service
-        return f"{options}, woken by {service.woken_by}, stopped after {service.idle_s:g} s"
+        return f"{options}, {waker_words(self.service)}"
 
     def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
         """Return False: the words that are counted are not its."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.on_demand import front
-from objectives.services import OtherService, Service
+from objectives.services import LlmService, Service, Sleeper
 
 RESIDENT = "resident"  # the option of a service that says whether it runs all the time
 
@@ -15,18 +15,19 @@ RESIDENT = "resident"  # the option of a service that says whether it runs all t
 def sleeps(name: str, service: Service, allocation: Allocation) -> bool:
     """Return whether a service sleeps until it is asked under an allocation.
 
+    >>> from objectives.services import OtherService
     >>> embed = OtherService(api="embeddings", command="serve {port}")
     >>> sleeps("embed", embed, Allocation({}))
     False
     >>> sleeps("embed", embed, Allocation({"embed.resident": False}))
     True
     """
-    if not isinstance(service, OtherService):
+    if isinstance(service, LlmService):
         return False
     return not allocation.values.get(f"{name}.{RESIDENT}", service.resident)
 
 
-def fronted(argv: tuple[str, ...], service: OtherService) -> tuple[str, ...]:
+def fronted(argv: tuple[str, ...], service: Sleeper) -> tuple[str, ...]:
     """Return the words of a front that starts this command when it is asked.
 
     Args:
@@ -37,3 +38,15 @@ def fronted(argv: tuple[str, ...], service: OtherService) -> tuple[str, ...]:
     head += ("--health", service.health_path, "--idle-s", f"{service.idle_s:g}")
     head += ("--start-s", f"{service.start_timeout_s:g}", "--")
     return (*head, *(word.replace("{port}", front.OWN_PORT) for word in argv))
+
+
+def waker_words(service: Sleeper) -> str:
+    """Return what wakes a service, and how soon it sleeps again."""
+    return f"woken by {service.woken_by}, stopped after {service.idle_s:g} s"
+
+
+def waker_conditions(service: Sleeper) -> dict[str, object]:
+    """Return what of it changes figures, as plain data; nothing where it never sleeps."""
+    if service.woken_by is None:
+        return {}
+    return {"resident": service.resident, "idle_s": service.idle_s}

@@ -12,7 +12,7 @@ from objectives.engines.engine import Engine
 from objectives.engines.places import PLACE
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
-from study.spec.services.on_demand import refuse_sleeping_turns
+from study.spec.services.on_demand import refuse_sleeping_llm
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -88,10 +88,10 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
             what = "the LLM's engine takes the memory that it needs, and has no share"
             raise entry.wrong(what, f"remove it, and search {llm.prefix}<flag>")
         return
-    if option == PLACE and server in OF_TURNS:
+    if option in (PLACE, RESIDENT) and server in OF_TURNS:
+        if option == RESIDENT and server == OF_TURNS[0]:
+            refuse_sleeping_llm(server, entry)
         return
-    if option == RESIDENT and server in OF_TURNS:
-        refuse_sleeping_turns(server, entry)
     engine = next((e for e in engines if e.prefix == f"{server}."), None)
     if engine is None or not re.fullmatch(OPTION[engine.name in OF_TURNS], name.partition(".")[2]):
         several = [f"{e.prefix}{'<flag>' if e.has_kv_cache else '<option>'}" for e in engines]

@@ -75,6 +75,27 @@ def test_one_that_sleeps_is_woken_by_the_window_and_its_start_is_in_the_answer(
     assert kept.services["embed"].cold_starts == 1  # it slept before this window too
 
 
+def test_speech_that_sleeps_is_woken_by_the_first_turn(device, tmp_path) -> None:
+    """Its turn waits for the start, and the LLM is asked after it."""
+    usual = setting(**TURNS)
+    stt = replace(usual.services["stt"], woken_by="front", resident=False)
+    asked = replace(usual, services={**usual.services, "stt": stt})
+    with Colocation(asked, device_set(device), tmp_path) as colocation:
+        outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
+    m = outcome.measurement
+    assert m is not None and m.failure_rate == 0, outcome.failure
+    speech = m.services["stt"]
+    assert speech.cold_starts == 1 and speech.cold_start_s and speech.asleep_mib == 100.0
+    assert m.services["llm"].cold_starts is None and m.services["llm"].offered == 8
+    turns: dict[int, dict[str, Any]] = {}
+    for row in rows(tmp_path / "0/replies.jsonl"):
+        if row["turn"] is not None:
+            turns.setdefault(row["turn"], {})[row["service"]] = row
+    heard = turns[0]["stt"]
+    assert heard["end_s"] - heard["scheduled_s"] >= speech.cold_start_s
+    assert turns[0]["llm"]["scheduled_s"] >= heard["end_s"]
+
+
 def test_one_that_runs_out_of_memory_is_the_victim(device, tmp_path) -> None:
     with Colocation(three("oom-under-load"), device_set(device), tmp_path) as colocation:
         failure = colocation.measure(job(tmp_path / "0")).failure

@@ -17,6 +17,13 @@ from objectives.engines.faster_whisper.unit import FORM
 from objectives.engines.places import place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import SpeechMemory
+from objectives.on_demand.resident import (
+    RESIDENT,
+    fronted,
+    sleeps,
+    waker_conditions,
+    waker_words,
+)
 from objectives.services import COMPUTE_TYPES, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
@@ -90,7 +97,7 @@ class FasterWhisper:
         if service.random_weights:
             data["random_weights"] = list(service.random_weights)
             data["fixed_output_tokens"] = service.fixed_output_tokens
-        return data
+        return data | waker_conditions(service)
 
     def with_folders(self, folder_of: Callable[[str], str]) -> SttService:
         """Return the service with the folders of its models; a template names its own."""
@@ -193,7 +200,10 @@ class FasterWhisper:
         for option, value in options.items():
             argv += flag(option.replace("_", "-"), value)
         env = {"PYTHONSAFEPATH": "1", **device_env}
-        return command_of(service, argv + service.args, env, allocation, model)
+        command = command_of(service, argv + service.args, env, allocation, model)
+        if not sleeps(self.name, service, allocation):
+            return command
+        return replace(command, argv=fronted(command.argv, service))
 
     def memory_key(self, allocation: Allocation) -> str:
         """Return its model and options: each may change what it holds."""
@@ -202,7 +212,9 @@ class FasterWhisper:
     def settings(self, allocation: Allocation) -> str:
         """Return the size of its model and the options to set."""
         options = allocation.options(self.prefix) | allocation.options(f"{self.name}.")
-        words = (f"{k}={v}" for k, v in options.items())
+        words = [f"{k}={v}" for k, v in options.items() if k != RESIDENT]
+        if sleeps(self.name, self.service, allocation):
+            words.append(waker_words(self.service))
         return ", ".join([f"model size {allocation.speech}", *words])
 
     def is_random(self, allocation: Allocation) -> bool:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.servers.supervision.container import runs_container
-from objectives.services import OtherService
+from objectives.services import LlmService, Services, Sleeper
 from study.spec.yaml_node import YamlEntry
 
 WAKERS = "front (ours), llama_swap or socket_activation"
 
 
-def refuse_sleeping_turns(name: str, entry: YamlEntry) -> None:
-    """Refuse that a service of turns sleeps.
+def refuse_sleeping_llm(name: str, entry: YamlEntry) -> None:
+    """Refuse that the LLM server sleeps.
 
     Args:
         name: The service.
@@ -24,20 +24,21 @@ def refuse_sleeping_turns(name: str, entry: YamlEntry) -> None:
     if not entry.is_present:
         return
     raise entry.wrong(
-        f"{name} answers turns, and is always resident here (vLLM's sleep mode is not measured)",
-        "remove it; only a service beside the turn may sleep",
+        f"{name} is always resident here: its page of the KV cache is read while it serves, which "
+        "would wake it",
+        "remove it; speech and the services beside the turn may sleep",
     )
 
 
-def check_on_demand(
-    top: YamlEntry, beside: Mapping[str, OtherService], parameters: Sequence[Parameter]
-) -> None:
+def check_on_demand(top: YamlEntry, services: Services, parameters: Sequence[Parameter]) -> None:
     """Refuse a service that sleeps where nothing wakes it in production, or cannot be woken here.
 
     Raises:
         BadInput: There is one; it has file, line and key.
     """
-    for name, service in beside.items():
+    for name, service in services.items():
+        if isinstance(service, LlmService):
+            continue
         parameter = f"{name}.{RESIDENT}"
         entry, searched = top.at("services", name), top.at("search_space", parameter)
         fixed = top.at("baseline", parameter)
@@ -54,7 +55,7 @@ def check_on_demand(
         _check_waker(entry, service, may_sleep=not all(known))
 
 
-def _check_waker(entry: YamlEntry, service: OtherService, *, may_sleep: bool) -> None:
+def _check_waker(entry: YamlEntry, service: Sleeper, *, may_sleep: bool) -> None:
     if not may_sleep:
         for key in ("woken_by", "idle_s"):
             if entry.at(key).is_present:

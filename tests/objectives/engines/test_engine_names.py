@@ -21,7 +21,6 @@ MAY: dict[str, str] = {
     "study/cli/end_of_run/next_steps.py": "the folder into which the rig installs",
     "study/commands/init_spec.py": "an example in --help",
     "study/deploy/config/load.py": "an example of a path in a sentence",
-    "study/spec/services/on_demand.py": "a sentence that says what is not measured",
 }
 
 

@@ -75,6 +75,28 @@ SEARCHED = {
 }
 
 
+SPACE = {**FAKES["search_space"], "embed.size": [8, 32]}
+
+
+def test_whether_speech_is_resident_is_searched_and_changes_none_of_its_words(
+    tmp_path: Path,
+) -> None:
+    stt = {**FAKES["services"]["stt"], "woken_by": "socket_activation", "idle_s": 300}
+    spec = read(
+        tmp_path,
+        services={**FAKES["services"], "embed": EMBED, "stt": stt},
+        search_space={**SPACE, "stt.resident": [True, False]},
+        baseline={**FAKES["baseline"], "embed.size": 8, "stt.resident": True},
+    )
+    asleep = Allocation({**spec.baseline.values, "stt.resident": False})
+    engine = engine_of("stt", spec.services["stt"])
+    awake, fronted = (engine.command(a, {}).argv for a in (spec.baseline, asleep))
+    assert fronted[-len(awake) :] == tuple(w.replace("{port}", "{own_port}") for w in awake)
+    assert asleep.speech_key == spec.baseline.speech_key
+    assert engine.settings(asleep).endswith("woken by socket_activation, stopped after 300 s")
+    assert "resident" not in engine.settings(spec.baseline)
+
+
 @pytest.mark.parametrize(
     ("embed", "more", "message"),
     [
@@ -97,13 +119,21 @@ SEARCHED = {
         ),
         (
             EMBED,
-            {"search_space": {**SEARCHED["search_space"], "stt.resident": [True, False]}},
-            "stt answers turns, and is always resident",
+            {
+                "search_space": {**SPACE, "stt.resident": [True, False]},
+                "baseline": {**SEARCHED["baseline"], "stt.resident": True},
+            },
+            "services.stt.woken_by: it is missing",
         ),
         (
             EMBED,
             {"services": {**FAKES["services"], "embed": EMBED, "llm": {"resident": False}}},
-            "services.llm.resident: llm answers turns",
+            "services.llm.resident: llm is always resident here",
+        ),
+        (
+            EMBED,
+            {"search_space": {**SPACE, "llm.resident": [True, False]}},
+            "search_space.llm.resident: llm is always resident here",
         ),
     ],
 )
