@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
+from optuna.storages._rdb import storage as of_optuna
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA
+from study.storage.tables.select import SelectingStorage
+from study.storage.tables.versions import KnownVersions
 from study.text import one_line
 
 BUSY_S = 20.0  # another process may hold an SQLite file so long, before it is asked again
@@ -30,9 +33,10 @@ READS = ("get_", "_get_")
 READS_OF_ALL = ("get_all_studies", "get_all_trials", "_get_trials")
 ENDINGS = {"set_trial_state_values": True, "together": None}  # what tells the end of a trial
 T = TypeVar("T")
+of_optuna._VersionManager = KnownVersions  # type: ignore[misc]  # each storage makes one
 
 
-class PatientStorage(RDBStorage):
+class PatientStorage(SelectingStorage):
     """Each method goes on where the server of the storage is back within two minutes.
 
     What may be written twice so is the same: all but a new trial is set by its name, and a new one

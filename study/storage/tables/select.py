@@ -1,0 +1,82 @@
+"""Read the trials of a study by plain selects, which takes half of the time of Optuna's way.
+
+Optuna makes an object of each row, which watches whether it is changed; here the rows themselves
+are handed to what Optuna makes a trial of.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable
+from typing import Any, cast
+
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy.orm import Session
+
+TRIALS = models.TrialModel.__table__
+# the rows of a trial in other tables, by Optuna's name for them
+PARTS = {
+    "params": models.TrialParamModel.__table__,
+    "values": models.TrialValueModel.__table__,
+    "user_attributes": models.TrialUserAttributeModel.__table__,
+    "system_attributes": models.TrialSystemAttributeModel.__table__,
+    "intermediate_values": models.TrialIntermediateValueModel.__table__,
+}
+Rows = list[Row[Any]]
+
+
+class SelectingStorage(RDBStorage):
+    """The storage reads trials by plain selects."""
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """Return the trials with these ids or greater ones, in their order.
+
+        Raises:
+            KeyError: There is no such study.
+        """
+        is_asked = and_(
+            TRIALS.c.study_id == study_id,
+            or_(
+                TRIALS.c.trial_id > trial_id_greater_than,
+                TRIALS.c.trial_id.in_(included_trial_ids),
+            ),
+        )
+        if states is not None:
+            is_asked = and_(is_asked, TRIALS.c.state.in_(cast("Iterable[TrialState]", states)))
+        with _create_scoped_session(self.scoped_session) as session:
+            models.StudyModel.find_or_raise_by_id(study_id, session)
+            rows = session.execute(select(TRIALS).where(is_asked).order_by(TRIALS.c.trial_id)).all()
+            parts = {name: _by_trial(session, table, is_asked) for name, table in PARTS.items()}
+            made = self._build_frozen_trial_from_trial_model
+            return [made(cast("models.TrialModel", _Trial(row, parts))) for row in rows]
+
+
+class _Trial:
+    """The rows of one trial, by the names under which Optuna looks for them."""
+
+    datetime_start = models.TrialModel.datetime_start
+    datetime_complete = models.TrialModel.datetime_complete
+
+    def __init__(self, row: Row[Any], parts: dict[str, dict[int, Rows]]) -> None:
+        self.trial_id, self.number, self.state = row.trial_id, row.number, row.state
+        self._datetime_start_utc = row.datetime_start
+        self._datetime_complete_utc = row.datetime_complete
+        for name, rows in parts.items():
+            setattr(self, name, rows.get(self.trial_id, []))
+
+
+def _by_trial(session: Session, table: Any, is_asked: ColumnElement[bool]) -> dict[int, Rows]:
+    rows = defaultdict[int, Rows](list)
+    for row in session.execute(select(table).join(TRIALS).where(is_asked)):
+        rows[row.trial_id].append(row)
+    return rows

@@ -1,0 +1,64 @@
+"""Trials read by plain selects are those that Optuna reads."""
+
+from datetime import datetime
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState, create_trial
+
+from study.storage.tables.select import SelectingStorage
+from study.storage.url import sqlite_url
+
+ENDED = (TrialState.COMPLETE, TrialState.FAIL)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    """Return a study of trials that are complete, pruned, failed and running, beside another."""
+    storage = SelectingStorage(sqlite_url(tmp_path / "study.db"))
+    optuna.create_study(storage=storage, study_name="other").ask()
+    study = optuna.create_study(storage=storage, study_name="own")
+    for state, value in ((TrialState.COMPLETE, 1.5), (TrialState.PRUNED, float("inf"))):
+        study.add_trial(
+            create_trial(
+                state=state,
+                value=value,
+                params={"x": "b", "a": 0.3},
+                distributions={
+                    "x": CategoricalDistribution(["a", "b"]),
+                    "a": FloatDistribution(0.1, 0.5, step=0.1),
+                },
+                user_attrs={"z": [1], "b": {"c": None}},
+                system_attrs={"s": "t"},
+                intermediate_values={3: 1.0, 1: float("-inf")},
+            )
+        )
+    study.add_trial(create_trial(state=TrialState.FAIL))
+    study.ask().set_user_attr("begun", True)
+    return study
+
+
+def test_trials_are_those_that_optuna_reads(study: optuna.Study) -> None:
+    ours, of_optuna = (
+        storage.get_all_trials(study._study_id)
+        for storage in (study._storage._backend, RDBStorage(study._storage._backend.url))
+    )
+    assert ours == of_optuna and len(ours) == 4
+    assert [list(t.user_attrs) for t in ours] == [list(t.user_attrs) for t in of_optuna]
+    assert [list(t.params) for t in ours] == [list(t.params) for t in of_optuna]
+    assert isinstance(ours[0].datetime_start, datetime)
+
+
+def test_only_trials_that_are_asked_for_are_read(study: optuna.Study) -> None:
+    storage, ids = study._storage._backend, [t._trial_id for t in study.trials]
+    newer = storage._get_trials(study._study_id, None, {ids[0]}, ids[2])
+    ended = storage._get_trials(study._study_id, ENDED, set(), -1)
+    assert [[t.number for t in trials] for trials in (newer, ended)] == [[0, 3], [0, 2]]
+
+
+def test_a_study_that_is_not_there_has_no_trials(study: optuna.Study) -> None:
+    with pytest.raises(KeyError):
+        study._storage.get_all_trials(99)
