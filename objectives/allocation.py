@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 Scalar = bool | int | float | str
 
@@ -34,7 +35,7 @@ def share_of(mib: float, total_mib: float) -> float:
     return round(mib / total_mib, 6)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Allocation:
     """An allocation divides the device: it holds a value for each parameter, fixed or searched.
 
@@ -115,6 +116,10 @@ class Allocation:
 
     def __str__(self) -> str:
         """Return one text for equal allocations, in whatever order a file holds their values."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         ordered = sorted(
             self.own_values.items(),
             key=lambda kv: (kv[0] not in OF_MEMORY, kv[0] != SPEECH, kv[0]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -86,7 +86,6 @@ def figure_differences(
     other: Configuration,
     configurations: Sequence[Configuration],
     apis: Mapping[str, str],
-    without: Collection[str] = (),
 ) -> list[Difference]:
     """Compare every figure that people ask for; of turns only what either has.
 
@@ -95,10 +94,10 @@ def figure_differences(
         other: What is held against it.
         configurations: All that was launched, whose repeats give the noise too.
         apis: The API of each service, in the order in which people see them.
-        without: Names of figures to leave out.
     """
-    names = (name for name in shown(figures_of(apis)) if name not in without)
-    differences = [difference(name, today, other, configurations) for name in names]
+    differences = [
+        difference(name, today, other, configurations) for name in shown(figures_of(apis))
+    ]
     return [d for d in differences if d.name not in OF_TURNS or (d.old, d.new) != (None, None)]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
@@ -17,9 +18,11 @@ from study.rule.student_t import t_quantile
 from study.storage.trials import State, Trial
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Configuration:
     """An allocation with its launches: those that gave a measurement, and those that failed.
+
+    What follows from them is worked out once: they never change.
 
     Args:
         allocation: What was launched.
@@ -60,7 +63,7 @@ class Configuration:
         """Return whether it works as far as is known, and was given up since it could not win."""
         return bool(self.dominated) and not self.measured and not self.is_ruled_out
 
-    @property
+    @cached_property
     def is_feasible(self) -> bool:
         """Return whether it was measured, met every constraint and never ran out of memory."""
         return (
@@ -69,7 +72,7 @@ class Configuration:
             and all(t.is_feasible for t in self.measured)
         )
 
-    @property
+    @cached_property
     def is_lower_bound(self) -> bool:
         """Return whether the capacity of some launch is only a lower bound."""
         return any(t.measurement and t.measurement.capacity_is_lower_bound for t in self.measured)
@@ -81,12 +84,23 @@ class Configuration:
             t.measurement.capacity_or_0 == 0 for t in self.measured if t.measurement
         )
 
-    def values(self, metric: str) -> list[float]:
+    def values(self, metric: str) -> Sequence[float]:
         """Return a figure of `Measurement`, or the fitness, of every launch that has it."""
+        values = self._values.get(metric)
+        if values is None:
+            values = self._values[metric] = self._read(metric)
+        return values
+
+    @cached_property
+    def _values(self) -> dict[str, tuple[float, ...]]:
+        """Return the values of each figure that was asked for."""
+        return {}
+
+    def _read(self, metric: str) -> tuple[float, ...]:
         if metric == FITNESS.flat:
-            return [t.fitness or 0.0 for t in self.measured]
+            return tuple(t.fitness or 0.0 for t in self.measured)
         values = [t.measurement.figure(metric) for t in self.measured if t.measurement]
-        return [float(v) for v in values if v is not None]
+        return tuple(float(v) for v in values if v is not None)
 
     def mean(self, metric: str) -> float | None:
         """Return the mean over the launches, in the figure's unit; None where no launch has it."""

@@ -125,7 +125,11 @@ def _gain(
 ) -> Gain:
     old, new = (_logarithms(what, c, weights) for c in (today, other))
     is_capacity = what is Claim.CAPACITY
-    works = [c for c in configurations if c.is_feasible and not (is_capacity and c.is_lower_bound)]
+    works = [
+        c
+        for c in configurations
+        if len(c.measured) > 1 and c.is_feasible and not (is_capacity and c.is_lower_bound)
+    ]
     groups = [_logarithms(what, c, weights) for c in works]
     within = WithinLaunch()  # a ramp has no segments
     if not is_capacity:

@@ -13,7 +13,7 @@ from statistics import fmean, variance
 
 from objectives.figures import CAPACITY, figure
 from study.analysis.configurations import Configuration
-from study.analysis.segment_noise import WithinLaunch, value_of, within_launch
+from study.analysis.segment_noise import WithinLaunch, sum_of_squares, value_of, within_launch
 from study.rule.student_t import t_quantile
 
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here
@@ -35,8 +35,8 @@ def pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
     """
     repeats = [group for group in groups if len(group) > 1]
     freedom = sum(len(group) - 1 for group in repeats)
-    squares = sum(variance(group) * (len(group) - 1) for group in repeats)
-    return squares / freedom if freedom else 0.0, freedom
+    total = math.fsum(map(sum_of_squares, repeats))
+    return total / freedom if freedom else 0.0, freedom
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -73,7 +73,9 @@ def noise_of(
     if not (a and b and math.isfinite(sum(a) + sum(b))):
         return None
     works = [
-        c for c in configurations if c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
+        c
+        for c in configurations
+        if len(c.measured) > 1 and c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
     ]
     is_time = figure(name).unit == "ms"
     within = within_launch(today, other, works, value_of(name, is_time=is_time))

@@ -147,9 +147,18 @@ def words_judged(trials: Sequence[Trial], context: StudyContext) -> list[Trial]:
     return judged
 
 
-def preset_decisions(rows: Sequence[Trial], context: StudyContext) -> Mapping[Preset, Decision]:
-    """Return what each preset would decide."""
-    return {p: decision_of(rescored(rows, weighed(context.fitness, p)), context) for p in PRESETS}
+def preset_decisions(
+    rows: Sequence[Trial], context: StudyContext, own: Decision
+) -> Mapping[Preset, Decision]:
+    """Return what each preset would decide.
+
+    Args:
+        rows: What was measured.
+        context: What the study asks.
+        own: What is decided of these trials as they are, which one of the presets gives as well.
+    """
+    trials = {p: rescored(rows, weighed(context.fitness, p)) for p in PRESETS}
+    return {p: own if t == rows else decision_of(t, context) for p, t in trials.items()}
 
 
 def is_contested(decisions: Mapping[Preset, Decision]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 
 from objectives.measurement import Measurement
 from study.analysis.configurations import Configuration
@@ -62,8 +62,7 @@ def within_launch(
         configurations: All that was launched; those that were launched again count.
         value: The number of a segment; None where it has none.
     """
-    again = [c for c in configurations if len(c.measured) > 1]
-    known = [_variance(c, value) for c in again]
+    known = [_variance(c, value) for c in configurations if len(c.measured) > 1]
     typical = [v for v in known if v is not None]
     return WithinLaunch(
         _variance(a, value),
@@ -92,9 +91,23 @@ def _variance(configuration: Configuration, value: Value) -> float | None:
     return fmean(known) if known and len(known) == len(variances) else None
 
 
+def sum_of_squares(values: Sequence[float]) -> float:
+    """Return the sum of squares around the mean; `statistics.variance` takes ten times as long.
+
+    Of values that agree to the digit it is 0, however their mean is rounded.
+
+    >>> sum_of_squares([1.0, 3.0]), sum_of_squares([0.1, 0.1, 0.1])
+    (2.0, 0.0)
+    """
+    if min(values) == max(values):
+        return 0.0
+    mean = fmean(values)
+    return math.fsum((x - mean) ** 2 for x in values)
+
+
 def _of_launch(measurement: Measurement, value: Value) -> float | None:
     values: Sequence[float | None] = [value(segment) for segment in measurement.segments]
     known = [v for v in values if v is not None and math.isfinite(v)]
     if len(known) < max(LEAST_SEGMENTS, len(values)):
         return None
-    return variance(known) / len(known)
+    return sum_of_squares(known) / (len(known) - 1) / len(known)

@@ -7,17 +7,10 @@ from collections.abc import Sequence
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, seed_spread_pct
 from objectives.engines.engine import apis_of
 from objectives.figures import CAPACITY, FITNESS, figure, latency_p95_names
-from study.analysis.compare import (
-    FREE,
-    SAME_PCT,
-    Difference,
-    FigureVerdict,
-    difference,
-    figure_differences,
-)
+from study.analysis.compare import FREE, SAME_PCT, Difference, FigureVerdict
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion, Decision
-from study.analysis.gain import Gain, gain_of
+from study.analysis.gain import Gain
 from study.report.comparison import change
 from study.report.summary import Summary
 from study.rule.rule import Claim
@@ -114,8 +107,7 @@ def _launches_of(today: Configuration, other: Configuration) -> str:
 
 def better(summary: Summary, today: Configuration, other: Configuration) -> str:
     """Say by how much the winner is better, as one figure with one interval."""
-    weights = summary.service_weights
-    gain = gain_of(other, today, summary.configurations, weights, summary.context.claim)
+    gain = summary.gain
     if gain is None:
         return f"By how much it is better, by {summary.context.claim}, is not known."
     wide = ""
@@ -147,8 +139,7 @@ def _few_turns(today: Configuration, other: Configuration) -> int | None:
 
 def worse(summary: Summary, today: Configuration, other: Configuration) -> str:
     """Name what gets worse beyond noise, the greatest change first."""
-    apis = apis_of(summary.context.services)
-    differences = figure_differences(today, other, summary.configurations, apis, (FREE, USERS))
+    differences = [d for d in summary.differences if d.name not in (FREE, USERS)]
     lost = [d for d in differences if d.verdict is FigureVerdict.WORSE]
     lost.sort(key=lambda d: abs(d.pct or 100.0), reverse=True)
     begin, none, unknown = "Gets worse", "nothing beyond noise", ", noise unknown"
@@ -163,10 +154,10 @@ def _in_words(d: Difference) -> str:
     return f"{figure(d.name).title.replace(': ', ', ')} {change(d, is_judged=False)}"
 
 
-def free_memory(summary: Summary, today: Configuration, other: Configuration) -> list[str]:
+def free_memory(summary: Summary) -> list[str]:
     """Say what stays free of the memory: nothing where nearly as much does."""
-    d = difference(FREE, today, other, summary.configurations)
-    if d.old is None or d.new is None or d.verdict is not FigureVerdict.NEUTRAL:
+    d = next((d for d in summary.differences if d.name == FREE), None)
+    if d is None or d.old is None or d.new is None or d.verdict is not FigureVerdict.NEUTRAL:
         return []
     f = figure(FREE)
     return [f"Memory that stays free: {f.text(d.new)} {f.unit} instead of {f.text(d.old)}."]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from objectives.engines.engine import apis_of
 from objectives.figures import Figure, figure
 from study.analysis.category import Category
-from study.analysis.compare import Difference, FigureVerdict, figure_differences
-from study.analysis.configurations import Configuration
+from study.analysis.compare import Difference, FigureVerdict
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.roles import held_against, in_a_clause
 from study.report.summary import Summary
@@ -60,30 +58,22 @@ class Comparison:
 
 def against_today(summary: Summary) -> Comparison:
     """Compare today's configuration, or what stands for it, with the summary's other one."""
-    decision, today, other = summary.decision, summary.reference, summary.other
+    decision, other = summary.decision, summary.other
     is_ineligible = other is not None and decision.against(other.allocation) is not None
     role = CATEGORY_WORDS[Category.INELIGIBLE] if is_ineligible else "not better"
     name = "what came closest"
     if decision.winner is not None:
         role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
-    figures: Sequence[ComparedFigure] = ()
-    if today is not None and other is not None:
-        apis = apis_of(summary.context.services)
-        figures = comparison(today, other, summary.configurations, apis)
     measured_in = ", in the study" if summary.confirmation is not None else ""
     first = held_against(summary)
     title = "Today's" if decision.baseline is not None else f"What {in_a_clause(summary)}"
+    figures = comparison(summary.differences)
     return Comparison(f"{title} against {name}{measured_in}", first, role, figures)
 
 
-def comparison(
-    today: Configuration,
-    other: Configuration,
-    configurations: Sequence[Configuration],
-    apis: Mapping[str, str],
-) -> list[ComparedFigure]:
-    """Compare every figure that people ask for, in the order of `figure_differences`."""
-    return [_as_text(d) for d in figure_differences(today, other, configurations, apis)]
+def comparison(differences: Iterable[Difference]) -> list[ComparedFigure]:
+    """Return a row for each figure that was compared, in their order."""
+    return [_as_text(d) for d in differences]
 
 
 def _as_text(d: Difference) -> ComparedFigure:

@@ -81,7 +81,7 @@ def answer_lines(summary: Summary) -> list[str]:
         if decision.baseline is None:
             lines += [in_figures(summary, other)]
         elif today is not None and not summary.is_rejected:
-            lines += free_memory(summary, today, other)
+            lines += free_memory(summary)
     return [*lines, *no_good_rate(summary.today), *simpler(summary)]
 
 

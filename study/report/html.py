@@ -82,7 +82,7 @@ def _content(summary: Summary) -> dict[str, Any]:
     context, decision, launched = summary.context, summary.decision, summary.configurations
     confidence = standing(summary)
     heads, rows = configuration_rows(summary)
-    by_preset = preset_decisions(summary.trials, context)
+    by_preset = preset_decisions(summary.trials, context, decision)
     sharing_head, sharing = share_table(by_share(summary.measured))
     return {
         "title": f"How should {context.device.product} be shared by {sharers(context)}?",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Conclusion
-from study.analysis.gain import gain_in, gain_of
+from study.analysis.gain import gain_in
 from study.analysis.greater_share import GreaterShare, greater_share
 from study.report.answer import amount_in_words
 from study.report.summary import Summary
@@ -55,8 +55,7 @@ def _beside(rival: Configuration, summary: Summary) -> str:
     winner, today, all_of = summary.decision.winner, summary.reference, summary.configurations
     if winner is None or today is None or summary.is_rejected:
         return "works" if summary.decision.baseline is None else "did not beat today's"
-    weights = summary.service_weights
-    gain = gain_of(winner, today, all_of, weights, summary.context.claim)
+    weights, gain = summary.service_weights, summary.gain
     own = None if gain is None else gain_in(gain.figure, rival, today, all_of, weights)
     lead = None if gain is None else gain_in(gain.figure, winner, rival, all_of, weights)
     if own is None or lead is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import optuna
@@ -12,9 +13,10 @@ from objectives.allocation import Allocation
 from objectives.engines.engine import apis_of
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
-from study.analysis.compare import closest_rival
+from study.analysis.compare import Difference, closest_rival, figure_differences
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.decision import Decision, decision_of
+from study.analysis.gain import Gain, gain_of
 from study.analysis.reweigh import changed_limits, judged, rescored, weighed, words_judged
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
@@ -27,9 +29,9 @@ from study.storage.trials import Trial, counted
 CONFIRMED_IN = "confirmed_in"  # attribute of a replay: the promotion beside its recording
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Summary:
-    """The summary holds a study as it is reported.
+    """The summary holds a study as it is reported; what follows from it is worked out once.
 
     Args:
         context: What the study asked, and where.
@@ -58,7 +60,7 @@ class Summary:
     confirmation: Confirmation | None = None
     is_ended: bool = True
 
-    @property
+    @cached_property
     def measured(self) -> list[tuple[Allocation, Measurement]]:
         """Return every launch that gave a measurement."""
         launches = (t for c in self.configurations for t in c.measured)
@@ -80,14 +82,14 @@ class Summary:
         """Return whether fresh launches confirmed the winner."""
         return self.confirmation is not None and self.confirmation.verdict is Status.CONFIRMED
 
-    @property
+    @cached_property
     def today(self) -> Configuration | None:
         """Return the configuration in use today; None where it was not launched, or nothing is."""
         if not self.context.has_today:
             return None
         return configuration_of(self.context.baseline, self.configurations)
 
-    @property
+    @cached_property
     def reference(self) -> Configuration | None:
         """Return what the winner is compared with; None where it is compared with nothing."""
         found, other = self.decision.reference, self.other
@@ -95,10 +97,29 @@ class Summary:
             return None
         return configuration_of(found.allocation, self.configurations)
 
-    @property
+    @cached_property
     def other(self) -> Configuration | None:
         """Return the winner; where the baseline stays, what came closest to it, eligible or not."""
         return closest_rival(self.configurations, self.decision, self.context)
+
+    @cached_property
+    def differences(self) -> Sequence[Difference]:
+        """Return every figure of the other one beside the reference's; none where one is missing.
+
+        The noise of each is that of all launches.
+        """
+        if self.reference is None or self.other is None:
+            return ()
+        apis = apis_of(self.context.services)
+        return figure_differences(self.reference, self.other, self.configurations, apis)
+
+    @cached_property
+    def gain(self) -> Gain | None:
+        """Return by how much the other one is better than the reference, in one figure."""
+        if self.reference is None or self.other is None:
+            return None
+        weights, claim = self.service_weights, self.context.claim
+        return gain_of(self.other, self.reference, self.configurations, weights, claim)
 
 
 def summary(

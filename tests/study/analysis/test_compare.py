@@ -11,7 +11,7 @@ from factories import only
 
 from objectives.figures import FITNESS
 from objectives.measurement import INFINITE
-from study.analysis.compare import is_capacity_order_known
+from study.analysis.compare import figure_differences, is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import noise_of
 from study.report.comparison import comparison
@@ -69,14 +69,14 @@ def test_noise_stays_unknown_where_too_little_was_launched_again() -> None:
     today, other = configuration(0, [900.0, 1000.0]), configuration(1, [500.0])
     (latency,) = [
         x
-        for x in comparison(today, other, [today, other], APIS)
+        for x in comparison(figure_differences(today, other, [today, other], APIS))
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("better, noise unknown")
     again = [configuration(n, [900.0, 1000.0]) for n in range(2, 5)]
     (latency,) = [
         x
-        for x in comparison(today, other, [today, other, *again], APIS)
+        for x in comparison(figure_differences(today, other, [today, other, *again], APIS))
         if x.title.startswith("LLM: 95 % answered")
     ]
     assert latency.change.endswith("less (47 %), better")
@@ -135,14 +135,16 @@ def test_a_lower_bound_says_which_has_more_only_where_the_other_is_less(
 ) -> None:
     today, other = (sessions(n, *x) for n, x in enumerate((old, new)))
     assert is_capacity_order_known(today, other) is is_known
-    rows = comparison(today, other, [today, other], APIS)
+    rows = comparison(figure_differences(today, other, [today, other], APIS))
     (row,) = [x for x in rows if x.title.startswith("capacity")]
     assert (row.change == "not known: ≥ is a lower bound") is not is_known
 
 
 def test_memory_that_stays_free_is_neither_better_nor_worse() -> None:
     today, other = configuration(0, [9000.0, 9001.0]), configuration(1, [4000.0, 4001.0])
-    rows = {row.title: row for row in comparison(today, other, [today, other], APIS)}
+    rows = {
+        row.title: row for row in comparison(figure_differences(today, other, [today, other], APIS))
+    }
     memory, latency = rows["memory that stayed free"], rows["LLM: 95 % answered within"]
     assert (memory.change, memory.sense) == ("5,000 ± 3 MiB less (56 %)", "")
     assert latency.sense == "better", "of the same numbers"

@@ -92,11 +92,11 @@ def test_what_may_not_be_promoted_is_never_a_sensible_choice(usual: Summary) -> 
 
 
 def test_presets_that_agree_are_not_contested(usual: Summary) -> None:
-    assert not is_contested(preset_decisions(usual.trials, usual.context))
+    assert not is_contested(preset_decisions(usual.trials, usual.context, usual.decision))
 
 
 def test_presets_may_disagree_and_all_their_choices_are_sensible(contested: Summary) -> None:
-    decisions = preset_decisions(contested.trials, contested.context)
+    decisions = preset_decisions(contested.trials, contested.context, contested.decision)
     assert is_contested(decisions)
     latency, capacity = decisions["latency"].winner, decisions["capacity"].winner
     assert latency and capacity

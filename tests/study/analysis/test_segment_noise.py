@@ -12,6 +12,7 @@ from factories import only
 
 from objectives.load.figures_of_replies import nearest_rank
 from objectives.measurement import Measurement
+from study.analysis.compare import figure_differences
 from study.analysis.configurations import Configuration
 from study.analysis.gain import gain_in
 from study.analysis.noise import noise_of
@@ -89,7 +90,11 @@ def test_fewer_clips_make_the_interval_wider_and_the_table_shows_it() -> None:
         assert half is not None and gain is not None and gain.half_width is not None
         halves.append(half)
         gains.append(gain.half_width)
-        (row,) = [x for x in comparison(today, other, configurations, APIS) if "±" in x.change]
+        (row,) = [
+            x
+            for x in comparison(figure_differences(today, other, configurations, APIS))
+            if "±" in x.change
+        ]
         assert f" ± {half:,.0f} ms " in row.change
     assert halves[1] > 1.3 * halves[0]
     assert gains[1] > 1.3 * gains[0]
