@@ -16,7 +16,7 @@ from objectives.errors import SetupError
 from objectives.servers import memory_budget
 from objectives.servers.versions import Versions, misfits, resolved, unable, versions
 from objectives.setting import Setting
-from study.bench.device_lock import sole_use
+from study.bench.device_lock import sole_use_of_all
 from study.service_pause.options import Lending
 from study.service_pause.pause import lent
 from study.spec.model import Spec
@@ -156,9 +156,8 @@ def all_borrowed(
         SetupError: As `borrowed`.
     """
     with ExitStack() as stack:
-        # in one order for all, so that two wait for none
-        for uuid in sorted(d.identity.uuid for m in machines for d in m.devices.values()):
-            stack.enter_context(sole_use(uuid))
+        uuids = (d.identity.uuid for m in machines for d in m.devices.values())
+        stack.enter_context(sole_use_of_all(uuids))
         stack.enter_context(lent(lending.units, tell, max_outage_s=lending.max_outage_s))
         if lending.units:
             for machine in machines:

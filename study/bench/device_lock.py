@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from objectives.devices.machine_lock import is_locked_now, lock_file, opened
@@ -50,6 +50,19 @@ def sole_use(uuid: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def sole_use_of_all(uuids: Iterable[str]) -> Iterator[None]:
+    """Hold several devices, in one order for all users, so that two wait for none.
+
+    Raises:
+        InUse, SetupError: As `sole_use`.
+    """
+    with ExitStack() as stack:
+        for uuid in sorted({*uuids}):
+            stack.enter_context(sole_use(uuid))
+        yield
 
 
 def holder(descriptor: int) -> str:

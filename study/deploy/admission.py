@@ -26,6 +26,7 @@ from study.deploy.comparison import (
 )
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assignments
+from study.deploy.health.other_cards import OtherCard, other_cards, where_notes
 from study.deploy.health.server_versions import check_versions
 from study.deploy.state.version import Version
 from study.promotion.schema import check_schema
@@ -49,6 +50,7 @@ class Admitted:
         kv_tokens: Tokens in the KV cache of each of the trial's servers that told them.
         share: The LLM's share of the device memory, 0 to 1.
         memory_mib: Memory of each server that takes what it needs, MiB, where it was measured.
+        others: The other cards that its services are on, where the deployment has a device.
         notes: What a person should know before it is applied, a sentence each.
     """
 
@@ -60,6 +62,7 @@ class Admitted:
     kv_tokens: Mapping[str, int]
     share: float | None
     memory_mib: Mapping[str, float]
+    others: tuple[OtherCard, ...]
     notes: tuple[str, ...]
 
 
@@ -130,6 +133,7 @@ def admit(
     here = {places.get(e.name) for e in deployment.engines() if e.has_share}
     kv_tokens: dict[str, int] = {}
     memory_mib: dict[str, float] = {}
+    elsewhere_mib: dict[str, float | None] = {}
     for engine in deployment.engines():
         name = engine.name
         if engine.has_kv_cache and (tokens := number_at(figures, flat_name(name, "kv_tokens"))):
@@ -137,9 +141,14 @@ def admit(
         mib = number_at(figures, flat_name(name, "memory_mib"))
         if not engine.has_share and mib is not None and places.get(name) in here:
             memory_mib[name] = mib
+        if places.get(name) not in here:
+            elsewhere_mib[name] = mib
         if engine.stack_flags:
             stack = deployment.services[name].stack
             notes += compare_stack(data, engine, stack, mib, least_free_mib(data))
+    measured_on = mapping_at(data, "other_devices") if device is not None else {}
+    others = other_cards(measured_on, places, elsewhere_mib, path)
+    notes += where_notes(places, deployment.services)
     notes += gets_worse(data)
     return Admitted(
         path=path,
@@ -150,6 +159,7 @@ def admit(
         kv_tokens=kv_tokens,
         share=number_at(parameters, SHARE),
         memory_mib=memory_mib,
+        others=others,
         notes=tuple(notes),
     )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
 
 from objectives.devices.device import Device
 from objectives.errors import BadInput, SetupError, StudyError
 from objectives.figures import flat_name
-from study.bench.device_lock import sole_use
+from study.bench.device_lock import sole_use_of_all
 from study.deploy.admission import Admitted, check_newer, device_of
 from study.deploy.change import (
+    Need,
     Say,
     begin_change,
     first_version,
@@ -61,7 +61,7 @@ def apply(
     if interrupted is None:
         target.check()
     with (
-        sole_use(device.identity.uuid) if device else nullcontext(),
+        sole_use_of_all(card.identity.uuid for card, _ in _needs(device, admitted)),
         pending.locked(deployment.folder),
     ):
         recover(deployment, say)
@@ -146,10 +146,7 @@ def _try(
 
     now("write the trial's configuration")
     target.try_on(files)
-    needed = None
-    if device is not None and admitted.share is not None:
-        needed = admitted.share * device.identity.total_mib + sum(admitted.memory_mib.values())
-    restart(deployment, target, device, needed, say, now)
+    restart(deployment, target, _needs(device, admitted), say, now)
     guard = Guard(target, deployment)
     change = pending.read(deployment.folder)
     target.start_others(change.dependents if change else ())
@@ -160,6 +157,17 @@ def _try(
     check_gates(results)
     now(f"soak: {deployment.thresholds.windows} windows of {deployment.thresholds.window_s:g} s")
     return soak(deployment, guard, before, say)
+
+
+def _needs(device: Device | None, admitted: Admitted) -> list[Need]:
+    """Return the devices that a promotion has services on, and what those take of each."""
+    others: list[Need] = [(other.device, other.needed_mib) for other in admitted.others]
+    if device is None:
+        return others
+    needed = None
+    if admitted.share is not None:
+        needed = admitted.share * device.identity.total_mib + sum(admitted.memory_mib.values())
+    return [(device, needed), *others]
 
 
 def _version(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -24,6 +24,7 @@ from study.deploy.targets.env_file import EnvTarget
 from study.deploy.targets.target import Target
 
 Say = Callable[[str], None]
+Need = tuple[Device, float | None]  # and what the next servers need of it, MiB; None: not known
 
 
 def print_line(text: str) -> None:
@@ -124,8 +125,7 @@ def put_in_force(deployment: Deployment, target: Target, version: Version) -> No
 def restart(
     deployment: Deployment,
     target: Target,
-    device: Device | None,
-    needed_mib: float | None,
+    needs: Sequence[Need],
     say: Say,
     step: Say = print_line,
 ) -> None:
@@ -134,7 +134,7 @@ def restart(
     Each is ready before the next starts.
 
     Args:
-        needed_mib: Memory that the next servers need together, MiB; None: unknown.
+        needs: The devices whose memory is waited for, and what the next servers need of each.
         step: Gets each step's name.
 
     Raises:
@@ -145,10 +145,12 @@ def restart(
     if killed:
         say(f"{' and '.join(killed)} would not stop, and was killed")
     step("wait until memory is back")
-    if device is None:
+    if not needs:
         say("not waited for memory: the deployment says `device: none`")
-    else:
-        say(f"{wait_for_memory(device, needed_mib, deployment.memory_timeout_s):,.0f} MiB are free")
+    for device, needed_mib in needs:
+        free_mib = wait_for_memory(device, needed_mib, deployment.memory_timeout_s)
+        of = f" of {device.identity.uuid}" if len(needs) > 1 else ""
+        say(f"{free_mib:,.0f} MiB are free{of}")
     for name, service in deployment.ordered():
         step(f"start {service.unit or name}")
         target.start(name)

@@ -142,7 +142,8 @@ def _agree(
     if (is_visible or trusts) and not failed_gates(try_gates(target, deployment, assignments)):
         return False
     say(f"restarting both services on version {version.number}")
-    restart(deployment, target, device_of(deployment), None, say)
+    device = device_of(deployment)
+    restart(deployment, target, [(device, None)] if device is not None else [], say)
     check_gates(try_gates(target, deployment, assignments))
     return True
 

@@ -12,10 +12,11 @@ import pytest
 from commands import run_script
 from factories import Card
 
-from objectives.errors import BadInput
+from objectives.errors import BadInput, SetupError
 from study.deploy.admission import Admitted, admit
 from study.deploy.config.deployed import Binding, Deployed, Stack
 from study.deploy.config.deployment import Deployment
+from study.deploy.health import other_cards
 from study.deploy.plan import check_times
 from study.promotion.schema import SCHEMA
 from study.promotion.seal import put
@@ -61,6 +62,39 @@ def test_what_wakes_a_service_that_sleeps_is_told_and_without_it_nothing_is_appl
     assert any("embed sleeps until it is asked: that llama_swap wakes it" in n for n in notes)
     with pytest.raises(BadInput, match="embed sleeps until it is asked, and nothing wakes it"):
         admitted(tmp_path, on_demand={"embed": {**sleeper, "woken_by": None}})
+
+
+TWO_CARDS: Mapping[str, Any] = {
+    "places": {"llm": "gpu0", "stt": "gpu1"},
+    "other_devices": {
+        "gpu1": {"uuid": "GPU-2", "driver": "580.1", "cuda": "13.0"},
+        "cpu": {"uuid": "host", "driver": None, "cuda": None},
+    },
+}
+
+
+def test_another_card_is_compared_and_what_its_services_took_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(uuid: str) -> Card:
+        if uuid != "GPU-2":
+            raise SetupError(f"no GPU {uuid}")
+        return Card()
+
+    monkeypatch.setattr(other_cards, "open_device", opened)
+    promotion = admitted(tmp_path, **TWO_CARDS)
+    assert [(o.name, o.needed_mib) for o in promotion.others] == [("gpu1", 600.0)]
+    assert promotion.memory_mib == {}  # nothing but the LLM is on its card
+    assert any(n.endswith("was not checked: llm on gpu0, stt on gpu1") for n in promotion.notes)
+    for changed, message in (
+        ({"uuid": "GPU-3"}, "measured with gpu1 GPU-3, which is not here"),
+        ({"driver": "570.0"}, "measured on driver 570.0, here is 580.1"),
+    ):
+        gpu1 = {**TWO_CARDS["other_devices"]["gpu1"], **changed}
+        with pytest.raises(BadInput, match=message):
+            admitted(tmp_path, **{**TWO_CARDS, "other_devices": {"gpu1": gpu1}})
+    beside = {**TWO_CARDS, "places": {"llm": "gpu0", "stt": "gpu0"}}
+    assert admitted(tmp_path, **beside).others == ()
 
 
 def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_path: Path) -> None:
