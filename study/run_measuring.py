@@ -12,10 +12,11 @@ import optuna
 
 from objectives.devices.telemetry import Occupancy
 from study.analysis.cost.launches import timing
+from study.analysis.reweigh import card_scales
 from study.bench.source import Source, launches_to_replay, measuring
 from study.cli.end_of_run.end import ended
 from study.cli.live_view import Outlook
-from study.lanes.card_effects import card_effects, cards_in_words
+from study.lanes.card_words import cards_in_words
 from study.lanes.measuring import lanes_on
 from study.lanes.rolling import RollingEpoch
 from study.racing.race import Race
@@ -77,7 +78,7 @@ def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[T
         outlook = replace(outlook_of(this, study, lanes.occupancy), lanes=lanes.lanes)
         with terminal.running(outlook):
             ending = epoch.run()
-    for line in cards_in_words(card_effects(counted(study), this.spec.baseline)):
+    for line in cards_in_words(card_scales(counted(study), context_of(study)).effects()):
         terminal.line(line)
     return epoch, ending
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from objectives.figures import CAPACITY, Direction, figure, figures_of, shown
+from study.analysis.common_cards import on_common_cards
 from study.analysis.configurations import Configuration, configuration_of
 from study.analysis.decision import Decision
 from study.analysis.noise import noise_of
@@ -108,6 +109,7 @@ def difference(
     configurations: Sequence[Configuration],
 ) -> Difference:
     """Compare one figure of both; the arguments are those of `figure_differences`."""
+    today, other, configurations = on_common_cards(today, other, configurations)
     old, new = today.mean(name), other.mean(name)
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from objectives.figures import CAPACITY, flat_name
+from study.analysis.common_cards import mean_by_card, on_common_cards
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
 from study.analysis.noise import half_width_between
@@ -85,6 +85,7 @@ def gain_of(
         weights: The weight of each service in the latency.
         claim: What must be better.
     """
+    today, other, configurations = on_common_cards(today, other, configurations)
     known = [f for f in claim.parts if _is_known(f, other, today, weights)]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(known))
     gains = [_gain(f, other, today, configurations, weights, confidence) for f in known]
@@ -100,6 +101,7 @@ def gain_in(
     weights: Mapping[str, float],
 ) -> Gain | None:
     """Return the gain in one figure; None where that is not known of both."""
+    today, other, configurations = on_common_cards(today, other, configurations)
     if not _is_known(what, other, today, weights):
         return None
     return _gain(what, other, today, configurations, weights, CONFIDENCE)
@@ -137,7 +139,8 @@ def _gain(
         within = within_launch(today, other, works, lambda segment: _logarithm(segment, shares))
     half = half_width_between(old, new, groups, within, confidence=confidence)
     is_at_least = is_capacity and other.is_lower_bound
-    return Gain(what, fmean(new) - fmean(old), half, confidence, is_at_least)
+    gain = mean_by_card(other, new) - mean_by_card(today, old)
+    return Gain(what, gain, half, confidence, is_at_least)
 
 
 def _logarithms(

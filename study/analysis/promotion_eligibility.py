@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from objectives.speech.wer import WordVerdict
+from study.analysis.common_cards import on_common_cards
 from study.analysis.configurations import Configuration
 from study.rule.limits import is_missed
 from study.storage.context import StudyContext
@@ -93,6 +94,9 @@ def _missed(
     configuration: Configuration, baseline: Configuration, context: StudyContext
 ) -> tuple[str, ...]:
     """Return the names of the limits that it misses, and the baseline does not miss as far."""
+    common = on_common_cards(baseline, configuration, [baseline, configuration])[:2]
+    if all(c.measured for c in common):
+        baseline, configuration = common
     return tuple(
         name
         for name, limit_ms in context.limits.items()

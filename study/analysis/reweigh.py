@@ -7,10 +7,20 @@ from dataclasses import replace
 
 from objectives.capacity.limits import LIMIT_MS, Limit, limit_names
 from objectives.errors import BadInput
-from objectives.fitness import PRESETS, Preset, Reference, fitness, fixed_fitness, reference_of
+from objectives.fitness import (
+    PRESETS,
+    Fitness,
+    Preset,
+    Reference,
+    fitness,
+    fixed_fitness,
+    reference_of,
+)
+from objectives.measurement import Measurement
 from objectives.recording.kept_replies import Rows, under
 from objectives.speech.wer import Gate, gate, gate_constraint
 from study.analysis.decision import Decision, decision_of
+from study.cards.card_scales import CardScales, scales_of
 from study.spec.model import FitnessRule
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -78,7 +88,7 @@ def judged(
         else t
         for t in trials
     ]
-    return rescored(again, context.fitness)
+    return rescored(again, context)
 
 
 def reference(rows: Sequence[Trial]) -> Reference | None:
@@ -95,20 +105,48 @@ def reference(rows: Sequence[Trial]) -> Reference | None:
     return next((x for x in references if x is not None), None)
 
 
-def rescored(rows: Sequence[Trial], rule: FitnessRule) -> list[Trial]:
-    """Return the trials with their fitness under another rule; gates and failures stay."""
-    base, weights = reference(rows) or Reference({}, None), rule.effective_weights
+def rescored(rows: Sequence[Trial], context: StudyContext) -> list[Trial]:
+    """Return the trials with their fitness under a context's rule; gates and failures stay.
+
+    What a card measured that differs by more than noise is held against its own baseline.
+    """
+    base, rule = reference(rows) or Reference({}, None), context.fitness
+    own = card_scales(rows, context).references(base)
     trials = []
     for r in rows:
         if r.measurement is None:
             trials.append(r)
             continue
-        if rule.normalisation == "fixed":
-            value = fixed_fitness(r.measurement, weights)
-        else:
-            value = fitness(r.measurement, base, weights, headroom_mib=rule.headroom_mib)
-        trials.append(replace(r, fitness=value.value, contributions=value.contributions))
+        value = _fitness(r.measurement, own.get(r.measurement.measured_on or "", base), rule)
+        own_card = r.measurement.measured_on if r.measurement.measured_on in own else None
+        trials.append(
+            replace(r, fitness=value.value, contributions=value.contributions, own_card=own_card)
+        )
     return trials
+
+
+def of_all_cards(rows: Sequence[Trial], context: StudyContext) -> list[Trial]:
+    """Return the trials of a study; of one with several cards they are scored alike.
+
+    A run scores by what it knows of its cards then, so that an early trial may have been told
+    another value.
+    """
+    cards = {r.measurement.measured_on for r in rows if r.measurement is not None}
+    return rescored(rows, context) if len(cards) > 1 else list(rows)
+
+
+def card_scales(rows: Sequence[Trial], context: StudyContext) -> CardScales:
+    """Return what the cards of these trials measured, against the study's one reference."""
+    base = reference(rows) or Reference({}, None)
+    today, rule = str(context.baseline), context.fitness
+    return scales_of(rows, today, lambda measured: _fitness(measured, base, rule).value)
+
+
+def _fitness(measured: Measurement, base: Reference, rule: FitnessRule) -> Fitness:
+    weights = rule.effective_weights
+    if rule.normalisation == "fixed":
+        return fixed_fitness(measured, weights)
+    return fitness(measured, base, weights, headroom_mib=rule.headroom_mib)
 
 
 def words_judged(trials: Sequence[Trial], context: StudyContext) -> list[Trial]:
@@ -157,7 +195,8 @@ def preset_decisions(
         context: What the study asks.
         own: What is decided of these trials as they are, which one of the presets gives as well.
     """
-    trials = {p: rescored(rows, weighed(context.fitness, p)) for p in PRESETS}
+    rules = {p: replace(context, fitness=weighed(context.fitness, p)) for p in PRESETS}
+    trials = {p: rescored(rows, other) for p, other in rules.items()}
     return {p: own if t == rows else decision_of(t, context) for p, t in trials.items()}
 
 

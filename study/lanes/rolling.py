@@ -2,13 +2,14 @@
 
 The baseline comes first and alone: it is what scores are relative to, and finds the range of the
 ramps. Then each other card measures it once, as a bridge. Nothing waits for a generation's end.
+The last launches are those of leaders on a second card.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import optuna
@@ -16,15 +17,16 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.evaluation import Job
 from study.bench.launch_order import launch_key
+from study.lanes.finals import Finals, finals_in
 from study.lanes.lane import Ended, GivenBack, Lane, Task, launch_keys
 from study.lanes.lanes import Lanes
-from study.search.ask import ask_trial, needs_bridge, note_card, queue_bridge, with_origin
+from study.search.ask import ask_trial, needs_bridge, note_card, queue_again, with_origin
 from study.search.expected_time import TimeBudget
 from study.search.known_results import Ending, RunLimit
 from study.search.tell import give_up, set_attributes
 from study.search.trial_steps import TrialSteps, UnderWay
 from study.storage.context import RAMP_RANGE
-from study.storage.trials import BRIDGE, Begun, State, counted
+from study.storage.trials import BRIDGE, REPLICATE, Begun, State, counted
 
 Asked = tuple[optuna.Trial, Begun]
 CHOICE = 8  # trials are asked for ahead: more would be proposed with less known
@@ -50,6 +52,8 @@ class RollingEpoch(TrialSteps):
     _ending: Ending | None = field(default=None, init=False)
     _since: Counter[str] = field(default_factory=Counter, init=False)  # its baseline, by card
     _bridged: set[str] = field(default_factory=set, init=False)  # cards that need no bridge
+    _finals: Finals = field(init=False)
+    _waiting: set[str] = field(default_factory=set, init=False)  # cards, until a trial ends
     _unasked: int = field(default=0, init=False)  # so many may be asked before a look at the space
     _keys: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
@@ -61,13 +65,15 @@ class RollingEpoch(TrialSteps):
             KeyboardInterrupt: A signal asked for the end.
         """
         budget = TimeBudget(self.timeout_s, self.progress.on_line)
+        self._finals = Finals(self.context, finals_in(self.max_trials))
         self.open()
         try:
             while True:
                 free = self.lanes.free()
                 if not self._waits_for_ends():
                     for lane in free:
-                        self._feed(lane, budget)
+                        if lane.card not in self._waiting:
+                            self._feed(lane, budget)
                 if self._ending is not None and not self._under_way:
                     break
                 for end in self.lanes.wait():
@@ -115,7 +121,7 @@ class RollingEpoch(TrialSteps):
         """Return the trial that a lane is to measure next; None where it has to wait.
 
         Of what is asked for it takes what needs the LLM that it runs; else what needs one that no
-        other lane runs.
+        other lane runs. What was measured goes to a card that has not measured it.
         """
         has_reference = self.scorer.reference is not None
         if not has_reference and self._under_way:  # what others are compared with comes alone
@@ -123,22 +129,36 @@ class RollingEpoch(TrialSteps):
             return None
         if has_reference and self._is_to_bridge(lane) and (asked := self._bridge()) is not None:
             return asked
+        if not self._asked and 0 < self._left() <= self._finals.left:
+            if (asked := self._final(lane)) is not None:
+                return asked
+            others = [other.card for other in self.lanes.living]
+            if self._under_way and self._leader(others) is not None:
+                self._waiting.add(lane.card)
+                return None
         self._ask(min(len(self.lanes.living), CHOICE) if has_reference else 1)
+        if not self._asked and self._left() > 0:
+            return self._final(lane)
         own, others = launch_keys(lane, self.lanes.living, self._key)
 
-        def cost(asked: Asked) -> tuple[bool, bool, bool, bool, int]:
+        def cost(asked: Asked) -> tuple[bool, bool, bool, bool, bool, int]:
             trial, begun = asked
             key = self._key(begun.allocation)
             is_kept, is_elsewhere = key == own, key in others
             return (
                 has_reference or str(begun.allocation) != str(self.context.baseline),
                 begun.role == BRIDGE,  # its lane asks for it
+                begun.role == REPLICATE and self._has_measured(lane, begun.allocation),
                 not (is_kept or self.restarts),
                 is_elsewhere and not self.restarts,
                 trial.number,
             )
 
         return min(self._asked, key=cost, default=None)
+
+    def _has_measured(self, lane: Lane, allocation: Allocation) -> bool:
+        launches = (t.measurement for t in self.results.measured(allocation))
+        return any(m is not None and m.measured_on == lane.card for m in launches)
 
     def _key(self, allocation: Allocation) -> tuple[str, ...]:
         """Return the launch key of an allocation, which takes a while to make."""
@@ -162,11 +182,27 @@ class RollingEpoch(TrialSteps):
         """Return the baseline once more; None where the budget has no trial left for it."""
         waiting = [asked for asked in self._asked if asked[1].role == BRIDGE]
         if not waiting and self._left() > 0:
-            queue_bridge(self.study, self.space, self.context.baseline)
+            queue_again(self.study, self.space, self.context.baseline, BRIDGE)
             while self._left() > 0 and self._ask_one()[1].role != BRIDGE:
                 pass  # what waited before it is kept for other lanes
             waiting = [asked for asked in self._asked if asked[1].role == BRIDGE]
         return waiting[0] if waiting else None
+
+    def _final(self, lane: Lane) -> Asked | None:
+        """Return a leader that only one other card has measured; None where there is none."""
+        if (leader := self._leader([lane.card])) is None:
+            return None
+        self._finals.left -= 1
+        queue_again(self.study, self.space, leader, REPLICATE)
+        while self._left() > 0:
+            asked = self._ask_one()
+            if (asked[1].role, str(asked[1].allocation)) == (REPLICATE, str(leader)):
+                return asked
+        return None
+
+    def _leader(self, cards: Sequence[str]) -> Allocation | None:
+        under_way = [str(begun.allocation) for begun in self._pending()]
+        return self._finals.leader(cards, counted(self.study), under_way)
 
     def _left(self) -> int:
         """Return how many trials the budget has beside those that are measured or asked for."""
@@ -181,7 +217,9 @@ class RollingEpoch(TrialSteps):
         Args:
             wanted: As many as there are lanes.
         """
-        while len(self._asked) < wanted and self._left() > 0:
+        while len(self._asked) < wanted and self._left() > (
+            self._finals.left if self._asked else 0
+        ):
             if self._unasked <= 0 and self._is_space_over():
                 return
             self._unasked -= 1
@@ -197,7 +235,7 @@ class RollingEpoch(TrialSteps):
         pending = [begun.allocation for begun in self._pending()]
         left = self.results.unmeasured(pending)
         if left == 0 and not self.results.replicates_now():
-            if not pending:
+            if not pending and self._leader([lane.card for lane in self.lanes.free()]) is None:
                 self._ending = self.results.end_of_space()
             return True  # what comes then depends on what is being measured
         self._unasked = 1 if left is not None and left < RARELY else RARELY // 8
@@ -211,6 +249,7 @@ class RollingEpoch(TrialSteps):
 
     def _take(self, end: Ended | GivenBack) -> None:
         """Tell what came of a trial; one that no lane could end uses no budget."""
+        self._waiting.clear()
         under_way = self._under_way[end.task.number]
         trial, begun = under_way.trial, under_way.begun
         set_attributes(trial, lost=list(end.lost) or None)

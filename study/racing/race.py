@@ -15,6 +15,7 @@ from objectives.measurement import Measurement
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.noise import LEAST_POOLED, pooled
 from study.analysis.promotion_eligibility import is_eligible
+from study.analysis.reweigh import of_all_cards
 from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
 from study.search.score import Score, StudyScorer
 from study.storage.context import StudyContext
@@ -91,7 +92,8 @@ class Race:
         may_be_given_up: bool,
     ) -> Racer:
         """Return a trial that begins, with the leader and the noise as they are now."""
-        services, trials = tuple(self.context.services), counted(self.study)
+        services = tuple(self.context.services)
+        trials = of_all_cards(counted(self.study), self.context)
         configurations = configurations_in(trials)
         leader = noise = None
         if may_be_given_up and scorer.reference is not None:
@@ -143,7 +145,9 @@ def _segments(
 ) -> tuple[float, ...]:
     """Return what the terms of latency would add if the whole window were like each segment."""
     parts = (at_best(Measurement.from_flat(part), services) for part in measured.segments)
-    return tuple(_latency_terms(scorer.fitness(part).contributions) for part in parts)
+    return tuple(
+        _latency_terms(scorer.fitness(part, measured.measured_on).contributions) for part in parts
+    )
 
 
 def _latency_terms(contributions: Mapping[str, float | None]) -> float:

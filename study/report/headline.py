@@ -8,6 +8,7 @@ from objectives.figures import title_of
 from study.analysis.decision import Conclusion
 from study.analysis.kv_cache import unfilled_cache
 from study.confirmation.verdict_file import Confirmation
+from study.lanes.lane import short_name
 from study.report.analysis_words import cache_warnings
 from study.report.answer import (
     ahead_by_its_own_launches,
@@ -125,10 +126,24 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
         name = short(decision.reference.allocation)
         lines.append(f"Fitness is relative to {name}, which {in_a_clause(summary)}: {why}.")
     lines += ahead_by_its_own_launches(decision)
+    lines += _cards_that_differ(summary)
     lines += _beside_others(summary)
     lines += [f"{capital(line)}." for line in unfilled_cache_lines(summary)]
     lines += capacity_known(summary.reference)
     return lines
+
+
+def _cards_that_differ(summary: Summary) -> list[str]:
+    """Say which cards differ by more than noise, and what follows; nothing where none does."""
+    own = sorted({t.own_card for t in summary.trials if t.own_card is not None})
+    if not own:
+        return []
+    names = " and ".join(short_name(card) for card in own)
+    return [
+        f"{names} differ{'s' * (len(own) == 1)} from the card of the reference by more than noise: "
+        "what was measured there is scored against its own baseline, and compared on cards that "
+        "measured both."
+    ]
 
 
 def _beside_others(summary: Summary) -> list[str]:

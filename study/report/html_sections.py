@@ -13,8 +13,8 @@ from study.analysis.category import Category
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.analysis.pareto import compared_figures, pareto
-from study.analysis.reweigh import is_contested
-from study.lanes.card_effects import card_effects, cards_in_words
+from study.analysis.reweigh import card_scales, is_contested
+from study.lanes.card_words import cards_in_words
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
 from study.report.charts.data import bars, latency_title, launches_drawn, memory_use, spots
@@ -133,7 +133,7 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
     return [
         ("measured", context.measured_elsewhere or "live, on the machine below"),
         ("device", f"{device.product}, {device.total_mib:,.0f} MiB{driver}"),
-        *(("card", line) for line in cards_in_words(card_effects(trials, context.baseline))),
+        *(("card", line) for line in cards_in_words(card_scales(trials, context).effects())),
         ("versions", ", ".join(f"{k} {v}" for k, v in servers) or "not told by the servers"),
         ("when", f"{when[0]} to {when[-1]}" if when else "not told"),
         ("traffic", traffic_in_words(context)),

@@ -17,7 +17,14 @@ from study.analysis.compare import Difference, closest_rival, figure_differences
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.decision import Decision, decision_of
 from study.analysis.gain import Gain, gain_of
-from study.analysis.reweigh import changed_limits, judged, rescored, weighed, words_judged
+from study.analysis.reweigh import (
+    changed_limits,
+    judged,
+    of_all_cards,
+    rescored,
+    weighed,
+    words_judged,
+)
 from study.confirmation.lookup import confirmation_in, confirmation_of
 from study.confirmation.verdict_file import Confirmation
 from study.promotion.status import Status
@@ -147,10 +154,10 @@ def summary(
             read, or a confirmation was changed.
     """
     context, unjudged = context_of(study), 0
-    trials = words_judged(counted(study), context)
+    trials = of_all_cards(words_judged(counted(study), context), context)
     if preset is not None:
         context = replace(context, fitness=weighed(context.fitness, preset))
-        trials = rescored(trials, context.fitness)
+        trials = rescored(trials, context)
     if limits_ms is not None:
         own_ms, apis = context.limits, apis_of(context.services)
         context = replace(context, limits=changed_limits(own_ms, limits_ms, apis))

@@ -108,14 +108,14 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
     then = study.user_attrs.get("device")
     moved = then not in (None, now)
     if moved:
-        queue_bridge(study, space, baseline)
+        queue_again(study, space, baseline, BRIDGE)
     study.set_user_attr("device", now)
     return moved
 
 
-def queue_bridge(study: optuna.Study, space: Space, baseline: Allocation) -> None:
-    """Let the baseline come once more, for a card that has not measured it."""
-    study.enqueue_trial(space.encode(baseline), user_attrs={"role": BRIDGE})
+def queue_again(study: optuna.Study, space: Space, allocation: Allocation, role: str) -> None:
+    """Let an allocation come once more, for a card that has not measured it."""
+    study.enqueue_trial(space.encode(allocation), user_attrs={"role": role})
 
 
 def needs_bridge(study: optuna.Study, device: Identity) -> bool:

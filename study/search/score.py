@@ -16,6 +16,7 @@ from objectives.measurement import INFINITE, Measurement
 from objectives.speech.wer import Gate, WordErrors, gate, gate_constraint
 from objectives.traffic.clips import SHIPPED, read_clips
 from objectives.traffic.workload import Workload
+from study.cards.card_scales import CardScales
 from study.spec.model import FitnessRule, Gates
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
@@ -151,8 +152,9 @@ class _Words(NamedTuple):
 class StudyScorer:
     """A study's scorer keeps the reference of its scores, which grows with the study.
 
-    The first finite measurement becomes the reference if the baseline's did not. Words are held
-    against the baseline's; where it does not start, against those of its speech model beside
+    The first finite measurement becomes the reference if the baseline's did not; what a card
+    measures that is known to differ by more than noise is relative to its own baseline. Words are
+    held against the baseline's; where it does not start, against those of its speech model beside
     another share, and where that does not either, against the reference's.
 
     Args:
@@ -167,10 +169,15 @@ class StudyScorer:
     baseline: Allocation
     clip_seconds: tuple[float, ...] | None
     reference: Reference | None = field(default=None, init=False)
+    _scales: CardScales = field(init=False)
+    _own: dict[str, Reference] = field(default_factory=dict, init=False)  # by card
     _words: _Words = field(default_factory=lambda: _Words(-1, "", ()), init=False)
 
+    def __post_init__(self) -> None:
+        self._scales = CardScales(str(self.baseline))
+
     def take(self, allocation: Allocation, measured: Measurement) -> bool:
-        """Note whose words count, and the reference where there is none.
+        """Note what was launched: whose words count, the reference, and how its card stands.
 
         Returns whether this measurement became the reference.
         """
@@ -183,17 +190,30 @@ class StudyScorer:
             rank = max(rank, 1)
         if rank > self._words.rank:
             self._words = _Words(rank, allocation.speech_key, measured.word_errors)
+        if self.reference is not None:
+            value = self.scorer.fitness(measured, self.reference).value
+            self._scales.add(str(allocation), measured, value)
+            if self._scales.is_due():
+                self._own = self._scales.references(self.reference)
         return is_reference
 
-    def fitness(self, measured: Measurement) -> Fitness:
-        """Return the fitness of a measurement."""
-        return self.scorer.fitness(measured, self.reference or Reference({}, None))
+    def fitness(self, measured: Measurement, card: str | None = None) -> Fitness:
+        """Return the fitness of a measurement.
+
+        Args:
+            measured: The measurement.
+            card: Where it was made, where it does not say so.
+        """
+        return self.scorer.fitness(measured, self._reference_on(card or measured.measured_on))
+
+    def _reference_on(self, card: str | None) -> Reference:
+        return self._own.get(card or "", self.reference or Reference({}, None))
 
     def score(self, allocation: Allocation, measured: Measurement) -> Score:
         """Return what a measurement is worth."""
         return self.scorer.score(
             measured,
-            self.reference or Reference({}, None),
+            self._reference_on(measured.measured_on),
             self._words.errors,
             same_speech=allocation.speech_key == self._words.speech,
             clip_seconds=self.clip_seconds,

@@ -216,7 +216,7 @@ class TrialSteps:
         trial, allocation = under_way.trial, under_way.begun.allocation
         if (measured := outcome.measurement) is not None:
             figures = {**measured.flat(), "ladder": measured.ladder}
-            tell = self._settling(trial, allocation, measured)
+            tell = self._settling(trial, allocation, measured, is_launch=True)
             return figures, measured.device.used_mib_by_s, tell
         if (failure := outcome.failure) is not None:
             return failure.measured, (), partial(self._fail, trial, allocation, failure)
@@ -242,7 +242,7 @@ class TrialSteps:
         is_spent = begun.role == REPLICATE or None
         tell = None
         if earlier.measurement is not None:
-            tell = self._settling(trial, earlier.allocation, earlier.measurement)
+            tell = self._settling(trial, earlier.allocation, earlier.measurement, is_launch=False)
         elif earlier.optimistic_fitness is not None:
             what = earlier.measured, earlier.optimistic_fitness, earlier.constraints
             tell = partial(tell_dominated, self.study, trial, *what)
@@ -318,11 +318,20 @@ class TrialSteps:
         return Job(allocation, seed, folder, is_fresh=self.restarts or bool(before))
 
     def _settling(
-        self, trial: optuna.Trial, allocation: Allocation, measured: Measurement
+        self,
+        trial: optuna.Trial,
+        allocation: Allocation,
+        measured: Measurement,
+        *,
+        is_launch: bool,
     ) -> Callable[[], None]:
-        """Score a measurement; return what tells that, and whether it is the reference now."""
+        """Score a measurement; return what tells that, and whether it is the reference now.
+
+        Args:
+            is_launch: Whether it was launched, and is not told once more.
+        """
         self._take_over_reference()
-        is_reference = self.scorer.take(allocation, measured) or None
+        is_reference = (is_launch and self.scorer.take(allocation, measured)) or None
         scored = self.scorer.score(allocation, measured)
 
         def settle() -> None:

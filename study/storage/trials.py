@@ -71,6 +71,8 @@ class Trial:
         seed: The seed of its workload.
         at: When it began, ISO 8601.
         optimistic_fitness: The most that its fitness could have become where it was given up.
+        own_card: The card whose own baseline its fitness is relative to; None for the study's one
+            reference.
     """
 
     number: int
@@ -90,6 +92,7 @@ class Trial:
     seed: int | None
     at: str | None
     optimistic_fitness: float | None = None
+    own_card: str | None = None
 
     @property
     def counts(self) -> bool:

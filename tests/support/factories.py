@@ -7,6 +7,7 @@ whose words cannot be told from those of `base`; so 0.55 beside `base` wins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,17 @@ def cell(share: float, size: str) -> Outcome:
         stt_wer_pct=1.25 if tiny else 0.83,
         stt_memory_mib=300.0 if tiny else 500.0,
     )
+
+
+def slower(measured: Measurement, times: float) -> Measurement:
+    """Return what a card measures that takes so many times as long."""
+    services = {
+        name: replace(own, latency_p95_ms=(own.latency_p95_ms or 0.0) * times)
+        for name, own in measured.services.items()
+    }
+    turns_per_s = measured.capacity_turns_per_s
+    capacity = None if turns_per_s is None else turns_per_s / times
+    return replace(measured, services=services, capacity_turns_per_s=capacity)
 
 
 def make(

@@ -1,8 +1,9 @@
 """This program is a lane whose figures are made up, with moods: `fake_lane.main()`.
 
 Its moods are in `moods.json` beside the folder of lanes: for each card one for each order, the last
-of which stays. What it does it writes into `orders.log` in its folder: the moment, begun or ended,
-the allocation, the seed and the first rate of ramps that it was told.
+of which stays. By `speeds.json` there a card takes so many times as long, with 1 % of noise. What
+it does it writes into `orders.log` in its folder: the moment, begun or ended, the allocation, the
+seed and the first rate of ramps that it was told.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from factories import cell, oom
+import numpy as np
+from factories import cell, oom, slower
 
 from objectives import waiting
 from objectives.capacity.ramp_range import RampRange
@@ -112,6 +114,10 @@ def outcome_in(mood: str, channel: Channel, order: Order, card: str) -> tuple[Ou
             waiting.sleep(mood)
     waiting.sleep(WORK_S)
     measured = cell(allocation.share, allocation.speech)
+    speeds = order.job.folder.parents[1] / "speeds.json"
+    if speeds.exists() and not isinstance(measured, Diagnosis):
+        noise = np.random.default_rng([order.job.seed, *card.encode()]).lognormal(0.0, 0.01)
+        measured = slower(measured, json.loads(speeds.read_text())[card] * noise)
     if isinstance(measured, Diagnosis):
         return Outcome(failure=Failure(measured, is_ruled_out=True)), 0.1
     if order.is_raced and not channel.is_worth(order.attempt, measured):

@@ -49,7 +49,7 @@ def contested(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 
 def test_rescoring_by_its_own_weights_changes_nothing(usual: Summary) -> None:
-    assert rescored(usual.trials, usual.context.fitness) == list(usual.trials)
+    assert rescored(usual.trials, usual.context) == list(usual.trials)
 
 
 def test_one_launch_has_no_standard_error_and_several_have(usual: Summary) -> None:

@@ -1,0 +1,1 @@
+"""Cards of one product differ: by how much, and what the launches of each are relative to."""
