@@ -72,7 +72,7 @@ class RollingEpoch(TrialSteps):
                 free = self.lanes.free()
                 if not self._waits_for_ends():
                     for lane in free:
-                        if lane.card not in self._waiting:
+                        if lane.card not in self._waiting or not self._under_way:
                             self._feed(lane, budget)
                 if self._ending is not None and not self._under_way:
                     break
@@ -132,8 +132,7 @@ class RollingEpoch(TrialSteps):
         if not self._asked and 0 < self._left() <= self._finals.left:
             if (asked := self._final(lane)) is not None:
                 return asked
-            others = [other.card for other in self.lanes.living]
-            if self._under_way and self._leader(others) is not None:
+            if self._leader([living.card for living in self.lanes.living]) is not None:
                 self._waiting.add(lane.card)
                 return None
         self._ask(min(len(self.lanes.living), CHOICE) if has_reference else 1)
