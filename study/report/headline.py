@@ -165,7 +165,8 @@ def fresh(c: Confirmation, *, is_alone: bool = False) -> list[str]:
     """
     held = f"; {c.held}" if c.held else ""
     which = "" if is_alone else " of both, in turn"
-    lines = [f"Fresh launches{which} ({c.measured}): {c.summary}. {c.says}{held}."]
+    says = c.says[:1].upper() + c.says[1:]
+    lines = [f"Fresh launches{which} ({c.measured}): {c.summary}. {says}{held}."]
     if c.against:
         lines.append(f"Against it: {'; '.join(first(c.against))}.")
     gains: dict[str, list[str]] = {}
