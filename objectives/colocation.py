@@ -81,7 +81,7 @@ class Colocation:
         self.on_phase = on_phase
         self._engines = engines_of(setting.services)
         self._starts = Starts(self._engines, list(measurements))
-        self._exercise = Exercise(
+        self.exercise = Exercise(
             setting.workload,
             read_clips(setting.workload.clips),
             words=read_clips(setting.workload.scored_clips),
@@ -106,7 +106,7 @@ class Colocation:
             self._lineup = Lineup(self.devices, self.setting.reserve_mib)
             stack.callback(self._lineup.close)
             self._launcher = TrialLauncher(
-                self._engines, self._lineup, self._tenants, self._starts, self._exercise.clips[0]
+                self._engines, self._lineup, self._tenants, self._starts, self.exercise.clips[0]
             )
             self._stack = stack.pop_all()
 
@@ -134,7 +134,7 @@ class Colocation:
             ramp_range: The range that its first ramp found; None where there was none yet.
         """
         self.setting = replace(self.setting, workload=exercise.workload)
-        self._exercise, self.ramp_range = exercise, ramp_range
+        self.exercise, self.ramp_range = exercise, ramp_range
 
     def restart_first(self, job: Job) -> Outcome | None:
         """Start the first server anew beside those that run, which no trial does.
@@ -213,8 +213,8 @@ class Colocation:
         def once() -> Hold:
             prediction = self._starts.prediction(job.allocation, self._lineup)
             servers = self._launched(job, self.on_phase, prediction)
-            self._exercise.alone(servers, "", is_scored=False)
-            source = self._exercise.turns(servers, self.setting.limits)
+            self.exercise.alone(servers, "", is_scored=False)
+            source = self.exercise.turns(servers, self.setting.limits)
             held, turns, is_late = hold(source, servers, rate_per_s)
             _write(job.folder, "hold", turns)
             self._leave_idle(servers, [r.error for r in (*turns.replies, *turns.beside)])
@@ -240,7 +240,7 @@ class Colocation:
     @property
     def longest_s(self) -> float:
         """Return the longest time that a measurement may take, seconds."""
-        exercise = self._exercise
+        exercise = self.exercise
         return longest_measurement_s(self.setting.services, exercise.workload, exercise.words)
 
     def _overdue(self, measured: Mapping[str, Any]) -> Disturbed:
@@ -320,8 +320,8 @@ class Colocation:
             allocation.speech_key,
             not any(e.is_random(allocation) for e in self._engines),
         )
-        alone = self._exercise.alone(servers, speech, is_scored=is_scored)
-        words = self._exercise.word_figures(servers.endpoints, speech)
+        alone = self.exercise.alone(servers, speech, is_scored=is_scored)
+        words = self.exercise.word_figures(servers.endpoints, speech)
         measured |= self._ramp(job, servers)
         if not is_worth(Measurement.from_flat(measured | words)):
             raise GivenUp(measured)
@@ -330,11 +330,11 @@ class Colocation:
             devices = [self._memory(n, w.since(progress.start_s)) for n, w in watches.items()]
             return is_worth(so_far(measured | words, progress, devices))
 
-        window, figures = self._exercise.window(servers, goes_on)
+        window, figures = self.exercise.window(servers, goes_on)
         devices = {n: self._memory(n, w.since(window.started_s)) for n, w in watches.items()}
         window.write(job.folder)
         figures["lag_exceeded"] |= measured.get("lag_exceeded", False)
-        measured |= figures | window_figures(window, self._exercise.ends_s, alone)
+        measured |= figures | window_figures(window, self.exercise.ends_s, alone)
         measured["others_cpu_pct"] = round(began.others_pct(CpuTime.now()), 1)
         tightest = min(devices, key=lambda name: devices[name].get("free_memory_mib", INFINITE))
         measured |= devices[tightest]
@@ -354,7 +354,7 @@ class Colocation:
         is_idle = is_drained
         if is_idle and has_left_work(errors):
             try:
-                is_idle = self._exercise.settle(servers)
+                is_idle = self.exercise.settle(servers)
             except (TrialFailed, SetupError):  # what is measured stays so
                 is_idle = False
         if not is_idle:
@@ -371,7 +371,7 @@ class Colocation:
         """Return the figures of capacity; the first ramp that shows one fixes the range of all."""
         if self.setting.workload.ramp_s <= 0:
             return {}
-        source = self._exercise.turns(servers, self.setting.limits)
+        source = self.exercise.turns(servers, self.setting.limits)
         turns, here, figures = ramp(source, servers, self.ramp_range)
         if figures["capacity_turns_per_s"]:
             self.ramp_range = here

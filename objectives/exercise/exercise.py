@@ -55,6 +55,12 @@ class Exercise:
         self._salts = count(1)
         self._probes: list[Probe] = []
 
+    def of(self, workload: Workload, requests: tuple[Request, ...] = ()) -> Exercise:
+        """Return one of other traffic with the same speech, whose words are counted once."""
+        other = Exercise(workload, self.clips, requests, self.words)
+        other.word_errors = self.word_errors
+        return other
+
     def alone(
         self,
         servers: ReadyServers,

@@ -3,6 +3,8 @@ r"""Confirm a promotion: baseline and winner are launched afresh in turn.
     python scripts/confirm.py artifacts/promotions/NAME.yaml
     python scripts/confirm.py artifacts/promotions/NAME.yaml --claim latency \
         --workloads long_context
+    python scripts/confirm.py artifacts/promotions/NAME.yaml --devices all
+                                                      pairs on every GPU of this machine at once
 
 First the baseline is launched against itself, then the winner is put under stress, then pairs of
 both are measured until a look decides whether the winner is better. Run again, it goes on where
@@ -12,10 +14,10 @@ Exit: 0 confirmed, 4 rejected, 5 inconclusive, 2 bad input, 3 set-up, 130 stoppe
 
 from __future__ import annotations
 
-from argparse import SUPPRESS
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 
-from study.cli.parser import add_timeout, parser
+from study.cli.parser import add_devices, add_timeout, parser
 from study.confirmation.pairs.part import WHOLE, Part
 from study.rule.rule import LOOKS, Claim
 from study.service_pause.options import add_lending, lending
@@ -69,6 +71,8 @@ def main() -> None:
         help="merge the pairs.jsonl of several cards and judge them; launches nothing",
     )
     add("--ladder", nargs="?", const="", help=SUPPRESS)
+    add_devices(options)
+    add("--cluster", nargs="?", const="", help=SUPPRESS)
     add_timeout(options)
     add("--spec", type=Path, metavar="FILE", help="default: where the promotion says it was")
     add("--experiment", metavar="NAME", help="the entry of an `experiments:` list")
@@ -76,21 +80,7 @@ def main() -> None:
     add("--fresh", action="store_true", help="begin anew; the confirmation tells it")
     add_lending(options)
     arguments = options.parse_args()
-    if arguments.ladder is not None:
-        options.error("--ladder is a word of 0.1, and the ladder is gone; write --ramp S")
-    if arguments.margin:
-        options.error(f"--margin is a word of 0.1; {OF_MARGINS}")
-    if arguments.claim in CLAIMS_OF_0_1:
-        successor = CLAIMS_OF_0_1[arguments.claim]
-        options.error(f"--claim {arguments.claim} is a claim of 0.1; write --claim {successor}")
-    if arguments.claim not in (None, *Claim):
-        options.error(f"--claim {arguments.claim!r} is not known; choose {', '.join(Claim)}")
-    try:
-        part = WHOLE if arguments.part is None else Part.read(arguments.part)
-    except ValueError as error:
-        options.error(f"--part: {error}")
-    if arguments.take and (arguments.part or arguments.fresh):
-        options.error("--take launches nothing; leave --part and --fresh out")
+    part = _checked(options, arguments)
     limits = (("aa_pairs", 1, 50), ("ramp", 0, 1e5))
     for name, least, most in limits:
         value = getattr(arguments, name)
@@ -101,7 +91,8 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.cli.say import say
-    from study.confirmation.confirm import ConfirmOptions, confirm
+    from study.confirmation.confirm import confirm
+    from study.confirmation.live.options import ConfirmOptions
     from study.confirmation.subject import subject
 
     with exiting():
@@ -122,5 +113,33 @@ def main() -> None:
             lending=lending(arguments),
             part=part,
             take=tuple(arguments.take),
+            devices=arguments.devices,
         )
         raise SystemExit(confirm(confirmed, chosen, say))
+
+
+def _checked(options: ArgumentParser, arguments: Namespace) -> Part:
+    """Refuse words of 0.1, and options that say nothing together; return the part."""
+    if arguments.ladder is not None:
+        options.error("--ladder is a word of 0.1, and the ladder is gone; write --ramp S")
+    if arguments.margin:
+        options.error(f"--margin is a word of 0.1; {OF_MARGINS}")
+    if arguments.claim in CLAIMS_OF_0_1:
+        successor = CLAIMS_OF_0_1[arguments.claim]
+        options.error(f"--claim {arguments.claim} is a claim of 0.1; write --claim {successor}")
+    if arguments.claim not in (None, *Claim):
+        options.error(f"--claim {arguments.claim!r} is not known; choose {', '.join(Claim)}")
+    has_devices = arguments.devices is not None
+    if arguments.take and (arguments.part or arguments.fresh or has_devices):
+        options.error("--take launches nothing; leave --part, --fresh and --devices out")
+    if arguments.part and has_devices:
+        options.error("--devices shares the pairs out itself; leave --part out")
+    if arguments.cluster is not None:
+        options.error(
+            "--cluster is for run_study.py: a confirmation measures on one machine, "
+            "where --devices all takes every GPU"
+        )
+    try:
+        return WHOLE if arguments.part is None else Part.read(arguments.part)
+    except ValueError as error:
+        options.error(f"--part: {error}")

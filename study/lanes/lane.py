@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.capacity.ramp_range import RampRange
 from objectives.devices.device import Device
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
 from study.lanes.connection import Connection
+from study.lanes.messages import Under
 
 LaunchKey = tuple[str, ...]  # of `study.bench.launch_order`
 
@@ -25,12 +27,14 @@ class Task:
         label: What people call it, e.g. `trial 7`.
         job: The job; its folder is another at each further attempt.
         card: The UUID of the only card that may measure it; None where any may.
+        under: The traffic that it is measured under; None is that of the setting.
     """
 
     number: int
     label: str
     job: Job
     card: str | None = None
+    under: Under | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Ended:
         outcome: What came of the job.
         wall_s: What it took there, seconds.
         lost: What became of the lanes that it was tried in before.
+        ramp_range: The range of its ramps, as the lane knows it now; None where it knows none.
     """
 
     task: Task
@@ -50,6 +55,7 @@ class Ended:
     outcome: Outcome
     wall_s: float
     lost: tuple[str, ...] = ()
+    ramp_range: RampRange | None = None
 
 
 @dataclass(frozen=True, slots=True)

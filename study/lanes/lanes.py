@@ -185,7 +185,8 @@ class Lanes:
         lane.task, lane.attempt, lane.last = task, self._attempts, task.job.allocation
         lane.since_s = lane.heard_s = time.monotonic()
         is_raced = task.job.is_worth is not None
-        lane.process.tell(Order(lane.attempt, task.job, is_raced, self.ramp_range, new))
+        order = Order(lane.attempt, task.job, is_raced, self.ramp_range, new, task.under)
+        lane.process.tell(order)
 
     def wait(self) -> list[Ended | GivenBack]:
         """Return what has ended, after a moment; nothing where nothing has.
@@ -256,7 +257,8 @@ class Lanes:
                 if (measured := answer.outcome.measurement) is not None:
                     self._measured.append((lane.task.job.allocation, measured, lane.card))
                 lost = tuple(self._lost.pop(lane.task.number, ()))
-                self._ends.append(Ended(lane.task, lane.card, answer.outcome, answer.wall_s, lost))
+                of = (answer.outcome, answer.wall_s, lost, answer.ramp_range)
+                self._ends.append(Ended(lane.task, lane.card, *of))
                 lane.task, lane.phase, lane.phase_s = None, None, lane.heard_s
             case Refusal(why):
                 self._retire(lane, why)

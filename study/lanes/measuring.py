@@ -13,7 +13,7 @@ from study.bench.bench import Bench, all_borrowed
 from study.lanes.cards import cores_apart
 from study.lanes.cluster.join import Cluster
 from study.lanes.cores import in_words
-from study.lanes.lanes import Lanes
+from study.lanes.lanes import Lanes, Patience
 from study.lanes.process import Here
 from study.lanes.program import lane_lock
 from study.service_pause.options import Lending
@@ -46,6 +46,7 @@ def lanes_on(
     measurements: Sequence[tuple[Allocation, Measurement]],
     say: Callable[[str], None],
     cluster: Cluster | None = None,
+    patience: Patience = Patience(),  # noqa: B008  frozen
 ) -> Iterator[Lanes]:
     """Yield a lane on each card, which all end with the block.
 
@@ -56,6 +57,7 @@ def lanes_on(
         measurements: What was measured before, for the memory arithmetic.
         say: It is given a line each.
         cluster: Where the cards are; None is this machine.
+        patience: When a lane is lost.
 
     Raises:
         SetupError: There are fewer cores than cards.
@@ -73,6 +75,7 @@ def lanes_on(
             ramp_range=ramp_range,
             cores=cores,
             say=say,
+            patience=patience,
             transport=cluster.transport if cluster else Here(),
         ) as lanes:
             yield lanes

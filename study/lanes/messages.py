@@ -17,6 +17,7 @@ from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain, mapping_of
 from objectives.plain_data.infinity import plain
 from objectives.setting import Setting
+from objectives.traffic.workload import Request, Workload
 
 Measured = Sequence[tuple[Allocation, Measurement]]
 
@@ -77,6 +78,21 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class Under(OfPlainData):
+    """A job may be measured under other traffic than that of the setting.
+
+    Args:
+        workload: The rates and lengths of what is sent.
+        requests: What is sent in place of the workload's own trace; none where it is its own.
+        ramp_range: The range of its ramps; None lets this measurement find it.
+    """
+
+    workload: Workload
+    requests: tuple[Request, ...]
+    ramp_range: RampRange | None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order is a job for a lane.
 
@@ -86,6 +102,7 @@ class Order:
         is_raced: Whether the driver is to be asked if the rest is worth its time.
         ramp_range: The range of the study's ramps; None where it is not known yet.
         measurements: What other lanes have measured since the last order.
+        under: The traffic; None is that of the setting.
     """
 
     attempt: int
@@ -93,6 +110,7 @@ class Order:
     is_raced: bool
     ramp_range: RampRange | None
     measurements: Measured
+    under: Under | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -102,6 +120,7 @@ class Order:
             "is_raced": self.is_raced,
             "ramp_range": self.ramp_range and self.ramp_range.to_json(),
             "measurements": _measured_to_json(self.measurements),
+            "under": self.under and self.under.to_json(),
         }
 
     @classmethod
@@ -113,6 +132,7 @@ class Order:
             data["is_raced"],
             _range(data["ramp_range"]),
             _measured_from_json(data["measurements"]),
+            Under.from_json(data["under"]) if data["under"] else None,
         )
 
 

@@ -80,6 +80,9 @@ def measured(channel: Channel, colocation: Colocation, order: Order) -> Answer:
     colocation.learn(order.measurements)
     if order.ramp_range is not None:
         colocation.ramp_range = order.ramp_range
+    if (under := order.under) is not None:
+        exercise = colocation.exercise.of(under.workload, under.requests)
+        colocation.under(exercise, under.ramp_range)
     job, started_s = order.job, time.monotonic()
     job.folder.mkdir(parents=True, exist_ok=True)
     if order.is_raced:

@@ -81,7 +81,9 @@ def work(channel: Channel) -> None:
         job, begun = order.job, log.read_text().count(" begun ") if log.exists() else 0
         mood = mine[min(begun, len(mine) - 1)] if mine else "well"
         told = order.ramp_range and order.ramp_range.first_per_s
-        write(log, f"begun {job.allocation} seed={job.seed} fresh={job.is_fresh} range={told}")
+        under = order.under and (order.under.workload.seed, order.under.ramp_range)
+        how = f"seed={job.seed} fresh={job.is_fresh} range={told} under={under}"
+        write(log, f"begun {job.allocation} {how}")
         channel.tell(Doing(Phase(Step.LOADING)))
         job.folder.mkdir(parents=True, exist_ok=True)
         (job.folder / "llm.log").write_text("it came up")

@@ -12,7 +12,8 @@ from factories import STRESS, measurement
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from study.confirmation import journal
-from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.confirm import confirm
+from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairLaunch, Role

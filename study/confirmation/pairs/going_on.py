@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,23 +11,24 @@ from study.confirmation.records import PairsJournal
 from study.provenance import measuring_code
 
 
-def going_on(journal: PairsJournal, device: Identity, folder: Path) -> Iterator[str]:
+def going_on(journal: PairsJournal, devices: Sequence[Identity], folder: Path) -> Iterator[str]:
     """Say what is measured so far, and what has changed since: the card, or the code.
 
     Args:
         journal: What is measured so far; nothing is said where that is none.
-        device: Where it goes on.
+        devices: The cards that it goes on on.
         folder: Where the journal lies.
     """
     if not journal.pairs:
         return
     aa, ab = len(journal.of("aa")), len(journal.of("ab"))
     yield f"going on after {aa} A/A and {ab} pairs, in {folder}"
-    others = {p.card for p in journal.pairs} - {device.uuid}
+    here = [device.uuid for device in devices]
+    others = {p.card for p in journal.pairs} - {*here}
     if others:
         yield (
-            f"those of {', '.join(sorted(others))} count beside those of {device.uuid}, as each "
-            "is measured whole on one card; A/A pairs and the stress are not repeated"
+            f"those of {', '.join(sorted(others))} count beside those of {', '.join(here)}, as "
+            "each is measured whole on one card; A/A pairs and the stress are not repeated"
         )
     if {p.code for p in journal.pairs} - {None, measuring_code()}:
         yield (

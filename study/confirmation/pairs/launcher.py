@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
@@ -17,6 +19,35 @@ from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, R
 from study.confirmation.subject import Subject
 from study.spec.traffic import WindowTraffic
 from study.wording import phase_in_words
+
+Launched = PairLaunch | FailedLaunch | Failure
+Asks = TypeVar("Asks")
+Answers = TypeVar("Answers")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A job is asked for under one traffic.
+
+    Args:
+        traffic: The traffic.
+        job: The job.
+    """
+
+    traffic: WindowTraffic
+    job: Job
+
+
+def driven(steps: Generator[Asks, Answers, Result], answer: Callable[[Asks], Answers]) -> Result:
+    """Answer all that is asked, and return what comes of it."""
+    try:
+        asked = next(steps)
+        while True:
+            asked = steps.send(answer(asked))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
 
 
 @dataclass(slots=True)
@@ -52,14 +83,27 @@ class Launcher:
         colocation: Colocation,
         folder: Path,
         traffics: Sequence[WindowTraffic],
-    ) -> PairLaunch | FailedLaunch | Failure:
+    ) -> Launched:
         """Launch afresh and measure under each of the pair's traffics, the study's own first.
 
         A launch that does not work is a `FailedLaunch`; a `Failure` says nothing of it.
         """
+        steps = self.launching(role, allocation, folder, traffics)
+        return driven(steps, partial(self._measured, colocation))
+
+    def launching(
+        self,
+        role: Role,
+        allocation: Allocation,
+        folder: Path,
+        traffics: Sequence[WindowTraffic],
+    ) -> Generator[Asked, Outcome, Launched]:
+        """Ask for what `launch` measures, job by job; it is the same wherever they are measured."""
         measured: dict[str, Measurement] = {}
         for n, traffic in enumerate(traffics):
-            outcome = self._measured(traffic, allocation, colocation, folder, is_fresh=n == 0)
+            within = folder / traffic.name
+            outcome = yield Asked(traffic, Job(allocation, 0, within, is_fresh=n == 0))
+            outcome.raise_for_setup()
             if (failure := outcome.failure) is not None:
                 if not failure.is_ruled_out:
                     return failure
@@ -69,23 +113,14 @@ class Launcher:
                 measured[traffic.name] = outcome.measurement.without_samples()
         return PairLaunch(role, measured)
 
-    def _measured(
-        self,
-        traffic: WindowTraffic,
-        allocation: Allocation,
-        colocation: Colocation,
-        folder: Path,
-        *,
-        is_fresh: bool,
-    ) -> Outcome:
-        within = folder / traffic.name
-        within.mkdir(parents=True, exist_ok=True)
+    def _measured(self, colocation: Colocation, asked: Asked) -> Outcome:
+        traffic, job = asked.traffic, asked.job
+        job.folder.mkdir(parents=True, exist_ok=True)
         exercise = Exercise(traffic.workload, self.of.clips, traffic.requests, self.of.words)
         exercise.word_errors = self.word_errors
         colocation.under(exercise, self.ramp_ranges.get(traffic.name))
         self.under = f"{traffic.name}: "
-        job = Job(allocation, 0, within, is_fresh)
-        outcome = colocation.measure(job).raise_for_setup()
+        outcome = colocation.measure(job)
         if colocation.ramp_range is not None:
             self.ramp_ranges.setdefault(traffic.name, colocation.ramp_range)
         return outcome

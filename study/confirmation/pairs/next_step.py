@@ -9,9 +9,11 @@ from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.records import PairsJournal, Stage
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.assess import has_drift, hold_to_come, verdict_of_pairs
+from study.rule.rule import LOOKS
 from study.rule.verdict import Status
 
 StepName = Literal["aa", "today", "stress", "ab", "hold"]
+PAIRS: tuple[StepName, ...] = ("aa", "ab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,20 @@ def next_step(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE)
         is_left = aa < of.aa_pairs * (2 if is_drifting else 1)
         return _pair("aa", journal, part) if is_left else None
     return _of_winner(journal, of, most, part)
+
+
+def next_pairs(journal: PairsJournal, of: Subject, most: int) -> list[Next]:
+    """Return the pairs that may be measured at once: none beyond the look that decides next."""
+    step = next_step(journal, of, most)
+    if step is None or step.step not in PAIRS:
+        return []
+    stage: Stage = "aa" if step.step == "aa" else "ab"
+    done = {pair.number for pair in journal.of(stage)}
+    if stage == "aa":
+        last = of.aa_pairs if len(done) < of.aa_pairs else 2 * of.aa_pairs
+    else:
+        last = min(most, next(look for look in LOOKS if look > len(done)))
+    return [Next(stage, n) for n in range(1, last + 1) if n not in done]
 
 
 def _of_winner(journal: PairsJournal, of: Subject, most: int, part: Part) -> Next | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from objectives.colocation import Colocation
@@ -17,20 +17,15 @@ from study.confirmation.journal import write_journal
 from study.confirmation.pairs.arrivals import slices_in_words
 from study.confirmation.pairs.going_on import holds_on
 from study.confirmation.pairs.hold import measure_hold
-from study.confirmation.pairs.launcher import Launcher, scored_words
-from study.confirmation.pairs.next_step import Next, next_step
-from study.confirmation.pairs.pair import measure_pair, roles_of
+from study.confirmation.pairs.launcher import Launched, Launcher, driven, scored_words
+from study.confirmation.pairs.next_step import Next, StepName, next_step
+from study.confirmation.pairs.pair import Found, Launch, gains_in_words, pair_in_words, pair_of
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.stress import measure_stress
 from study.confirmation.pairs.time_needed import expected_step_s, outlook
 from study.confirmation.records import FailedLaunch, PairsJournal, TodayLaunch
 from study.confirmation.subject import Subject
-from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.assess import hold_to_come
-from study.confirmation.verdict.cause_words import CLAIM_TITLES
-from study.confirmation.verdict.wording import DIRECTIONS, gain_pct, signed
-from study.rule.claims import claim_gains
-from study.rule.pairs import LOST
 from study.search.expected_time import TimeBudget
 
 PATIENCE = 2  # pairs in a row that may be disturbed
@@ -48,10 +43,13 @@ class Runner:
         tell: Called with each line for the user.
         most: How many pairs to measure at most.
         part: Which of them are this card's.
-        timeout_s: Nothing is begun that would not end within it, s; None for no limit.
-        began_s: When that time began, by `time.monotonic`.
+        budget: Nothing is begun that would not end within it.
         steps: How many steps to take at most; None for no limit.
         on_phase: Called as each phase begins.
+        elsewhere: The steps that are measured in lanes.
+
+    Attributes:
+        launcher: It makes the launches, and knows the ranges of ramps.
     """
 
     of: Subject
@@ -61,16 +59,17 @@ class Runner:
     tell: Callable[[str], None]
     most: int
     part: Part
-    timeout_s: float | None = None
-    began_s: float = field(default_factory=time.monotonic)
+    budget: TimeBudget
     steps: int | None = None
     on_phase: OnPhase = lambda _: None
-    _launcher: Launcher = field(init=False)
+    elsewhere: tuple[StepName, ...] = ()
+    launcher: Launcher = field(init=False)
+    _disturbed: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Take over what an earlier run has scored and fixed."""
         words = scored_words(self.journal, self.of)
-        self._launcher = Launcher(
+        self.launcher = Launcher(
             self.of, self.tell, dict(self.journal.ramp_ranges), words, watch=self.on_phase
         )
 
@@ -80,16 +79,27 @@ class Runner:
         Raises:
             SetupError: Pairs are disturbed again and again.
         """
-        setting, disturbed, done = replace(self.bench.setting, precheck=False), 0, 0
-        if self._next() is not None:
-            self.tell(outlook(self.journal, self.of, self.most, self.part))
+        self.say_outlook()
+        self.measure()
+        return self.journal
+
+    def say_outlook(self, cards: int = 1) -> None:
+        """Say what is left to measure, on so many cards at once."""
+        if next_step(self.journal, self.of, self.most, self.part) is not None:
+            self.tell(outlook(self.journal, self.of, self.most, self.part, cards))
             for line in slices_in_words(self.of.traffics, self.most, self.of.clips):
                 self.tell(line)
-        timeout_s = math.inf if self.timeout_s is None else self.timeout_s
-        budget = TimeBudget(timeout_s, self.tell, self.began_s)
-        devices, on_phase = self.bench.devices, self._launcher.on_phase
+
+    def measure(self) -> None:
+        """Measure here until a look decides, the time is up or what is next is measured elsewhere.
+
+        Raises:
+            SetupError: Pairs are disturbed again and again.
+        """
+        setting, done = replace(self.bench.setting, precheck=False), 0
+        devices, on_phase = self.bench.devices, self.launcher.on_phase
         with Colocation(setting, devices, self.folder, on_phase=on_phase) as colocation:
-            while (step := self._next()) is not None and self._has_time(step, budget):
+            while (step := self._next()) is not None and self.has_time(step, self.budget):
                 if self.steps is not None and done >= self.steps:
                     break
                 done += 1
@@ -97,19 +107,32 @@ class Runner:
                     self._holds_of_this_card()
                 before = len(self.journal.left_out)
                 self._take(step, colocation)
-                disturbed = disturbed + 1 if len(self.journal.left_out) > before else 0
-                write_journal(self.journal, self.folder)
-                if disturbed >= PATIENCE:
-                    raise SetupError(
-                        f"two in a row were disturbed ({self.journal.left_out[-1]}); "
-                        "end what else uses this device, and run the same command again"
-                    )
-        return self.journal
+                self.write(before)
+
+    def write(self, left_out: int) -> None:
+        """Write the journal after a step.
+
+        Args:
+            left_out: How many steps were left out before it.
+
+        Raises:
+            SetupError: Too many in a row were disturbed.
+        """
+        is_disturbed = len(self.journal.left_out) > left_out
+        self._disturbed = self._disturbed + 1 if is_disturbed else 0
+        write_journal(self.journal, self.folder)
+        if self._disturbed >= PATIENCE:
+            raise SetupError(
+                f"two in a row were disturbed ({self.journal.left_out[-1]}); "
+                "end what else uses this device, and run the same command again"
+            )
 
     def _next(self) -> Next | None:
-        return next_step(self.journal, self.of, self.most, self.part)
+        """Return what is measured here next; None where nothing is."""
+        step = next_step(self.journal, self.of, self.most, self.part)
+        return None if step is None or step.step in self.elsewhere else step
 
-    def _has_time(self, step: Next, budget: TimeBudget) -> bool:
+    def has_time(self, step: Next, budget: TimeBudget) -> bool:
         """Tell whether the next step would end in time."""
         needed_s, _ = expected_step_s(step, self.journal, self.of)
         if budget.lets_begin(needed_s):
@@ -131,7 +154,8 @@ class Runner:
         else:
             self._pair(step, colocation)
 
-    def _leave_out(self, step: Next, why: str) -> None:
+    def leave_out(self, step: Next, why: str) -> None:
+        """Note why a step counts for nothing."""
         self.tell(f"  left out: {why}")
         reason = f"{step.step} {step.number}: {why}"[:300]
         self.journal = replace(self.journal, left_out=(*self.journal.left_out, reason))
@@ -142,11 +166,11 @@ class Runner:
             return
         self.tell("what is in use today, which did not work in the study, once more")
         began_s, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-        launch = self._launcher.launch(
+        launch = self.launcher.launch(
             "baseline", self.of.today, colocation, self.folder / "today", self.of.traffics[:1]
         )
         if isinstance(launch, Failure):
-            self._leave_out(step, f"{launch}")
+            self.leave_out(step, f"{launch}")
             return
         failure = launch.diagnosis if isinstance(launch, FailedLaunch) else None
         wall_s = round(time.monotonic() - began_s, 1)
@@ -158,10 +182,10 @@ class Runner:
             "stress of the winner: longest prompts and a burst of speech; "
             "then speech is restarted, and again"
         )
-        self._launcher.under, words = "", self._launcher.word_errors
+        self.launcher.under, words = "", self.launcher.word_errors
         stress = measure_stress(self.of, self.journal, colocation, self.folder, words, self.tell)
         if isinstance(stress, Failure):
-            self._leave_out(step, f"{stress}")
+            self.leave_out(step, f"{stress}")
         else:
             self.journal = replace(self.journal, stress=stress)
 
@@ -179,10 +203,10 @@ class Runner:
         hold_s = self.of.traffics[0].workload.hold_s
         number = len(self.journal.holds) + 1
         self.tell(f"hold {number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
-        self._launcher.under, device = "", self.bench.device.identity
+        self.launcher.under, device = "", self.bench.device.identity
         found = measure_hold(self.of, self.journal, role, per_s, colocation, self.folder, device)
         if isinstance(found, Failure):
-            self._leave_out(step, f"{found}")
+            self.leave_out(step, f"{found}")
         elif isinstance(found, FailedLaunch):
             self.tell(f"  {role}: {found.diagnosis.failure_class}: {found.diagnosis.evidence}")
             self.journal = replace(self.journal, failure=found)
@@ -193,30 +217,22 @@ class Runner:
             self.journal = replace(self.journal, holds=(*self.journal.holds, found))
 
     def _pair(self, step: Next, colocation: Colocation) -> None:
-        target = f" of {self.most} at most" if step.step == "ab" else ""
-        roles = " then ".join(roles_of(step, self.part))
-        what = "baseline against itself" if step.step == "aa" else roles
-        what = "the winner twice" if self.of.rule.is_alone else what
-        self.tell(f"{step.step.upper()} pair {step.number}{target}: {what}")
-        device = self.bench.device.identity
-        found = measure_pair(step, self._launcher, colocation, self.folder, device, self.part)
+        self.tell(pair_in_words(step, self.of, self.most, self.part))
+        steps = pair_of(step, self.of, self.folder, self.bench.device.identity, self.part)
+        self.keep(step, driven(steps, partial(self._launched, colocation)))
+
+    def _launched(self, colocation: Colocation, x: Launch) -> Launched:
+        return self.launcher.launch(x.role, x.allocation, colocation, x.folder, x.traffics)
+
+    def keep(self, step: Next, found: Found) -> None:
+        """Keep what came of a pair, wherever it was measured, and tell what it shows."""
         if isinstance(found, str):
-            self._leave_out(step, found)
+            self.leave_out(step, found)
         elif isinstance(found, FailedLaunch):
             self.journal = replace(self.journal, failure=found)
         else:
-            pairs, ranges = (*self.journal.pairs, found), dict(self._launcher.ramp_ranges)
+            pairs = tuple(sorted((*self.journal.pairs, found), key=lambda p: (p.stage, p.number)))
+            ranges = dict(self.launcher.ramp_ranges)
             self.journal = replace(self.journal, pairs=pairs, ramp_ranges=ranges)
-            self._progress(step)
-
-    def _progress(self, step: Next) -> None:
-        """Tell the gains of the pair; an interval is looked at after whole looks alone."""
-        if step.step == "aa":
-            return
-        rule = self.of.rule
-        figures = arms_of(self.journal.of("ab")[-1:], rule)
-        for claim in rule.claims:
-            [gain] = claim_gains(claim, figures, rule.main, rule.weights)
-            if gain is not None and gain != LOST:
-                by = signed(gain_pct(DIRECTIONS[claim], gain))
-                self.tell(f"  {CLAIM_TITLES[claim]}: {by} in this pair")
+            for line in gains_in_words(found, self.of.rule) if step.step == "ab" else ():
+                self.tell(f"  {line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from objectives.capacity.holds import MOST
@@ -63,15 +64,25 @@ def _held_out_s(traffics: Sequence[WindowTraffic]) -> float:
     return sum(1.2 * t.workload.window_s + t.workload.ramp_s + 5 for t in traffics)
 
 
-def outlook(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -> str:
-    """Say what is left to measure and about how long it takes, before anything is launched."""
+def outlook(
+    journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE, cards: int = 1
+) -> str:
+    """Say what is left to measure and about how long it takes, before anything is launched.
+
+    Args:
+        journal: What is measured so far.
+        of: What is confirmed.
+        most: How many pairs to measure at most.
+        part: Which of them are this card's.
+        cards: How many cards measure pairs at once.
+    """
     aa, done = max(0, of.aa_pairs - len(journal.of("aa"))), {p.number for p in journal.of("ab")}
     ab = [n for n in part.numbers(most) if n not in done]
     to_look = sum(n <= LOOKS[0] for n in ab) or len(ab)
     later = len(ab) - to_look
     pair_s, is_measured = expected_step_s(Next("ab", 1), journal, of)
     left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (to_look, "pairs")) if n]
-    total_s = (aa + to_look) * pair_s
+    total_s = (math.ceil(aa / cards) + math.ceil(to_look / cards)) * pair_s
     if of.today is not None and journal.today is None:
         left.insert(0, "what is in use today")
         total_s += expected_step_s(Next("today", 1), journal, of)[0]
@@ -87,7 +98,8 @@ def outlook(journal: PairsJournal, of: Subject, most: int, part: Part = WHOLE) -
         left.append("the holds where a capacity is won")
         total_s += holds_s
     how = "by what a pair took" if is_measured else "a guess from the workload"
-    more = f"; {later} more pairs where they do not decide, {later * pair_s / 60:.0f} min"
+    later_s = math.ceil(later / cards) * pair_s
+    more = f"; {later} more pairs where they do not decide, {later_s / 60:.0f} min"
     return (
         f"to measure: {', '.join(left)}; about {total_s / 60:.0f} min ({how})"
         f"{more if later else ''}"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from objectives.errors import BadInput
 from objectives.evaluation import OnPhase, Phase, Step
-from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.confirm import confirm
+from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.subject import subject
 from study.dream.experiments.model import OwnExperiment
 from study.dream.turns.job import Ending, Job, Report

@@ -108,7 +108,7 @@ def test_a_well_pair_is_measured(device, tmp_path, monkeypatch):
 def test_words_are_scored_once_for_each_speech_configuration(device, tmp_path):
     with Colocation(setting(is_scored=True), device_set(device), tmp_path) as colocation:
         first = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
-        colocation._exercise.word_errors["base"] = first.word_errors[:1]
+        colocation.exercise.word_errors["base"] = first.word_errors[:1]
         second = colocation.measure(Job(LOW, 1, tmp_path / "0")).measurement
     assert first.word_errors[0].errors == 0  # the fake says the words of the first clip, always
     assert len(first.word_errors) == len(read_clips("assistant"))
@@ -120,7 +120,7 @@ def test_words_are_counted_over_clips_of_their_own(device, tmp_path):
     with Colocation(setting(is_scored=True), device_set(device), tmp_path) as colocation:
         said = Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",))
         other = Clip("b.mp3", b"sound", 1.0, ("set a timer for ten minutes",))
-        exercise = colocation._exercise
+        exercise = colocation.exercise
         colocation.under(Exercise(exercise.workload, exercise.clips, words=(said, other)), None)
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     assert m.word_errors == (WordErrors(0, 6), WordErrors(1, 6))

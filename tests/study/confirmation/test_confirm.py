@@ -21,9 +21,9 @@ from objectives.errors import BadInput, SetupError
 from objectives.exercise.exercise import Exercise
 from objectives.load import figures_of_replies
 from objectives.servers import blame
-from study.confirmation import confirm as confirming
 from study.confirmation import journal
 from study.confirmation.confirm import EXIT
+from study.confirmation.live import measured as measuring
 from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import Part
@@ -41,7 +41,7 @@ def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_generator: None)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
     # a busy machine is none of these tests' business
     monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)
-    monkeypatch.setattr(confirming, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
+    monkeypatch.setattr(measuring, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    has_time, steps = Runner._has_time, []
+    has_time, steps = Runner.has_time, []
 
     def three(runner: Runner, step: Next, budget: TimeBudget) -> bool:
         steps.append(step.step)
@@ -65,7 +65,7 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
         sent.append((exercise.workload.seed, hash(exercise.requests)))
         under(colocation, exercise, anchor)
 
-    monkeypatch.setattr(Runner, "_has_time", three)
+    monkeypatch.setattr(Runner, "has_time", three)
     monkeypatch.setattr(Colocation, "under", noted)
     path = promotion(tmp_path)
     confirmed(path, aa_pairs=1)
@@ -107,7 +107,7 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
 def test_how_long_it_will_take_is_said_before_anything_is_launched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Runner, "_has_time", lambda *_, **__: False)
+    monkeypatch.setattr(Runner, "has_time", lambda *_, **__: False)
     path = promotion(tmp_path)
     _, said = confirmed(path)
     [line] = [x for x in said if x.startswith("to measure: ")]
@@ -399,6 +399,8 @@ def test_the_journal_of_another_confirmation_is_not_taken(
     [
         (["--part", "3/2"], "--part: '3/2' is no part; write e.g. 1/2 and 2/2 on two cards"),
         (["--part", "1/2", "--take", "a.jsonl"], "--take launches nothing; leave --part"),
+        (["--part", "1/2", "--devices", "all"], "shares the pairs out itself; leave --part out"),
+        (["--cluster", "auto"], "--cluster is for run_study.py: a confirmation measures on one"),
         (["--margin", "5"], "--margin is a word of 0.1; write `limits:` in the spec"),
         (["--margin"], "--margin is a word of 0.1"),
         (["--claim", "fitness"], "--claim fitness is a claim of 0.1; write --claim either"),

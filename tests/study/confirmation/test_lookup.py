@@ -16,7 +16,8 @@ import objectives
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import read
-from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.confirm import confirm
+from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.lookup import confirmation_beside, confirmation_in
 from study.confirmation.subject import subject
 from study.dashboard.annotate import annotate

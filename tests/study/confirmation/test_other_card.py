@@ -15,8 +15,8 @@ from objectives.devices.device_set import first_of
 from objectives.errors import BadInput
 from study import provenance
 from study.bench.bench import Bench
-from study.confirmation import confirm as confirming
 from study.confirmation.journal import read_journal, write_journal
+from study.confirmation.live import measured as measuring
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.runner import Runner
 from study.promotion.seal import verify
@@ -38,7 +38,7 @@ class Card:
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Card:
     own = Card(tmp_path / "fakes.yaml")
-    monkeypatch.setattr(confirming, "bench", own.bench)
+    monkeypatch.setattr(measuring, "bench", own.bench)
     return own
 
 

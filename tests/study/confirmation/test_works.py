@@ -13,8 +13,9 @@ from live_factories import promotion, shelf
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
-from study.confirmation import confirm as confirming
-from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.confirm import confirm
+from study.confirmation.live import measured as measuring
+from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import FailedLaunch, PairLaunch, Role
@@ -50,7 +51,7 @@ def launches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., L
         runner.journal = replace(runner.journal, stress=STRESS)
 
     monkeypatch.setattr(Runner, "_stress", stress)
-    monkeypatch.setattr(confirming, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
+    monkeypatch.setattr(measuring, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
     return set_up
 
 

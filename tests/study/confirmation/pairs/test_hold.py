@@ -15,9 +15,10 @@ from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold
 from objectives.colocation import Colocation
 from objectives.evaluation import Failure, Job
-from study.confirmation import confirm as confirming
-from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.confirm import confirm
 from study.confirmation.journal import read_journal
+from study.confirmation.live import measured as measuring
+from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.runner import Runner
@@ -82,7 +83,7 @@ def holding(
         return servers.hold(colocation, job, per_s)
 
     monkeypatch.setattr(Colocation, "hold", hold)
-    monkeypatch.setattr(confirming, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
+    monkeypatch.setattr(measuring, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
     return servers
 
 

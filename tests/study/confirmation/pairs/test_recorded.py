@@ -14,7 +14,8 @@ from studies import Shared, copied, promotion_in
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.recording import Recording, read, write
-from study.confirmation.confirm import ConfirmOptions, confirm
+from study.confirmation.confirm import confirm
+from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.recorded import from_recording
 from study.confirmation.records import Head, PairsJournal
@@ -54,8 +55,12 @@ def test_a_recording_has_the_ramps_that_it_has(studied: Studied) -> None:
 
 
 def test_a_recording_is_judged_whole(studied: Studied, tmp_path: Path) -> None:
-    for options in ({"part": Part(1, 2)}, {"take": (tmp_path / "pairs.jsonl",)}):
-        with pytest.raises(BadInput, match="--part and --take are for cards that measure"):
+    for options in (
+        {"part": Part(1, 2)},
+        {"take": (tmp_path / "pairs.jsonl",)},
+        {"devices": "all"},
+    ):
+        with pytest.raises(BadInput, match="--part, --take and --devices are for what is"):
             confirm(subject(studied(2)), ConfirmOptions(out=tmp_path, **options), print)
 
 

@@ -1,0 +1,247 @@
+"""These tests measure pairs on two cards at once: lanes are real processes, figures made up."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cards_here import with_cards
+from commands import run_script
+from factories import cell
+from fake_lane import PROGRAM, TOTAL_MIB, NumberedCard
+from live_confirmations import confirmed, folder_of, instantly, journal_of
+from live_factories import FAKES, promotion, shelf
+
+from objectives.allocation import Allocation
+from objectives.devices.device_set import device_set
+from objectives.errors import SetupError
+from objectives.measurement import Measurement
+from study.bench.bench import Bench
+from study.confirmation.journal import read_journal
+from study.confirmation.live import measured as measuring
+from study.confirmation.live import several_cards
+from study.confirmation.pairs.launcher import Launcher
+from study.confirmation.records import PairLaunch, PairsJournal, Role
+from study.lanes import cards
+from study.lanes import measuring as lanes_measuring
+from study.lanes.lanes import Lanes, Patience
+from study.lanes.process import Here
+from study.promotion.seal import verify
+
+CARDS = "GPU-a,GPU-b"
+NEVER_LATE = (  # a busy machine is none of these tests' business
+    "from objectives.load import figures_of_replies; figures_of_replies._is_late = lambda _: False;"
+    "import cards_here; cards_here.measure()"
+)
+JOBS = 4  # of a pair: two launches under two workloads
+SLOW = [1.0] * (2 * JOBS) + ["well"]  # at its first pair of either stage, so that others begin
+
+
+@pytest.fixture(autouse=True)
+def _cards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def first(_: object, spec: Any) -> Bench:
+        return replace(
+            shelf(tmp_path / "fakes.yaml"), devices=device_set(NumberedCard(str(spec.device)))
+        )
+
+    monkeypatch.setattr(measuring, "bench", first)
+    monkeypatch.setattr(cards, "open_device", NumberedCard)
+    monkeypatch.setattr(lanes_measuring, "Here", partial(Here, PROGRAM))
+    monkeypatch.setattr(several_cards, "Patience", partial(Patience, memory_s=1.0, end_s=10.0))
+    instantly(monkeypatch)  # the stress; the launches are the lanes'
+
+
+def candidate(folder: Path, moods: dict[str, Any] | None = None, **changes: Any) -> Path:
+    """Write a candidate whose winner has the larger share, and the moods of the lanes."""
+    path = promotion(
+        folder,
+        {"device": "cuda", "baseline": FAKES["baseline"] | {"vllm_memory_util": 0.06}} | changes,
+        parameters={"vllm_memory_util": 0.1, "whisper_model_size": "base"},
+        baseline={"vllm_memory_util": 0.06, "whisper_model_size": "base"},
+        device={"product": "Made-up card", "total_mib": round(TOTAL_MIB)},
+    )
+    folder_of(path).mkdir(parents=True)
+    (folder_of(path) / "moods.json").write_text(json.dumps(moods or {}))
+    return path
+
+
+def on_two(path: Path, **more: Any) -> tuple[int, list[str]]:
+    return confirmed(path, options={"devices": CARDS, **more})
+
+
+def begun(path: Path, card: str) -> list[tuple[str, str]]:
+    """Return the share and the traffic of each job that a card began, in order."""
+    log = (folder_of(path) / "lanes" / card / "orders.log").read_text()
+    return re.findall(r"begun vllm_memory_util=([\d.]+) .* under=\((\d+), ", log)
+
+
+def check_whole(found: PairsJournal) -> None:
+    """Check that pairs are what one card would have measured: order and seeds by number."""
+    for stage, first_seed in (("aa", 1_000_000), ("ab", 2_000_000)):
+        pairs = found.of(stage)  # type: ignore[arg-type]
+        assert [p.number for p in pairs] == [*range(1, len(pairs) + 1)]
+        assert [p.launches[0].role for p in pairs] == [
+            ("baseline", "winner")[n % 2] for n in range(len(pairs))
+        ]
+        assert [(p.seed or 0) - first_seed for p in pairs] == [
+            pairs[0].seed - first_seed + 2_000_000 * n  # type: ignore[operator]
+            for n in range(len(pairs))
+        ]
+
+
+def figures(path: Path) -> dict[str, Any]:
+    """Return what a confirmation says, without when and where it was measured."""
+    told = verify(path)["confirmation"]
+    where = ("cards", "written_at", "first_pair_at", "last_pair_at", "launches")
+    return {k: v for k, v in told.items() if k not in where}
+
+
+def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = candidate(tmp_path)
+    code, said = on_two(path)
+    assert code == 0, said
+    found = read_journal(journal_of(path))
+    check_whole(found)
+    assert (len(found.of("aa")), len(found.of("ab"))) == (2, 6)
+    assert {p.card for p in found.of("ab")} == {"GPU-a", "GPU-b"}
+    for card in ("GPU-a", "GPU-b"):  # each of its pairs is whole there, with equal arrivals
+        jobs = begun(path, card)
+        own = sum(p.card == card for p in found.pairs)
+        assert len(jobs) == JOBS * own
+        for n in range(own):
+            seeds = [seed for _, seed in jobs[JOBS * n : JOBS * (n + 1)]]
+            assert seeds[:2] == seeds[2:] and len(set(seeds)) == 2
+    assert said[-1].startswith("confirmed by 6 pairs of fresh launches on 2 cards")
+    words = r"AB pair 2 of 12 at most: winner then baseline, on GPU-[ab]"
+    assert any(re.fullmatch(words, line) for line in said)
+    of_two = figures(path)
+
+    def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
+        m = cell(allocation.share, "base")
+        assert isinstance(m, Measurement)
+        return PairLaunch(role, dict.fromkeys(launcher.of.workloads, m.without_samples()))
+
+    monkeypatch.setattr(Launcher, "launch", launch)
+    assert confirmed(path, options={"devices": "GPU-a", "out": tmp_path / "one"})[0] == 0
+    assert figures(path) == of_two | {"begun_anew": 1}
+
+
+def test_the_pair_of_a_killed_lane_is_begun_anew_on_the_other_card(tmp_path: Path) -> None:
+    moods = ["well"] * (JOBS + 2) + ["is killed", "well"]  # in its second pair's second launch
+    path = candidate(tmp_path, {"GPU-b": moods, "GPU-a": SLOW})
+    code, said = on_two(path)
+    assert code == 0, said
+    found = read_journal(journal_of(path))
+    check_whole(found)
+    assert len(found.of("ab")) == 6
+    [anew] = [line for line in said if line.endswith("is begun anew")]
+    stage, _, number = anew.lower().split()[:3]
+    [left_out] = found.left_out
+    assert left_out == f"{stage} {number}: GPU-b: its process ended by signal SIGKILL"
+    [pair] = [p for p in found.pairs if (p.stage, p.number) == (stage, int(number))]
+    assert pair.card == "GPU-a"
+    assert any("the lane on GPU-b was lost: its process ended by signal SIGKILL" in s for s in said)
+    done = JOBS * sum(p.card == "GPU-b" for p in found.pairs)
+    assert len(begun(path, "GPU-b")) == done + 3  # of the lost pair, three jobs
+
+
+def test_a_pair_that_both_cards_lost_comes_back_to_the_first(tmp_path: Path) -> None:
+    path = candidate(tmp_path, {card: ["is killed", "well"] for card in CARDS.split(",")})
+    code, said = confirmed(path, options={"devices": CARDS}, aa_pairs=1)
+    assert code == 0, said
+    found = read_journal(journal_of(path))
+    check_whole(found)
+    assert [text[:4] for text in found.left_out] == ["aa 1", "aa 1"]
+    assert len({text[6:11] for text in found.left_out}) == 2
+
+
+def test_without_a_lane_whole_pairs_are_kept_and_one_card_goes_on(tmp_path: Path) -> None:
+    path = candidate(tmp_path, {card: [0.1] * JOBS + ["is killed"] for card in CARDS.split(",")})
+    with pytest.raises(SetupError, match=r"no lane is left|lost its lane 3 times"):
+        on_two(path)
+    found = read_journal(journal_of(path))
+    assert (len(found.of("aa")), len(found.of("ab"))) == (2, 0)
+    (folder_of(path) / "moods.json").write_text("{}")
+    assert on_two(path)[0] == 0
+    check_whole(read_journal(journal_of(path)))
+
+
+def test_a_launch_that_fails_in_a_lane_ends_the_confirmation(tmp_path: Path) -> None:
+    path = candidate(tmp_path, {"GPU-b": ["well"] * JOBS + ["needs a lot"], "GPU-a": SLOW})
+    code, _ = on_two(path)
+    failure = read_journal(journal_of(path)).failure
+    assert failure is not None
+    assert code == (4 if failure.role == "winner" else 5)
+    assert f"the {failure.role} failed under main: oom_budget" in " ".join(
+        verify(path)["confirmation"]["reasons"]
+    )
+
+
+def test_the_first_launch_finds_the_ramps_alone_and_all_others_have_their_range(
+    tmp_path: Path,
+) -> None:
+    workload = FAKES["workload"] | {"ramp_s": 75, "turns_per_s": 4}
+    path = candidate(tmp_path, workload=workload, claim="latency")
+    on_two(path, pairs=6)
+    logs = [(folder_of(path) / "lanes" / c / "orders.log").read_text() for c in CARDS.split(",")]
+    of_main = re.findall(r"under=\((?:\d+), (None|RampRange\([^)]*\))\)", "".join(logs))
+    ranges = read_journal(journal_of(path)).ramp_ranges
+    assert of_main.count("None") == len(ranges) == 2  # of the first launch, under two workloads
+    assert {*of_main} == {"None", *map(str, ranges.values())}
+
+
+def test_time_that_is_over_lets_what_is_measured_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "study.confirmation.pairs.runner.expected_step_s"
+    monkeypatch.setattr(name, lambda *_: (1e9, True))
+    path = candidate(tmp_path)
+    code, said = on_two(path, timeout_s=1.0)
+    assert (code, len(read_journal(journal_of(path)).pairs)) == (5, 1)
+    assert any("run the same command again" in line for line in said)
+
+
+def test_ctrl_c_ends_the_lanes_and_keeps_whole_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, wait = candidate(tmp_path), Lanes.wait
+
+    def stopped(lanes: Lanes) -> Any:
+        ends = wait(lanes)
+        if len(read_journal(journal_of(path)).of("ab")) == 1:
+            raise KeyboardInterrupt
+        return ends
+
+    monkeypatch.setattr(Lanes, "wait", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        on_two(path)
+    assert len(read_journal(journal_of(path)).of("ab")) == 1
+    monkeypatch.setattr(Lanes, "wait", wait)
+    code, said = on_two(path)
+    assert code == 0 and any(line.startswith("going on after 2 A/A and 1 pairs") for line in said)
+    check_whole(read_journal(journal_of(path)))
+
+
+def test_a_lane_measures_a_pair_on_real_servers_under_each_workload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    with_cards(monkeypatch)
+    monkeypatch.setattr(lanes_measuring, "Here", partial(Here, NEVER_LATE))
+    path = candidate(tmp_path)
+    asked = ("--devices", "all", "--aa-pairs", "1", "--timeout", "1", "--out", tmp_path / "out")
+    ran = run_script("confirm.py", path, *asked, cwd=tmp_path)
+    assert ran.returncode == 5, ran.stderr
+    [pair] = read_journal(journal_of(path)).pairs
+    for launch in pair.launches:
+        main, held_out = (launch.measured[w] for w in ("main", "voice_assistant"))
+        assert (main.figure("llm_offered"), held_out.figure("llm_offered")) == (6, 6)
+        assert (main.figure("llm_start_s") or 0) > 0 == held_out.figure("llm_start_s")
+        assert main.word_errors
