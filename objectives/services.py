@@ -133,6 +133,8 @@ class OtherService:
         idle_s: The time without a request after which one that is not resident is stopped, seconds.
         woken_by: What starts it in production where it is not resident: the front of this project,
             or a server that does the same.
+        sleep_mode: Whether its process stays while it sleeps, with its weights in the host's
+            memory, as its engine can.
     """
 
     api: Literal["embeddings", "rerank", "speech"]
@@ -154,6 +156,7 @@ class OtherService:
     resident: bool = True
     idle_s: Annotated[float, Range(1, 1e6)] = 60.0
     woken_by: Waker | None = None
+    sleep_mode: bool = False
 
 
 Service = LlmService | SttService | OtherService

@@ -31,16 +31,18 @@ from objectives.devices.device import MIB
 from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
+from objectives.engines.engine import other_engine
 from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.load.generator import Generator
 from objectives.load.open_loop import drive
+from objectives.on_demand import sleeping
 from objectives.servers import blame
 from objectives.servers.blame import Suspects, failed_load
 from objectives.servers.lineup import Lineup
 from objectives.servers.tenants import Tenant, holding
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, OtherService, SttService
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request
 from study.spec.choices import APIS
@@ -373,3 +375,42 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
         assert not suspects.servers["llm"].alive
         pair.stop("llm", "stt")
         comes_back(gpu, pair.free_at_rest_mib[gpu.identity.uuid])
+
+
+# a service that sleeps
+
+
+@pytest.mark.usefixtures("a_7b_fits")
+def test_vllm_in_its_sleep_mode_gives_its_memory_back_and_is_woken(gpu, tmp_path, say):
+    """Its process stays, with the weights in the host's memory."""
+    service = OtherService(
+        api="embeddings",
+        engine="vllm",
+        model=LLM.model,
+        args=("--load-format", "dummy", "--enforce-eager", "--max-model-len", "4096"),
+        env=LLM.env,
+        resident=False,
+        woken_by="front",
+        sleep_mode=True,
+        idle_s=3600.0,
+        start_timeout_s=300.0,
+    )
+    engine = other_engine(service, "embed")
+    share = (16384 + 4096) / gpu.identity.total_mib  # 7B of bfloat16, and some KV cache
+    command = engine.command(
+        Allocation({"embed.gpu_memory_utilization": round(share, 3)}), gpu.server_env
+    )
+    ready = partial(engine.is_ready, clip=CLIPS[0])
+    with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as lineup:
+        log = tmp_path / "embed.log"
+        started = lineup.start("embed", engine.api, command, ready, log, {})
+        url = lineup.server("embed").url
+        for _ in range(2):
+            asleep = lineup.put_to_sleep("embed")
+            assert asleep["embed_asleep_mib"] < 0.2 * started["embed_memory_mib"]
+            free_mib = gpu.sample().free_mib
+            assert ready(url, 60.0)
+            assert free_mib - gpu.sample().free_mib > 0.7 * started["embed_memory_mib"]
+        state = sleeping.state(url)
+        say(f"{started}, {asleep}, starts {state and state.starts_s}")
+        assert state is not None and state.is_awake and len(state.starts_s) == 3

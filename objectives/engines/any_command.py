@@ -49,6 +49,7 @@ class AnyCommand:
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
     options_of_ours: ClassVar[tuple[str, ...]] = ()
+    sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
 
     @property
     def prefix(self) -> str:
@@ -103,7 +104,8 @@ class AnyCommand:
         command = self.resident_command(allocation, device_env)
         if not sleeps(self.name, self.service, allocation):
             return command
-        return replace(command, argv=fronted(command.argv, self.service))
+        paths = self.sleep_paths if self.service.sleep_mode else ("", "")
+        return replace(command, argv=fronted(command.argv, self.service, paths))
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's own command."""

@@ -5,6 +5,9 @@ was measured:
 
     python objectives/on_demand/front.py --port 8001 --idle-s 60 -- SERVER --port {own_port}
 
+Where a server can sleep by itself (vLLM with --enable-sleep-mode and VLLM_SERVER_DEV_MODE=1), two
+paths of it do that in place of a stop: --sleep "/sleep?level=1" --wake /wake_up.
+
 A connection that says something wakes the server and waits for it; the front forwards bytes as they
 are, and sees to it that whoever is connected may stay so while the server sleeps. Where the server
 ends by itself, the front ends with its code.
@@ -58,22 +61,32 @@ class Front:
         health: The path that answers 200 once it is ready.
         idle_s: The time without a request after which it is stopped, seconds.
         start_s: The time that it has to become ready, seconds.
+        paths: Those of the server that let it sleep and wake it; empty where it is stopped.
     """
 
-    def __init__(self, words: Sequence[str], health: str, idle_s: float, start_s: float) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        health: str,
+        idle_s: float,
+        start_s: float,
+        paths: tuple[str, str] = ("", ""),
+    ) -> None:
         self.words, self.health, self.idle_s, self.start_s = words, health, idle_s, start_s
+        self.sleep_path, self.wake_path = paths
         self.starts_s: list[float] = []
         self._callers: set[Caller] = set()
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
+        self._sleeps = False  # as a process that is there
         self._port, self._last, self._since, self._awake_s = 0, time.monotonic(), 0.0, 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self.end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def is_awake(self) -> bool:
-        """Return whether the server runs."""
-        return self._process is not None
+        """Return whether the server runs, and does not sleep by itself."""
+        return self._process is not None and not self._sleeps
 
     def state(self) -> dict[str, object]:
         """Return whether it is awake, how long it was in all, and what its starts took, seconds."""
@@ -117,7 +130,7 @@ class Front:
     async def _up(self, caller: Caller) -> asyncio.StreamWriter:
         """Return the caller's connection to the server, which is woken where it sleeps."""
         async with self._lock:
-            if self._process is None:
+            if not self.is_awake:
                 await self._wake()
             if caller.up is None:
                 back, caller.up = await asyncio.open_connection("127.0.0.1", self._port)
@@ -138,12 +151,28 @@ class Front:
             caller.writer.close()
 
     async def _wake(self) -> None:
-        """Start the server and wait until it is ready.
+        """Start the server, or wake it, and wait until it is ready.
 
         Raises:
             Ended: It ended, or was not ready in time.
         """
         began = time.monotonic()
+        if self._process is None:
+            await self._start()
+        elif not await self._is_ok("POST", self.wake_path, self.start_s):
+            print(f"on demand: {self.wake_path} did not wake it", file=sys.stderr)
+            raise Ended(1)
+        self._since, self._sleeps = began, False
+        await self._until_ready(began)
+        self._last = time.monotonic()
+        self.starts_s.append(round(self._last - began, 3))
+
+    async def _start(self) -> None:
+        """Start the server.
+
+        Raises:
+            Ended: It cannot be started.
+        """
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
@@ -153,23 +182,29 @@ class Front:
         except OSError as error:
             print(f"on demand: {words[0]} does not start: {error.strerror}", file=sys.stderr)
             raise Ended(3) from error
-        self._since = began
         self._keep(asyncio.create_task(self._watch(self._process)))
-        while not await self._is_ready():
-            if self._process.returncode is not None:
-                raise Ended(self._process.returncode)
+
+    async def _until_ready(self, began: float) -> None:
+        """Wait until the server's page of health is 200.
+
+        Raises:
+            Ended: It ended, or was not ready in time.
+        """
+        while not await self._is_ok("GET", self.health, 5):
+            if self._process is None or self._process.returncode is not None:
+                raise Ended(1 if self._process is None else self._process.returncode)
             if time.monotonic() - began > self.start_s:
                 print(f"on demand: not ready within {self.start_s:g} s", file=sys.stderr)
                 raise Ended(1)
             await asyncio.sleep(LOOK_S)
-        self._last = time.monotonic()
-        self.starts_s.append(round(self._last - began, 3))
 
-    async def _is_ready(self) -> bool:
+    async def _is_ok(self, method: str, path: str, within_s: float) -> bool:
+        """Return whether the server answers 200 in time."""
+        head = f"{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(within_s):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                writer.write(f"GET {self.health} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                writer.write(head.encode())
                 line = await reader.readline()
                 writer.close()
         except (OSError, TimeoutError):
@@ -183,13 +218,18 @@ class Front:
             self._finish(Ended(code))
 
     async def sleep(self) -> None:
-        """Stop the server, unless somebody waits for an answer."""
+        """Stop the server, or let it sleep by itself, unless somebody waits for an answer."""
         async with self._lock:
             process = self._process
-            if process is None or any(c.is_waiting for c in self._callers):
+            if process is None or self._sleeps or any(c.is_waiting for c in self._callers):
                 return
-            self._process = None
             self._awake_s += time.monotonic() - self._since
+            if self.sleep_path:
+                self._sleeps = await self._is_ok("POST", self.sleep_path, self.start_s)
+                if self._sleeps:
+                    return
+                print(f"on demand: {self.sleep_path} failed; it is stopped", file=sys.stderr)
+            self._process = None
             for caller in self._callers:
                 caller.up = None
             await stop(process)
@@ -234,7 +274,8 @@ async def serve(args: argparse.Namespace) -> None:
     Raises:
         Ended: The server ended by itself.
     """
-    front = Front(args.words, args.health, args.idle_s, args.start_s)
+    paths = (args.sleep, args.wake)
+    front = Front(args.words, args.health, args.idle_s, args.start_s, paths)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, front.end.cancel)
     server = await asyncio.start_server(front.answer, args.host, args.port)
@@ -257,6 +298,8 @@ def main() -> None:
     parser.add_argument("--health", default="/health", help="its page that is 200 once it is ready")
     parser.add_argument("--idle-s", type=float, default=60, help="seconds until it is stopped")
     parser.add_argument("--start-s", type=float, default=120, help="seconds until it must be ready")
+    parser.add_argument("--sleep", default="", help="its own path that lets it sleep, by POST")
+    parser.add_argument("--wake", default="", help="its own path that wakes it, by POST")
     parser.add_argument("words", nargs="+", metavar="COMMAND", help=f"{OWN_PORT} is its port")
     try:
         asyncio.run(serve(parser.parse_args()))

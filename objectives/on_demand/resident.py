@@ -7,7 +7,7 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.on_demand import front
-from objectives.services import LlmService, Service, Sleeper
+from objectives.services import LlmService, OtherService, Service, Sleeper
 
 RESIDENT = "resident"  # the option of a service that says whether it runs all the time
 
@@ -15,7 +15,6 @@ RESIDENT = "resident"  # the option of a service that says whether it runs all t
 def sleeps(name: str, service: Service, allocation: Allocation) -> bool:
     """Return whether a service sleeps until it is asked under an allocation.
 
-    >>> from objectives.services import OtherService
     >>> embed = OtherService(api="embeddings", command="serve {port}")
     >>> sleeps("embed", embed, Allocation({}))
     False
@@ -27,26 +26,38 @@ def sleeps(name: str, service: Service, allocation: Allocation) -> bool:
     return not allocation.values.get(f"{name}.{RESIDENT}", service.resident)
 
 
-def fronted(argv: tuple[str, ...], service: Sleeper) -> tuple[str, ...]:
+def fronted(
+    argv: tuple[str, ...], service: Sleeper, paths: tuple[str, str] = ("", "")
+) -> tuple[str, ...]:
     """Return the words of a front that starts this command when it is asked.
 
     Args:
         argv: The words of the command; `{port}` stands where its port goes.
         service: How long it may take, and how soon it sleeps again.
+        paths: Those of the server that let it sleep and wake it; empty where it is stopped.
     """
     head: tuple[str, ...] = (sys.executable, str(Path(front.__file__)), "--port", "{port}")
     head += ("--health", service.health_path, "--idle-s", f"{service.idle_s:g}")
-    head += ("--start-s", f"{service.start_timeout_s:g}", "--")
+    head += ("--start-s", f"{service.start_timeout_s:g}")
+    head += ("--sleep", paths[0], "--wake", paths[1]) if paths[0] else ()
+    head += ("--",)
     return (*head, *(word.replace("{port}", front.OWN_PORT) for word in argv))
 
 
 def waker_words(service: Sleeper) -> str:
     """Return what wakes a service, and how soon it sleeps again."""
-    return f"woken by {service.woken_by}, stopped after {service.idle_s:g} s"
+    way = "in its sleep mode" if keeps_process(service) else "stopped"
+    return f"woken by {service.woken_by}, {way} after {service.idle_s:g} s"
 
 
 def waker_conditions(service: Sleeper) -> dict[str, object]:
     """Return what of it changes figures, as plain data; nothing where it never sleeps."""
     if service.woken_by is None:
         return {}
-    return {"resident": service.resident, "idle_s": service.idle_s}
+    own = {"sleep_mode": True} if keeps_process(service) else {}
+    return {"resident": service.resident, "idle_s": service.idle_s, **own}
+
+
+def keeps_process(service: Sleeper) -> bool:
+    """Return whether a service keeps its process while it sleeps."""
+    return isinstance(service, OtherService) and service.sleep_mode

@@ -49,7 +49,8 @@ def compare_sleepers(data: Mapping[str, Any], path: Path) -> list[str]:
         if not (waker := one_line(str(sleeper.get("woken_by") or ""))[:40]):
             what = f"{path}: {one_line(str(name))[:20]} sleeps until it is asked, and nothing"
             raise BadInput(f"{what} wakes it; name `woken_by:` in its spec, and measure it anew")
-        notes.append(f"{name} sleeps until it is asked: that {waker} wakes it was not checked")
+        way = " by its sleep mode" if sleeper.get("sleep_mode") is True else ""
+        notes.append(f"{name} sleeps until it is asked: that {waker} wakes it{way} was not checked")
     return notes
 
 

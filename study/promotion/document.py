@@ -15,7 +15,7 @@ from objectives.allocation import Allocation
 from objectives.engines.engine import apis_of, in_order
 from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
-from objectives.on_demand.resident import sleeps
+from objectives.on_demand.resident import keeps_process, sleeps
 from objectives.services import LlmService
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
@@ -167,6 +167,7 @@ def _of_sleepers(context: StudyContext, allocation: Allocation) -> dict[str, Any
     """Return what wakes each service that sleeps; nothing where all are resident."""
     sleepers = {
         name: {"woken_by": service.woken_by, "idle_s": service.idle_s}
+        | ({"sleep_mode": True} if keeps_process(service) else {})
         for name, service in context.services.items()
         if not isinstance(service, LlmService) and sleeps(name, service, allocation)
     }

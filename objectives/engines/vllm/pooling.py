@@ -23,7 +23,7 @@ from objectives.engines.vllm.llm import (
     old_driver,
     weak_card,
 )
-from objectives.on_demand.resident import RESIDENT
+from objectives.on_demand.resident import RESIDENT, sleeps
 from objectives.services import OtherService
 
 SHARE_OPTION = "gpu_memory_utilization"
@@ -41,6 +41,7 @@ class VllmPooling(AnyCommand):
     apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank")
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
     packages: ClassVar[tuple[str, ...]] = PACKAGES
+    sleep_paths: ClassVar[tuple[str, str]] = ("/sleep?level=1", "/wake_up")
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
@@ -93,4 +94,8 @@ class VllmPooling(AnyCommand):
         argv += ("--served-model-name", service.served_model, "--runner", "pooling", *service.args)
         options = allocation.options(self.prefix)
         argv += flags({k: v for k, v in options.items() if k not in (RESIDENT, PLACE)})
-        return command_of(service, argv, {**OWN_ENV, **device_env}, allocation, service.model)
+        env = {**OWN_ENV, **device_env}
+        if service.sleep_mode and sleeps(self.name, service, allocation):
+            argv += ("--enable-sleep-mode",)
+            env["VLLM_SERVER_DEV_MODE"] = "1"  # else it has no such pages
+        return command_of(service, argv, env, allocation, service.model)

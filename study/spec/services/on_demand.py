@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from objectives.engines.engine import OTHER_ENGINES
+from objectives.engines.places import HOST
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.servers.supervision.container import runs_container
-from objectives.services import LlmService, Services, Sleeper
+from objectives.services import LlmService, OtherService, Services, Sleeper
 from study.spec.yaml_node import YamlEntry
 
 WAKERS = "front (ours), llama_swap or socket_activation"
@@ -30,8 +32,16 @@ def refuse_sleeping_llm(name: str, entry: YamlEntry) -> None:
     )
 
 
-def check_on_demand(top: YamlEntry, services: Services, parameters: Sequence[Parameter]) -> None:
+def check_on_demand(
+    top: YamlEntry, services: Services, parameters: Sequence[Parameter], device: str
+) -> None:
     """Refuse a service that sleeps where nothing wakes it in production, or cannot be woken here.
+
+    Args:
+        top: The whole file.
+        services: The services.
+        parameters: What is searched.
+        device: The LLM's device.
 
     Raises:
         BadInput: There is one; it has file, line and key.
@@ -53,11 +63,13 @@ def check_on_demand(top: YamlEntry, services: Services, parameters: Sequence[Par
             raise own.wrong(f"{where} says it too", "remove one")
         known = values or ((fixed.scalar(),) if fixed.is_present else (service.resident,))
         _check_waker(entry, service, may_sleep=not all(known))
+        if isinstance(service, OtherService) and service.sleep_mode:
+            _check_sleep_mode(entry.at("sleep_mode"), name, service, service.place or device)
 
 
 def _check_waker(entry: YamlEntry, service: Sleeper, *, may_sleep: bool) -> None:
     if not may_sleep:
-        for key in ("woken_by", "idle_s"):
+        for key in ("woken_by", "idle_s", "sleep_mode"):
             if entry.at(key).is_present:
                 way_out = f"write `resident: false`, or search {entry.path[-1]}.{RESIDENT}"
                 raise entry.at(key).wrong("the service never sleeps", way_out)
@@ -71,3 +83,16 @@ def _check_waker(entry: YamlEntry, service: Sleeper, *, may_sleep: bool) -> None
         raise entry.at("command").wrong(
             "it runs a container, which is not woken here", "write `resident: true`"
         )
+
+
+def _check_sleep_mode(entry: YamlEntry, name: str, service: OtherService, device: str) -> None:
+    """Refuse that a service keeps its process where nothing of it can sleep, or nobody wakes it."""
+    able = [engine for engine, kind in OTHER_ENGINES.items() if kind.sleep_paths[0]]
+    if service.engine not in able:
+        ways = " or ".join(f"`engine: {engine}`" for engine in able)
+        raise entry.wrong(f"what serves {name} has none", f"remove it, or name {ways}")
+    if service.woken_by != "front":
+        what = f"{service.woken_by} stops a server, and does not let it sleep"
+        raise entry.wrong(what, "remove it, or write `woken_by: front`")
+    if device == HOST:
+        raise entry.wrong("it frees the memory of a GPU alone", "remove it")

@@ -57,6 +57,23 @@ def test_it_sleeps_as_any_other(tmp_path: Path) -> None:
     assert "front.py" in words[1] and "--runner" in words and "{own_port}" in words
 
 
+def test_it_sleeps_by_itself_where_it_is_told_to(tmp_path: Path) -> None:
+    own = {**EMBED, "resident": False, "woken_by": "front", "sleep_mode": True}
+    spec = read(tmp_path, own, device="cuda")
+    engine = engine_of("embed", spec.services["embed"])
+    asleep = engine.command(spec.baseline, {})
+    assert {"--sleep", "/sleep?level=1", "--wake", "/wake_up", "--enable-sleep-mode"} < {
+        *asleep.argv
+    }
+    assert asleep.env["VLLM_SERVER_DEV_MODE"] == "1"
+    assert "in its sleep mode after 60 s" in engine.settings(spec.baseline)
+    assert engine.conditions()["sleep_mode"] is True
+    with pytest.raises(BadInput, match="llama_swap stops a server"):
+        read(tmp_path, {**own, "woken_by": "llama_swap"}, device="cuda")
+    with pytest.raises(BadInput, match="it frees the memory of a GPU alone"):
+        read(tmp_path, own)
+
+
 def test_its_interpreter_and_card_are_looked_at() -> None:
     service = OtherService(api="rerank", engine="vllm", model="m", python="py")
     engine = engine_of("ranks", service)

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+import psutil
 import pytest
 from fakes import FAKE
 
@@ -27,11 +28,11 @@ def begin() -> Iterator[Begin]:
     running: list[subprocess.Popen[bytes]] = []
 
     def begun(
-        *words: str, idle_s: float = 3600.0, start_s: float = 20.0
+        *words: str, idle_s: float = 3600.0, start_s: float = 20.0, paths: Sequence[str] = ()
     ) -> tuple[str, subprocess.Popen[bytes]]:
         with claimed_port() as port:
             argv = [sys.executable, front.__file__, "--port", str(port), "--idle-s", str(idle_s)]
-            argv += ["--start-s", str(start_s), "--", *words]
+            argv += ["--start-s", str(start_s), *paths, "--", *words]
             running.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
             url, until_s = f"http://127.0.0.1:{port}", time.monotonic() + WITHIN_S
             while state(url) is None and time.monotonic() < until_s:
@@ -44,6 +45,24 @@ def begin() -> Iterator[Begin]:
         process.wait(WITHIN_S)
         assert process.stdout is not None
         process.stdout.close()
+
+
+# a server that sleeps by itself, and says which process it is
+SLEEPER = """
+import os, sys
+from http.server import BaseHTTPRequestHandler as Handler, ThreadingHTTPServer
+class Sleeper(Handler):
+    sleeps = False
+    def do_GET(self): self.tell(200 if not Sleeper.sleeps or self.path == "/health" else 500)
+    def do_POST(self):
+        known = {"/sleep?level=1": True, "/wake_up": False}
+        Sleeper.sleeps = known.get(self.path, Sleeper.sleeps)
+        self.tell(200 if self.path in known else 404)
+    def tell(self, status):
+        self.send_response(status); self.end_headers(); self.wfile.write(str(os.getpid()).encode())
+    def log_message(self, *_): pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Sleeper).serve_forever()
+"""
 
 
 def fake(*words: str) -> list[str]:
@@ -82,6 +101,39 @@ def test_callers_that_come_at_once_wake_it_once(begin: Begin) -> None:
         thread.join(WITHIN_S)
     assert statuses == [200] * 4
     assert (now := state(url)) is not None and len(now.starts_s) == 1
+
+
+def test_one_that_sleeps_by_itself_stays_the_same_process(begin: Begin) -> None:
+    own = [sys.executable, "-c", SLEEPER, front.OWN_PORT]
+    url, _ = begin(*own, paths=("--sleep", "/sleep?level=1", "--wake", "/wake_up"))
+    first = request("GET", f"{url}/pid", within_s=WITHIN_S)
+    assert (now := put_to_sleep(url)) is not None and not now.is_awake
+    assert psutil.pid_exists(int(first.text))
+    second = request("GET", f"{url}/pid", within_s=WITHIN_S)  # it would be 500 while it sleeps
+    assert (second.status, second.text) == (200, first.text)
+    assert (now := state(url)) is not None and now.is_awake and len(now.starts_s) == 2
+
+
+def test_one_that_does_not_sleep_when_it_is_told_to_is_stopped(begin: Begin) -> None:
+    own = [sys.executable, "-c", SLEEPER, front.OWN_PORT]
+    url, process = begin(*own, paths=("--sleep", "/nothing", "--wake", "/wake_up"))
+    first = request("GET", f"{url}/pid", within_s=WITHIN_S)
+    assert (now := put_to_sleep(url)) is not None and not now.is_awake
+    second = request("GET", f"{url}/pid", within_s=WITHIN_S)
+    assert second.status == 200 and second.text != first.text
+    process.terminate()
+    out, _ = process.communicate(timeout=WITHIN_S)
+    assert b"on demand: /nothing failed; it is stopped" in out
+
+
+def test_one_that_does_not_wake_ends_it(begin: Begin) -> None:
+    own = [sys.executable, "-c", SLEEPER, front.OWN_PORT]
+    url, process = begin(*own, paths=("--sleep", "/sleep?level=1", "--wake", "/nothing"))
+    health(url)
+    put_to_sleep(url)
+    with pytest.raises(NoAnswer):
+        health(url)
+    assert process.wait(WITHIN_S) == 1
 
 
 def test_who_is_connected_stays_so_while_it_sleeps(begin: Begin) -> None:

@@ -106,6 +106,12 @@ def test_whether_speech_is_resident_is_searched_and_changes_none_of_its_words(
         ({**EMBED, "woken_by": "front"}, {}, "woken_by: the service never sleeps"),
         ({**EMBED, "idle_s": 5}, {}, "idle_s: the service never sleeps"),
         ({**ASLEEP, "woken_by": "front", "idle_s": 0}, {}, "services.embed.idle_s: "),
+        ({**EMBED, "sleep_mode": True}, {}, "sleep_mode: the service never sleeps"),
+        (
+            {**ASLEEP, "woken_by": "front", "sleep_mode": True},
+            {},
+            "sleep_mode: what serves embed has none",
+        ),
         ({**ASLEEP, "woken_by": "front"}, SEARCHED, "resident: search_space.embed.resident says"),
         (
             {**ASLEEP, "command": "docker run -p {port}:80 {embed.size}", "woken_by": "front"},
