@@ -17,7 +17,6 @@ import pytest
 from commands import without
 from fakes import FAKE
 from live_factories import Shelf
-from optuna.storages._rdb.storage import _VersionManager
 from studies import Shared
 
 from objectives import colocation
@@ -152,21 +151,6 @@ def heard():
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_version():
-    """Let Optuna read its thirty migrations once, and not at every opening of a database."""
-    read, known = _VersionManager.get_head_version, list[str]()
-
-    def head(manager):
-        if not known:
-            known.append(read(manager))
-        return known[0]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_VersionManager, "get_head_version", head)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from study.dashboard.lineage import lineage
 from study.dashboard.notes import Starts, basis_of_note, study_note, trial_note
 from study.report.summary import Summary, summary
 from study.storage.attributes import attribute
+from study.storage.patient import set_system_attributes
 from study.storage.trials import Trial
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
@@ -58,9 +59,14 @@ def annotate(study: optuna.Study, promotions: Sequence[Path] = ()) -> None:
     decision = findings.decision
     best = decision.baseline if findings.is_rejected else decision.winner or decision.baseline
     figures, missing = _figures(study, findings, best)
-    _save_figures(study, figures)
-    _save_note(study, study_note(findings, unread, missing))
-    _save_notes(study, findings, best)
+    attributes = _Attributes(study)
+    digests = _save_figures(study, attributes, figures)
+    _save_note(_Place(attributes, study), study_note(findings, unread, missing))
+    noted = _save_notes(study, attributes, findings, best)
+    attributes.write()
+    for name, value in ((PLOTS, digests), (NOTED, noted)):
+        if value != attribute(study, name, dict):
+            study.set_user_attr(name, value)
     if best is not None and study.user_attrs.get("answer") != best.number:
         study.set_user_attr("answer", best.number)
 
@@ -104,9 +110,15 @@ def _figures(
     )
 
 
-def _save_notes(study: optuna.Study, findings: Summary, best: Configuration | None) -> None:
-    """Save the note of each trial that has none, or that is something else to the answer now."""
-    attributes, starts = _Attributes(study), Starts()
+def _save_notes(
+    study: optuna.Study, attributes: _Attributes, findings: Summary, best: Configuration | None
+) -> dict[str, str]:
+    """Save the note of each trial that has none, or that is something else to the answer now.
+
+    Returns:
+        The digest of what each note was made of, by the number of its trial.
+    """
+    starts = Starts()
     ids = {t.number: t._trial_id for t in study.get_trials(deepcopy=False)}
     by_allocation = {str(c.allocation): c for c in findings.configurations}
     before = dict(attribute(study, NOTED, dict))
@@ -118,8 +130,7 @@ def _save_notes(study: optuna.Study, findings: Summary, best: Configuration | No
             note = trial_note(trial, configuration, findings, starts)
             _save_note(_Place(attributes, study, ids[trial.number]), note)
             now[str(trial.number)] = digest
-    if now != before:
-        study.set_user_attr(NOTED, now)
+    return now
 
 
 def _to_note(findings: Summary, best: Configuration | None) -> list[Trial]:
@@ -134,30 +145,45 @@ def _to_note(findings: Summary, best: Configuration | None) -> list[Trial]:
 
 
 class _Attributes:
-    """The attributes of a study are read once: optuna-dashboard asks for all three times a note."""
+    """The attributes of a study are read once and written at once.
+
+    Optuna-dashboard asks for all three times a note, and writes a plot in a hundred pieces.
+    """
 
     def __init__(self, study: optuna.Study) -> None:
-        self._storage = study._storage
-        self._known = self._storage.get_study_system_attrs(study._study_id)
+        self._study = study
+        self._known = study._storage.get_study_system_attrs(study._study_id)
+        self._changed: dict[str, Any] = {}
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:  # noqa: ARG002
         return self._known
 
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._storage.set_study_system_attr(study_id, key, value)
-        self._known[key] = value
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:  # noqa: ARG002
+        self._known[key] = self._changed[key] = value
+
+    def write(self) -> None:
+        """Write what was set."""
+        set_system_attributes(self._study, self._changed)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A place of a note: a trial as far as optuna-dashboard looks at one."""
+    """A place of a note, a trial or the study, as far as optuna-dashboard looks at one."""
 
     storage: _Attributes
     study: optuna.Study
-    _trial_id: int
+    _trial_id: int | None = None
 
 
-def _save_note(place: optuna.Study | _Place, text: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _StudyOfPlots:
+    """A study as far as optuna-dashboard looks at one to save a plot."""
+
+    _storage: _Attributes
+    _study_id: int
+
+
+def _save_note(place: _Place, text: str) -> None:
     """Save a signed note, unless somebody has written another."""
     note, text = get_note(place), spellable(text)
     if note and not _is_ours(note):
@@ -173,15 +199,17 @@ def _is_ours(note: str) -> bool:
     return signature is not None and signature[1] == _digest(text)
 
 
-def _save_figures(study: optuna.Study, figures: Mapping[str, Any]) -> None:
-    """Save the figures that have changed, by their digests."""
+def _save_figures(
+    study: optuna.Study, attributes: _Attributes, figures: Mapping[str, Any]
+) -> dict[str, str]:
+    """Save the figures that have changed, and return the digest of each."""
     digests = {name: _digest(figure.to_json()) for name, figure in figures.items()}
     before = attribute(study, PLOTS, dict)
     for name, figure in figures.items():
         if before.get(name) != digests[name]:
-            save_plotly_graph_object(study, figure, graph_object_id=name)
-    if before != digests:
-        study.set_user_attr(PLOTS, digests)
+            place = _StudyOfPlots(attributes, study._study_id)
+            save_plotly_graph_object(place, figure, graph_object_id=name)
+    return digests
 
 
 def _digest(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partialmethod
 from typing import Any, TypeVar
 
@@ -14,13 +14,19 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.storages._rdb import storage as of_optuna
-from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import Session
 
 from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA
-from study.storage.tables.select import SelectingStorage
+from study.storage.tables.statements import PlainStorage
 from study.storage.tables.versions import KnownVersions
 from study.text import one_line
 
@@ -36,7 +42,7 @@ T = TypeVar("T")
 of_optuna._VersionManager = KnownVersions  # type: ignore[misc]  # each storage makes one
 
 
-class PatientStorage(SelectingStorage):
+class PatientStorage(PlainStorage):
     """Each method goes on where the server of the storage is back within two minutes.
 
     What may be written twice so is the same: all but a new trial is set by its name, and a new one
@@ -177,7 +183,7 @@ def _is_busy(error: Exception) -> bool:
     return isinstance(cause, OperationalError) and "database is locked" in str(cause.orig)
 
 
-for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE):
+for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE, "set_study_system_attrs"):
     setattr(PatientStorage, _name, partialmethod(PatientStorage.patiently, _name))
 
 
@@ -196,3 +202,14 @@ def together(study: optuna.Study, writes: Callable[[], T]) -> T:
     """
     backend = getattr(study._storage, "_backend", study._storage)
     return backend.together(writes) if isinstance(backend, PatientStorage) else writes()
+
+
+def set_system_attributes(study: optuna.Study, values: Mapping[str, Any]) -> None:
+    """Set several system attributes of a study, at once where it has a database."""
+    backend = getattr(study._storage, "_backend", study._storage)
+    with suppress(IntegrityError):  # another process made one of them at the same moment
+        if isinstance(backend, PatientStorage):
+            backend.set_study_system_attrs(study._study_id, values)
+            return
+    for name, value in values.items():
+        study._storage.set_study_system_attr(study._study_id, name, value)

@@ -1,4 +1,4 @@
-"""Know tables of this Optuna's own version without Alembic, which takes half a second to import."""
+"""Keep the version of a database's tables without Alembic, which takes half a second to import."""
 
 from __future__ import annotations
 
@@ -6,46 +6,71 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from optuna.storages._rdb import storage as of_optuna
-from sqlalchemy import inspect, text
+from optuna.storages._rdb.storage import _VersionManager
+from sqlalchemy import Column, MetaData, String, Table, insert, inspect, select
 
-REVISION = re.compile(r"^(down_revision|revision) = \"([^\"]+)\"", re.MULTILINE)
+REVISION = re.compile(r'^(down_revision|revision) = (?:"([^"]+)"|None)', re.MULTILINE)
+# as Alembic makes it
+VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+VERSION.primary_key.name = "alembic_version_pkc"
 
 
-class KnownVersions(of_optuna._VersionManager):
-    """The version of a database's tables; Optuna's way is left to tables that are not current."""
+class KnownVersions(_VersionManager):
+    """The version of a database's tables; one from before Alembic is left to Optuna."""
 
-    def _init_alembic(self) -> None:
-        if not self._revisions():
-            super()._init_alembic()
-
-    def check_table_schema_compatibility(self) -> None:
-        """Refuse tables of another version.
+    def get_current_version(self) -> str:
+        """Return the revision of the tables.
 
         Raises:
-            RuntimeError: They are.
+            RuntimeError: They are of several.
         """
         revisions = self._revisions()
-        if len(revisions) > 1:
+        if len(revisions) != 1:
             raise RuntimeError(f"its tables are of several versions: {', '.join(revisions)}")
-        if revisions != [newest_revision()]:
-            super().check_table_schema_compatibility()
+        return revisions[0]
+
+    def get_head_version(self) -> str:
+        """Return the revision that this Optuna writes."""
+        return migrations()[0]
+
+    def get_all_versions(self) -> list[str]:
+        """Return every revision that it knows, the newest first."""
+        return [*migrations()]
+
+    def _init_alembic(self) -> None:
+        if self._revisions():
+            return
+        if not self._is_alembic_supported():
+            super()._init_alembic()
+            return
+        with self.engine.begin() as connection:
+            VERSION.create(connection, checkfirst=True)
+            connection.execute(insert(VERSION).values(version_num=self.get_head_version()))
 
     def _revisions(self) -> list[str]:
         """Return the revisions of the tables; a database in order has one, a new one none."""
         with self.engine.connect() as connection:
-            if not inspect(connection).has_table("alembic_version"):
+            if not inspect(connection).has_table(VERSION.name):
                 return []
-            rows = connection.execute(text("SELECT version_num FROM alembic_version"))
-            return sorted(map(str, rows.scalars()))
+            return sorted(map(str, connection.execute(select(VERSION.c.version_num)).scalars()))
 
 
 @cache
-def newest_revision() -> str | None:
-    """Return the revision that none of this Optuna's migrations begins with."""
+def migrations() -> tuple[str, ...]:
+    """Return the revisions of this Optuna's migrations, the newest first.
+
+    Raises:
+        RuntimeError: They are not one after the other.
+    """
     folder = files("optuna.storages._rdb") / "alembic" / "versions"
-    texts = [f.read_text(encoding="utf-8") for f in folder.iterdir() if f.name.endswith(".py")]
-    told = [(m[1], m[2]) for t in texts for m in REVISION.finditer(t)]
-    earlier = {revision for what, revision in told if what == "down_revision"}
-    newest = [r for what, r in told if what == "revision" and r not in earlier]
-    return newest[0] if len(newest) == 1 else None
+    earlier: dict[str, str | None] = {}
+    for file in folder.iterdir():
+        if file.name.endswith(".py"):
+            told = {m[1]: m[2] for m in REVISION.finditer(file.read_text(encoding="utf-8"))}
+            earlier[told["revision"]] = told["down_revision"]
+    chain = [r for r in earlier if r not in earlier.values()]
+    while len(chain) <= len(earlier) and (before := earlier[chain[-1]]) is not None:
+        chain.append(before)
+    if len(chain) != len(earlier):
+        raise RuntimeError("the migrations of this version of Optuna are not one after the other")
+    return tuple(chain)

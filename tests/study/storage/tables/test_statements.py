@@ -1,4 +1,4 @@
-"""Trials read by plain selects are those that Optuna reads."""
+"""Trials read by plain selects are those that Optuna reads, and attributes written so too."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,8 +8,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
+from sqlalchemy.exc import IntegrityError
 
-from study.storage.tables.select import SelectingStorage
+from study.storage.patient import PatientStorage, set_system_attributes
+from study.storage.tables.statements import PlainStorage
 from study.storage.url import sqlite_url
 
 ENDED = (TrialState.COMPLETE, TrialState.FAIL)
@@ -18,7 +20,7 @@ ENDED = (TrialState.COMPLETE, TrialState.FAIL)
 @pytest.fixture
 def study(tmp_path: Path) -> optuna.Study:
     """Return a study of trials that are complete, pruned, failed and running, beside another."""
-    storage = SelectingStorage(sqlite_url(tmp_path / "study.db"))
+    storage = PlainStorage(sqlite_url(tmp_path / "study.db"))
     optuna.create_study(storage=storage, study_name="other").ask()
     study = optuna.create_study(storage=storage, study_name="own")
     for state, value in ((TrialState.COMPLETE, 1.5), (TrialState.PRUNED, float("inf"))):
@@ -62,3 +64,24 @@ def test_only_trials_that_are_asked_for_are_read(study: optuna.Study) -> None:
 def test_a_study_that_is_not_there_has_no_trials(study: optuna.Study) -> None:
     with pytest.raises(KeyError):
         study._storage.get_all_trials(99)
+
+
+def test_attributes_are_set_at_once_whether_they_were_there_or_not(study: optuna.Study) -> None:
+    study._storage.set_study_system_attr(study._study_id, "old", 1)
+    set_system_attributes(study, {"old": [2], "new": {"a": "ß"}})
+    assert study._storage.get_study_system_attrs(study._study_id) == {"old": [2], "new": {"a": "ß"}}
+    other = optuna.load_study(study_name="other", storage=study._storage)
+    assert other._storage.get_study_system_attrs(other._study_id) == {}
+
+
+@pytest.mark.parametrize("kind", [PatientStorage, RDBStorage])
+def test_attributes_that_another_process_makes_meanwhile_are_set_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[RDBStorage]
+) -> None:
+    def taken(*_: object) -> None:
+        raise IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))
+
+    study = optuna.create_study(storage=kind(sqlite_url(tmp_path / "study.db")))
+    monkeypatch.setattr(PlainStorage, "set_study_system_attrs", taken)
+    set_system_attributes(study, {"a": 1, "b": 2})
+    assert study._storage.get_study_system_attrs(study._study_id) == {"a": 1, "b": 2}

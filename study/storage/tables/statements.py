@@ -1,23 +1,35 @@
-"""Read the trials of a study by plain selects, which takes half of the time of Optuna's way.
+"""Read trials and write attributes by plain statements, in half of the time of Optuna's way.
 
 Optuna makes an object of each row, which watches whether it is changed; here the rows themselves
-are handed to what Optuna makes a trial of.
+are handed to what Optuna makes a trial of. It writes each attribute in a transaction of its own.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, cast
 
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 TRIALS = models.TrialModel.__table__
+ATTRIBUTES = models.StudySystemAttributeModel.__table__
 # the rows of a trial in other tables, by Optuna's name for them
 PARTS = {
     "params": models.TrialParamModel.__table__,
@@ -29,8 +41,8 @@ PARTS = {
 Rows = list[Row[Any]]
 
 
-class SelectingStorage(RDBStorage):
-    """The storage reads trials by plain selects."""
+class PlainStorage(RDBStorage):
+    """The storage reads trials by plain selects, and writes many attributes at once."""
 
     def _get_trials(
         self,
@@ -59,6 +71,29 @@ class SelectingStorage(RDBStorage):
             parts = {name: _by_trial(session, table, is_asked) for name, table in PARTS.items()}
             made = self._build_frozen_trial_from_trial_model
             return [made(cast("models.TrialModel", _Trial(row, parts))) for row in rows]
+
+    def set_study_system_attrs(self, study_id: int, values: Mapping[str, Any]) -> None:
+        """Set several system attributes of a study: all of them, or none.
+
+        Raises:
+            IntegrityError: Another process made one of them at the same moment.
+        """
+        rows = [{"name": name, "json": json.dumps(value)} for name, value in values.items()]
+        is_own = ATTRIBUTES.c.study_id == study_id
+        key: BindParameter[str] = bindparam("name")
+        made = insert(ATTRIBUTES).values(study_id=study_id, key=key, value_json=bindparam("json"))
+        changed = update(ATTRIBUTES).where(is_own, ATTRIBUTES.c.key == key)
+        with _create_scoped_session(self.scoped_session) as session:
+            known = set(session.execute(select(ATTRIBUTES.c.key).where(is_own)).scalars())
+            for statement, some in (
+                (made, [row for row in rows if row["name"] not in known]),
+                (
+                    changed.values(value_json=bindparam("json")),
+                    [r for r in rows if r["name"] in known],
+                ),
+            ):
+                if some:
+                    session.connection().execute(statement, some)
 
 
 class _Trial:
