@@ -93,7 +93,9 @@ def _fitted(
     means, covariance = surrogate.joint(x[joint])
     mean, variance = np.empty(len(y)), np.empty(len(y))
     mean[joint], variance[joint] = means, np.diagonal(covariance)
-    others = np.setdiff1d(np.arange(len(y)), joint)
+    is_other = np.ones(len(y), dtype=bool)
+    is_other[joint] = False
+    others = np.flatnonzero(is_other)  # np.setdiff1d imports np.ma for it
     for start in range(0, len(others), AT_ONCE):
         at = others[start : start + AT_ONCE]
         expected, sd = surrogate.predict(x[at])
