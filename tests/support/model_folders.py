@@ -93,7 +93,13 @@ def _value(value: Any) -> bytes:
             return struct.pack(f"<IIQ{len(value)}I", 9, 4, len(value), *value)
 
 
-def write_embedder(folder: Path) -> None:
+def write_ranker(folder: Path) -> None:
+    """Write a BERT that ranks, without weights, as `write_embedder` does."""
+    ranks = {"num_labels": 1, "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+    write_embedder(folder, architectures=["BertForSequenceClassification"], **ranks)
+
+
+def write_embedder(folder: Path, **changes: Any) -> None:
     """Write a BERT without weights for `vllm --runner pooling --load-format dummy`."""
     bert = {
         "architectures": ["BertModel"],
@@ -124,6 +130,6 @@ def write_embedder(folder: Path) -> None:
         "sep_token": "</s>",
     }
     folder.mkdir()
-    write_json(folder / "config.json", bert)
+    write_json(folder / "config.json", bert | changes)
     write_json(folder / "tokenizer_config.json", tokenizer)
     byte_level_tokenizer(2048).save(str(folder / "tokenizer.json"))

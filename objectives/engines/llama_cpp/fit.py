@@ -72,74 +72,58 @@ class LlamaCppArithmetic:
         version: str | None,  # noqa: ARG002
     ) -> Cell:
         """Return what the files say of an allocation."""
-        return llama_cell(allocation, argv, model, speech, host, request_tokens=request_tokens)
+        shape = model.shape
+        why = shape.attention.unknown or (model.why if model.weights_mib is None else speech.why)
+        if set(shape.attention.windows) - {None}:
+            why = why or "how much of its sliding layers llama.cpp keeps is not known"
+        each = _cache_bytes(argv)
+        context = _number(argv, CONTEXT) or shape.max_positions
+        if each is None or context is None:
+            why = why or "its context, or the number format of its cache, is not known"
+        if (
+            why
+            or each is None
+            or context is None
+            or model.weights_mib is None
+            or speech.mib is None
+        ):
+            return Cell(allocation=allocation, outcome="unknown", why=why)
+        slots = _number(argv, SLOTS) or USUAL_SLOTS
+        parts = {
+            "weights": model.weights_mib,
+            "KV cache": context * shape.attention.numbers * shape.layers * each / MIB,
+            "other": OTHER_MIB + (_number(argv, STEP) or USUAL_STEP) * shape.vocab * 4 / MIB,
+            "process": 0.0 if host.is_cpu else CONTEXT_MIB,
+            "speech": speech.mib,
+            **host.parts,
+        }
+        need_mib = sum(parts.values())
+        missing_mib, margin_mib = need_mib - host.total_mib, SLACK_MIB + speech.slack_mib
+        margin_mib += host.slack_mib
+        on_device = _number(argv, ON_DEVICE, least=0)
+        is_split = not host.is_cpu and on_device is not None and on_device <= shape.layers
+        text = " + ".join(f"{mib:,.0f} {part}" for part, mib in parts.items())
+        text += f" = {need_mib:,.0f} of {host.total_mib:,.0f} MiB"
+        if is_split:
+            text = f"only {on_device} layers are on the device, which is not counted; {text}"
+        longest = context // slots
+        return Cell(
+            allocation=allocation,
+            outcome="predicted_oom" if missing_mib > 0 else "starts",
+            is_close=is_split or abs(missing_mib) <= margin_mib,
+            missing_mib=missing_mib,
+            margin_mib=margin_mib,
+            kv_tokens=context,
+            longest_tokens=longest,
+            at_once=slots if request_tokens <= longest else 0,
+            free_mib=-missing_mib,
+            why=text,
+        )
 
 
 def is_llama_cpp(argv: Sequence[str]) -> bool:
     """Return whether a command starts a server of llama.cpp."""
     return any(PurePath(word).name == PROGRAM for word in argv[:3])
-
-
-def llama_cell(
-    allocation: Allocation,
-    argv: Sequence[str],
-    model: Model,
-    speech: SpeechMemory,
-    host: Host,
-    *,
-    request_tokens: int,
-) -> Cell:
-    """Return what the files say of a server of llama.cpp beside speech.
-
-    Args:
-        allocation: The allocation.
-        argv: The command of its LLM server.
-        model: The model that it serves.
-        speech: What the speech server takes.
-        host: The device.
-        request_tokens: The longest request of the workload, with its answer.
-    """
-    shape = model.shape
-    why = shape.attention.unknown or (model.why if model.weights_mib is None else speech.why)
-    if set(shape.attention.windows) - {None}:
-        why = why or "how much of its sliding layers llama.cpp keeps is not known"
-    each = _cache_bytes(argv)
-    context = _number(argv, CONTEXT) or shape.max_positions
-    if each is None or context is None:
-        why = why or "its context, or the number format of its cache, is not known"
-    if why or each is None or context is None or model.weights_mib is None or speech.mib is None:
-        return Cell(allocation=allocation, outcome="unknown", why=why)
-    slots = _number(argv, SLOTS) or USUAL_SLOTS
-    parts = {
-        "weights": model.weights_mib,
-        "KV cache": context * shape.attention.numbers * shape.layers * each / MIB,
-        "other": OTHER_MIB + (_number(argv, STEP) or USUAL_STEP) * shape.vocab * 4 / MIB,
-        "process": 0.0 if host.is_cpu else CONTEXT_MIB,
-        "speech": speech.mib,
-        **host.parts,
-    }
-    need_mib = sum(parts.values())
-    missing_mib, margin_mib = need_mib - host.total_mib, SLACK_MIB + speech.slack_mib
-    margin_mib += host.slack_mib
-    on_device = _number(argv, ON_DEVICE, least=0)
-    is_split = not host.is_cpu and on_device is not None and on_device <= shape.layers
-    text = " + ".join(f"{mib:,.0f} {part}" for part, mib in parts.items())
-    text += f" = {need_mib:,.0f} of {host.total_mib:,.0f} MiB"
-    if is_split:
-        text = f"only {on_device} layers are on the device, which is not counted; {text}"
-    longest = context // slots
-    return Cell(
-        allocation=allocation,
-        outcome="predicted_oom" if missing_mib > 0 else "starts",
-        is_close=is_split or abs(missing_mib) <= margin_mib,
-        missing_mib=missing_mib,
-        margin_mib=margin_mib,
-        kv_tokens=context,
-        longest_tokens=longest,
-        at_once=slots if request_tokens <= longest else 0,
-        free_mib=-missing_mib,
-        why=text,
-    )
 
 
 def _cache_bytes(argv: Sequence[str]) -> float | None:

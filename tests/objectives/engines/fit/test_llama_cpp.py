@@ -9,7 +9,7 @@ import pytest
 from model_folders import write_gguf
 
 from objectives.allocation import Allocation
-from objectives.engines.llama_cpp.fit import LlamaCppArithmetic, is_llama_cpp, llama_cell
+from objectives.engines.llama_cpp.fit import LlamaCppArithmetic, is_llama_cpp
 from objectives.fit.cell import Cell, Host, SpeechMemory
 from objectives.model_files.model import Model, read_model
 
@@ -37,13 +37,14 @@ def model(folder: Path, **changes: object) -> Model:
 
 
 def cell(model: Model, *words: str, host: Host = HOST, speech: float | None = 0.0) -> Cell:
-    return llama_cell(
+    return LlamaCppArithmetic().cell(
         Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"}),
         ("llama-server", "-m", "m.gguf", *words),
         model,
         SpeechMemory(speech, "" if speech is not None else "speech is not known"),
         host,
         request_tokens=1000,
+        version=None,
     )
 
 
