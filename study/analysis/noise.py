@@ -1,7 +1,8 @@
 """Estimate the noise of one launch, pooled over all configurations launched more than once.
 
 Welch's interval is computed here, since `scipy.stats.ttest_ind` gives the same one after half a
-second of importing, at the end of every command, and warns where all values agree.
+second of importing, at the end of every command, and warns where all values agree; Student's t is
+`scipy.special`'s.
 """
 
 from __future__ import annotations
