@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
@@ -54,7 +55,7 @@ def patterns() -> dict[str, Any]:
     data: dict[str, Any] = _read("patterns.yaml")
     for file in sorted(files("objectives.engines").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):
-            own = yaml.safe_load(file.read_text("utf-8"))
+            own = _loaded(file)
             data["rules"] += own.get("rules", [])
             for part in ("phases", "speakers"):
                 for name, regexes in own.get(part, {}).items():
@@ -79,8 +80,16 @@ def rules() -> tuple[LogRule, ...]:
 
 
 def _read(name: str) -> Any:
-    # a file of ours that ships, so not held to the bounds of what users write
-    return yaml.safe_load(files("objectives.diagnosis").joinpath(name).read_text("utf-8"))
+    return _loaded(files("objectives.diagnosis").joinpath(name))
+
+
+def _loaded(file: Traversable) -> Any:
+    """Read a file of ours that ships, so not held to the bounds of what users write.
+
+    The loader in C, where PyYAML was built with it, takes a tenth of the time.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_text("utf-8"), Loader=loader)  # noqa: S506  both are safe
 
 
 def matches_of(regexes: Sequence[str], text: str) -> Iterator[re.Match[str]]:

@@ -14,31 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 from commands import main_of
-from fake_lane import NumberedCard
+from fake_lane import CARDS, opened
 from live_factories import live
 
-from objectives.errors import SetupError
 from study.bench import bench
-from study.lanes import cards, measuring, program
+from study.lanes import cards, measuring
 from study.lanes.process import Here
 
-CARDS = ("GPU-a", "GPU-b")
-PROGRAM = "import cards_here; cards_here.measure()"
+PROGRAM = "import fake_lane; fake_lane.measure()"
 HERE = Path(__file__)
-
-
-def opened(name: str) -> NumberedCard:
-    """Open the card of an index, a UUID or `cuda`."""
-    uuids = dict(zip(("0", "1"), CARDS, strict=True)) | {uuid: uuid for uuid in CARDS}
-    uuids |= {"cuda": CARDS[0], "GPU-other": "GPU-other"}
-    if name not in uuids:
-        raise SetupError(f"no NVIDIA GPU {name!r} on this machine")
-    return NumberedCard(uuids[name], "Another" if name == "GPU-other" else "Made-up card")
-
-
-def measure() -> None:
-    """Be a lane."""
-    program.main(opened)
 
 
 def with_cards(patch: pytest.MonkeyPatch) -> None:

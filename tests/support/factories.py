@@ -7,12 +7,12 @@ whose words cannot be told from those of `base`; so 0.55 beside `base` wins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import yaml
+from made_up import TOTAL_MIB, Cell, Outcome, cell, changed, measurement
 
 from objectives import recording
 from objectives.apis.api import Endpoint
@@ -20,12 +20,10 @@ from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnose import Diagnosis
-from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.recording.kept_replies import Rows
 from objectives.setting import conditions
-from objectives.speech.wer import WordErrors
 from study.confirmation.records import Pair, PairLaunch, Stress
 from study.sampler_benchmark.trial_run import SamplerRun
 from study.search.opening.open_study import open_study
@@ -39,7 +37,6 @@ from study.storage.comparability import identity_of
 from study.storage.context import StudyContext, fields_from
 
 SHARES, SIZES = (0.40, 0.45, 0.50, 0.55, 0.60), ("tiny", "base")
-TOTAL_MIB = 12_000.0
 DEVICE = Identity("Made-up card", "GPU-made-up", TOTAL_MIB, "580.1", "13.0")
 VERSIONS = {
     "llm": {"vllm": "0.26.0"},
@@ -105,96 +102,12 @@ def _next(numbers: list[Any]) -> Any:
     return numbers.pop(0) if len(numbers) > 1 else numbers[0]
 
 
-Outcome = Measurement | Diagnosis
-Cell = Callable[[float, str], Outcome]
-
-
-def words(errors: int, clips: int = 24, spoken: int = 20) -> tuple[WordErrors, ...]:
-    """Return word errors of clips of 20 words, one in each of the first clips."""
-    return tuple(WordErrors(int(n < errors), spoken) for n in range(clips))
-
-
-def measurement(**figures: Any) -> Measurement:
-    """Return a complete measurement; every figure can be replaced."""
-    usual: dict[str, Any] = {
-        "stt_latency_ms": 400.0,
-        "stt_latency_p95_ms": 800.0,
-        "llm_latency_ms": 1500.0,
-        "llm_latency_p95_ms": 2500.0,
-        "llm_ttft_ms": 200.0,
-        "llm_ttft_p95_ms": 300.0,
-        "llm_tpot_ms": 10.0,
-        "llm_tpot_p95_ms": 12.0,
-        "capacity_turns_per_s": 8,
-        "gpu_utilization_pct": 80.0,
-        "own_memory_pct": 70.0,
-        "free_memory_mib": 2000.0,
-        "failure_rate": 0.0,
-        "device_total_mib": TOTAL_MIB,
-        "stt_wer_pct": 0.8,
-        "word_errors": words(4),
-        "wall_s": 90.0,
-        "llm_memory_mib": 6000.0,
-        "stt_memory_mib": 500.0,
-    }
-    return only(**usual | figures)
-
-
-def only(**figures: Any) -> Measurement:
-    """Return a measurement of these figures, by flat name."""
-    return Measurement.from_flat(figures)
-
-
-def changed(measured: Measurement, **figures: Any) -> Measurement:
-    """Return the same measurement with other figures, by flat name."""
-    names = (*measured.flat(), "used_mib_by_s", "ramp", "ladder")
-    old = {name: measured.figure(name) for name in names}
-    return Measurement.from_flat({**old, "word_errors": measured.word_errors, **figures})
-
-
 def endpoints_of(
     llm_url: str, stt_url: str, vocabulary: int | None, metrics_path: str | None = "/metrics"
 ) -> dict[str, Endpoint]:
     """Return where two servers listen, and how they are spoken to."""
     llm = Endpoint(llm_url, Completions("model", vocabulary), metrics_path, usage)
     return {"stt": Endpoint(stt_url, Transcriptions()), "llm": llm}
-
-
-def oom(deficit_mib: float | None = 600.0) -> Diagnosis:
-    """Return a diagnosis: out of memory at the start of the LLM server."""
-    return Diagnosis(
-        "oom_budget",
-        "llm",
-        FailurePhase.START,
-        deficit_mib,
-        "Free memory is less than desired memory utilization",
-    )
-
-
-def cell(share: float, size: str) -> Outcome:
-    """Return an outcome between two walls: slower at small shares, out of memory at 0.60."""
-    if share > 0.57:
-        return oom(600.0 if size == "tiny" else 900.0)
-    tiny = size == "tiny"
-    return measurement(
-        stt_latency_p95_ms=600.0 if tiny else 800.0,
-        llm_latency_p95_ms=2500.0 - 10_000 * (share - 0.5),
-        capacity_turns_per_s=round(8 + 80 * (share - 0.5)),
-        word_errors=words(6 if tiny else 4),
-        stt_wer_pct=1.25 if tiny else 0.83,
-        stt_memory_mib=300.0 if tiny else 500.0,
-    )
-
-
-def slower(measured: Measurement, times: float) -> Measurement:
-    """Return what a card measures that takes so many times as long."""
-    services = {
-        name: replace(own, latency_p95_ms=(own.latency_p95_ms or 0.0) * times)
-        for name, own in measured.services.items()
-    }
-    turns_per_s = measured.capacity_turns_per_s
-    capacity = None if turns_per_s is None else turns_per_s / times
-    return replace(measured, services=services, capacity_turns_per_s=capacity)
 
 
 def make(

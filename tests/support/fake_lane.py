@@ -18,18 +18,20 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from factories import cell, oom, slower
+from made_up import TOTAL_MIB, cell, oom, slower
 
 from objectives import waiting
 from objectives.capacity.ramp_range import RampRange
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnose import Diagnosis
+from objectives.errors import SetupError
 from objectives.evaluation import Failure, Outcome, Phase, Step
 from study.lanes.channel import Channel
 from study.lanes.messages import Answer, Doing, Order, Prepare, Ready, Refusal
 
 PROGRAM = "import fake_lane; fake_lane.main()"
-TOTAL_MIB, WORK_S = 12_000.0, 0.05
+CARDS = ("GPU-a", "GPU-b")
+WORK_S = 0.05
 
 
 class NumberedCard:
@@ -50,6 +52,22 @@ class NumberedCard:
 
     def held_mib(self, pid: int) -> float | None:
         return 100.0
+
+
+def opened(name: str) -> NumberedCard:
+    """Open the card of an index, a UUID or `cuda`."""
+    uuids = dict(zip(("0", "1"), CARDS, strict=True)) | {uuid: uuid for uuid in CARDS}
+    uuids |= {"cuda": CARDS[0], "GPU-other": "GPU-other"}
+    if name not in uuids:
+        raise SetupError(f"no NVIDIA GPU {name!r} on this machine")
+    return NumberedCard(uuids[name], "Another" if name == "GPU-other" else "Made-up card")
+
+
+def measure() -> None:
+    """Be a lane that really measures, on such a card."""
+    from study.lanes import program
+
+    program.main(opened)
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ from study.promotion.seal import verify
 CARDS = "GPU-a,GPU-b"
 NEVER_LATE = (  # a busy machine is none of these tests' business
     "from objectives.load import figures_of_replies; figures_of_replies._is_late = lambda _: False;"
-    "import cards_here; cards_here.measure()"
+    "import fake_lane; fake_lane.measure()"
 )
 JOBS = 4  # of a pair: two launches under two workloads
 SLOW = [1.0] * (2 * JOBS) + ["well"]  # at its first pair of either stage, so that others begin

@@ -84,7 +84,7 @@ def test_a_driver_that_is_killed_leaves_nothing_behind_and_the_study_goes_on(tmp
 def test_a_lane_that_is_killed_takes_its_servers_with_it_and_no_others(tmp_path):
     live_on_cards(tmp_path)
     study = started(tmp_path)
-    lanes = [p for p in psutil.Process(study.pid).children() if "cards_here" in str(p.cmdline())]
+    lanes = [p for p in psutil.Process(study.pid).children() if "fake_lane" in str(p.cmdline())]
     assert len(lanes) == 2
     lanes[1].kill()
     said, _ = study.communicate(timeout=90)
