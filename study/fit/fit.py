@@ -16,6 +16,7 @@ from objectives.engines.every import version_in
 from objectives.errors import BadInput, SetupError
 from objectives.fit.cards import card
 from objectives.fit.cell import Cell, Host
+from objectives.on_demand.resident import RESIDENT
 from objectives.recording import read
 from objectives.servers.versions import Versions, installed
 from objectives.services import LlmService, Services
@@ -114,8 +115,10 @@ def _asked(spec: Spec, services: Services, host: Host, version: str | None) -> B
 
 
 def memory_key(allocation: Allocation) -> tuple[tuple[str, object], ...]:
-    """Return what of an allocation decides its memory."""
-    return tuple(sorted((k, v) for k, v in allocation.own_values.items() if k not in NO_MEMORY))
+    """Return what of an allocation decides its memory; what sleeps is counted awake."""
+    values = allocation.own_values.items()
+    awake = ((k, v) for k, v in values if not k.endswith(f".{RESIDENT}"))
+    return tuple(sorted((k, v) for k, v in awake if k not in NO_MEMORY))
 
 
 def varied(cells: Iterable[Cell]) -> tuple[str, ...]:

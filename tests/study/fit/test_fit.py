@@ -282,13 +282,17 @@ def test_searched_options_change_what_fits_and_others_are_left_out_of_the_table(
         "vllm.max_num_batched_tokens": [2048, 8192],
         "vllm.seed": [1, 2],
         "whisper.beam_size": [1, 5],
+        "stt.resident": [True, False],
     }
+    services = {"llm": LLM | {"args": SIZED}, "stt": {"models": {}, "woken_by": "front"}}
     baseline = {"vllm_memory_util": 0.6, "whisper_model_size": "base", "whisper.beam_size": 5}
-    baseline |= {"vllm.max_num_batched_tokens": 2048, "vllm.seed": 1}
-    spec = spec_of(tmp_path, search_space=space, baseline=baseline)
+    baseline |= {"vllm.max_num_batched_tokens": 2048, "vllm.seed": 1, "stt.resident": True}
+    spec = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
     answer = fit(load(spec, is_here=False), card_name="RTX 3060")
     tokens = {c.allocation.values["vllm.max_num_batched_tokens"]: c.kv_tokens for c in answer.cells}
-    assert len(answer.cells) == 4, "the width of the search takes no memory"
+    assert len(answer.cells) == 4, (
+        "the width of the search takes no memory, and speech is counted awake"
+    )
     assert tokens[2048] and tokens[8192] and tokens[2048] > tokens[8192]
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
     assert code == 0 and "the same with every seed of the space" in text
