@@ -12,8 +12,9 @@ from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain
 from objectives.recording import RecordedLaunch, Recording
 from objectives.servers.tenants import Tenant
-from objectives.services import LlmService, Service, SttService
+from objectives.services import Service
 from study.fit.by_files import by_files, held_by
+from study.spec.services.of_turns import KINDS
 
 RESERVE_MIB = 512.0
 
@@ -84,8 +85,7 @@ def agreement(recording: Recording) -> Agreement:
     provenance, entries = recording.provenance, recording.entries
     told = provenance.conditions
     services: dict[str, Service] = {
-        "llm": from_plain(LlmService, told["services"]["llm"]),
-        "stt": from_plain(SttService, told["services"]["stt"]),
+        name: from_plain(kind, told["services"][name]) for name, kind in KINDS.items()
     }
     tenants = [from_plain(Tenant, tenant) for tenant in told["tenants"]]
     total_mib, is_cpu = provenance.device.total_mib, provenance.device.cuda is None
@@ -113,5 +113,5 @@ def _held(cell: Cell, launch: RecordedLaunch) -> Held:
     """Return a launch beside what the files say of it."""
     has_started = launch.diagnosis is None or launch.diagnosis.phase is FailurePhase.LOAD
     measured = launch.measurement or Measurement.from_flat(launch.measured)
-    llm = measured.services.get("llm")
-    return Held(cell, has_started, llm.kv_tokens if llm else None)
+    tokens = (s.kv_tokens for s in measured.services.values() if s.kv_tokens is not None)
+    return Held(cell, has_started, next(tokens, None))
