@@ -42,7 +42,7 @@ from study.storage.artifacts import attach
 from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
 from study.storage.owner import Owner
-from study.storage.patient import together
+from study.storage.patient import together, written_here_alone
 from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 
@@ -131,6 +131,8 @@ class TrialSteps:
 
     def open(self) -> None:
         """Take over what earlier runs left, and let the baseline come first where nothing is."""
+        if self.is_alone:
+            written_here_alone(self.study)
         self.scorer = resume(
             self.results,
             self.context,

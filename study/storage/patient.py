@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA
-from study.storage.tables.statements import PlainStorage
+from study.storage.tables.changed import ChangedStorage
 from study.storage.tables.versions import KnownVersions
 from study.text import one_line
 
@@ -35,14 +35,14 @@ PATIENCE_S = 120.0  # a restart of a server takes seconds, a failover a minute
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 # what optuna's cache asks for besides the methods of every storage
 OF_CACHE = ("_create_new_trial", "_get_best_trial_id", "_get_trials", "_set_trial_param")
-READS = ("get_", "_get_")
+READS, WRITES = ("get_", "_get_"), ("set_trial_", "_set_trial_")
 READS_OF_ALL = ("get_all_studies", "get_all_trials", "_get_trials")
 ENDINGS = {"set_trial_state_values": True, "together": None}  # what tells the end of a trial
 T = TypeVar("T")
 of_optuna._VersionManager = KnownVersions  # type: ignore[misc]  # each storage makes one
 
 
-class PatientStorage(PlainStorage):
+class PatientStorage(ChangedStorage):
     """Each method goes on where the server of the storage is back within two minutes.
 
     What may be written twice so is the same: all but a new trial is set by its name, and a new one
@@ -91,7 +91,11 @@ class PatientStorage(PlainStorage):
                 finally:
                     self._open.connection = None
         except SQLAlchemyError as error:
+            self.forget()
             raise StorageInternalError("a transaction failed") from error
+        except BaseException:
+            self.forget()
+            raise
 
     def together(self, writes: Callable[[], T]) -> T:
         """Call what writes several things in one transaction, again where its server was away.
@@ -118,6 +122,8 @@ class PatientStorage(PlainStorage):
             BadInput: What is stored cannot be read.
         """
         method: Callable[..., Any] = getattr(super(), name)
+        if name.startswith(WRITES):
+            self.note_write(args[0] if args else kwargs["trial_id"])
         if name not in READS_OF_ALL:
             return self._answered(name, lambda: method(*args, **kwargs))
         with uncollected():
@@ -185,6 +191,13 @@ def _is_busy(error: Exception) -> bool:
 
 for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE, "set_study_system_attrs"):
     setattr(PatientStorage, _name, partialmethod(PatientStorage.patiently, _name))
+
+
+def written_here_alone(study: optuna.Study) -> None:
+    """Let a study's storage trust that this thread alone writes to trials that have not ended."""
+    backend = getattr(study._storage, "_backend", study._storage)
+    if isinstance(backend, PatientStorage):
+        backend.written_here_alone()
 
 
 def together(study: optuna.Study, writes: Callable[[], T]) -> T:
