@@ -181,7 +181,7 @@ def _checks(c: Mapping[str, Any], fixed: str, *, is_replay: bool) -> Iterator[st
     yield (
         f"{fixed} were {when}. Order: {c['order']}; "
         f"{aa or 'no'} pairs of today's allocation against itself; "
-        f"{len(c['left_out'])} left out as disturbed; begun anew {c['begun_anew']} times."
+        f"{len(c['left_out'])} left out; begun anew {c['begun_anew']} times."
     )
 
 

@@ -25,8 +25,10 @@ from study.bench.bench import Bench
 from study.confirmation.journal import read_journal
 from study.confirmation.live import measured as measuring
 from study.confirmation.live import several_cards
+from study.confirmation.pairs.arrivals import STEP
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.records import PairLaunch, PairsJournal, Role
+from study.confirmation.subject import subject
 from study.lanes import cards
 from study.lanes import measuring as lanes_measuring
 from study.lanes.lanes import Lanes, Patience
@@ -39,7 +41,8 @@ NEVER_LATE = (  # a busy machine is none of these tests' business
     "import fake_lane; fake_lane.measure()"
 )
 JOBS = 4  # of a pair: two launches under two workloads
-SLOW = [1.0] * (2 * JOBS) + ["well"]  # at its first pair of either stage, so that others begin
+STEADY = 0.2  # seconds of a job, so that no lane measures all before the other has started
+SLOW = [1.0] * (2 * JOBS) + [STEADY]
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +97,16 @@ def check_whole(found: PairsJournal) -> None:
         ]
 
 
+def check_ranges(path: Path, found: PairsJournal) -> None:
+    """Check that the first launch found the range of ramps alone, and all others had it."""
+    logs = [(folder_of(path) / "lanes" / c / "orders.log").read_text() for c in CARDS.split(",")]
+    jobs = re.findall(r"under=\((\d+), (None|RampRange\([^)]*\))\)", "".join(logs))
+    main = subject(path).spec.workload.seed  # the held-out workload has no ramp
+    of_main = [told for seed, told in jobs if int(seed) % STEP == main]
+    assert len(of_main) == 2 * len(found.pairs) and of_main.count("None") == 1
+    assert {*of_main} == {"None", str(found.ramp_ranges["main"])}
+
+
 def figures(path: Path) -> dict[str, Any]:
     """Return what a confirmation says, without when and where it was measured."""
     told = verify(path)["confirmation"]
@@ -104,7 +117,9 @@ def figures(path: Path) -> dict[str, Any]:
 def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = candidate(tmp_path)
+    moods = {card: [STEADY] for card in CARDS.split(",")}
+    workload = FAKES["workload"] | {"ramp_s": 75, "turns_per_s": 4}
+    path = candidate(tmp_path, moods, workload=workload, claim="latency")
     code, said = on_two(path)
     assert code == 0, said
     found = read_journal(journal_of(path))
@@ -121,6 +136,7 @@ def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
     assert said[-1].startswith("confirmed by 6 pairs of fresh launches on 2 cards")
     words = r"AB pair 2 of 12 at most: winner then baseline, on GPU-[ab]"
     assert any(re.fullmatch(words, line) for line in said)
+    check_ranges(path, found)
     of_two = figures(path)
 
     def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
@@ -182,19 +198,6 @@ def test_a_launch_that_fails_in_a_lane_ends_the_confirmation(tmp_path: Path) -> 
     assert f"the {failure.role} failed under main: oom_budget" in " ".join(
         verify(path)["confirmation"]["reasons"]
     )
-
-
-def test_the_first_launch_finds_the_ramps_alone_and_all_others_have_their_range(
-    tmp_path: Path,
-) -> None:
-    workload = FAKES["workload"] | {"ramp_s": 75, "turns_per_s": 4}
-    path = candidate(tmp_path, workload=workload, claim="latency")
-    on_two(path, pairs=6)
-    logs = [(folder_of(path) / "lanes" / c / "orders.log").read_text() for c in CARDS.split(",")]
-    of_main = re.findall(r"under=\((?:\d+), (None|RampRange\([^)]*\))\)", "".join(logs))
-    ranges = read_journal(journal_of(path)).ramp_ranges
-    assert of_main.count("None") == len(ranges) == 2  # of the first launch, under two workloads
-    assert {*of_main} == {"None", *map(str, ranges.values())}
 
 
 def test_time_that_is_over_lets_what_is_measured_end(
