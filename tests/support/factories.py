@@ -12,7 +12,18 @@ from typing import Any
 
 import optuna
 import yaml
-from made_up import TOTAL_MIB, Cell, Outcome, cell, changed, measurement
+from made_up import (  # noqa: F401  tests take some of them from here
+    TOTAL_MIB,
+    Cell,
+    Outcome,
+    cell,
+    changed,
+    measurement,
+    only,
+    oom,
+    slower,
+    words,
+)
 
 from objectives import recording
 from objectives.apis.api import Endpoint
