@@ -72,7 +72,8 @@ def _of_raylets() -> list[str]:
         if process.info["name"] == "raylet":
             with suppress(psutil.Error):
                 words = process.cmdline()
-                found |= {w.removeprefix(OF_RAYLET): None for w in words if OF_RAYLET in w}
+                own = (word for word in words if word.startswith(OF_RAYLET))
+                found |= {word.removeprefix(OF_RAYLET): None for word in own}
     return list(found)
 
 

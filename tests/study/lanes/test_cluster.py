@@ -205,7 +205,8 @@ def test_the_cluster_of_a_machine_that_has_ended_is_refused_at_once(
         monkeypatch.setenv(name, env[name])
     if named:
         monkeypatch.setenv("RAY_ADDRESS", named.format(port))
-    raylets = [Process("raylet", f"--gcs-address={head.format(port)}") for head in heads]
+    workers = "--python_worker_command=python worker.py --gcs-address=head:1"
+    raylets = [Process("raylet", workers, f"--gcs-address={h.format(port)}") for h in heads]
     monkeypatch.setattr(address.psutil, "process_iter", lambda _: [Process("python"), *raylets])
     spec = live_on_cards(tmp_path)
     run = run_script("run_study.py", spec, "--cluster", "auto", "--out", tmp_path / "out")
