@@ -16,10 +16,10 @@ from study.analysis.reweigh import card_scales
 from study.bench.source import Source, launches_to_replay, measuring
 from study.cli.end_of_run.end import ended
 from study.cli.live_view import Outlook
-from study.lanes.card_words import cards_in_words
 from study.lanes.measuring import lanes_on
 from study.lanes.rolling import RollingEpoch
 from study.racing.race import Race
+from study.report.effects.card_words import cards_in_words
 from study.run_plan import Run
 from study.search.epoch import Epoch
 from study.search.known_results import Ending

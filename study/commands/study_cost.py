@@ -27,8 +27,8 @@ def main() -> None:
     from rich.table import Table
 
     from study.analysis.cost.interference import by_share
+    from study.analysis.cost.kv_cache import unfilled_cache
     from study.analysis.cost.launches import read_costs
-    from study.analysis.kv_cache import unfilled_cache
     from study.cli.console import console_of, print_line
     from study.cli.cost_lines import cost_lines, ratio_lines
     from study.cli.exit_codes import exiting

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from objectives.figures import CAPACITY, figure, service_name
 from study.analysis.category import Category
 from study.analysis.cost.interference import ShareSummary
-from study.analysis.kv_cache import PRESSED, FillingLoad, UnfilledCache
+from study.analysis.cost.kv_cache import PRESSED, FillingLoad, UnfilledCache
 from study.analysis.pareto import ParetoFigures
 from study.spec.choices import APIS
 
@@ -45,7 +45,7 @@ def _share_row(s: ShareSummary, services: Sequence[str]) -> tuple[str, ...]:
 def cache_warnings(cache: UnfilledCache | None) -> list[str]:
     """Warn that the KV cache was never half full, and name a workload that would fill it.
 
-    >>> from study.analysis.kv_cache import LongerPrompts
+    >>> from study.analysis.cost.kv_cache import LongerPrompts
     >>> longer = LongerPrompts((3200, 8700), 18.2, 5.5, is_limit_known=True)
     >>> load = FillingLoad(0.4, 100_000, 100, 1.7, 1100.0, None, longer)
     >>> for line in cache_warnings(UnfilledCache(20.0, 2, load)):

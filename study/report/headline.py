@@ -5,8 +5,8 @@ from __future__ import annotations
 from objectives.diagnosis.busy import CPU_PCT
 from objectives.engines.engine import with_kv_cache
 from objectives.figures import title_of
+from study.analysis.cost.kv_cache import unfilled_cache
 from study.analysis.decision import Conclusion
-from study.analysis.kv_cache import unfilled_cache
 from study.confirmation.verdict_file import Confirmation
 from study.lanes.lane import short_name
 from study.report.analysis_words import cache_warnings

@@ -14,11 +14,11 @@ from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.analysis.pareto import compared_figures, pareto
 from study.analysis.reweigh import card_scales, is_contested
-from study.lanes.card_words import cards_in_words
 from study.report.analysis_words import CATEGORY_WORDS, pareto_figures_in_words
 from study.report.charts import svg
 from study.report.charts.data import bars, latency_title, launches_drawn, memory_use, spots
 from study.report.charts.marks import phase_colours
+from study.report.effects.card_words import cards_in_words
 from study.report.reasons import over
 from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary

@@ -15,7 +15,7 @@ from study.analysis.decision import decision_of
 from study.analysis.gain import gain_of
 from study.analysis.reweigh import card_scales, of_all_cards, preset_decisions, rescored
 from study.cards.card_scales import CardScales
-from study.lanes.card_words import cards_in_words
+from study.report.effects.card_words import cards_in_words
 from study.report.headline import how_sure
 from study.report.summary import Summary
 from study.rule.rule import Claim

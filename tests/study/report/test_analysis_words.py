@@ -20,7 +20,7 @@ from objectives.traffic.trace import trace
 from objectives.traffic.trace_slice import Arrival, TraceOptions
 from objectives.traffic.workload import Workload
 from study.analysis.cost.interference import by_share
-from study.analysis.kv_cache import unfilled_cache
+from study.analysis.cost.kv_cache import unfilled_cache
 from study.report.analysis_words import cache_warnings, share_table
 
 LOAD = Workload(prompt_tokens=(500, 1500), output_tokens=100, llm_per_s=1.0, window_s=60)
