@@ -26,10 +26,10 @@ def main(text: str) -> None:
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what an evaluator leaves behind is ours to end
     if job.cores:
         os.sched_setaffinity(0, job.cores)
-    _report(job).write(job.report)
+    report_of(job).write(job.report)
 
 
-def _report(job: Job) -> Report:
+def report_of(job: Job) -> Report:
     """Return what became of the turn; what the user or the machine did wrong is its reason."""
     ending, reason = Ending.INTERRUPTED, ""
     try:

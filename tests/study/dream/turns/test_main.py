@@ -10,14 +10,22 @@ import pytest
 from commands import ROOT
 from dream import TOY, dream_file, entry
 
+from study.dream.turns.__main__ import report_of
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
 
 DICT = "def evaluate(c): return {'height': 1, 'ms': 5}"
 
 
-def turn(folder: Path, code: str = TOY, in_force: str | None = None, **changes: object) -> Report:
-    """Run a turn of the toy as the runner does, in a process of its own."""
+def turn(
+    folder: Path,
+    code: str = TOY,
+    in_force: str | None = None,
+    *,
+    is_process: bool = False,
+    **changes: object,
+) -> Report:
+    """Run a turn of the toy; as a process, as the runner does."""
     path = dream_file(folder, entry(**changes), code=code)
     copy = folder / "in_force.yaml"
     copy.write_text(path.read_text())
@@ -32,6 +40,8 @@ def turn(folder: Path, code: str = TOY, in_force: str | None = None, **changes: 
         logdir=folder / "log",
         report=folder / "report.json",
     )
+    if not is_process:
+        return report_of(job)
     line = [sys.executable, "-m", "study.dream.turns", job.to_text()]
     subprocess.run(line, cwd=ROOT, check=True, timeout=120, stdout=subprocess.DEVNULL)
     report = Report.read(job.report)
@@ -40,7 +50,7 @@ def turn(folder: Path, code: str = TOY, in_force: str | None = None, **changes: 
 
 
 def test_a_file_that_is_being_edited_is_not_read(tmp_path: Path) -> None:
-    report = turn(tmp_path, in_force="experiments: [")
+    report = turn(tmp_path, in_force="experiments: [", is_process=True)
     assert (report.ending, report.evaluated) == (Ending.RAN, 3)
 
 
