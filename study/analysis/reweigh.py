@@ -111,7 +111,7 @@ def rescored(rows: Sequence[Trial], context: StudyContext) -> list[Trial]:
     What a card measured that differs by more than noise is held against its own baseline.
     """
     base, rule = reference(rows) or Reference({}, None), context.fitness
-    own = card_scales(rows, context).references(base)
+    own = card_scales(rows, context).references(base) if _has_several_cards(rows) else {}
     trials = []
     for r in rows:
         if r.measurement is None:
@@ -131,8 +131,11 @@ def of_all_cards(rows: Sequence[Trial], context: StudyContext) -> list[Trial]:
     A run scores by what it knows of its cards then, so that an early trial may have been told
     another value.
     """
-    cards = {r.measurement.measured_on for r in rows if r.measurement is not None}
-    return rescored(rows, context) if len(cards) > 1 else list(rows)
+    return rescored(rows, context) if _has_several_cards(rows) else list(rows)
+
+
+def _has_several_cards(rows: Sequence[Trial]) -> bool:
+    return len({r.measurement.measured_on for r in rows if r.measurement is not None}) > 1
 
 
 def card_scales(rows: Sequence[Trial], context: StudyContext) -> CardScales:
