@@ -111,14 +111,16 @@ def rescored(rows: Sequence[Trial], context: StudyContext) -> list[Trial]:
     What a card measured that differs by more than noise is held against its own baseline.
     """
     base, rule = reference(rows) or Reference({}, None), context.fitness
-    own = card_scales(rows, context).references(base) if _has_several_cards(rows) else {}
+    alike = {r.number: _fitness(m, base, rule) for r in rows if (m := r.measurement) is not None}
+    own = _scales(rows, context, alike).references(base) if _has_several_cards(rows) else {}
     trials = []
     for r in rows:
         if r.measurement is None:
             trials.append(r)
             continue
-        value = _fitness(r.measurement, own.get(r.measurement.measured_on or "", base), rule)
-        own_card = r.measurement.measured_on if r.measurement.measured_on in own else None
+        value, own_card = alike[r.number], None
+        if own and (card := r.measurement.measured_on or "") in own:
+            value, own_card = _fitness(r.measurement, own[card], rule), r.measurement.measured_on
         trials.append(
             replace(r, fitness=value.value, contributions=value.contributions, own_card=own_card)
         )
@@ -140,9 +142,22 @@ def _has_several_cards(rows: Sequence[Trial]) -> bool:
 
 def card_scales(rows: Sequence[Trial], context: StudyContext) -> CardScales:
     """Return what the cards of these trials measured, against the study's one reference."""
-    base = reference(rows) or Reference({}, None)
-    today, rule = str(context.baseline), context.fitness
-    return scales_of(rows, today, lambda measured: _fitness(measured, base, rule).value)
+    base, rule = reference(rows) or Reference({}, None), context.fitness
+    alike = {r.number: _fitness(m, base, rule) for r in rows if (m := r.measurement) is not None}
+    return _scales(rows, context, alike)
+
+
+def _scales(
+    rows: Sequence[Trial], context: StudyContext, alike: Mapping[int, Fitness]
+) -> CardScales:
+    """Return what the cards measured.
+
+    Args:
+        rows: The trials.
+        context: What the study asks.
+        alike: The fitness of each against the study's one reference, by number.
+    """
+    return scales_of(rows, str(context.baseline), lambda trial: alike[trial.number].value)
 
 
 def _fitness(measured: Measurement, base: Reference, rule: FitnessRule) -> Fitness:

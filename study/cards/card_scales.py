@@ -130,17 +130,17 @@ class CardScales:
 
 
 def scales_of(
-    trials: Iterable[Trial], baseline: str, fitness: Callable[[Measurement], float]
+    trials: Iterable[Trial], baseline: str, fitness: Callable[[Trial], float]
 ) -> CardScales:
     """Return the scales of the cards of a study.
 
     Args:
         trials: What was measured.
         baseline: The text of the allocation in use today.
-        fitness: It scores a launch against the study's one reference.
+        fitness: It scores a trial against the study's one reference.
     """
     scales = CardScales(baseline)
     for t in sorted(trials, key=lambda t: not t.is_reference):
         if t.measurement is not None and t.repeat_of is None:
-            scales.add(str(t.allocation), t.measurement, fitness(t.measurement))
+            scales.add(str(t.allocation), t.measurement, fitness(t))
     return scales
