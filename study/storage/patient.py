@@ -37,6 +37,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 OF_CACHE = ("_create_new_trial", "_get_best_trial_id", "_get_trials", "_set_trial_param")
 READS, WRITES = ("get_", "_get_"), ("set_trial_", "_set_trial_")
 READS_OF_ALL = ("get_all_studies", "get_all_trials", "_get_trials")
+MAY_COLLIDE = ("set_study_system_attrs",)  # who calls it knows what to do
 ENDINGS = {"set_trial_state_values": True, "together": None}  # what tells the end of a trial
 T = TypeVar("T")
 of_optuna._VersionManager = KnownVersions  # type: ignore[misc]  # each storage makes one
@@ -132,10 +133,16 @@ class PatientStorage(ChangedStorage):
     def _answered(self, name: str, call: Callable[[], Any]) -> Any:
         is_inside = self._is_inside  # then all of it is called again
         until_s, wait_s, is_again = time.monotonic() + PATIENCE_S, FIRST_WAIT_S, False
+        has_collided = False
         while True:
             try:
                 return call()
             except (StorageInternalError, SQLAlchemyError) as error:
+                if _collides(error) and not is_inside and name not in MAY_COLLIDE:
+                    if has_collided:  # not with another process, whose row is there by now
+                        raise self._damaged(_cause(error)) from error
+                    has_collided = True
+                    continue
                 is_away = _is_lost(error) if self._is_server else _is_busy(error)
                 if is_inside or not is_away or time.monotonic() > until_s:
                     raise
@@ -151,11 +158,14 @@ class PatientStorage(ChangedStorage):
                 is_absent = isinstance(error, KeyError) and name not in READS_OF_ALL
                 if is_absent or not name.startswith(READS):
                     raise
-                what = f"{type(error).__name__}: {error}"
-                raise BadInput(
-                    f"the storage {self.engine.url.render_as_string()} is damaged "
-                    f"({one_line(what)[:200]}); name another, or a copy from before"
-                ) from error
+                raise self._damaged(error) from error
+
+    def _damaged(self, error: BaseException | None) -> BadInput:
+        what = f"{type(error).__name__}: {getattr(error, 'orig', error)}"
+        return BadInput(
+            f"the storage {self.engine.url.render_as_string()} is damaged "
+            f"({one_line(what)[:200]}); name another, or a copy from before"
+        )
 
 
 @contextmanager
@@ -175,7 +185,7 @@ def uncollected() -> Iterator[None]:
 
 def _is_lost(error: Exception) -> bool:
     """Return whether the connection was lost or refused, rather than the statement."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = _cause(error)
     if isinstance(cause, PendingRollbackError):  # Optuna asked once more in the same transaction
         return True
     return isinstance(cause, DBAPIError) and (
@@ -183,9 +193,19 @@ def _is_lost(error: Exception) -> bool:
     )
 
 
+def _collides(error: Exception) -> bool:
+    """Return whether a row that is to be new is there already."""
+    return isinstance(_cause(error), IntegrityError)
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """Return what the database said: Optuna wraps most of it."""
+    return error.__cause__ if isinstance(error, StorageInternalError) else error
+
+
 def _is_busy(error: Exception) -> bool:
     """Return whether others held an SQLite file for longer than it waits: they may take turns."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = _cause(error)
     return isinstance(cause, OperationalError) and "database is locked" in str(cause.orig)
 
 

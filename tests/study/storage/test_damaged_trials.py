@@ -9,13 +9,17 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
 from objectives.errors import BadInput
 from study.dashboard.annotate import _is_ours, _save_note
 from study.dashboard.births import births
 from study.storage.in_memory import in_memory
+from study.storage.patient import together
 from study.storage.trials import rows
+from study.storage.url import open_storage
 
 
 def study_of(**attributes: Any) -> optuna.Study:
@@ -73,3 +77,22 @@ def test_a_note_is_ours_whatever_it_quotes() -> None:
     _save_note(study, "a share of \ud800\x1b[2J")
     note = get_note(study)
     assert _is_ours(note) and "a share of ?" in note
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_rows_of_a_trial_that_is_gone_are_refused(tmp_path: Path, *, at_once: bool) -> None:
+    """A new trial takes the id of a deleted one, whose parameters are there still."""
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(study_name="s", storage=open_storage(url))
+    study.ask().suggest_float("x", 0, 1)
+    with closing(sqlite3.connect(tmp_path / "study.db")) as opened, opened:
+        opened.execute("DELETE FROM trials")
+    study = optuna.load_study(study_name="s", storage=open_storage(url))
+    trial = optuna.trial.create_trial(
+        state=TrialState.RUNNING, params={"x": 0.5}, distributions={"x": FloatDistribution(0, 1)}
+    )
+    with pytest.raises(BadInput, match=r"is damaged \(IntegrityError: UNIQUE constraint failed"):
+        if at_once:
+            together(study, lambda: study.add_trial(trial))
+        else:
+            study.add_trial(trial)
