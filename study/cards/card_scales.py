@@ -65,6 +65,11 @@ class CardScales:
             self._again += allocation in self._known
             self._known.add(allocation)
 
+    @property
+    def launches(self) -> int:
+        """Return how many launches there are."""
+        return len(self._launches)
+
     def is_due(self) -> bool:
         """Return whether so much was launched again that cards are to be compared anew."""
         if self._again < self._due:
@@ -83,6 +88,12 @@ class CardScales:
             mean = fmean(scores) if scores else None
             effects.append(CardEffect(card, len(mine), mean, *found.get(card, ())))
         return effects
+
+    def first(self, launches: int) -> CardScales:
+        """Return what the first so many launches tell."""
+        scales = CardScales(self.baseline)
+        scales._launches = self._launches[:launches]
+        return scales
 
     def references(self, reference: Reference) -> dict[str, Reference]:
         """Return what the launches of each card that differs by more than noise are relative to.

@@ -171,6 +171,7 @@ class StudyScorer:
     reference: Reference | None = field(default=None, init=False)
     _scales: CardScales = field(init=False)
     _own: dict[str, Reference] = field(default_factory=dict, init=False)  # by card
+    _due: int = field(default=0, init=False)  # of so many launches, once they are asked for
     _words: _Words = field(default_factory=lambda: _Words(-1, "", ()), init=False)
 
     def __post_init__(self) -> None:
@@ -194,7 +195,7 @@ class StudyScorer:
             value = self.scorer.fitness(measured, self.reference).value
             self._scales.add(str(allocation), measured, value)
             if self._scales.is_due():
-                self._own = self._scales.references(self.reference)
+                self._due = self._scales.launches
         return is_reference
 
     def fitness(self, measured: Measurement, card: str | None = None) -> Fitness:
@@ -207,6 +208,9 @@ class StudyScorer:
         return self.scorer.fitness(measured, self._reference_on(card or measured.measured_on))
 
     def _reference_on(self, card: str | None) -> Reference:
+        if self._due and self.reference is not None:
+            self._own = self._scales.first(self._due).references(self.reference)
+            self._due = 0
         return self._own.get(card or "", self.reference or Reference({}, None))
 
     def score(self, allocation: Allocation, measured: Measurement) -> Score:
