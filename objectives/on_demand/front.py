@@ -8,8 +8,9 @@ was measured:
 Where a server can sleep by itself (vLLM with --enable-sleep-mode and VLLM_SERVER_DEV_MODE=1), two
 paths of it do that in place of a stop: --sleep "/sleep?level=1" --wake /wake_up.
 
-A connection that says something wakes the server and waits for it; the front forwards bytes as they
-are, and sees to it that whoever is connected may stay so while the server sleeps. Where the server
+A connection that says the whole head of a request wakes the server and waits for it; the front
+forwards bytes as they are, and sees to it that whoever is connected may stay so while the server
+sleeps. Who waits longer than ten minutes for an answer keeps it awake no more. Where the server
 ends by itself, the front ends with its code.
 """
 
@@ -19,7 +20,9 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -32,6 +35,11 @@ STATE, SLEEP = b"GET /on-demand/state ", b"POST /on-demand/sleep "
 LOOK_S = 0.05
 STOP_S = 3.0  # then it is killed
 PIECE = 2**16
+HEAD_END, MOST_HEAD = b"\r\n\r\n", 2**18  # of a request; servers take less
+HEAD_S = 20.0  # in which a head that has begun must end
+ANSWER_S = 600.0  # who waits longer for an answer keeps nothing awake
+BACKLOG, SPARE = 64, 128  # connections that are taken at once; files that are not for callers
+MOST_FILES = 2**14
 
 
 class Ended(Exception):
@@ -44,13 +52,22 @@ class Caller:
 
     Args:
         writer: What it reads.
-        is_waiting: Whether the last that was said came from it.
+        said_s: When it last said something, on the monotonic clock.
+        is_asking: Whether the last that was said came from it.
         up: What the server reads of it; None while it has no connection there.
+        back: It returns what the server says.
     """
 
     writer: asyncio.StreamWriter
-    is_waiting: bool = False
+    said_s: float
+    is_asking: bool = False
     up: asyncio.StreamWriter | None = None
+    back: asyncio.Task[None] | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether it waits for an answer that may still come."""
+        return self.is_asking and time.monotonic() - self.said_s < ANSWER_S
 
 
 class Front:
@@ -76,6 +93,9 @@ class Front:
         self.sleep_path, self.wake_path = paths
         self.starts_s: list[float] = []
         self._callers: set[Caller] = set()
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files = MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
+        self._most = max(8, (files - SPARE) // 2)  # callers, each with two connections
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._sleeps = False  # as a process that is there
@@ -96,28 +116,47 @@ class Front:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it."""
-        caller = Caller(writer)
+        if len(self._callers) >= self._most:
+            self._hang_up()
+        caller = Caller(writer, time.monotonic())
         self._callers.add(caller)
         try:
-            data = await reader.read(PIECE)
+            data = await head_of(reader)
             if data.startswith((STATE, SLEEP)):
                 await self._tell(data, writer)
                 return
             while data:
-                caller.is_waiting, self._last = True, time.monotonic()
+                caller.is_asking, caller.said_s = True, time.monotonic()
+                self._last = caller.said_s
                 up = await self._up(caller)
                 up.write(data)
                 await up.drain()
                 data = await reader.read(PIECE)
+            await self._said_all(caller)
         except Ended as ended:
             self._finish(ended)
-        except OSError:
-            pass  # one of them hung up, and so do we
+        except (OSError, asyncio.CancelledError):
+            pass  # one of them hung up, or the front ends, and so do we
         finally:
             self._callers.discard(caller)
             for end in (writer, caller.up):
                 if end is not None:
                     end.close()
+
+    def _hang_up(self) -> None:
+        """End the connection of whoever has said nothing for longest; one that waits comes last."""
+        longest = min(self._callers, key=lambda c: (c.is_waiting, c.said_s))
+        self._callers.discard(longest)
+        for end in (longest.writer, longest.up):
+            if end is not None:
+                end.transport.abort()
+
+    async def _said_all(self, caller: Caller) -> None:
+        """Let a caller that says no more have the answer that it waits for."""
+        if caller.is_waiting and caller.up is not None and caller.back is not None:
+            caller.up.write_eof()
+            async with asyncio.timeout(ANSWER_S):
+                await caller.back
 
     async def _tell(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         if data.startswith(SLEEP):
@@ -134,7 +173,8 @@ class Front:
                 await self._wake()
             if caller.up is None:
                 back, caller.up = await asyncio.open_connection("127.0.0.1", self._port)
-                self._keep(asyncio.create_task(self._back(caller, back, caller.up)))
+                caller.back = asyncio.create_task(self._back(caller, back, caller.up))
+                self._keep(caller.back)
             return caller.up
 
     async def _back(
@@ -143,7 +183,7 @@ class Front:
         """Return to a caller what the server says to it."""
         with contextlib.suppress(OSError):
             while data := await back.read(PIECE):
-                caller.is_waiting, self._last = False, time.monotonic()
+                caller.is_asking, self._last = False, time.monotonic()
                 caller.writer.write(data)
                 await caller.writer.drain()
         up.close()
@@ -190,10 +230,11 @@ class Front:
         Raises:
             Ended: It ended, or was not ready in time.
         """
-        while not await self._is_ok("GET", self.health, 5):
+        until_s = began + self.start_s
+        while not await self._is_ok("GET", self.health, min(5.0, until_s - time.monotonic())):
             if self._process is None or self._process.returncode is not None:
                 raise Ended(1 if self._process is None else self._process.returncode)
-            if time.monotonic() - began > self.start_s:
+            if time.monotonic() >= until_s:
                 print(f"on demand: not ready within {self.start_s:g} s", file=sys.stderr)
                 raise Ended(1)
             await asyncio.sleep(LOOK_S)
@@ -201,14 +242,17 @@ class Front:
     async def _is_ok(self, method: str, path: str, within_s: float) -> bool:
         """Return whether the server answers 200 in time."""
         head = f"{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+        writer = None
         try:
             async with asyncio.timeout(within_s):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 writer.write(head.encode())
                 line = await reader.readline()
-                writer.close()
-        except (OSError, TimeoutError):
+        except (OSError, ValueError):  # no answer in time, or a line without an end
             return False
+        finally:
+            if writer is not None:
+                writer.close()
         return line.split()[1:2] == [b"200"]
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
@@ -257,6 +301,22 @@ class Front:
         task.add_done_callback(self._tasks.discard)
 
 
+async def head_of(reader: asyncio.StreamReader) -> bytes:
+    """Return what a caller says first, with the whole head of a request.
+
+    Nothing: it hung up before, or says too much.
+
+    Raises:
+        TimeoutError: It began, and does not end.
+    """
+    data = await reader.read(PIECE)
+    async with asyncio.timeout(HEAD_S):
+        while data and HEAD_END not in data:
+            more = await reader.read(PIECE)
+            data = data + more if more and len(data) < MOST_HEAD else b""
+    return data
+
+
 async def stop(process: asyncio.subprocess.Process) -> None:
     """Stop a server with all of its group."""
     with contextlib.suppress(ProcessLookupError):
@@ -276,28 +336,53 @@ async def serve(args: argparse.Namespace) -> None:
     """
     paths = (args.sleep, args.wake)
     front = Front(args.words, args.health, args.idle_s, args.start_s, paths)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, front.end.cancel)
-    server = await asyncio.start_server(front.answer, args.host, args.port)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            asyncio.get_running_loop().add_signal_handler(number, front.end.cancel)
+    server = await asyncio.start_server(front.answer, args.host, args.port, backlog=BACKLOG)
     dozing = asyncio.create_task(front.doze())
     try:
-        async with server:
-            await front.end
+        await front.end
     except asyncio.CancelledError:
         pass  # a signal
     finally:
+        server.close()  # whoever is connected is not waited for
         dozing.cancel()
         await front.close()
+
+
+def port(text: str) -> int:
+    """Return the number of a port.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not 0 < int(text) < 2**16:
+        raise ValueError(text)
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a time.
+
+    Raises:
+        ValueError: It is none, or has no end.
+    """
+    if not 0 < float(text) < math.inf:
+        raise ValueError(text)
+    return float(text)
 
 
 def main() -> None:
     """Listen in place of a server."""
     parser = argparse.ArgumentParser(description="Start a server when it is asked for.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
-    parser.add_argument("--port", type=int, required=True, help="the port to listen on")
+    parser.add_argument("--port", type=port, required=True, help="the port to listen on")
     parser.add_argument("--health", default="/health", help="its page that is 200 once it is ready")
-    parser.add_argument("--idle-s", type=float, default=60, help="seconds until it is stopped")
-    parser.add_argument("--start-s", type=float, default=120, help="seconds until it must be ready")
+    parser.add_argument("--idle-s", type=seconds, default=60, help="seconds until it is stopped")
+    parser.add_argument(
+        "--start-s", type=seconds, default=120, help="seconds until it must be ready"
+    )
     parser.add_argument("--sleep", default="", help="its own path that lets it sleep, by POST")
     parser.add_argument("--wake", default="", help="its own path that wakes it, by POST")
     parser.add_argument("words", nargs="+", metavar="COMMAND", help=f"{OWN_PORT} is its port")
@@ -309,7 +394,8 @@ def main() -> None:
     except Ended as ended:
         code = int(ended.args[0])
         if code < 0:  # by the same signal, so that whoever watches sees what the server died of
-            signal.signal(-code, signal.SIG_DFL) if -code not in (9, 19) else None
+            with contextlib.suppress(OSError):  # of SIGKILL nobody may change what it does
+                signal.signal(-code, signal.SIG_DFL)
             os.kill(os.getpid(), -code)
         sys.exit(code)
 

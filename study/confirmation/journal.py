@@ -96,6 +96,7 @@ def read_journal(path: Path, way_out: str = OWN) -> PairsJournal:
         head = journal.head
         if head.driver is None and pairs:  # an older one, whose pairs alone tell it
             head = replace(head, driver=pairs[0].driver)
+        pairs.sort(key=lambda p: (p.stage, p.number))  # a look takes the first ones
         return replace(journal, head=head, pairs=tuple(pairs), holds=tuple(holds))
     except ODD as error:
         raise _unreadable(path, number, error, way_out) from error

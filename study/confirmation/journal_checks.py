@@ -21,6 +21,7 @@ from study.confirmation.records import (
     Stress,
     TodayLaunch,
 )
+from study.rule.rule import LOOKS
 from study.text import one_line
 
 
@@ -71,6 +72,8 @@ def oddities(journal: PairsJournal) -> Iterator[str]:
         name = f"{pair.stage.upper()} pair {pair.number}"
         if pair.number < 1:
             yield f"{name}: they are numbered from 1"
+        if pair.stage == "ab" and pair.number > LOOKS[-1]:
+            yield f"{name}: no look has more than {LOOKS[-1]}"
         if sorted(x.role for x in pair.launches) != sorted(ROLES):
             yield f"{name} is not one launch of each role"
         for launch in pair.launches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -28,10 +29,15 @@ def begin() -> Iterator[Begin]:
     running: list[subprocess.Popen[bytes]] = []
 
     def begun(
-        *words: str, idle_s: float = 3600.0, start_s: float = 20.0, paths: Sequence[str] = ()
+        *words: str,
+        idle_s: float = 3600.0,
+        start_s: float = 20.0,
+        paths: Sequence[str] = (),
+        limits: Sequence[str] = (),
     ) -> tuple[str, subprocess.Popen[bytes]]:
         with claimed_port() as port:
-            argv = [sys.executable, front.__file__, "--port", str(port), "--idle-s", str(idle_s)]
+            argv = [*limits, sys.executable, front.__file__, "--port", str(port)]
+            argv += ["--idle-s", str(idle_s)]
             argv += ["--start-s", str(start_s), *paths, "--", *words]
             running.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
             url, until_s = f"http://127.0.0.1:{port}", time.monotonic() + WITHIN_S
@@ -212,9 +218,102 @@ def test_a_port_in_use_is_one_line(begin: Begin) -> None:
     assert second.stderr.startswith("on demand: it cannot listen: ")
 
 
-def test_ctrl_c_ends_it_and_its_server_without_a_word(begin: Begin) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_its_server_without_a_word(
+    begin: Begin, number: signal.Signals
+) -> None:
     url, process = begin(*fake())
-    assert health(url) == 200
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=WITHIN_S)
+    with connected(url), connected(url, b"GET /hea"):  # nobody who is connected is waited for
+        assert health(url) == 200
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 0 and b"Traceback" not in out
+
+
+def connected(url: str, said: bytes = b"") -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    caller = socket.create_connection((host, int(port)), timeout=WITHIN_S)
+    caller.sendall(said)
+    return caller
+
+
+def test_half_a_request_and_what_is_none_wake_nothing(begin: Begin) -> None:
+    url, _ = begin(*fake())
+    said = (b"GET /hea", b"\x16\x03\x01\x02", b"POST / HTTP/1.1\r\nX: " + b"a" * 300_000)
+    callers = [connected(url, text) for text in said]
+    with callers[0], callers[1], callers[2]:
+        assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
+        assert callers[2].recv(1) == b""  # it was told no more than a server takes
+
+
+def test_a_question_in_pieces_is_answered_by_the_front(begin: Begin) -> None:
+    url, _ = begin(*fake())
+    with connected(url, front.STATE[:9]) as caller:
+        state(url)  # what was said so far is read
+        caller.sendall(front.STATE[9:] + b"HTTP/1.1\r\n\r\n")
+        assert b'"is_awake": false' in caller.recv(1000)
+
+
+def test_who_says_no_more_has_its_answer(begin: Begin) -> None:
+    url, _ = begin(*fake())
+    with connected(url, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n") as caller:
+        caller.shutdown(socket.SHUT_WR)
+        assert caller.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_waits_too_long_keeps_nothing_awake() -> None:
+    now_s = time.monotonic()
+    waits = [
+        front.Caller(None, said_s=now_s - ago_s, is_asking=True).is_waiting  # type: ignore[arg-type]
+        for ago_s in (0.0, front.ANSWER_S)
+    ]
+    assert waits == [True, False]
+
+
+def test_callers_beyond_its_files_end_those_that_say_nothing(begin: Begin) -> None:
+    files = 2 * front.SPARE
+    url, process = begin(*fake(), limits=("prlimit", f"--nofile={files}", "--"))
+    callers = [connected(url) for _ in range(files)]
+    assert health(url) == 200
+    assert callers[0].recv(1) == b""
+    for caller in callers:
+        caller.close()
+    process.terminate()
+    out, _ = process.communicate(timeout=WITHIN_S)
+    assert b"Traceback" not in out
+
+
+ENDLESS = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    caller, _ = server.accept()
+    caller.recv(1000)
+    try: caller.sendall(b"x" * 300_000)
+    except OSError: pass
+    caller.close()
+"""
+
+
+def test_a_page_of_health_without_a_line_is_never_ready(begin: Begin) -> None:
+    url, process = begin(sys.executable, "-c", ENDLESS, front.OWN_PORT, start_s=1.0)
+    with pytest.raises(NoAnswer):
+        health(url)
+    out, _ = process.communicate(timeout=WITHIN_S)
+    assert (process.returncode, out) == (1, b"on demand: not ready within 1 s\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--port", "99999"),
+        ("--port", "0"),
+        ("--idle-s", "0"),
+        ("--idle-s", "nan"),
+        ("--start-s", "-1"),
+    ],
+)
+def test_a_port_or_a_time_that_is_none_is_refused(words: tuple[str, str]) -> None:
+    argv = [sys.executable, front.__file__, "--port", "8001", *words, "--", "server"]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert ran.returncode == 2 and f"argument {words[0]}: invalid " in ran.stderr

@@ -13,7 +13,7 @@ from factories import STRESS, pair
 
 from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput
-from study.confirmation.journal import JOURNAL_FILE, continued, write_journal
+from study.confirmation.journal import JOURNAL_FILE, continued, read_journal, write_journal
 from study.confirmation.records import Head, PairsJournal
 
 HEAD = Head(
@@ -75,6 +75,7 @@ def copied(**changes: Any) -> Callable[[Lines], None]:
         (put(1, "stage", value=[1]), r"pair\.stage cannot be"),
         (put(1, "number", value="1"), r"pair\.number cannot be '1'"),
         (put(1, "number", value=0), "numbered from 1"),
+        (put(1, "number", value=13), "AB pair 13: no look has more than 12"),
         (put(1, "at", value="yesterday"), "'yesterday' is no time"),
         (put(1, "card", value=None), r"pair\.card cannot be"),
         (put(1, "driver", value=5), r"pair\.driver cannot be"),
@@ -84,7 +85,7 @@ def copied(**changes: Any) -> Callable[[Lines], None]:
         (put(1, "launches", 0, "role", value="winner"), "AB pair 1 is not one launch of each role"),
         (put(1, "launches", 0, "measured", value={}), "measured under nothing, not main"),
         (put(1, "launches", 0, "measured", value=[1]), "fields are not those"),
-        (copied(number=2), "AB pair 5 of .* and AB pair 2 of .* is a copy"),
+        (copied(number=2), "AB pair 2 of .* and AB pair 5 of .* is a copy"),
         (copied(number=2, seed=9), "began at the same time on one card"),
         (copied(number=2, at="2026-11-21T10:00:00"), "share a seed"),
         (copied(wall_s=5.0), "has another AB pair 5"),
@@ -100,6 +101,12 @@ def test_what_no_confirmation_writes_is_named_in_one_line(
         continued(file, HEAD, is_taken=True)
     assert str(caught.value).isprintable()
     assert "--fresh" not in str(caught.value)  # which --take refuses
+
+
+def test_lines_in_another_order_are_the_same_journal(file: Path) -> None:
+    journal, lines = read_journal(file), file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], *reversed(lines[1:])]))
+    assert continued(file, HEAD) == journal
 
 
 @pytest.mark.parametrize(
