@@ -10,6 +10,7 @@ from statistics import fmean
 from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
 from study.cards.contrasts import Launch, contrasts
+from study.cards.drift import Drift, drift_of
 from study.storage.trials import Trial
 
 AGAIN = 1.1  # cards are compared anew once so many times more was launched again
@@ -28,6 +29,7 @@ class CardEffect:
             of the reference; None for that card, and where one of them has no baseline.
         interval: The 95 % interval of the difference; None where too little was measured twice, so
             that nobody knows the noise.
+        drift: By how much its baseline changed; None where it measured that once at most.
     """
 
     card: str
@@ -35,6 +37,7 @@ class CardEffect:
     fitness: float | None
     difference: float | None = None
     interval: tuple[float, float] | None = None
+    drift: Drift | None = None
 
     @property
     def exceeds_noise(self) -> bool | None:
@@ -80,13 +83,16 @@ class CardScales:
     def effects(self) -> list[CardEffect]:
         """Return the effect of each card, that of the reference first."""
         cards = list(dict.fromkeys(card for card, *_ in self._launches))
-        found = contrasts([Launch(*x[:3]) for x in self._launches], self._comparable())
+        launches = [Launch(*x[:3]) for x in self._launches]
+        found = contrasts(launches, self._comparable())
         effects = []
         for card in cards:
             mine = [x for x in self._launches if x[0] == card]
             scores = [fitness for _, name, fitness, _ in mine if name == self.baseline]
             mean = fmean(scores) if scores else None
-            effects.append(CardEffect(card, len(mine), mean, *found.get(card, ())))
+            drift = drift_of(launches, card, self.baseline)
+            difference, interval = found.get(card, (None, None))
+            effects.append(CardEffect(card, len(mine), mean, difference, interval, drift))
         return effects
 
     def first(self, launches: int) -> CardScales:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from study.cards.card_scales import CardEffect
+from study.cards.drift import Drift
 from study.lanes.lane import short_name
 
 
@@ -18,7 +19,7 @@ def _in_words(effect: CardEffect, first: CardEffect) -> str:
     text = f"{name} measured {effect.launches} launches"
     if effect.fitness is None:
         return f"{text}, the baseline not among them"
-    text += f"; the baseline scored {effect.fitness:.3f}"
+    text += f"; the baseline scored {effect.fitness:.3f}{_drift(effect.drift)}"
     if effect.difference is None:
         return text
     more, other = _more(effect.difference), short_name(first.card)
@@ -30,6 +31,18 @@ def _in_words(effect: CardEffect, first: CardEffect) -> str:
     if not effect.exceeds_noise:
         return f"{text}: no more than noise"
     return f"{text}: more than noise; its launches are scored against its own baseline"
+
+
+def _drift(drift: Drift | None) -> str:
+    """Say how the last launch of the baseline scored, beside the first."""
+    if drift is None:
+        return ""
+    text = f", last {_more(drift.difference)} than first"
+    if drift.half is None:
+        return f"{text}, which may be noise"
+    if not drift.exceeds_noise:
+        return f"{text}, which is noise"
+    return f"{text}, which is more than noise ({drift.half:.3f}): the card drifts"
 
 
 def _more(difference: float) -> str:

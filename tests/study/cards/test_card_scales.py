@@ -98,6 +98,26 @@ def test_a_card_without_the_baseline_says_so_and_one_card_says_nothing():
     assert card_effects([], baseline) == []
 
 
+@pytest.mark.parametrize(("drift", "share"), [(0.0, 0.05), (-0.15, 0.95)])
+def test_a_card_that_drifts_is_said_to_and_another_rarely(drift, share):
+    said = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        rows, baseline = trials("GPU-a", "GPU-b", "GPU-b", "GPU-b", rng=rng)
+        rows[3] = replace(rows[3], fitness=rows[3].fitness + drift)
+        effect = card_effects(rows, baseline)[1]
+        said.append(effect.drift.exceeds_noise)
+        assert said[-1] == ("the card drifts" in cards_in_words([effect, effect])[1])
+    assert abs(np.mean(said) - share) <= 0.05
+
+
+def test_without_the_noise_a_drift_is_told_and_not_judged():
+    rows, baseline = trials("GPU-a", "GPU-b", "GPU-b", others=0)
+    first, second = card_effects(rows, baseline)
+    assert first.drift is None and second.drift.exceeds_noise is None
+    assert "than first, which may be noise" in cards_in_words([first, second])[1]
+
+
 FASTER, LUCKY = 1, 2  # configurations by number: 6 % and 3 % less waiting than the baseline's
 
 
