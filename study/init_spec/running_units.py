@@ -15,13 +15,13 @@ from objectives.apis.short_requests import NoAnswer, request
 from objectives.engines.llm_server import USUAL
 from objectives.errors import BadInput, SetupError
 from study.init_spec.forms.command import Command
+from study.init_spec.forms.named_text import text_of, variables_of
 from study.init_spec.forms.running import Running
 from study.init_spec.forms.unit_text import commands_of
 from study.init_spec.forms.wrappers import unwrapped
 from study.init_spec.servers.programs import program_of
 from study.systemd.manager import find_unit
 from study.systemd.systemctl import parse_show
-from study.systemd.unit_file import env_values
 
 RUNNING_PROPERTIES = (
     *("MainPID", "ActiveState", "Environment", "EnvironmentFiles"),
@@ -151,8 +151,8 @@ def _written(properties: Mapping[str, str], base: Running) -> list[tuple[str, Co
     paths = [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()]
     texts = []
     for path in filter(None, paths):
-        with suppress(OSError):
-            texts.append(Path(path).read_text(errors="replace"))
+        if (text := text_of(Path(path))) is not None:
+            texts.append(text)
     try:
         begun = [*commands_of(texts, base.unit, base.env, base.folder)]
         inner = [c for command in begun for c in unwrapped(command)]
@@ -191,8 +191,7 @@ def _environment(text: str, files: str) -> dict[str, str]:
     values = {k: v for k, sep, v in (word.partition("=") for word in words) if sep}
     for file in files.split():
         if file.startswith("/"):
-            with suppress(OSError):  # ignored by systemd too where it begins with -
-                values |= env_values(Path(file).read_text(errors="replace"))
+            values |= variables_of(Path(file))
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from study.init_spec.forms.compose import is_compose
 from study.init_spec.forms.compose import services as compose_services
 from study.init_spec.forms.containers import inspected
 from study.init_spec.forms.manifests import is_manifest, pods, programs
+from study.init_spec.forms.named_text import text_of, whole_text_of
 from study.init_spec.forms.running import Running
 from study.init_spec.forms.unit_text import commands_of
 from study.init_spec.forms.wrappers import unwrapped
@@ -49,7 +51,7 @@ def _read(name: str) -> list[Running]:
     if kind in ("container", "docker", "podman") and rest:
         program = "podman" if kind == "podman" else "docker"
         return [_running(rest, c) for c in [*unwrapped(inspected(program, rest))][:1]]
-    if kind == "pid" and rest.isdigit():
+    if kind == "pid" and re.fullmatch(r"[0-9]{1,9}", rest):
         return [_of_pid(int(rest))]
     file, service = _file(name)
     if file is None:
@@ -91,7 +93,7 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
         found = [*programs(file)]
     elif suffix in UNITS:
         drop_ins = sorted(Path(f"{file}.d").glob("*.conf"))
-        texts = [p.read_text(errors="replace") for p in (file, *drop_ins)]
+        texts = [whole_text_of(file), *(text_of(p) or "" for p in drop_ins)]
         begun = [*commands_of(texts, file.name)]
         inner = named([c for command in begun for c in unwrapped(command)])
         unit = file.name.replace(".container", ".service")

@@ -166,6 +166,8 @@ def row(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     measurement, failure = attributes.get("measurement"), attributes.get("failure")
     state = _state(trial)
+    if len(trial.values or ()) > 1:
+        raise ValueError(f"it has {len(trial.values)} values, not one")
     if trial.value is not None and not abs(trial.value) <= MOST_FITNESS:
         raise ValueError(f"its fitness cannot be {trial.value:g}")
     is_dominated = state is State.DOMINATED

@@ -26,6 +26,7 @@ class Command:
         script: The script that has the flags; None: no script does.
         interpreter: The Python that it runs with, where the words do not say.
         container: What holds it; None: nothing.
+        opened: The scripts through which it came.
     """
 
     argv: tuple[str, ...]
@@ -37,6 +38,7 @@ class Command:
     script: str | None = None
     interpreter: str | None = None
     container: Container | None = None
+    opened: frozenset[Path] = frozenset()
 
     def with_words(self, words: list[Word], values: Values) -> Command:
         """Return it with these words, filled in, and what was read for them."""

@@ -14,9 +14,9 @@ from study.bounded_yaml import BadYaml, construct, read_bytes
 from study.bounded_yaml import compose as parsed
 from study.init_spec.forms.command import Command, variables_of
 from study.init_spec.forms.containers import command_in, port_pair
+from study.init_spec.forms.named_text import variables_of as env_file
 from study.init_spec.forms.running import Container
 from study.init_spec.forms.words import Operator, Word, expanded, names_in, of_text, split
-from study.systemd.unit_file import env_values
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 WITH_VALUE: tuple[str, ...] = (
@@ -88,7 +88,7 @@ def services(
     folder = files[0].parent
     values: dict[str, str] = {}
     for file in env_files or [folder / ".env"]:
-        values |= _variables(file)
+        values |= env_file(file)
     values |= os.environ if env is None else env
     merged: dict[str, Any] = {}
     for file in files:
@@ -164,7 +164,7 @@ def _command(
     env: dict[str, str] = {}
     for entry in _list(service.get("env_file")):
         path = entry.get("path", "") if isinstance(entry, Mapping) else entry
-        env |= _variables(folder / _text(path, values))
+        env |= env_file(folder / _text(path, values))
     read: set[str] = set()
     by_variable: dict[str, str] = {}
     for key, value in _pairs(service.get("environment"), values):
@@ -229,13 +229,6 @@ def _filled(words: Sequence[Word], values: Mapping[str, str]) -> Iterator[str]:
 
 def _text(value: object, values: Mapping[str, str]) -> str:
     return "".join(expanded(of_text(_plain(value)), values))
-
-
-def _variables(file: Path) -> dict[str, str]:
-    try:
-        return env_values(file.read_text(errors="replace"))
-    except OSError:
-        return {}
 
 
 def _ports(value: object, values: Mapping[str, str]) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from study.container_engine import last_line
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.images import entrypoint, usual_words
 from study.init_spec.forms.running import Container
+from study.init_spec.forms.words import plain_words
 
 LOOK_S = 10.0
 SHM = (64 * 2**20, 65_536_000)  # bytes that engines give without being asked
@@ -54,7 +54,7 @@ def port_pair(text: str) -> tuple[int, int] | None:
     >>> port_pair("127.0.0.1:8000:80/tcp"), port_pair("80"), port_pair("8000-8010:80")
     ((80, 8000), None, None)
     """
-    match = re.fullmatch(r"(?:\[?[\d.:a-f]+\]?:)?(\d+):(\d+)(?:/tcp)?", text)
+    match = re.fullmatch(r"(?:\[?[\d.:a-f]+\]?:)?([0-9]{1,5}):([0-9]{1,5})(?:/tcp)?", text)
     return (int(match[2]), int(match[1])) if match else None
 
 
@@ -116,7 +116,7 @@ def _of_inspection(program: str, data: Mapping[str, object]) -> Command:
         image=str(config.get("Image") or data.get("ImageName")),
         name=str(data["Name"]).lstrip("/"),
         options=tuple(options),
-        entrypoint=tuple(shlex.split(entry) if isinstance(entry, str) else map(str, entry)),
+        entrypoint=tuple(plain_words(entry) if isinstance(entry, str) else map(str, entry)),
         command=tuple(map(str, config.get("Cmd") or [])),
         ports={} if host.get("NetworkMode") == "host" else ports,
     )

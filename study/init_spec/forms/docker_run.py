@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.containers import command_in, port_pair
+from study.init_spec.forms.named_text import variables_of
 from study.init_spec.forms.running import Container
-from study.systemd.unit_file import env_values
+from study.init_spec.forms.words import plain_words
 
 PROGRAMS = ("docker", "podman", "nerdctl", "docker-compose", "podman-compose")
 # options of `run` without a value
@@ -108,13 +108,13 @@ def of_run(command: Command, program: str, words: RunWords) -> Command:
     """Return what runs in the container of a `run`, with what surrounds it."""
     env: dict[str, str] = {}
     for file in words.values("--env-file"):
-        env |= _env_file(command.folder / file)
+        env |= variables_of(command.folder / file)
     for text in words.values("--env"):
         name, is_given, value = text.partition("=")
         if is_given or name in command.env:
             env[name] = value if is_given else command.env[name]
     entry = words.values("--entrypoint")
-    own = tuple(shlex.split(entry[-1])) if entry else None
+    own = tuple(plain_words(entry[-1])) if entry else None
     return command_in(
         command,
         Container(
@@ -141,10 +141,3 @@ def is_on_host(networks: Sequence[str]) -> bool:
 def published(words: RunWords) -> dict[int, int]:
     """Return the host's port by the container's."""
     return dict(p for text in words.values("--publish") if (p := port_pair(text)) is not None)
-
-
-def _env_file(file: Path) -> dict[str, str]:
-    try:
-        return env_values(file.read_text(errors="replace"))
-    except OSError:
-        return {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,9 @@ from objectives.errors import BadInput
 from study.deploy.targets.kubernetes import workloads
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.containers import command_in
+from study.init_spec.forms.named_text import whole_text_of
 from study.init_spec.forms.running import Container
+from study.init_spec.forms.words import plain_words
 
 
 def is_manifest(path: Path) -> bool:
@@ -67,8 +68,8 @@ def programs(path: Path) -> Iterator[tuple[str, Command]]:
     """
     reader = configparser.RawConfigParser(inline_comment_prefixes=(";",), strict=False)
     try:
-        reader.read_string(path.read_text(errors="replace"))
-    except (OSError, configparser.Error) as error:
+        reader.read_string(whole_text_of(path))
+    except configparser.Error as error:
         raise BadInput(f"{path}: it is not read ({type(error).__name__}); mend it") from error
     for section in reader.sections():
         kind, _, name = section.partition(":")
@@ -79,5 +80,5 @@ def programs(path: Path) -> Iterator[tuple[str, Command]]:
             text = values["command"].replace("\n", " ")
             for key, value in env.items():
                 text = text.replace(f"%(ENV_{key})s", value)
-            words = tuple(shlex.split(text))
+            words = tuple(plain_words(text))
             yield name, replace(Command(words), env=env, folder=Path(values.get("directory", "/")))

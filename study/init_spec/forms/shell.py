@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.init_spec.forms.command import Command, Values
+from study.init_spec.forms.named_text import text_of
 from study.init_spec.forms.words import NAME, Operator, Part, Word, expanded, names_in, split
 from study.systemd.unit_file import env_values
 
@@ -15,9 +16,9 @@ ASSIGNED = re.compile(r"([A-Za-z_]\w*)(\+?)=", re.ASCII)
 BUILTINS = {"set", "trap", "ulimit", "echo", "sleep", "mkdir", "rm", "wait", "true", ":", "umask"}
 BUILTINS |= {"printf", "test", "[", "[[", "shift", "local", "declare", "readonly", "unset", "alias"}
 OPENS, CLOSES = ("if", "while", "for", "case", "until"), ("fi", "done", "esac")
-OWN_FOLDER = re.compile(r"\$\(.*dirname.*(\$0|BASH_SOURCE|\$\{0\}).*\)", re.DOTALL)
+OWN_FOLDER = re.compile(r"\$\(.{0,99}dirname.{0,99}(\$0|BASH_SOURCE|\$\{0\}).{0,99}\)", re.DOTALL)
 WHICH = re.compile(r"\$\((?:which|command -v|type -p)\s+([\w./-]+)\)|`which ([\w./-]+)`")
-MAX_BYTES = 2**18
+MOST_RUNS = 50  # of files that are sourced and texts of `eval`, which may call themselves
 
 
 def commands(text: str, begun: Command, script: Path | None = None) -> Iterator[Command]:
@@ -39,11 +40,15 @@ class _Shell:
         self.values: dict[str, str | tuple[str, ...]] = {**begun.env, "@": begun.argv[1:]}
         self.values |= {str(n): word for n, word in enumerate(begun.argv)}
         self.exports_all = False
+        self.runs = 0
         self.branches: list[bool] = []
         self.interpreter: str | None = begun.interpreter
         self.plumbing: set[str] = set()
 
     def run(self, text: str) -> Iterator[Command]:
+        self.runs += 1
+        if self.runs > MOST_RUNS:
+            return
         words: list[Word] = []
         is_piped, before = False, ""
         for token in [*split(text), Operator("\n")]:
@@ -107,6 +112,7 @@ class _Shell:
             folder=self.folder,
             script=str(self.script) if self.script else self.begun.script,
             interpreter=self.interpreter,
+            opened=self.begun.opened | ({self.script} if self.script else set()),
             plumbing=self.begun.plumbing | frozenset(self.plumbing),
         )
         words = [self._resolved(w) for w in words]
@@ -122,7 +128,7 @@ class _Shell:
 
     def _substituted(self, text: str) -> str:
         own = str(self.script.parent) if self.script else str(self.folder)
-        text = OWN_FOLDER.sub(own, text) if "$(" in text else text
+        text = OWN_FOLDER.sub(own, text) if "dirname" in text else text
         return WHICH.sub(lambda m: m[1] or m[2], text)
 
     def _assigned(self, words: list[Word]) -> list[Word]:
@@ -168,9 +174,7 @@ class _Shell:
         if file.name == "activate":
             self.interpreter = str(file.with_name("python"))
             return
-        try:
-            text = file.read_text(errors="replace")[:MAX_BYTES]
-        except OSError:
+        if (text := text_of(file)) is None:
             return
         if file.suffix == ".env" or file.name.startswith(".env"):
             for name, value in env_values(text).items():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from objectives.errors import BadInput
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.docker_run import of_run, run_words
-from study.init_spec.forms.words import Operator, Part, Word, expanded, split
-from study.systemd.unit_file import EXEC_PREFIX, env_values, settings
+from study.init_spec.forms.named_text import variables_of
+from study.init_spec.forms.words import Operator, Part, Word, expanded, plain_words, split
+from study.systemd.unit_file import EXEC_PREFIX, settings
 
 # of a quadlet: the option of `podman run` by key
 OPTIONS = {"AddDevice": "--device", "Volume": "--volume", "Mount": "--mount", "User": "--user"}
@@ -78,24 +78,10 @@ def environment(texts: Sequence[str]) -> dict[str, str]:
     """Return what `Environment=` and `EnvironmentFile=` of a unit say, the files over the lines."""
     values: dict[str, str] = {}
     for line in settings(texts, "Service", "Environment"):
-        values |= dict(w.partition("=")[::2] for w in _plain_words(line) if "=" in w)
+        values |= dict(w.partition("=")[::2] for w in plain_words(line) if "=" in w)
     for line in settings(texts, "Service", "EnvironmentFile"):
-        values |= _file(Path(line.strip("\"'").removeprefix("-")))
+        values |= variables_of(Path(line.strip("\"'").removeprefix("-")))
     return values
-
-
-def _plain_words(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError:
-        return line.split()
-
-
-def _file(path: Path) -> dict[str, str]:
-    try:
-        return env_values(path.read_text(errors="replace"))
-    except OSError:
-        return {}
 
 
 def specified(text: str, name: str) -> str:
@@ -117,10 +103,10 @@ def _quadlet(texts: Sequence[str]) -> Command:
     words: list[str] = []
     for key, option in OPTIONS.items():
         for line in settings(texts, "Container", key):
-            values = _plain_words(line) if key in SEVERAL else [line]
+            values = plain_words(line) if key in SEVERAL else [line]
             words += [w for v in values for w in (option, v)]
     for line in settings(texts, "Container", "PodmanArgs"):
-        words += _plain_words(line)
+        words += plain_words(line)
     image = settings(texts, "Container", "Image")
     if not image:
         raise BadInput("a quadlet without Image= starts no container; add the line")

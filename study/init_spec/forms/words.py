@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from objectives.errors import BadInput
+from study.init_spec.forms.named_text import MOST
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 BRACED = re.compile(
@@ -14,6 +18,7 @@ BRACED = re.compile(
 )
 OPERATORS = ("&&", "||", ";;", ";", "|&", "|", "&", "(", ")")
 REDIRECTION = re.compile(r"[0-9]*(?:&>>?|>>?&?|<<<?-?|<&?)")
+PLAIN = re.compile(r"[\w./:,@%+-]+")
 ESCAPES = {"n": "\n", "t": "\t", "s": " ", "\\": "\\", '"': '"', "'": "'"}
 
 
@@ -101,6 +106,18 @@ def _filled(text: str, values: Mapping[str, str | tuple[str, ...]]) -> str:
     return " ".join(piece for w in words for piece in expanded(w, values)) if "$" in text else text
 
 
+def plain_words(text: str) -> list[str]:
+    """Return the words of a text without variables; as they are where a quote does not end.
+
+    >>> plain_words("a 'b c'"), plain_words("a 'b c")
+    (['a', 'b c'], ['a', "'b", 'c'])
+    """
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
 Dialect = Literal["shell", "systemd", "compose"]
 
 
@@ -118,7 +135,15 @@ def split(text: str, dialect: Dialect = "shell") -> list[Word | Operator]:
     ['&&']
     >>> [expanded(w, {"A": "1 2"}) for w in split("'${A}' $A $$x", "systemd")]
     [['1 2'], ['1', '2'], ['$x']]
+
+    Raises:
+        BadInput: The text is longer than any that is run.
     """
+    if len(text) > MOST:
+        raise BadInput(
+            f"a command of {len(text):,} characters, which begins with {text[:40]!r}, is not read; "
+            "name what starts the server in fewer"
+        )
     return _Splitter(text, dialect).words()
 
 
@@ -174,7 +199,7 @@ class _Splitter:
                 end = self.text.find("\n", self.at)
                 self.at = len(self.text) if end < 0 else end
             elif not self.is_shell or not self._operator(found):
-                self._take(c)
+                self._take(self._plain(c))
         self._end(found)
         return found
 
@@ -186,8 +211,13 @@ class _Splitter:
         if c == "$" and (quote == '"' or not self.is_shell):
             self._variable(quoted=True)
         else:
-            self._take(c)
+            self._take(self._plain(c))
         return quote
+
+    def _plain(self, c: str) -> str:
+        """Return the character, with all behind it that mean nothing but themselves."""
+        match = PLAIN.match(self.text, self.at)
+        return match[0] if match else c
 
     def _take(self, text: str) -> None:
         self.literal, self.is_word = self.literal + text, True

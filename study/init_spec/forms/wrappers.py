@@ -11,9 +11,10 @@ from study.init_spec.forms import compose
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.containers import inspected
 from study.init_spec.forms.docker_run import PROGRAMS, of_run, run_at, run_words
-from study.init_spec.forms.shell import MAX_BYTES, commands, conda_python
+from study.init_spec.forms.named_text import text_of, variables_of
+from study.init_spec.forms.shell import commands, conda_python
 from study.init_spec.forms.words import NAME
-from study.systemd.unit_file import SHELLS, env_values
+from study.systemd.unit_file import SHELLS
 
 # by wrapper: its options that take a value of their own, and how many words come before the command
 WRAPPERS: dict[str, tuple[tuple[str, ...], int]] = {
@@ -155,7 +156,7 @@ def _shell(command: Command) -> Iterator[Command]:
             continue
         if not word.startswith(("-", "+")):
             script = replace(command, argv=argv[place:])
-            body = _text(_place(script)) if command.container is None else None
+            body = _text(script) if command.container is None else None
             yield from [] if body is None else commands(body, script, _place(script))
             return
 
@@ -193,7 +194,7 @@ def _wrapper(command: Command, name: str) -> Command:
         if option in ("--directory", "--project", "-C", "--cwd"):
             folder = folder / value
         if option == "--env-file":
-            env |= env_values(_text(folder / value) or "")
+            env |= variables_of(folder / value)
         if option in ("-n", "--name", "-p", "--prefix") and name in CONDAS:
             python = conda_python(value)
         if word == "--":
@@ -211,7 +212,7 @@ def _script(command: Command) -> str | None:
     """Return the text of a shell script that a command is; None where it is none."""
     if command.container is not None:  # its files are in the image
         return None
-    text = _text(_place(command)) if "/" in command.argv[0] else None
+    text = _text(command) if "/" in command.argv[0] else None
     first = (text or "").split("\n", 1)[0]
     is_shell = first.startswith("#!") and any(
         word.rpartition("/")[2] in SHELLS for word in first[2:].split()
@@ -219,10 +220,9 @@ def _script(command: Command) -> str | None:
     return text if is_shell or (text and command.argv[0].endswith(".sh")) else None
 
 
-def _text(file: Path) -> str | None:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(MAX_BYTES)
-    except OSError:
+def _text(command: Command) -> str | None:
+    """Return the text of the script that a command is; None where it has come through it before."""
+    if (place := _place(command)) in command.opened:
         return None
-    return None if b"\0" in data[:1024] else data.decode(errors="replace")
+    text = text_of(place)
+    return None if text is None or "\0" in text[:1024] else text

@@ -167,11 +167,12 @@ def port_of(unit: Running, text: str, usual: int) -> int:
         text: The port that its command names; empty: none.
         usual: Its own default.
     """
-    inside = int(text) if text.isdigit() else usual
+    is_port = re.fullmatch(r"[0-9]{1,5}", text) is not None
+    inside = int(text) if is_port else usual
     if unit.container is not None and unit.container.ports:
         ports = unit.container.ports
         return ports.get(inside) or min(ports.values())
-    if text.isdigit() or usual in unit.ports or not unit.ports:
+    if is_port or usual in unit.ports or not unit.ports:
         return inside
     return unit.ports[0]
 

@@ -20,6 +20,7 @@ from study.spec.speech.options import ARITHMETICS
 # what is searched beside today's, where it is on the machine
 ORDER = ("tiny", "base", "small", "medium", "large-v3")
 NUMBERS = re.compile(r"-(?:ct2-?)?(int8|int8_float16|fp16|float16|ct2|fp32|float32)$")
+BEAMS = re.compile("[0-9]{1,4}")
 NAMES_MODEL = re.compile(r"(?i)model|whisper|size|asr|stt")
 DEVICES: Mapping[str, Literal["cpu", "cuda"]] = {"cuda": "cuda", "gpu": "cuda", "cpu": "cpu"}
 DEVICES = {**DEVICES, "cuda:0": "cuda"}
@@ -101,7 +102,8 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         device=next((DEVICES[v.lower()] for *_, v in settings if v.lower() in DEVICES), None),
         compute_type=next((v for *_, v in settings if v in ARITHMETICS), arithmetic_of(value)),
         beam_size=next(
-            (int(v) for f, n, v in settings if "beam" in (f or n).lower() and v.isdigit()), None
+            (int(v) for f, n, v in settings if "beam" in (f or n).lower() and BEAMS.fullmatch(v)),
+            None,
         ),
         notes=tuple(notes),
     )

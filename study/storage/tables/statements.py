@@ -55,6 +55,7 @@ class PlainStorage(RDBStorage):
 
         Raises:
             KeyError: There is no such study.
+            TypeError: A trial's number is none.
         """
         is_asked = and_(
             TRIALS.c.study_id == study_id,
@@ -68,6 +69,8 @@ class PlainStorage(RDBStorage):
         with _create_scoped_session(self.scoped_session) as session:
             models.StudyModel.find_or_raise_by_id(study_id, session)
             rows = session.execute(select(TRIALS).where(is_asked).order_by(TRIALS.c.trial_id)).all()
+            if odd := [row for row in rows if not isinstance(row.number, int)]:
+                raise TypeError(f"trial {odd[0].trial_id} has the number {odd[0].number!r}")
             parts = {name: _by_trial(session, table, is_asked) for name, table in PARTS.items()}
             made = self._build_frozen_trial_from_trial_model
             return [made(cast("models.TrialModel", _Trial(row, parts))) for row in rows]

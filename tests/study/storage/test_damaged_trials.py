@@ -55,6 +55,39 @@ def test_a_complete_trial_without_a_value_is_refused(tmp_path: Path) -> None:
         pass
 
 
+NUMBERLESS = (
+    "CREATE TABLE odd AS SELECT * FROM trials",
+    "DROP TABLE trials",
+    "ALTER TABLE odd RENAME TO trials",
+    "UPDATE trials SET number = {number}",
+)
+TWICE = ("INSERT INTO trial_values SELECT 9, trial_id, 1, value, value_type FROM trial_values",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ((*NUMBERLESS[:3], NUMBERLESS[3].format(number="NULL")), "trial 1 has the number None"),
+        ((*NUMBERLESS[:3], NUMBERLESS[3].format(number="x'ed'")), r"has the number b'\\xed'"),
+        (TWICE, "it has 2 values, not one"),
+    ],
+)
+def test_a_trial_without_a_number_or_with_two_values_is_refused(
+    tmp_path: Path, changes: tuple[str, ...], told: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(storage=open_storage(url), study_name="s")
+    trial = study.ask()
+    allocation = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
+    trial.set_user_attr("allocation", allocation)
+    study.tell(trial, 0.5)
+    with closing(sqlite3.connect(tmp_path / "study.db")) as opened, opened:
+        for change in changes:
+            opened.execute(change)
+    with pytest.raises(BadInput, match=told):
+        rows(optuna.load_study(study_name="s", storage=open_storage(url)))
+
+
 def test_half_a_letter_in_a_value_is_a_question_mark() -> None:
     values = {"vllm_memory_util": 0.5, "whisper_model_size": "ba\ud800se"}
     (trial,) = rows(study_of(allocation=values))
