@@ -11,6 +11,7 @@ from objectives.plain_data.ranges import Range
 
 DeviceKind = Literal["cpu", "cuda"]
 Waker = Literal["front", "llama_swap", "socket_activation"]
+LlmWaker = Literal[Waker, "keep_alive"]
 # a CPU has no float16; on a GPU int8 is slower, and broken on some
 COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 
@@ -36,6 +37,11 @@ class LlmService:
             model's config.json.
         start_timeout_s: The time the server has to become ready, seconds.
         place: The name of its device; None where there is one.
+        resident: Whether it runs all the time; else it is started with the first request, whose
+            answer waits for that.
+        idle_s: The time without a request after which one that is not resident is stopped, seconds.
+        woken_by: What starts it in production where it is not resident; `keep_alive` is the way of
+            an engine that unloads its model by itself.
     """
 
     engine: str = ""
@@ -51,6 +57,9 @@ class LlmService:
     vocabulary: Annotated[int | None, Range(1, 1e7)] = None
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 600.0
     place: str | None = None
+    resident: bool = True
+    idle_s: Annotated[float, Range(1, 1e6)] = 60.0
+    woken_by: LlmWaker | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,5 +169,4 @@ class OtherService:
 
 
 Service = LlmService | SttService | OtherService
-Sleeper = SttService | OtherService  # what may sleep until it is asked
 Services = Mapping[str, Service]  # by name, in the order in which people read them

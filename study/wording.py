@@ -9,6 +9,7 @@ from objectives.diagnosis.busy import Busy
 from objectives.engines.places import PLACE
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
+from objectives.on_demand.resident import RESIDENT
 from objectives.servers.phase_times import start_name, started_service
 from objectives.servers.retries import PATIENCE_S
 from objectives.speech.wer import WordVerdict
@@ -76,12 +77,15 @@ def option_in_words(parameter: str, among: Iterable[str]) -> str:
     'max_num_seqs'
     >>> option_in_words("stt.place", ["stt.place"])
     'speech place'
+    >>> option_in_words("llm.resident", ["llm.resident"])
+    'LLM resident'
     >>> option_in_words("embed.batch", ["embed.batch", "ranks.batch"])
     'embed batch'
     """
     server, _, option = parameter.partition(".")
     is_alone = sum(name.partition(".")[2] == option for name in among) == 1
-    return option if is_alone and option != PLACE else f"{service_name(server)} {option}"
+    is_told = is_alone and option not in (PLACE, RESIDENT)  # without its server
+    return option if is_told else f"{service_name(server)} {option}"
 
 
 def pair(allocation: Allocation) -> str:

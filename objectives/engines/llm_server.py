@@ -22,6 +22,7 @@ from objectives.errors import SetupError
 from objectives.figures import flat_name
 from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.json_file import inner, read_object, whole
+from objectives.on_demand.resident import fronted, sleeps, waker_conditions, waker_words
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
@@ -91,6 +92,7 @@ class LlmServer(LlmOptions, ABC):
     latencies: ClassVar[str] = ""  # of whole requests: a histogram of its page
     at_once_flag: ClassVar[str] = ""  # that sets how many requests it takes at once
     options_of_ours: ClassVar[tuple[str, ...]] = ()
+    own_wakers: ClassVar[tuple[str, ...]] = ()  # how it wakes by itself in production
     unit_form: ClassVar[UnitForm | None] = None  # how it runs where no study started it
     arithmetic: ClassVar[Arithmetic | None] = None  # what it takes, by its model's files
 
@@ -109,6 +111,12 @@ class LlmServer(LlmOptions, ABC):
         """Return the model's name in requests."""
         return self.service.served_model
 
+    @property
+    def health_path(self) -> str:
+        """Return its page of health: the service's, where that names one."""
+        is_named = self.service.health_path != USUAL_HEALTH
+        return self.service.health_path if is_named or not self.health else self.health
+
     def options(self, allocation: Allocation) -> dict[str, Scalar]:
         """Return the values of its parameters, by their names without its own."""
         return allocation.options(self.prefix)
@@ -124,7 +132,7 @@ class LlmServer(LlmOptions, ABC):
         }
         if service.engine not in ("", USUAL):
             data["engine"] = service.engine
-        return data
+        return data | waker_conditions(service)
 
     def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
         """Return the service with the folder of its model; a template names its own."""
@@ -154,15 +162,31 @@ class LlmServer(LlmOptions, ABC):
         """Return its version among those of packages; None where it is not there."""
         return next((packages[name] for name in cls.server_packages if name in packages), None)
 
-    @abstractmethod
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
-        """Return the server's command."""
+        """Return the server's command, or what wakes it."""
+        command, service = self.resident_command(allocation, device_env), self.service
+        if not sleeps(self.name, service, allocation):
+            return command
+        return replace(
+            command, argv=fronted(command.argv, replace(service, health_path=self.health_path))
+        )
+
+    @abstractmethod
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's own command."""
 
     def memory_key(self, allocation: Allocation) -> str | None:
         """Return its options: each may change what it holds."""
         return " ".join(f"{k}={v}" for k, v in sorted(self.options(allocation).items()))
 
     def settings(self, allocation: Allocation) -> str:
+        """Return the flags to set, and what wakes it where it sleeps."""
+        settings = self.own_settings(allocation)
+        if not sleeps(self.name, self.service, allocation):
+            return settings
+        return f"{settings}, {waker_words(self.service)}"
+
+    def own_settings(self, allocation: Allocation) -> str:
         """Return the flags to set; of a template only its values."""
         if self.service.command is not None:
             return str(allocation)
@@ -184,7 +208,7 @@ class LlmServer(LlmOptions, ABC):
 
     def is_ready(self, url: str, within_s: float, clip: Clip | None = None) -> bool:  # noqa: ARG002
         """Return whether the health page is 200 and one real completion came back in time."""
-        service, vocabulary = self.service, self.vocabulary()
+        vocabulary = self.vocabulary()
         body = {
             "model": self.model_name,
             "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
@@ -192,9 +216,7 @@ class LlmServer(LlmOptions, ABC):
             "ignore_eos": True,
         }
         ask = Ask("POST", url + Completions.path, {"json": body})
-        is_named = service.health_path != USUAL_HEALTH
-        health = service.health_path if is_named or not self.health else self.health
-        return answers_once_healthy(url + health, ask, completed, within_s=within_s)
+        return answers_once_healthy(url + self.health_path, ask, completed, within_s=within_s)
 
     @staticmethod
     def on_page(page: str) -> CachePage:  # noqa: ARG004

@@ -21,6 +21,7 @@ from objectives.apis.short_requests import page
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import LlmServer, engine_page, told_by
 from objectives.engines.unit_form import Image, Known, UnitForm, Words
+from objectives.on_demand.resident import KEEP_ALIVE, sleeps
 
 LOADED = "/api/ps"  # its page of the models that are loaded
 SET_BY_STUDY = {
@@ -91,6 +92,7 @@ class Ollama(LlmServer):
     at_once_flag: ClassVar[str] = "OLLAMA_NUM_PARALLEL"
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     health: ClassVar[str] = "/api/version"
+    own_wakers: ClassVar[tuple[str, ...]] = (KEEP_ALIVE,)
 
     @property
     def model_name(self) -> str:
@@ -104,7 +106,7 @@ class Ollama(LlmServer):
         what = "nothing says the context, which would follow from the device"
         return what, "search ollama.context_length, or add OLLAMA_CONTEXT_LENGTH to `env`"
 
-    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `ollama.<option>` parameters become OLLAMA_<OPTION>."""
         service = self.service
         options = {**USUAL, **self.options(allocation)}
@@ -115,12 +117,15 @@ class Ollama(LlmServer):
         argv += (self.executable, "serve", *service.args)
         return command_of(service, argv, device_env, allocation, service.model)
 
-    def settings(self, allocation: Allocation) -> str:
+    def own_settings(self, allocation: Allocation) -> str:
         """Return the variables to set; of a template only its values."""
         if self.service.command is not None:
             return str(allocation)
-        options = self.options(allocation).items()
-        return " ".join(f"OLLAMA_{k.upper()}={_spelled(v)}" for k, v in options) or "as it is"
+        options, service = self.options(allocation), self.service
+        if sleeps(self.name, service, allocation) and service.woken_by == KEEP_ALIVE:
+            options["keep_alive"] = f"{service.idle_s:g}s"
+        words = (f"OLLAMA_{k.upper()}={_spelled(v)}" for k, v in options.items())
+        return " ".join(words) or "as it is"
 
     def vocabulary(self) -> int | None:
         """Return None: its prompts are words, of which each is about a token."""

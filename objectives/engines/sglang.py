@@ -111,7 +111,7 @@ class SGLang(LlmServer):
             f"run `{python} -m pip install sglang`, or name the interpreter that has it"
         )
 
-    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `sglang.<flag>` parameters become `--<flag>`."""
         service = self.service
         argv: tuple[str, ...] = (service.python, "-m", "sglang.launch_server", "--host")

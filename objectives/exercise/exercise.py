@@ -16,7 +16,7 @@ from objectives.figures import flat_name
 from objectives.load.drive_turns import TurnSource
 from objectives.load.figures_of_replies import summarise
 from objectives.load.open_loop import Progress, Window, drive, one_by_one
-from objectives.load.replies import Reply
+from objectives.load.replies import Reply, Symptom
 from objectives.load.sending.plan import Endpoints
 from objectives.on_demand import sleeping
 from objectives.servers.blame import failed_load
@@ -70,11 +70,16 @@ class Exercise:
     ) -> list[Reply]:
         """Warm up both services, then load each alone; return the replies of the second part.
 
-        The speech whose words are counted is sent once per speech configuration.
+        The speech whose words are counted is sent once per speech configuration. What sleeps is
+        kept awake from here on, until a window begins.
 
         Raises:
-            TrialFailed: A request failed; it is the first that did.
+            TrialFailed: A request failed; it is the first that did. Or a server does not wake.
         """
+        for service in servers.sleepers:
+            servers.on_phase(Phase(Step.WARMING_UP))
+            if sleeping.keep_awake(servers.endpoints[service].url) is None:
+                raise failed_load(servers.suspects, Symptom("it does not wake", service))
         clips = range(min(self.workload.alone_requests, len(self.clips)))
         requests = {
             service: self._clips(service, clips) if end.api.is_fed_audio else self._texts(service)

@@ -44,6 +44,7 @@ def longest_hold_s(services: Mapping[str, Service], workload: Workload) -> float
 def launch_s(services: Mapping[str, Service], workload: Workload) -> float:
     """Return the longest time until servers that ran are stopped, others started and warm."""
     starts_s = sum(STARTS * (s.start_timeout_s + STOP_S) + PATIENCE_S for s in services.values())
+    starts_s += sum(s.start_timeout_s for s in services.values() if s.woken_by)  # to be warm
     requests = len(services) * (WARM_UPS + workload.alone_requests)
     return starts_s + requests * workload.request_timeout_s + PART_S
 

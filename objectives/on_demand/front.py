@@ -12,6 +12,9 @@ A connection that says the whole head of a request wakes the server and waits fo
 forwards bytes as they are, and sees to it that whoever is connected may stay so while the server
 sleeps. Who waits longer than ten minutes for an answer keeps it awake no more. Where the server
 ends by itself, the front ends with its code.
+
+Who only looks asks for /on-demand/page and then the server's own path, such as
+/on-demand/page/metrics: that is no traffic, and 503 while the server sleeps.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ from dataclasses import dataclass
 
 OWN_PORT = "{own_port}"  # stands in the server's command where its port goes
 STATE, SLEEP = b"GET /on-demand/state ", b"POST /on-demand/sleep "
+AWAKE = b"POST /on-demand/awake "  # wakes the server, which then stays so until it is told to sleep
+PAGE = "/on-demand/page"
 LOOK_S = 0.05
+PAGE_S = 10.0
 STOP_S = 3.0  # then it is killed
 PIECE = 2**16
 HEAD_END, MOST_HEAD = b"\r\n\r\n", 2**18  # of a request; servers take less
@@ -99,6 +105,7 @@ class Front:
         self._lock = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._sleeps = False  # as a process that is there
+        self._stays_awake = False
         self._port, self._last, self._since, self._awake_s = 0, time.monotonic(), 0.0, 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self.end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -122,8 +129,11 @@ class Front:
         self._callers.add(caller)
         try:
             data = await head_of(reader)
-            if data.startswith((STATE, SLEEP)):
+            if data.startswith((STATE, SLEEP, AWAKE)):
                 await self._tell(data, writer)
+                return
+            if data.startswith(f"GET {PAGE}/".encode()):
+                await self._show(data.split(b" ", 2)[1].removeprefix(PAGE.encode()), writer)
                 return
             while data:
                 caller.is_asking, caller.said_s = True, time.monotonic()
@@ -160,11 +170,34 @@ class Front:
 
     async def _tell(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         if data.startswith(SLEEP):
+            self._stays_awake = False
             await self.sleep()
+        elif data.startswith(AWAKE):
+            self._stays_awake = True
+            async with self._lock:
+                if not self.is_awake:
+                    await self._wake()
         body = json.dumps(self.state()).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
         writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
         await writer.drain()
+
+    async def _show(self, path: bytes, writer: asyncio.StreamWriter) -> None:
+        """Answer with a page of the server, which neither wakes it nor keeps it awake."""
+        if not self.is_awake:
+            head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+            writer.write(head + b"Connection: close\r\n\r\n")
+            await writer.drain()
+            return
+        async with asyncio.timeout(PAGE_S):
+            back, up = await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                up.write(b"GET %b HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n" % path)
+                while piece := await back.read(PIECE):
+                    writer.write(piece)
+                    await writer.drain()
+            finally:
+                up.close()
 
     async def _up(self, caller: Caller) -> asyncio.StreamWriter:
         """Return the caller's connection to the server, which is woken where it sleeps."""
@@ -283,7 +316,8 @@ class Front:
         while True:
             await asyncio.sleep(min(0.25, self.idle_s / 4))
             is_idle = time.monotonic() - self._last >= self.idle_s
-            if self.is_awake and is_idle and not self._lock.locked():
+            may_sleep = self.is_awake and not self._stays_awake and not self._lock.locked()
+            if may_sleep and is_idle:
                 await self.sleep()
 
     async def close(self) -> None:

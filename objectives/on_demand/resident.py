@@ -7,8 +7,9 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.on_demand import front
-from objectives.services import LlmService, OtherService, Service, Sleeper
+from objectives.services import LlmWaker, OtherService, Service
 
+KEEP_ALIVE: LlmWaker = "keep_alive"  # a server that stays, and loads its model when it is asked
 RESIDENT = "resident"  # the option of a service that says whether it runs all the time
 
 
@@ -21,13 +22,11 @@ def sleeps(name: str, service: Service, allocation: Allocation) -> bool:
     >>> sleeps("embed", embed, Allocation({"embed.resident": False}))
     True
     """
-    if isinstance(service, LlmService):
-        return False
     return not allocation.values.get(f"{name}.{RESIDENT}", service.resident)
 
 
 def fronted(
-    argv: tuple[str, ...], service: Sleeper, paths: tuple[str, str] = ("", "")
+    argv: tuple[str, ...], service: Service, paths: tuple[str, str] = ("", "")
 ) -> tuple[str, ...]:
     """Return the words of a front that starts this command when it is asked.
 
@@ -44,13 +43,14 @@ def fronted(
     return (*head, *(word.replace("{port}", front.OWN_PORT) for word in argv))
 
 
-def waker_words(service: Sleeper) -> str:
+def waker_words(service: Service) -> str:
     """Return what wakes a service, and how soon it sleeps again."""
     way = "in its sleep mode" if keeps_process(service) else "stopped"
+    way = "unloaded" if service.woken_by == KEEP_ALIVE else way
     return f"woken by {service.woken_by}, {way} after {service.idle_s:g} s"
 
 
-def waker_conditions(service: Sleeper) -> dict[str, object]:
+def waker_conditions(service: Service) -> dict[str, object]:
     """Return what of it changes figures, as plain data; nothing where it never sleeps."""
     if service.woken_by is None:
         return {}
@@ -58,6 +58,6 @@ def waker_conditions(service: Sleeper) -> dict[str, object]:
     return {"resident": service.resident, "idle_s": service.idle_s, **own}
 
 
-def keeps_process(service: Sleeper) -> bool:
+def keeps_process(service: Service) -> bool:
     """Return whether a service keeps its process while it sleeps."""
     return isinstance(service, OtherService) and service.sleep_mode

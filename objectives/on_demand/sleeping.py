@@ -15,6 +15,7 @@ from objectives.on_demand import front
 from objectives.plain_data.by_type import ODD_DATA, from_plain
 
 WITHIN_S = 20.0  # until a server that is asked to sleep does
+WAKES_WITHIN_S = 1e7  # the front knows how long a start may take
 LOOK_S = 0.25
 
 
@@ -48,6 +49,14 @@ def put_to_sleep(url: str) -> State | None:
     return now
 
 
+def keep_awake(url: str) -> State | None:
+    """Wake a server, which then stays awake until it is put to sleep; return its state.
+
+    It is None where it does not wake.
+    """
+    return _asked(url, front.AWAKE, WAKES_WITHIN_S)
+
+
 class Watch:
     """A watch puts servers to sleep, and tells what they did since.
 
@@ -76,10 +85,10 @@ class Watch:
         return figures
 
 
-def _asked(url: str, line: bytes) -> State | None:
+def _asked(url: str, line: bytes, within_s: float = WITHIN_S) -> State | None:
     method, path = line.decode().split()
     try:
-        answer = request(method, url + path, within_s=WITHIN_S)
+        answer = request(method, url + path, within_s=within_s)
         return from_plain(State, parsed(answer.body)) if answer.status == 200 else None
     except (NoAnswer, *ODD_DATA):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
@@ -14,6 +15,7 @@ from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from objectives.servers.lineup import Lineup
+from objectives.servers.process import Server
 
 CONTAMINATED = 0.02  # KV tokens may be fewer by this much than an earlier start of a command had
 
@@ -27,12 +29,15 @@ class Starts:
         launches: The study's measurements.
         kv_tokens: The largest KV cache that each command had, tokens.
         always_compile: Whether a second start compiled as the first one had: nothing is kept.
+        told: What the last server of each service told of itself once it was ready, by its name:
+            one that sleeps is not asked again.
     """
 
     engines: Sequence[Engine]
     launches: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
     always_compile: bool = False
+    told: dict[str, tuple[Server, dict[str, Any]]] = field(default_factory=dict)
 
     def prediction(
         self, allocation: Allocation, lineup: Lineup, beside: Measurement | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.sending.plan import Endpoints
 from objectives.measurement import Measurement
+from objectives.on_demand import front
 from objectives.on_demand.resident import sleeps
 from objectives.servers import memory_budget
 from objectives.servers.blame import Suspects
@@ -68,12 +69,15 @@ class TrialLauncher:
         for engine in self.engines:
             command = commands[engine.name]
             measured |= self.start(engine, command, job, on_phase, measured) | measured
-            if engine.name in sleepers:
-                measured |= self.lineup.put_to_sleep(engine.name)
             measured["started_first"] = self.lineup.started_first
             measured |= self._figures(engine, command, measured)
+            if engine.name in sleepers:
+                measured |= self.lineup.put_to_sleep(engine.name)
         servers = {e.name: self.lineup.server(e.name) for e in self.engines}
         endpoints = {e.name: e.endpoint(servers[e.name].url) for e in self.engines}
+        for name in sleepers:
+            if (path := endpoints[name].metrics_path) is not None:
+                endpoints[name] = replace(endpoints[name], metrics_path=front.PAGE + path)
         apis = {e.name: e.api for e in self.engines}
         return endpoints, Suspects(servers, apis, self.tenants, measured)
 
@@ -178,8 +182,10 @@ class TrialLauncher:
         Raises:
             Disturbed: An earlier start of this command had a KV cache of another size.
         """
-        server = self.lineup.server(engine.name)
-        figures = engine.figures(server.url, server.log_text())
+        server, told = self.lineup.server(engine.name), self.starts.told
+        if engine.name not in told or told[engine.name][0] is not server:
+            told[engine.name] = server, engine.figures(server.url, server.log_text())
+        figures = told[engine.name][1]
         if (tokens := figures.get("kv_tokens")) is not None:
             self.starts.compare(str(command), tokens, measured)
         return {flat_name(engine.name, name): value for name, value in figures.items()}

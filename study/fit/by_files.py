@@ -169,7 +169,7 @@ def held_by(tenants: Sequence[Tenant], total_mib: float, *, is_cpu: bool) -> flo
 
 
 def _argv(llm: LlmService, allocation: Allocation) -> tuple[str, ...]:
-    return llm_engine(llm).command(allocation, {}).argv
+    return llm_engine(llm).resident_command(allocation, {}).argv
 
 
 def _folder(model: str, folders: Sequence[Path], *, is_shipped: bool = False) -> Path:

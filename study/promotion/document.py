@@ -16,7 +16,6 @@ from objectives.engines.engine import apis_of, in_order
 from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
 from objectives.on_demand.resident import keeps_process, sleeps
-from objectives.services import LlmService
 from study.analysis.configurations import Configuration
 from study.analysis.decision import Decision
 from study.promotion import seal
@@ -169,7 +168,7 @@ def _of_sleepers(context: StudyContext, allocation: Allocation) -> dict[str, Any
         name: {"woken_by": service.woken_by, "idle_s": service.idle_s}
         | ({"sleep_mode": True} if keeps_process(service) else {})
         for name, service in context.services.items()
-        if not isinstance(service, LlmService) and sleeps(name, service, allocation)
+        if sleeps(name, service, allocation)
     }
     return {"on_demand": sleepers} if sleepers else {}
 

@@ -67,7 +67,14 @@ def first_look(context: StudyContext, measured: Measurement) -> list[str]:
                 'there only "no worse than that" counts'
             )
     goodput_pct = measured.goodput_pct
-    if goodput_pct is not None and goodput_pct < LEAST_GOODPUT_PCT:
+    woken = [service_name(name) for name, s in measured.services.items() if s.cold_starts]
+    is_low = goodput_pct is not None and goodput_pct < LEAST_GOODPUT_PCT
+    if is_low and woken:
+        lines.append(
+            f"{goodput_pct:.1f} % of the baseline's turns meet the limits, since some waited until "
+            f"{' and '.join(woken)} had started"
+        )
+    elif is_low:
         capacity_per_s = measured.capacity_or_0
         half = f", {capacity_per_s / 2:.3g} turns/s" if capacity_per_s else ""
         lines.append(

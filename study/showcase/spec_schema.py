@@ -13,6 +13,7 @@ import inspect
 import json
 import re
 import types
+import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
@@ -76,7 +77,7 @@ def of_type(kind: Any, within: Range = ANY) -> dict[str, Any]:
     match get_origin(kind):
         case None:
             return of_dataclass(kind) if is_dataclass(kind) else _single(kind, within)
-        case types.UnionType:
+        case types.UnionType | typing.Union:  # one type from Python 3.14 on
             inner = (of_type(a, within) for a in arguments if a is not types.NoneType)
             return {"anyOf": [*inner, {"type": "null"}]}
         case collections.abc.Mapping:

@@ -12,7 +12,6 @@ from objectives.engines.engine import Engine
 from objectives.engines.places import PLACE
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
-from study.spec.services.on_demand import refuse_sleeping_llm
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -89,8 +88,6 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
             raise entry.wrong(what, f"remove it, and search {llm.prefix}<flag>")
         return
     if option in (PLACE, RESIDENT) and server in OF_TURNS:
-        if option == RESIDENT and server == OF_TURNS[0]:
-            refuse_sleeping_llm(server, entry)
         return
     engine = next((e for e in engines if e.prefix == f"{server}."), None)
     if engine is None or not re.fullmatch(OPTION[engine.name in OF_TURNS], name.partition(".")[2]):

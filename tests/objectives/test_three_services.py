@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,56 @@ def test_speech_that_sleeps_is_woken_by_the_first_turn(device, tmp_path) -> None
     heard = turns[0]["stt"]
     assert heard["end_s"] - heard["scheduled_s"] >= speech.cold_start_s
     assert turns[0]["llm"]["scheduled_s"] >= heard["end_s"]
+
+
+def test_an_llm_that_sleeps_is_woken_by_a_turn_and_its_pages_wake_it_never(
+    device, tmp_path
+) -> None:
+    """A hold is asked of one that stays awake, however seldom its turns are."""
+    usual = setting(**{**TURNS, "window_s": 8, "turns_per_s": 0.25, "hold_s": 6.0})
+    command = f"{usual.services['llm'].command} --start-s 1"
+    llm = replace(usual.services["llm"], command=command, woken_by="front", idle_s=1.0)
+    llm = replace(llm, resident=False)
+    services, limits = {**usual.services, "llm": llm}, {"llm_ttft_p95_ms": 900.0}
+    asked = replace(usual, services=services, limits=limits)
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()  # no server is started there
+    with Colocation(asked, device_set(device), tmp_path) as colocation:
+        outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
+        kept = colocation.measure(Job(LOW, 0, tmp_path / "1")).measurement
+        before = starts_in(tmp_path / "0/llm.log")
+        held = colocation.hold(Job(LOW, 0, tmp_path / "2"), 0.5)
+        assert starts_in(tmp_path / "0/llm.log") == before + 1
+    m = outcome.measurement
+    assert m is not None and m.failure_rate == 0, outcome.failure
+    own = m.services["llm"]
+    assert own.cold_starts and own.cold_start_s and own.asleep_mib == 100.0
+    assert own.awake_pct is not None and own.awake_pct < 100
+    assert own.kv_tokens == 1600 and own.preemptions is None
+    assert own.ttft_p95_ms is not None and own.ttft_p95_ms >= 1000 * own.cold_start_s >= 1000
+    assert m.goodput_pct is not None and m.goodput_pct < 100
+    assert kept is not None and kept.services["llm"].start_s == 0
+    assert kept.services["llm"].kv_tokens == 1600  # as it told while it was awake
+    assert kept.services["llm"].cold_starts
+    assert isinstance(held, Hold) and held.turns > 1
+
+
+def starts_in(log: Path) -> int:
+    return log.read_text().count("Application startup complete")
+
+
+def test_an_llm_that_wakes_without_enough_memory_is_the_victim(device, tmp_path) -> None:
+    """Its first start had enough: it is the one that follows which does not."""
+    usual = setting(**TURNS)
+    server = usual.services["llm"].command
+    script = 'if [ -e "$0" ]; then exec "$@" --mood oom-at-start; fi; : > "$0"; exec "$@"'
+    command = f"sh -c {shlex.quote(script)} {tmp_path}/slept {server}"
+    llm = replace(usual.services["llm"], command=command, woken_by="front", resident=False)
+    asked = replace(usual, services={**usual.services, "llm": llm})
+    with Colocation(asked, device_set(device), tmp_path) as colocation:
+        failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
+    assert failure is not None and failure.diagnosis is not None
+    assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_budget", "llm")
 
 
 def test_one_that_runs_out_of_memory_is_the_victim(device, tmp_path) -> None:

@@ -99,7 +99,7 @@ class LlamaCpp(LlmServer):
         what = "nothing says the context, which would follow from the memory that is free"
         return what, "add `--ctx-size, 8192`, or search llama.ctx_size"
 
-    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `llama.<flag>` parameters become `--<flag>`."""
         service, options = self.service, self.options(allocation)
         if isinstance(flash := options.get("flash_attn"), bool):

@@ -173,7 +173,7 @@ class Vllm(LlmServer):
             return None
         return f"vLLM's wheels need {LEAST_COMPUTE} since 0.21: only an older vLLM runs on it"
 
-    def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `vllm.<flag>` parameters become `--<flag>`."""
         service = self.service
         argv: tuple[str, ...] = (service.python, *SERVER, "--model", service.model)
@@ -199,7 +199,7 @@ class Vllm(LlmServer):
             return None
         return " ".join(f"{name}={value}" for name, value in options.items())
 
-    def settings(self, allocation: Allocation) -> str:
+    def own_settings(self, allocation: Allocation) -> str:
         """Return the flags to set; of a template only its values."""
         if self.service.command is not None:
             return str(allocation)

@@ -6,12 +6,10 @@ import re
 
 from objectives.engines.engine import LLM_ENGINES
 from objectives.fitness import WHOLE, Weights
-from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService, Services
 from objectives.traffic.workload import Traffic, Workload
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import check_engine
-from study.spec.services.on_demand import refuse_sleeping_llm
 from study.spec.yaml_node import YamlEntry
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
@@ -30,8 +28,6 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
     others: dict[str, OtherService] = {}
     for name, entry in entries.items():
         if name in OF_TURNS:
-            if name == OF_TURNS[0] and entry.is_mapping:
-                refuse_sleeping_llm(name, entry.at(RESIDENT))
             continue
         if not entry.is_mapping or "api" not in entry.items():
             raise entry.wrong(

@@ -5,31 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from objectives.engines.engine import OTHER_ENGINES
+from objectives.engines.engine import OTHER_ENGINES, llm_engine
 from objectives.engines.places import HOST
-from objectives.on_demand.resident import RESIDENT
+from objectives.on_demand.resident import KEEP_ALIVE, RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.servers.supervision.container import runs_container
-from objectives.services import LlmService, OtherService, Services, Sleeper
+from objectives.services import LlmService, OtherService, Service, Services
 from study.spec.yaml_node import YamlEntry
 
 WAKERS = "front (ours), llama_swap or socket_activation"
-
-
-def refuse_sleeping_llm(name: str, entry: YamlEntry) -> None:
-    """Refuse that the LLM server sleeps.
-
-    Args:
-        name: The service.
-        entry: Where the file says whether it is resident.
-    """
-    if not entry.is_present:
-        return
-    raise entry.wrong(
-        f"{name} is always resident here: its page of the KV cache is read while it serves, which "
-        "would wake it",
-        "remove it; speech and the services beside the turn may sleep",
-    )
 
 
 def check_on_demand(
@@ -47,8 +31,6 @@ def check_on_demand(
         BadInput: There is one; it has file, line and key.
     """
     for name, service in services.items():
-        if isinstance(service, LlmService):
-            continue
         parameter = f"{name}.{RESIDENT}"
         entry, searched = top.at("services", name), top.at("search_space", parameter)
         fixed = top.at("baseline", parameter)
@@ -62,12 +44,15 @@ def check_on_demand(
             where = ".".join((searched if searched.is_present else fixed).path)
             raise own.wrong(f"{where} says it too", "remove one")
         known = values or ((fixed.scalar(),) if fixed.is_present else (service.resident,))
-        _check_waker(entry, service, may_sleep=not all(known))
+        own_wakers = llm_engine(service, name).own_wakers if isinstance(service, LlmService) else ()
+        _check_waker(entry, service, own_wakers, may_sleep=not all(known))
         if isinstance(service, OtherService) and service.sleep_mode:
             _check_sleep_mode(entry.at("sleep_mode"), name, service, service.place or device)
 
 
-def _check_waker(entry: YamlEntry, service: Sleeper, *, may_sleep: bool) -> None:
+def _check_waker(
+    entry: YamlEntry, service: Service, own_wakers: Sequence[str], *, may_sleep: bool
+) -> None:
     if not may_sleep:
         for key in ("woken_by", "idle_s", "sleep_mode"):
             if entry.at(key).is_present:
@@ -77,8 +62,11 @@ def _check_waker(entry: YamlEntry, service: Sleeper, *, may_sleep: bool) -> None
     if service.woken_by is None:
         raise entry.at("woken_by").wrong(
             "it is missing: where nothing wakes the service in production, it may not sleep",
-            f"name what does: {WAKERS}",
+            f"name what does: {', '.join((*own_wakers, WAKERS))}",
         )
+    if service.woken_by == KEEP_ALIVE and KEEP_ALIVE not in own_wakers:
+        what = f"what serves {entry.path[-1]} does not unload its model by itself"
+        raise entry.at("woken_by").wrong(what, f"name what wakes it: {WAKERS}")
     if runs_container(shlex.split(service.command or "")):
         raise entry.at("command").wrong(
             "it runs a container, which is not woken here", "write `resident: true`"

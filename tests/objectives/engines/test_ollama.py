@@ -39,6 +39,17 @@ def test_parameters_become_variables_and_win_over_those_of_the_service() -> None
     assert engine().settings(allocation(num_parallel=2)) == "OLLAMA_NUM_PARALLEL=2"
 
 
+def test_its_own_way_to_sleep_is_told_for_production_and_measured_behind_the_front() -> None:
+    asleep = engine(resident=False, woken_by="keep_alive", idle_s=300.0)
+    made = asleep.command(allocation(context_length=8192), {}).argv
+    assert made[made.index("--health") + 1] == "/api/version"
+    assert {"OLLAMA_HOST=127.0.0.1:{own_port}", "OLLAMA_KEEP_ALIVE=-1"} <= {*made}
+    assert asleep.settings(allocation(context_length=8192)) == (
+        "OLLAMA_CONTEXT_LENGTH=8192 OLLAMA_KEEP_ALIVE=300s, "
+        "woken by keep_alive, unloaded after 300 s"
+    )
+
+
 def test_it_is_asked_for_its_own_model_in_words() -> None:
     api = engine().endpoint("http://h").api
     assert isinstance(api, Completions)

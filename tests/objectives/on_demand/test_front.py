@@ -17,7 +17,7 @@ from fakes import FAKE
 
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.on_demand import front
-from objectives.on_demand.sleeping import State, Watch, put_to_sleep, state
+from objectives.on_demand.sleeping import State, Watch, keep_awake, put_to_sleep, state
 from objectives.servers.ports import claimed_port
 
 WITHIN_S = 30.0
@@ -159,6 +159,40 @@ def test_it_does_not_sleep_while_somebody_waits(begin: Begin) -> None:
     answer = request("POST", f"{url}/v1/embeddings", within_s=WITHIN_S, json=body)
     assert answer.status == 200
     assert (now := state(url)) is not None and len(now.starts_s) == 1
+
+
+def test_a_page_is_read_without_waking_it_and_without_keeping_it_awake(begin: Begin) -> None:
+    """Else whoever reads its metrics four times a second would never let it sleep."""
+    url, _ = begin(*fake(), idle_s=1.0)
+    look = f"{url}{front.PAGE}/metrics"
+    asleep = request("GET", look, within_s=WITHIN_S)
+    assert (asleep.status, asleep.text) == (503, "")
+    assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
+    assert health(url) == 200
+    pages, until_s = list[str](), time.monotonic() + WITHIN_S
+    while time.monotonic() < until_s:
+        page = request("GET", look, within_s=WITHIN_S)
+        if page.status != 200:
+            break
+        pages.append(page.text)
+    assert pages and all("vllm:kv_cache_usage_perc" in page for page in pages)
+    assert (page.status, (now := state(url)) and now.is_awake) == (503, False)
+
+
+def test_one_that_is_kept_awake_sleeps_when_it_is_told_to(begin: Begin) -> None:
+    url, _ = begin(*fake(), idle_s=1.0)
+    kept = keep_awake(url)
+    assert kept is not None and kept.is_awake and len(kept.starts_s) == 1
+    time.sleep(2.5)  # longer than it may be idle
+    assert (now := keep_awake(url)) is not None and now.starts_s == kept.starts_s
+    assert (now := put_to_sleep(url)) is not None and not now.is_awake
+    assert health(url) == 200
+    assert (now := until_asleep(url)) is not None and not now.is_awake  # as before
+
+
+def test_one_that_cannot_be_kept_awake_is_told(begin: Begin) -> None:
+    url, _ = begin(*fake("--mood", "never-ready"), start_s=0.5)
+    assert keep_awake(url) is None
 
 
 def test_a_watch_begins_asleep_and_counts_what_follows(begin: Begin) -> None:

@@ -101,6 +101,10 @@ def test_the_first_launch_of_the_baseline_tells_the_limits_that_it_misses(spec: 
         "this traffic is beyond the card: 49.0 % of the baseline's turns meet the limits; "
         "measure at half of its capacity, 0.25 turns/s (`workload:` in the spec)",
     ]
+    woken = measurement(goodput_pct=49.0, capacity_turns_per_s=0.5, llm_cold_starts=2)
+    assert scene(spec, Clock()).first_look(row(0, HALF, 0.5, woken)) == [
+        "49.0 % of the baseline's turns meet the limits, since some waited until LLM had started"
+    ]
     failed = measurement(llm_ttft_p95_ms=INFINITE, goodput_pct=0.0, capacity_turns_per_s=None)
     first, second = scene(spec, Clock()).first_look(row(0, HALF, 0.5, failed))
     assert "misses llm_ttft_p95_ms: failed requests, the limit is 2,000 ms" in first

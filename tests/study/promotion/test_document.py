@@ -94,14 +94,19 @@ def decided(spec: Spec, *others: Trial) -> tuple[int | None, str, list[str]]:
 
 def test_what_wakes_a_winner_that_sleeps_is_in_its_promotion(spec: Spec) -> None:
     embed = OtherService(api="embeddings", command="serve {port}", woken_by="front", idle_s=30)
-    context = context_of(replace(spec, services={**spec.services, "embed": embed}))
+    llm = replace(spec.services["llm"], woken_by="socket_activation")
+    services = {**spec.services, "llm": llm, "embed": embed}
+    context = context_of(replace(spec, services=services))
     decision = decision_on([row(spec, 0, 0.5, "base"), row(spec, 1, 0.55, "base", **FAST)], spec)
     assert decision.winner is not None
     values = {**decision.winner.allocation.values, "embed.resident": False}
     asleep = replace(decision.winner, allocation=Allocation(values))
+    both = replace(decision.winner, allocation=Allocation({**values, "llm.resident": False}))
+    by_front = {"woken_by": "front", "idle_s": 30}
     for winner, sleepers in (
         (decision.winner, None),
-        (asleep, {"embed": {"woken_by": "front", "idle_s": 30}}),
+        (asleep, {"embed": by_front}),
+        (both, {"llm": {"woken_by": "socket_activation", "idle_s": 60}, "embed": by_front}),
     ):
         data = document(replace(decision, winner=winner), context, ORIGIN, why="", passed_over=())
         assert data.get("on_demand") == sleepers

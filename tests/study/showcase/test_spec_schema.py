@@ -51,6 +51,8 @@ def test_what_ships_is_valid_and_names_the_schema(path: Path) -> None:
         {"gates": {"wer_points": -1}},
         {"gates": {"wer": 1}},
         {"services": {"llm": {"modell": "a"}}},
+        {"services": {"llm": {"woken_by": "hope"}}},
+        {"services": {"stt": {"woken_by": ["front", "front"]}}},
         {"workload": {"prompt_tokens": [1]}},
         {"limits": {"llm_ttft_ms": 5}},
         {"search_space": {"gpu": [1]}},
@@ -61,3 +63,9 @@ def test_what_ships_is_valid_and_names_the_schema(path: Path) -> None:
 def test_a_mistake_is_a_fault(changes: dict[str, Any]) -> None:
     assert faults(USUAL) == [] and faults(USUAL | {"baseline": "none"}) == []
     assert faults(USUAL | changes)
+
+
+@pytest.mark.parametrize("waker", ["front", None])
+def test_what_may_be_left_out_may_be_said(waker: str | None) -> None:
+    stt = {"resident": False, "woken_by": waker}
+    assert faults(USUAL | {"services": {"llm": {"woken_by": "keep_alive"}, "stt": stt}}) == []

@@ -75,26 +75,30 @@ SEARCHED = {
 }
 
 
+KEPT_ALIVE = {**FAKES["services"]["llm"], "resident": False, "woken_by": "keep_alive"}
 SPACE = {**FAKES["search_space"], "embed.size": [8, 32]}
 
 
-def test_whether_speech_is_resident_is_searched_and_changes_none_of_its_words(
-    tmp_path: Path,
+@pytest.mark.parametrize(("name", "waker"), [("llm", "llama_swap"), ("stt", "socket_activation")])
+def test_whether_a_service_of_turns_is_resident_is_searched_and_changes_no_answer(
+    tmp_path: Path, name: str, waker: str
 ) -> None:
-    stt = {**FAKES["services"]["stt"], "woken_by": "socket_activation", "idle_s": 300}
+    own = {**FAKES["services"][name], "woken_by": waker, "idle_s": 300, "health_path": "/healthy"}
     spec = read(
         tmp_path,
-        services={**FAKES["services"], "embed": EMBED, "stt": stt},
-        search_space={**SPACE, "stt.resident": [True, False]},
-        baseline={**FAKES["baseline"], "embed.size": 8, "stt.resident": True},
+        services={**FAKES["services"], "embed": EMBED, name: own},
+        search_space={**SPACE, f"{name}.resident": [True, False]},
+        baseline={**FAKES["baseline"], "embed.size": 8, f"{name}.resident": True},
     )
-    asleep = Allocation({**spec.baseline.values, "stt.resident": False})
-    engine = engine_of("stt", spec.services["stt"])
+    asleep = Allocation({**spec.baseline.values, f"{name}.resident": False})
+    engine = engine_of(name, spec.services[name])
     awake, fronted = (engine.command(a, {}).argv for a in (spec.baseline, asleep))
     assert fronted[-len(awake) :] == tuple(w.replace("{port}", "{own_port}") for w in awake)
+    assert fronted[fronted.index("--health") + 1] == "/healthy"
+    assert engine.memory_key(asleep) == engine.memory_key(spec.baseline)
     assert asleep.speech_key == spec.baseline.speech_key
-    assert engine.settings(asleep).endswith("woken by socket_activation, stopped after 300 s")
-    assert "resident" not in engine.settings(spec.baseline)
+    assert engine.settings(asleep).endswith(f"woken by {waker}, stopped after 300 s")
+    assert "woken" not in engine.settings(spec.baseline)
 
 
 @pytest.mark.parametrize(
@@ -134,12 +138,12 @@ def test_whether_speech_is_resident_is_searched_and_changes_none_of_its_words(
         (
             EMBED,
             {"services": {**FAKES["services"], "embed": EMBED, "llm": {"resident": False}}},
-            "services.llm.resident: llm is always resident here",
+            "services.llm.woken_by: it is missing",
         ),
         (
             EMBED,
-            {"search_space": {**SPACE, "llm.resident": [True, False]}},
-            "search_space.llm.resident: llm is always resident here",
+            {"services": {**FAKES["services"], "embed": EMBED, "llm": KEPT_ALIVE}},
+            "services.llm.woken_by: what serves llm does not unload its model by itself",
         ),
     ],
 )
