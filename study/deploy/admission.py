@@ -110,7 +110,7 @@ def admit(
     if status is Status.CONFIRMED:
         check_confirmation(data, device, path)
     parameters = data.get("parameters")
-    if not isinstance(parameters, Mapping):
+    if not isinstance(parameters, Mapping) or not all(isinstance(n, str) for n in parameters):
         raise BadInput(f"{path}: it has no parameters; take the file as the study wrote it")
     assigned = assignments(parameters, deployment)
     at = _date(data, path)
@@ -130,6 +130,8 @@ def admit(
     notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
     places = mapping_at(data, "places")
+    if not all(isinstance(place, str) for place in places.values()):
+        raise BadInput(f"{path}: its places are no names; take the file as the study wrote it")
     here = {places.get(e.name) for e in deployment.engines() if e.has_share}
     kv_tokens: dict[str, int] = {}
     memory_mib: dict[str, float] = {}

@@ -45,12 +45,14 @@ def compare_sleepers(data: Mapping[str, Any], path: Path) -> list[str]:
     """
     notes, sleepers = list[str](), mapping_at(data, "on_demand")
     for name in sleepers:
-        sleeper = mapping_at(sleepers, name)
+        sleeper, shown = mapping_at(sleepers, name), one_line(str(name))[:20]
         if not (waker := one_line(str(sleeper.get("woken_by") or ""))[:40]):
-            what = f"{path}: {one_line(str(name))[:20]} sleeps until it is asked, and nothing"
+            what = f"{path}: {shown} sleeps until it is asked, and nothing"
             raise BadInput(f"{what} wakes it; name `woken_by:` in its spec, and measure it anew")
         way = " by its sleep mode" if sleeper.get("sleep_mode") is True else ""
-        notes.append(f"{name} sleeps until it is asked: that {waker} wakes it{way} was not checked")
+        notes.append(
+            f"{shown} sleeps until it is asked: that {waker} wakes it{way} was not checked"
+        )
     return notes
 
 

@@ -40,6 +40,30 @@ SECRETS = (
     "curl -s -u me:{} http://host",
     "curl --proxy-user='me:{}' http://host",
     "https://hooks.slack.com/services/T000/B000/{}",
+    "non-default args: {{'api_key': ['a-key', '{}'], 'port': 8000}}",
+    "Namespace(api_key=('{}',), port=8000)",
+    "Command '['vllm', 'serve', '--api-key', '{}']' returned 1",
+    '["--api-key", "{}"]',
+    "- --api-key\n- {}",
+    "  - --hf-token\n  - '{}'",
+    "api_key:\n- {}",
+    "API_KEY: |\n  {}",
+    "api_key: !!str {}",
+    "api_key: &a {}",
+    "api_keys: [a, {}]",
+    '{{\\"api_key\\": \\"{}\\"}}',
+    "export SECRET=$'{}'",
+    "--api-key \\\n  {}",
+    "api_key => {}",
+    "(b'x-api-key', b'{}')",
+    "Authorization: ApiKey {}",
+    'Authorization: Digest username="a", response="{}"',
+    "authorization: Negotiate {}",
+    "userToken={}",
+    "DB_PW={}",
+    "PASSCODE={}",
+    "postgresql://me:p@{}@host/db",
+    "sshpass -p {} ssh host",
 )
 SHAPES = (
     "hf_abcdefghijklmnopqrst",
@@ -52,6 +76,11 @@ SHAPES = (
     "nvapi-abcdefghijklmnop",
     "ASIAABCDEFGHIJKLMNOP",
     "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+    "r8_abcdefghijklmnopqrstuvwx",
+    "glsa_abcdefghijklmnopqrstuvwx",
+    "hvs.abcdefghijklmnopqrstuvwx",
+    "SG.abcdefghijklmnop.qrstuvwxyz",
+    "AGE-SECRET-KEY-1ABCDEFGHIJKLMNOPQRST",
     "dckr_pat_abcdefghijklmnop",
     "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.c2lnbmF0dXJl",
     "-----BEGIN RSA PRIVATE KEY-----\nabcdefgh\n-----END RSA PRIVATE KEY-----",
@@ -108,11 +137,25 @@ def test_of_an_env_file_only_some_values_are_shown() -> None:
     assert "Tr0ub4dor" not in masked_lines(text, {"SIZE"})
 
 
+@pytest.mark.parametrize("text", ['KEY="a\n{}"\n', "KEY=a\\\n{}\n", 'KEY="a\nb c=d{}"\n', "{}\n"])
+def test_a_value_of_several_lines_is_shown_in_none(text: str) -> None:
+    shown = masked_lines(text.format("Tr0ub4dor"))
+    assert "Tr0ub4dor" not in shown and shown.count("\n") == text.count("\n")
+
+
+def test_all_keys_of_a_flag_that_takes_several_are_masked() -> None:
+    words = masked_words(["vllm", "serve", "m", "--api-key", "Tr0ub4dor", "Tr0ub4dor2", "--x", "y"])
+    assert "Tr0ub4dor" not in str(words) and words[-2:] == ["--x", "y"]
+
+
 def test_words_are_values_of_what_stands_before_them() -> None:
     assert masked_words(["--token", "--port"]) == ["--token", "--port"]
 
 
-@pytest.mark.parametrize("text", ["a-", "token ", "://", "--token", "eyJ", "Bearer "])
+@pytest.mark.parametrize(
+    "text",
+    ["a-", "token ", "://", "--token", "eyJ", "Bearer ", "token: - ", "token=[", "aT", "://a:@"],
+)
 def test_a_long_line_is_masked_in_time(text: str) -> None:
     begin_s = time.process_time()
     masked((text * 4000)[:4000] + "\n")

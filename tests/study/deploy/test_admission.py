@@ -73,6 +73,11 @@ TWO_CARDS: Mapping[str, Any] = {
 }
 
 
+def test_a_note_has_nothing_of_a_name_that_a_terminal_would_act_on(tmp_path: Path) -> None:
+    notes = admitted(tmp_path, on_demand={"\x1b[2J\nembed": {"woken_by": "x"}}).notes
+    assert all(note.isprintable() for note in notes)
+
+
 def test_another_card_is_compared_and_what_its_services_took_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +160,8 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
         ({"parameters": {"whisper_model_size": "base\nUser=root"}}, "not one of the choices"),
         ({"parameters": {}}, "sets no parameter"),
         ({"parameters": "vllm_memory_util=0.5"}, "has no parameters"),
+        ({"parameters": {1: 2}}, "has no parameters"),
+        ({"places": {"llm": ["gpu0"]}}, "its places are no names"),
     ],
 )
 def test_what_may_not_be_applied_is_refused_in_one_sentence(
