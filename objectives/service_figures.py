@@ -103,7 +103,7 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
     for name, is_figure in _fields(kind):
         if name not in data:
             continue
-        value = with_infinity(data[name])
+        value = data[name] if name == "word_errors" else with_infinity(data[name])  # whole numbers
         if is_figure and not (value is None or is_number(value)):
             raise ValueError(f"{name} is {str(value)[:40]}, which is no figure")
         values[name] = value
@@ -139,7 +139,12 @@ def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
 
 
 # a study holds those of every clip once a launch, and most of them are the same
-_word_errors = lru_cache(maxsize=4096, typed=True)(WordErrors)
+@lru_cache(maxsize=4096, typed=True)
+def _word_errors(errors: int, reference_words: int) -> WordErrors:
+    for count in (errors, reference_words):
+        if type(count) is not int or count < 0:
+            raise ValueError(f"a number of words is {str(count)[:40]!r}")
+    return WordErrors(errors, reference_words)
 
 
 def is_amount(value: Any) -> bool:

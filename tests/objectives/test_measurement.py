@@ -220,3 +220,13 @@ def test_figures_of_another_version_are_left_out():
     assert Measurement.from_json({"stt_latency_ms": 2.0, "phase_of_the_moon": 1}) == only(
         stt_latency_ms=2.0
     )
+
+
+@pytest.mark.parametrize("errors", ["inf", "1", 1.5, True, -1, None, [1]])
+def test_a_number_of_words_that_is_none_is_refused(errors):
+    words = [{"errors": errors, "reference_words": 5}]
+    with pytest.raises((ValueError, TypeError)):
+        Measurement.from_json({"services": {"stt": {"word_errors": words}}, "devices": {}})
+    sound = [{"errors": 1, "reference_words": 5}]
+    read = Measurement.from_json({"services": {"stt": {"word_errors": sound}}, "devices": {}})
+    assert read.services["stt"].word_errors == (WordErrors(1, 5),)
