@@ -260,6 +260,8 @@ def main() -> None:
                 folder.mkdir(parents=True)
                 make(folder, min(trials, MOST_MADE))
                 multiply(folder / "out" / NAME / "study.db", -(-trials // MOST_MADE))
+                ended = ["scripts/run_study.py", *_options(spec, trials)]
+                _run(ended, folder)  # writes the lines that each trial's end would have written
             db = str(folder / "out" / NAME / "study.db")
             costs = (
                 _run(["scripts/report.py", db, "-o", str(folder / "report.html")], folder),
