@@ -492,7 +492,7 @@ def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machi
     )
     assert machine.promote("watch", "--install")[0] == 0
     machine.wait(
-        40,
+        120,
         lambda: '"applied"' in machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat"),
     )
     is_settled(machine, NEW)
