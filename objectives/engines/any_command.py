@@ -13,13 +13,7 @@ from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
-from objectives.on_demand.resident import (
-    RESIDENT,
-    fronted,
-    sleeps,
-    waker_conditions,
-    waker_words,
-)
+from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
@@ -102,10 +96,9 @@ class AnyCommand:
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command, with the values of its options, or what wakes it."""
         command = self.resident_command(allocation, device_env)
-        if not sleeps(self.name, self.service, allocation):
-            return command
         paths = self.sleep_paths if self.service.sleep_mode else ("", "")
-        return replace(command, argv=fronted(command.argv, self.service, paths))
+        argv = woken(command.argv, self.name, self.service, allocation, paths)
+        return replace(command, argv=argv)
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's own command."""
@@ -119,9 +112,7 @@ class AnyCommand:
     def settings(self, allocation: Allocation) -> str:
         """Return the options to set."""
         options = self.memory_key(allocation) or "as it is"
-        if not sleeps(self.name, self.service, allocation):
-            return options
-        return f"{options}, {waker_words(self.service)}"
+        return with_waker(options, self.name, self.service, allocation)
 
     def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
         """Return False: the words that are counted are not its."""

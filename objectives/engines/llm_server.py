@@ -22,7 +22,7 @@ from objectives.errors import SetupError
 from objectives.figures import flat_name
 from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.json_file import inner, read_object, whole
-from objectives.on_demand.resident import fronted, sleeps, waker_conditions, waker_words
+from objectives.on_demand.resident import waker_conditions, with_waker, woken
 from objectives.services import LlmService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
@@ -164,12 +164,9 @@ class LlmServer(LlmOptions, ABC):
 
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command, or what wakes it."""
-        command, service = self.resident_command(allocation, device_env), self.service
-        if not sleeps(self.name, service, allocation):
-            return command
-        return replace(
-            command, argv=fronted(command.argv, replace(service, health_path=self.health_path))
-        )
+        command = self.resident_command(allocation, device_env)
+        service = replace(self.service, health_path=self.health_path)
+        return replace(command, argv=woken(command.argv, self.name, service, allocation))
 
     @abstractmethod
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
@@ -181,10 +178,7 @@ class LlmServer(LlmOptions, ABC):
 
     def settings(self, allocation: Allocation) -> str:
         """Return the flags to set, and what wakes it where it sleeps."""
-        settings = self.own_settings(allocation)
-        if not sleeps(self.name, self.service, allocation):
-            return settings
-        return f"{settings}, {waker_words(self.service)}"
+        return with_waker(self.own_settings(allocation), self.name, self.service, allocation)
 
     def own_settings(self, allocation: Allocation) -> str:
         """Return the flags to set; of a template only its values."""

@@ -25,16 +25,24 @@ def sleeps(name: str, service: Service, allocation: Allocation) -> bool:
     return not allocation.values.get(f"{name}.{RESIDENT}", service.resident)
 
 
-def fronted(
-    argv: tuple[str, ...], service: Service, paths: tuple[str, str] = ("", "")
+def woken(
+    argv: tuple[str, ...],
+    name: str,
+    service: Service,
+    allocation: Allocation,
+    paths: tuple[str, str] = ("", ""),
 ) -> tuple[str, ...]:
-    """Return the words of a front that starts this command when it is asked.
+    """Return a command, or where its service sleeps that of a front which starts it when asked.
 
     Args:
         argv: The words of the command; `{port}` stands where its port goes.
+        name: The name of the service.
         service: How long it may take, and how soon it sleeps again.
+        allocation: It may say whether the service sleeps.
         paths: Those of the server that let it sleep and wake it; empty where it is stopped.
     """
+    if not sleeps(name, service, allocation):
+        return argv
     head: tuple[str, ...] = (sys.executable, str(Path(front.__file__)), "--port", "{port}")
     head += ("--health", service.health_path, "--idle-s", f"{service.idle_s:g}")
     head += ("--start-s", f"{service.start_timeout_s:g}")
@@ -43,11 +51,13 @@ def fronted(
     return (*head, *(word.replace("{port}", front.OWN_PORT) for word in argv))
 
 
-def waker_words(service: Service) -> str:
-    """Return what wakes a service, and how soon it sleeps again."""
+def with_waker(settings: str, name: str, service: Service, allocation: Allocation) -> str:
+    """Return settings, with what wakes a service that sleeps, and how soon it sleeps again."""
+    if not sleeps(name, service, allocation):
+        return settings
     way = "in its sleep mode" if keeps_process(service) else "stopped"
     way = "unloaded" if service.woken_by == KEEP_ALIVE else way
-    return f"woken by {service.woken_by}, {way} after {service.idle_s:g} s"
+    return f"{settings}, woken by {service.woken_by}, {way} after {service.idle_s:g} s"
 
 
 def waker_conditions(service: Service) -> dict[str, object]:

@@ -17,13 +17,7 @@ from objectives.engines.faster_whisper.unit import FORM
 from objectives.engines.places import place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import SpeechMemory
-from objectives.on_demand.resident import (
-    RESIDENT,
-    fronted,
-    sleeps,
-    waker_conditions,
-    waker_words,
-)
+from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
 from objectives.services import COMPUTE_TYPES, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
@@ -201,9 +195,7 @@ class FasterWhisper:
             argv += flag(option.replace("_", "-"), value)
         env = {"PYTHONSAFEPATH": "1", **device_env}
         command = command_of(service, argv + service.args, env, allocation, model)
-        if not sleeps(self.name, service, allocation):
-            return command
-        return replace(command, argv=fronted(command.argv, service))
+        return replace(command, argv=woken(command.argv, self.name, service, allocation))
 
     def memory_key(self, allocation: Allocation) -> str:
         """Return its model and options: each may change what it holds."""
@@ -212,10 +204,9 @@ class FasterWhisper:
     def settings(self, allocation: Allocation) -> str:
         """Return the size of its model and the options to set."""
         options = allocation.options(self.prefix) | allocation.options(f"{self.name}.")
-        words = [f"{k}={v}" for k, v in options.items() if k != RESIDENT]
-        if sleeps(self.name, self.service, allocation):
-            words.append(waker_words(self.service))
-        return ", ".join([f"model size {allocation.speech}", *words])
+        words = (f"{k}={v}" for k, v in options.items() if k != RESIDENT)
+        settings = ", ".join([f"model size {allocation.speech}", *words])
+        return with_waker(settings, self.name, self.service, allocation)
 
     def is_random(self, allocation: Allocation) -> bool:
         """Return whether its model has random weights."""
