@@ -10,7 +10,7 @@ from objectives.figures import CAPACITY, flat_name
 from study.analysis.common_cards import mean_by_card, on_common_cards
 from study.analysis.compare import is_capacity_order_known
 from study.analysis.configurations import Configuration
-from study.analysis.noise import half_width_between
+from study.analysis.noise import half_width_between, launched_again
 from study.analysis.segment_noise import WithinLaunch, within_launch
 from study.rule.rule import Claim
 
@@ -127,11 +127,7 @@ def _gain(
 ) -> Gain:
     old, new = (_logarithms(what, c, weights) for c in (today, other))
     is_capacity = what is Claim.CAPACITY
-    works = [
-        c
-        for c in configurations
-        if len(c.measured) > 1 and c.is_feasible and not (is_capacity and c.is_lower_bound)
-    ]
+    works = launched_again(configurations, is_capacity=is_capacity)
     groups = [_logarithms(what, c, weights) for c in works]
     within = WithinLaunch()  # a ramp has no segments
     if not is_capacity:

@@ -13,30 +13,14 @@ from statistics import fmean, variance
 
 from objectives.figures import CAPACITY, figure
 from study.analysis.configurations import Configuration
-from study.analysis.segment_noise import WithinLaunch, sum_of_squares, value_of, within_launch
+from study.analysis.segment_noise import WithinLaunch, value_of, within_launch
+from study.rule.pooled import pooled
 from study.rule.student_t import t_quantile
 
 LEAST_POOLED = 4  # degrees of freedom: with fewer, repeats elsewhere say little of the noise here
 FEW_LAUNCHES = (
     4  # launches: with fewer, their own spread says less of their noise than that of all repeats
 )
-
-
-def pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """Return the variance of a figure around the mean of its group, and its degrees of freedom.
-
-    Both are 0 where nothing was repeated.
-
-    Args:
-        groups: The figures of each configuration; one figure alone does not count.
-
-    >>> pooled([[9.0, 11.0], [20.0], [30.0, 30.0, 33.0]])
-    (2.6666666666666665, 3)
-    """
-    repeats = [group for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in repeats)
-    total = math.fsum(map(sum_of_squares, repeats))
-    return total / freedom if freedom else 0.0, freedom
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -72,15 +56,27 @@ def noise_of(
     a, b = today.values(name), other.values(name)
     if not (a and b and math.isfinite(sum(a) + sum(b))):
         return None
-    works = [
-        c
-        for c in configurations
-        if len(c.measured) > 1 and c.is_feasible and not (name == CAPACITY and c.is_lower_bound)
-    ]
+    works = launched_again(configurations, is_capacity=name == CAPACITY)
     is_time = figure(name).unit == "ms"
     within = within_launch(today, other, works, value_of(name, is_time=is_time))
     groups = [c.values(name) for c in works]
     return half_width_between(a, b, groups, within, is_time=is_time)
+
+
+def launched_again(
+    configurations: Sequence[Configuration], *, is_capacity: bool
+) -> list[Configuration]:
+    """Return the configurations whose launches tell the noise: several, of one that works.
+
+    Args:
+        configurations: All that was measured.
+        is_capacity: Whether it is that of a capacity, of which a lower bound tells nothing.
+    """
+    return [
+        c
+        for c in configurations
+        if len(c.measured) > 1 and c.is_feasible and not (is_capacity and c.is_lower_bound)
+    ]
 
 
 def half_width_between(

@@ -110,8 +110,7 @@ def rescored(rows: Sequence[Trial], context: StudyContext) -> list[Trial]:
 
     What a card measured that differs by more than noise is held against its own baseline.
     """
-    base, rule = reference(rows) or Reference({}, None), context.fitness
-    alike = {r.number: _fitness(m, base, rule) for r in rows if (m := r.measurement) is not None}
+    rule, (base, alike) = context.fitness, _alike(rows, context.fitness)
     own = _scales(rows, context, alike).references(base) if _has_several_cards(rows) else {}
     trials = []
     for r in rows:
@@ -142,9 +141,15 @@ def _has_several_cards(rows: Sequence[Trial]) -> bool:
 
 def card_scales(rows: Sequence[Trial], context: StudyContext) -> CardScales:
     """Return what the cards of these trials measured, against the study's one reference."""
-    base, rule = reference(rows) or Reference({}, None), context.fitness
-    alike = {r.number: _fitness(m, base, rule) for r in rows if (m := r.measurement) is not None}
-    return _scales(rows, context, alike)
+    return _scales(rows, context, _alike(rows, context.fitness)[1])
+
+
+def _alike(rows: Sequence[Trial], rule: FitnessRule) -> tuple[Reference, Mapping[int, Fitness]]:
+    """Return the study's one reference, and each trial's fitness against it, by number."""
+    base = reference(rows) or Reference({}, None)
+    return base, {
+        r.number: _fitness(m, base, rule) for r in rows if (m := r.measurement) is not None
+    }
 
 
 def _scales(

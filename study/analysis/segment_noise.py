@@ -13,6 +13,7 @@ from statistics import fmean
 
 from objectives.measurement import Measurement
 from study.analysis.configurations import Configuration
+from study.rule.pooled import sum_of_squares
 
 LEAST_SEGMENTS = 4  # with fewer, their variance says little
 
@@ -89,20 +90,6 @@ def _variance(configuration: Configuration, value: Value) -> float | None:
     variances = [_of_launch(m, value) for m in records]
     known = [v for v in variances if v is not None]
     return fmean(known) if known and len(known) == len(variances) else None
-
-
-def sum_of_squares(values: Sequence[float]) -> float:
-    """Return the sum of squares around the mean; `statistics.variance` takes ten times as long.
-
-    Of values that agree to the digit it is 0, however their mean is rounded.
-
-    >>> sum_of_squares([1.0, 3.0]), sum_of_squares([0.1, 0.1, 0.1])
-    (2.0, 0.0)
-    """
-    if min(values) == max(values):
-        return 0.0
-    mean = fmean(values)
-    return math.fsum((x - mean) ** 2 for x in values)
 
 
 def _of_launch(measurement: Measurement, value: Value) -> float | None:

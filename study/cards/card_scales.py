@@ -9,7 +9,7 @@ from statistics import fmean
 
 from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
-from study.cards.contrasts import Launch, contrasts
+from study.cards.contrasts import Contrast, Launch, contrasts, is_beyond_noise
 from study.cards.drift import Drift, drift_of
 from study.storage.trials import Trial
 
@@ -42,9 +42,7 @@ class CardEffect:
     @property
     def exceeds_noise(self) -> bool | None:
         """Return whether the card differs; None where that is not known."""
-        if self.interval is None:
-            return None
-        return not self.interval[0] <= 0.0 <= self.interval[1]
+        return is_beyond_noise(self.interval)
 
 
 @dataclass(slots=True)
@@ -83,8 +81,7 @@ class CardScales:
     def effects(self) -> list[CardEffect]:
         """Return the effect of each card, that of the reference first."""
         cards = list(dict.fromkeys(card for card, *_ in self._launches))
-        launches = [Launch(*x[:3]) for x in self._launches]
-        found = contrasts(launches, self._comparable())
+        launches, found = self._scores(), self._contrasts()
         effects = []
         for card in cards:
             mine = [x for x in self._launches if x[0] == card]
@@ -94,6 +91,13 @@ class CardScales:
             difference, interval = found.get(card, (None, None))
             effects.append(CardEffect(card, len(mine), mean, difference, interval, drift))
         return effects
+
+    def _scores(self) -> list[Launch]:
+        return [Launch(*x[:3]) for x in self._launches]
+
+    def _contrasts(self) -> dict[str, Contrast]:
+        """Return by how much what each card measured scores more than on that of the reference."""
+        return contrasts(self._scores(), self._comparable())
 
     def first(self, launches: int) -> CardScales:
         """Return what the first so many launches tell."""
@@ -107,7 +111,7 @@ class CardScales:
         It is the reference as it would be on that card: each figure times its ratio there, in what
         both cards measured.
         """
-        differ = [effect.card for effect in self.effects() if effect.exceeds_noise]
+        differ = [card for card, x in self._contrasts().items() if is_beyond_noise(x.interval)]
         if not differ:
             return {}
         p95, per_s = reference.latency_p95_ms, reference.capacity_turns_per_s

@@ -36,6 +36,11 @@ class Contrast(NamedTuple):
     interval: tuple[float, float] | None
 
 
+def is_beyond_noise(interval: tuple[float, float] | None) -> bool | None:
+    """Return whether an interval leaves 0 out; None where there is none."""
+    return None if interval is None else not interval[0] <= 0.0 <= interval[1]
+
+
 def contrasts(launches: Sequence[Launch], cards: Sequence[str]) -> dict[str, Contrast]:
     """Return the contrast of each card but the first.
 

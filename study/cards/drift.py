@@ -6,9 +6,9 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from study.cards.contrasts import SAME, Launch
+from study.rule.pooled import pooled
 from study.rule.student_t import t_quantile
 
 
@@ -47,8 +47,6 @@ def drift_of(launches: Sequence[Launch], card: str, baseline: str) -> Drift | No
     own = groups.pop((card, baseline), [])
     if len(own) < 2:
         return None
-    freedom = sum(len(values) - 1 for values in groups.values())
-    squares = sum((x - fmean(values)) ** 2 for values in groups.values() for x in values)
-    if squares <= freedom * SAME**2:
-        return Drift(own[-1] - own[0], None)
-    return Drift(own[-1] - own[0], t_quantile(freedom) * math.sqrt(2 * squares / freedom))
+    variance, freedom = pooled([*groups.values()])
+    half = t_quantile(freedom) * math.sqrt(2 * variance) if variance > SAME**2 else None
+    return Drift(own[-1] - own[0], half)

@@ -13,10 +13,11 @@ from objectives.fitness import WHOLE
 from objectives.load.segments import at_best
 from objectives.measurement import Measurement
 from study.analysis.configurations import Configuration, configurations_in
-from study.analysis.noise import LEAST_POOLED, pooled
+from study.analysis.noise import LEAST_POOLED
 from study.analysis.promotion_eligibility import is_eligible
 from study.analysis.reweigh import of_all_cards
 from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
+from study.rule.pooled import pooled
 from study.search.score import Score, StudyScorer
 from study.storage.context import StudyContext
 from study.storage.trials import Trial, counted

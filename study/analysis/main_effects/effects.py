@@ -18,7 +18,8 @@ from study.analysis.main_effects.additive_model import (
     is_time,
     model,
 )
-from study.analysis.noise import holm, pooled
+from study.analysis.noise import holm
+from study.rule.pooled import pooled
 
 
 @dataclass(frozen=True, slots=True)
