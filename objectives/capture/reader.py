@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from typing import Any, BinaryIO
 
 from objectives.apis.api import parsed
@@ -36,9 +37,11 @@ class Tokenizer:
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
+        self._next_s = 0.0
 
     def count(self, prompt: Mapping[str, Any]) -> int | None:
         """Return the tokens of a prompt; None where the server does not say."""
+        time.sleep(max(0.0, self._next_s - time.monotonic()))
         begin_s = time.monotonic()
         host = f"[{self.host}]" if ":" in self.host else self.host
         url = f"http://{host}:{self.port}/tokenize"
@@ -47,16 +50,18 @@ class Tokenizer:
             told = parsed(answer.body) if answer.status == 200 else None
         except (NoAnswer, ValueError):
             told = None
-        time.sleep(PAUSES * (time.monotonic() - begin_s))
+        end_s = time.monotonic()
+        self._next_s = end_s + PAUSES * (end_s - begin_s)
         count = told.get("count") if isinstance(told, dict) else None
         return count if type(count) is int and count >= 0 else None
 
 
-def lengths(job: Mapping[str, Any], request: bytes, answer: bytes) -> Lengths:
+def lengths(
+    job: Mapping[str, Any], request: bytes, answer: bytes, tokenizer: Tokenizer
+) -> Lengths:
     """Return the lengths of a job's request and answer."""
     if job["service"] == "stt":
         return sound_lengths(request, job["content_type"])
-    tokenizer = Tokenizer(job["host"], job["port"])
     try:
         return text_lengths(
             request,
@@ -71,10 +76,11 @@ def lengths(job: Mapping[str, Any], request: bytes, answer: bytes) -> Lengths:
 
 def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     """Answer every job until there are no more."""
+    tokenizer_of = cache(Tokenizer)
     while line := jobs.readline():
         job = json.loads(line)
         request, answer = jobs.read(job["request"]), jobs.read(job["answer"])
-        told = asdict(lengths(job, request, answer))
+        told = asdict(lengths(job, request, answer, tokenizer_of(job["host"], job["port"])))
         told["missing"] = told["missing"] and told["missing"].value
         answers.write(json.dumps({"number": job["number"], **told}).encode() + b"\n")
         answers.flush()
