@@ -56,9 +56,7 @@ class Tokenizer:
         return count if type(count) is int and count >= 0 else None
 
 
-def lengths(
-    job: Mapping[str, Any], request: bytes, answer: bytes, tokenizer: Tokenizer
-) -> Lengths:
+def lengths(job: Mapping[str, Any], request: bytes, answer: bytes, tokenizer: Tokenizer) -> Lengths:
     """Return the lengths of a job's request and answer."""
     if job["service"] == "stt":
         return sound_lengths(request, job["content_type"])

@@ -5,35 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from podman_rig import IMAGE, OPTIONS, give_podman
+from container_rig import ENGINES, IMAGE, OPTIONS, give
 from production_rig import LLM, STT, Machine, production
 from systemd_rig import REPOSITORY, UNITS
 
 MOUNTS = f"-v {REPOSITORY}:{REPOSITORY}:ro -v /etc/moods:/etc/moods -e MOODS=/etc/moods"
 FAKE = f"/usr/bin/python3 {REPOSITORY}/tests/support/fakes.py"
-RUN = f"/usr/bin/podman run --replace --rm {OPTIONS} {MOUNTS}"
 UNIT = "[Service]\nExecStart={command}\n[Install]\nWantedBy=multi-user.target\n"
 RESTART = """#!/bin/sh -e
 . /etc/voice.env
+{engine} rm --force llm stt > /dev/null 2>&1 || true
 {run} -d --name llm {image} {fake} llm --port {llm} --gpu-memory-utilization $SHARE > /dev/null 2>&1
 {run} -d --name stt -e WHISPER_MODEL=$SIZE {image} {fake} stt --port {stt} > /dev/null 2>&1
 """
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
+def machine(engine: str) -> Iterator[Machine]:
     with production() as rigged:
-        give_podman(rigged)
+        give(rigged, engine)
         rigged.moods()
         rigged.systemctl("stop", LLM, STT)
         yield rigged
 
 
 def test_a_unit_that_runs_a_container_gets_flags_and_variables_and_is_rolled_back(
-    machine: Machine,
+    machine: Machine, engine: str
 ) -> None:
-    llm = f"{RUN} --name judge {IMAGE} {FAKE} llm --port {machine.ports['llm']} "
-    stt = f"{RUN} --name whisper -e WHISPER_MODEL=base {IMAGE} {FAKE} stt "
+    run = f"/usr/bin/{engine} run --rm {OPTIONS} {MOUNTS}"
+    llm = f"{run} --name judge {IMAGE} {FAKE} llm --port {machine.ports['llm']} "
+    stt = f"{run} --name whisper -e WHISPER_MODEL=base {IMAGE} {FAKE} stt "
     commands = {
         LLM: llm + "\\\n  --gpu-memory-utilization 0.5",
         STT: stt + f"--port {machine.ports['stt']}",
@@ -48,11 +54,11 @@ def test_a_unit_that_runs_a_container_gets_flags_and_variables_and_is_rolled_bac
     assert code == 0 and "committed: production runs version 1" in output, output
     assert "llm runs with --gpu-memory-utilization 0.55: so say its processes" in output
     assert "stt runs with WHISPER_MODEL=tiny: so say its processes" in output
-    inside = machine.run("podman", "inspect", "judge", "whisper")
+    inside = machine.run(engine, "inspect", "judge", "whisper")
     assert '"0.55"' in inside and "WHISPER_MODEL=tiny" in inside
     code, output = machine.promote("rollback")
     assert code == 0 and "with the values of version 0" in output, output
-    inside = machine.run("podman", "inspect", "judge", "whisper")
+    inside = machine.run(engine, "inspect", "judge", "whisper")
     assert '"0.5"' in inside and "WHISPER_MODEL=base" in inside
     machine.systemctl("stop", LLM, STT)
 
@@ -60,7 +66,7 @@ def test_a_unit_that_runs_a_container_gets_flags_and_variables_and_is_rolled_bac
 DEPLOYMENT = """
 name: behind
 device: none
-env_file: {{path: /etc/voice.env, restart: [/etc/restart.sh], program: podman}}
+env_file: {{path: /etc/voice.env, restart: [/etc/restart.sh], program: {engine}}}
 services:
   llm:
     container: llm
@@ -83,15 +89,17 @@ dead_man_s: 300
 
 
 def test_containers_behind_an_env_file_show_what_they_run_with_and_die_in_sight(
-    machine: Machine,
+    machine: Machine, engine: str
 ) -> None:
     ports = machine.ports
     machine.write("/etc/voice.env", "SHARE=0.5\nSIZE=base\nKEY=secret\n")
-    words = RESTART.format(run=RUN.replace(" --rm", ""), image=IMAGE, fake=FAKE, **ports)
+    words = RESTART.format(
+        engine=engine, run=f"{engine} run {OPTIONS} {MOUNTS}", image=IMAGE, fake=FAKE, **ports
+    )
     machine.write("/etc/restart.sh", words)
     machine.run("chmod", "755", "/etc/restart.sh")
     machine.run("/etc/restart.sh")
-    machine.write("/etc/deployment.yaml", DEPLOYMENT.format(**ports))
+    machine.write("/etc/deployment.yaml", DEPLOYMENT.format(engine=engine, **ports))
     code, output = machine.promote("plan", machine.promotion())
     assert code == 0 and "llm: SHARE= 0.5 -> 0.55" in output, output
     assert "stt: SIZE= cannot be seen -> tiny" in output and "secret" not in output
@@ -105,7 +113,7 @@ def test_containers_behind_an_env_file_show_what_they_run_with_and_die_in_sight(
     assert code == 0 and "committed: production runs version 1" in output, output
     assert "pass     llm runs with SHARE=0.55: so say its processes" in output
     assert machine.read("/etc/voice.env") == "SHARE=0.55\nSIZE=tiny\nKEY=secret\n"
-    assert "WHISPER_MODEL=tiny" in machine.run("podman", "inspect", "stt")
-    machine.run("podman", "rm", "--force", "--time", "0", "llm")
+    assert "WHISPER_MODEL=tiny" in machine.run(engine, "inspect", "stt")
+    machine.run(engine, "rm", "--force", "llm")
     code, output = machine.promote("plan", machine.promotion("r", share=0.6))
-    assert code == 2 and "podman knows no container llm" in output, output
+    assert code == 2 and f"{engine} knows no container llm" in output, output
