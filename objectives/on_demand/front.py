@@ -42,6 +42,7 @@ PAGE_S = 10.0
 STOP_S = 3.0  # then it is killed
 PIECE = 2**16
 HEAD_END, MOST_HEAD = b"\r\n\r\n", 2**18  # of a request; servers take less
+CHUNKED, LAST_CHUNK = b"transfer-encoding: chunked", b"\r\n0\r\n\r\n"
 HEAD_S = 20.0  # in which a head that has begun must end
 ANSWER_S = 600.0  # who waits longer for an answer keeps nothing awake
 BACKLOG, SPARE = 64, 128  # connections that are taken at once; files that are not for callers
@@ -58,10 +59,11 @@ class Caller:
 
     Args:
         writer: What it reads.
-        said_s: When it last said something, on the monotonic clock.
-        is_asking: Whether the last that was said came from it.
+        said_s: When something was last said by it or to it, on the monotonic clock.
+        is_asking: Whether an answer is due to it, or is under way in chunks.
         up: What the server reads of it; None while it has no connection there.
         back: It returns what the server says.
+        tail: The last bytes of an answer in chunks that is under way.
     """
 
     writer: asyncio.StreamWriter
@@ -69,6 +71,16 @@ class Caller:
     is_asking: bool = False
     up: asyncio.StreamWriter | None = None
     back: asyncio.Task[None] | None = None
+    tail: bytes = b""
+
+    def hear(self, piece: bytes) -> None:
+        """Note a piece of an answer: one in chunks, as streams are, ends with an empty chunk."""
+        head, end, _ = piece.partition(HEAD_END)
+        if self.tail or (end and CHUNKED in head.lower()):
+            self.tail = (self.tail + piece)[-len(LAST_CHUNK) :]
+        if self.tail == LAST_CHUNK:
+            self.tail = b""
+        self.is_asking, self.said_s = bool(self.tail), time.monotonic()
 
     @property
     def is_waiting(self) -> bool:
@@ -216,7 +228,8 @@ class Front:
         """Return to a caller what the server says to it."""
         with contextlib.suppress(OSError):
             while data := await back.read(PIECE):
-                caller.is_asking, self._last = False, time.monotonic()
+                caller.hear(data)
+                self._last = caller.said_s
                 caller.writer.write(data)
                 await caller.writer.drain()
         up.close()

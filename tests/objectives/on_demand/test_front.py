@@ -161,6 +161,50 @@ def test_it_does_not_sleep_while_somebody_waits(begin: Begin) -> None:
     assert (now := state(url)) is not None and len(now.starts_s) == 1
 
 
+# a server whose streams rest between their pieces
+STREAMER = """
+import sys, time
+from http.server import BaseHTTPRequestHandler as Handler, ThreadingHTTPServer
+class Streamer(Handler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    def do_POST(self):
+        self.send_response(200); self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in (b"data: 1", b"data: 2", b""):
+            self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(piece), piece))
+            time.sleep(1.5 if piece else 0)
+    def log_message(self, *_): pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Streamer).serve_forever()
+"""
+
+
+def test_a_stream_that_rests_for_longer_than_it_may_be_idle_comes_whole(begin: Begin) -> None:
+    url, _ = begin(sys.executable, "-c", STREAMER, front.OWN_PORT, idle_s=0.5)
+    answer = request("POST", f"{url}/v1/completions", within_s=WITHIN_S, json={})
+    assert answer.body == b"data: 1data: 2"
+    now = until_asleep(url)
+    assert now is not None and (now.is_awake, len(now.starts_s)) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "is_asking"),
+    [
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"ok"], False),
+        ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], True),
+        ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"], False),
+        ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"], True),
+        ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r", b"\n\r\n"], False),
+    ],
+)
+def test_an_answer_is_due_until_its_last_chunk(pieces: list[bytes], is_asking: bool) -> None:
+    caller = front.Caller(None, said_s=0.0, is_asking=True)  # type: ignore[arg-type]
+    for piece in pieces:
+        caller.hear(piece)
+    assert caller.is_asking is is_asking
+
+
 def test_a_page_is_read_without_waking_it_and_without_keeping_it_awake(begin: Begin) -> None:
     """Else whoever reads its metrics four times a second would never let it sleep."""
     url, _ = begin(*fake(), idle_s=1.0)
