@@ -290,6 +290,7 @@ class Colocation:
             self.devices[name].identity.uuid: DeviceFigures(
                 **arguments_of(DeviceFigures, figures),
                 used_mib_by_s=used_by_second(watches[name].samples, figures["device_total_mib"]),
+                taken_mib=self._lineup.spread_mib(name),
             )
             for name, figures in devices.items()
         }

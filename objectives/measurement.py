@@ -29,7 +29,7 @@ __all__ = ["INFINITE", "DeviceFigures", "Measurement", "ServiceFigures", "is_fig
 INFINITE = math.inf
 GENERATOR = "generator"  # what bounds a capacity where the ramp never broke
 UNNAMED = ""  # a device whose UUID was not kept
-TOO_LONG = ("word_errors", "used_mib_by_s")  # for a table
+TOO_LONG = ("word_errors", "used_mib_by_s", "taken_mib")  # for a table
 
 
 class Of(Enum):
@@ -164,7 +164,7 @@ class Measurement:
         """Return it as plain data; an infinite latency is the string "inf"."""
         data: dict[str, Any] = plain(asdict(self))
         for part in (*data["services"].values(), *data["devices"].values()):
-            for name in [name for name, value in part.items() if value in (None, [])]:
+            for name in [name for name, value in part.items() if value in (None, [], {})]:
                 del part[name]  # most services have no KV cache, and most have no words
         return data
 

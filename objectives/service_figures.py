@@ -15,6 +15,8 @@ from objectives.plain_data.by_type import mapping_of
 from objectives.plain_data.infinity import with_infinity
 from objectives.speech.wer import WordErrors
 
+AMOUNTS = {"phase_s": "the seconds of a phase are", "taken_mib": "what a server took is"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFigures:
@@ -32,7 +34,8 @@ class ServiceFigures:
         interference: The median under joint load over the median alone.
         offered: The number of requests that were due in the window.
         start_s: The time from launch to ready, seconds; 0 where the server was kept.
-        memory_mib: The device memory that the server took to start, MiB.
+        memory_mib: The device memory that the server took to start, MiB; of several devices the
+            most on one.
         kv_peak_pct: The highest use of the KV cache, percent.
         kv_tokens: The size of the KV cache, tokens.
         kv_cache_mib: The size of the KV cache, MiB.
@@ -81,6 +84,7 @@ class DeviceFigures:
         gpu_busy_pct: The share of the time in which a kernel was resident, percent.
         gpu_power_w: The mean power, W.
         used_mib_by_s: The memory in use at each second of the window, MiB.
+        taken_mib: What each server on several devices had taken of this one when it was ready, MiB.
     """
 
     device_total_mib: float | None = None
@@ -90,6 +94,7 @@ class DeviceFigures:
     gpu_busy_pct: float | None = None
     gpu_power_w: float | None = None
     used_mib_by_s: tuple[int, ...] = field(default=(), repr=False)
+    taken_mib: Mapping[str, float] = field(default_factory=dict, repr=False)
 
 
 def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,10 +128,10 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError("a rate of capacity_bracket is no number")
     if "ramp" in values:
         values["ramp"] = dict(mapping_of(values["ramp"]))
-    if "phase_s" in values:
-        values["phase_s"] = mapping_of(values["phase_s"])
-        if not all(map(is_amount, values["phase_s"].values())):
-            raise ValueError("the seconds of a phase are no number from 0")
+    for name in AMOUNTS.keys() & values.keys():
+        values[name] = mapping_of(values[name])
+        if not all(map(is_amount, values[name].values())):
+            raise ValueError(f"{AMOUNTS[name]} no number from 0")
     return values
 
 

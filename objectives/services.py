@@ -36,7 +36,7 @@ class LlmService:
         vocabulary: The number of token ids that prompts may use; None reads it from the
             model's config.json.
         start_timeout_s: The time the server has to become ready, seconds.
-        place: The name of its device; None where there is one.
+        place: The name of its device, or those of a set as in `gpu0+gpu1`; None where there is one.
         resident: Whether it runs all the time; else it is started with the first request, whose
             answer waits for that.
         idle_s: The time without a request after which one that is not resident is stopped, seconds.

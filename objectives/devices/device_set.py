@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from objectives.devices.device import Device
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 DeviceSet = Mapping[str, Device]  # by the name that a spec gives them, else by UUID
 
 
@@ -27,3 +28,15 @@ def first_of(devices: DeviceSet) -> Device:
 def label(name: str, devices: DeviceSet) -> str:
     """Return the name of a device as its owner gave it; empty where it has only its UUID."""
     return "" if name == devices[name].identity.uuid else name
+
+
+def env_of(devices: Sequence[Device]) -> Mapping[str, str]:
+    """Return the environment that makes a server use these devices, in their order, and no other.
+
+    GPUs are told by their numbers: vLLM up to 0.20 takes no UUID there.
+    """
+    first, *others = (device.server_env for device in devices)
+    if not others:
+        return first
+    names = [env.get(VISIBLE, "") for env in (first, *others)]
+    return {**first, VISIBLE: ",".join(names)}

@@ -35,6 +35,7 @@ class LlmOptions:
     # option: the other option, and its value, beside which it does nothing
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = {}
     of_several_devices: ClassVar[frozenset[str]] = frozenset()  # over which they spread it
+    of_its_set: ClassVar[tuple[str, ...]] = ()  # those of them that its place says
     own_variables: ClassVar[tuple[str, ...]] = ()  # of a shell, that a live study must look at
 
     def set_by_study(self, option: str) -> str | None:
@@ -76,16 +77,24 @@ class LlmOptions:
         """
         return None
 
-    def spread_by(self, values: Mapping[str, Sequence[Scalar]]) -> str | None:
-        """Return the option that spreads it over several devices; None where none does."""
+    def spread_by(self, values: Mapping[str, Sequence[Scalar]]) -> list[tuple[str, int]]:
+        """Return each option that says over how many devices it is spread, with the number."""
         said = {
             option_of(word): word.partition("=")[2] or value
             for word, value in pairwise([*self.service.args, ""])
         }
-        for option in sorted(self.of_several_devices):
-            numbers = map(str, (*values.get(option, ()), said.get(option, "")))
-            if any(n.isdecimal() and int(n) > 1 for n in numbers):
-                return option
+        return [
+            (option, int(number))
+            for option in sorted(self.of_several_devices)
+            for number in map(str, (*values.get(option, ()), said.get(option, "")))
+            if number.isdecimal()
+        ]
+
+    def undivided(self, devices: int) -> str | None:  # noqa: ARG002
+        """Return in a sentence why its model cannot be spread over so many devices.
+
+        It is None where it can, or nobody knows.
+        """
         return None
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002

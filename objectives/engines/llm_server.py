@@ -55,13 +55,13 @@ def told_by(page: str) -> Any:
 
 
 @cache
-def config_vocabulary(model: str) -> int | None:
-    """Return the token ids of a model by its config.json; None where that does not tell."""
+def config_number(model: str, key: str) -> int | None:
+    """Return a number of a model's text part by its config.json; None where that does not tell."""
     try:
         config = read_object(Path(model) / "config.json")
     except SetupError:
         return None
-    return whole(config.get("vocab_size")) or whole(inner(config, "text_config").get("vocab_size"))
+    return whole(config.get(key)) or whole(inner(config, "text_config").get(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class LlmServer(LlmOptions, ABC):
         service = self.service
         if service.vocabulary is not None:
             return service.vocabulary
-        return None if service.command is not None else config_vocabulary(service.model)
+        return None if service.command is not None else config_number(service.model, "vocab_size")
 
     def is_ready(self, url: str, within_s: float, clip: Clip | None = None) -> bool:  # noqa: ARG002
         """Return whether the health page is 200 and one real completion came back in time."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from objectives import waiting
@@ -25,6 +26,7 @@ from objectives.load.replies import Reply, Symptom
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.process import TENANT, Server
 
+NUMBERED = re.compile(r"\b(?:cuda:|GPU )(\d{1,2})\b")  # as vLLM and PyTorch count devices
 PATIENCE_S = 30.0  # a passing neighbour is waited for
 DYING_S = 3.0  # a connection drops before its server has finished dying
 
@@ -85,6 +87,7 @@ def failed_start(
     api: str,
     measured: Mapping[str, object],
     free: tuple[float, float],
+    devices: Sequence[str] = (),
 ) -> TrialFailed | SetupError:
     """Return the exception for a server that did not become ready.
 
@@ -93,7 +96,9 @@ def failed_start(
         service: The service that it serves.
         api: How it is spoken to.
         measured: The figures known by then, by flat name.
-        free: The memory that was free before its launch, and that should have been, MiB.
+        free: The memory that was free before its launch, and that should have been, MiB; of several
+            devices that which lacks most.
+        devices: The names of its devices, in the order in which it counts them.
     """
     log = read_log(error.log)
     exit_code = error.server_exit_code if isinstance(error, ServerDied) else None
@@ -108,6 +113,7 @@ def failed_start(
     )
     if diagnosis is None:
         diagnosis = Diagnosis("startup_timeout", service, FailurePhase.START, None, str(error))
+    diagnosis = replace(diagnosis, evidence=on_named_device(diagnosis.evidence, devices))
     if diagnosis.failure_class == "setup_error":
         return SetupError(
             f"the {service} server does not start: {diagnosis.evidence}; "
@@ -116,12 +122,25 @@ def failed_start(
     return raised(diagnosis, measured)
 
 
+def on_named_device(line: str, devices: Sequence[str]) -> str:
+    """Return a line of a log with the name of the device that it counts, where it has several.
+
+    >>> on_named_device("Free memory on device cuda:1 (3.0/23.6 GiB)", ("gpu0", "gpu1"))
+    'gpu1: Free memory on device cuda:1 (3.0/23.6 GiB)'
+    """
+    number = NUMBERED.search(line) if len(devices) > 1 else None
+    if number is None or int(number[1]) >= len(devices):
+        return line
+    return f"{devices[int(number[1])]}: {line}"
+
+
 def elsewhere(
-    service: str, api: str, taken_mib: float, measured: Mapping[str, object]
+    service: str, api: str, taken_mib: float, measured: Mapping[str, object], device: str = ""
 ) -> TrialFailed | SetupError:
-    """Return the exception for a server that answers without memory on the GPU it was to use."""
+    """Return the exception for a server that answers without memory on a GPU it was to use."""
+    where = device or "the device"
     evidence = (
-        f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on the device"
+        f"the {service} server answers, but only {taken_mib:,.0f} MiB more are held on {where}"
     )
     name = names_of(api).elsewhere
     return raised(Diagnosis(name, service, FailurePhase.START, None, evidence), measured)
@@ -173,7 +192,11 @@ def failed_reply(reply: Reply, suspects: Suspects) -> TrialFailed | SetupError:
 
 
 def check_neighbours(
-    device: Device, expected_mib: float, reserve_mib: float, measured: Mapping[str, object]
+    device: Device,
+    expected_mib: float,
+    reserve_mib: float,
+    measured: Mapping[str, object],
+    name: str = "",
 ) -> None:
     """Refuse to launch where the device's other tenants have grown beyond the reserve.
 
@@ -184,6 +207,7 @@ def check_neighbours(
         expected_mib: The memory that should be free, MiB.
         reserve_mib: How much less may be free, MiB.
         measured: The figures known by then, by flat name.
+        name: Its name, where there are several.
 
     Raises:
         Disturbed: They have, and stay so; its class is foreign_tenant, and its evidence names the
@@ -204,7 +228,7 @@ def check_neighbours(
         else ""
     )
     evidence = (
-        f"{grown:,.0f} MiB more are held by others than before the study "
+        f"{f'{name}: ' * bool(name)}{grown:,.0f} MiB more are held by others than before the study "
         f"(reserve {reserve_mib:,.0f}){who}"
     )
     raise Disturbed(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.devices.device_set import label
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import Engine
@@ -52,10 +53,10 @@ class Starts:
         launches = [*self.launches, *([(allocation, beside)] if beside else [])]
         predictions = []
         names = {
-            e.name: lineup.name_of(place_of(e.name, e.service, allocation)) for e in self.engines
+            e.name: lineup.names_of(place_of(e.name, e.service, allocation)) for e in self.engines
         }
         for name, device in lineup.devices.items():
-            there = [e for e in self.engines if names[e.name] == name]
+            there = [e for e in self.engines if name in names[e.name]]
             total_mib = device.identity.total_mib
             prediction = memory_budget.check(
                 allocation,
@@ -65,6 +66,8 @@ class Starts:
                 tenants_mib=total_mib - lineup.free_at_rest_mib[name],
                 reserve_mib=lineup.reserve_mib,
             )
+            if of := label(name, lineup.devices) if len(lineup.devices) > 1 else "":
+                prediction = replace(prediction, explanation=f"{of}: {prediction.explanation}")
             predictions.append(prediction)
         return max(predictions, key=lambda p: (p.is_ruled_out, not p.is_sure))
 

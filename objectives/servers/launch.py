@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from objectives.devices.device_set import first_of
+from objectives.devices.device_set import env_of, first_of
 from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
@@ -86,9 +86,9 @@ class TrialLauncher:
         return [e.name for e in self.engines if sleeps(e.name, e.service, job.allocation)]
 
     def command(self, engine: Engine, job: Job) -> Command:
-        """Return the command of an engine on its device."""
-        device = self.lineup.device(self._place(engine, job))
-        return engine.command(job.allocation, device.server_env)
+        """Return the command of an engine on its devices."""
+        devices = self.lineup.devices_of(self._place(engine, job))
+        return engine.command(job.allocation, env_of(devices))
 
     def start(
         self,
@@ -107,11 +107,13 @@ class TrialLauncher:
             OutOfMemory, Disturbed or SetupError: It does not start; its log says why.
         """
         place = self._place(engine, job)
-        total_mib = self.lineup.device(place).identity.total_mib
-        # kernels are loaded under load, so that it grows beyond its share
-        margin_mib = memory_budget.MARGIN * total_mib
-        share_mib = memory_budget.share_mib(job.allocation, total_mib)
-        entitled_mib = share_mib + margin_mib if engine.has_share else 0.0
+        entitled_mib = dict[str, float]()
+        for device in self.lineup.names_of(place) if engine.has_share else ():
+            total_mib = self.lineup.devices[device].identity.total_mib
+            # kernels are loaded under load, so that it grows beyond its share
+            margin_mib = memory_budget.MARGIN * total_mib
+            share_mib = memory_budget.share_mib(job.allocation, total_mib)
+            entitled_mib[device] = share_mib + margin_mib
         ready = partial(engine.is_ready, clip=self.clip)
         name, log = engine.name, job.folder / f"{engine.name}.log"
         begin = partial(

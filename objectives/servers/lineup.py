@@ -11,7 +11,7 @@ from typing import Any
 
 from objectives import waiting
 from objectives.devices.device import Device
-from objectives.devices.device_set import DeviceSet, first_name
+from objectives.devices.device_set import DeviceSet, first_name, label
 from objectives.devices.telemetry import Occupancy
 from objectives.engines.command import Command
 from objectives.engines.places import Place
@@ -31,14 +31,18 @@ class _Held:
     command: Command
     server: Server
     stack: ExitStack
-    place: str
-    taken_mib: float
-    entitled_mib: float  # what it may grow to under load, but while it sleeps
-    asleep_mib: float | None = None  # None until it slept
+    taken_mib: Mapping[str, float]  # by the name of each of its devices
+    entitled_mib: Mapping[str, float]  # what it may grow to under load, but while it sleeps
+    asleep_mib: Mapping[str, float] | None = None  # None until it slept
+
+    @property
+    def most_mib(self) -> float:
+        """Return the most that it took of one of its devices, MiB."""
+        return max(self.taken_mib.values())
 
 
 class Lineup:
-    """A lineup holds at most one running server per service, each on its device.
+    """A lineup holds at most one running server per service, each on its device or set of them.
 
     Args:
         devices: They are at rest now: what is held belongs to tenants and the system.
@@ -55,13 +59,13 @@ class Lineup:
         entry = self._held.get(service)
         return entry is not None and entry.command == command and entry.server.alive
 
-    def name_of(self, place: Place | None) -> str:
-        """Return the name of the device of a place; the first one's where there is no place."""
-        return place.device if place is not None else first_name(self.devices)
+    def names_of(self, place: Place | None) -> tuple[str, ...]:
+        """Return the names of the devices of a place; the first one's where there is no place."""
+        return place.devices if place is not None else (first_name(self.devices),)
 
-    def device(self, place: Place | None) -> Device:
-        """Return the device of a place."""
-        return self.devices[self.name_of(place)]
+    def devices_of(self, place: Place | None) -> list[Device]:
+        """Return the devices of a place."""
+        return [self.devices[name] for name in self.names_of(place)]
 
     def server(self, service: str) -> Server:
         """Return the running server of a service."""
@@ -69,8 +73,16 @@ class Lineup:
 
     @property
     def taken_mib(self) -> dict[str, float]:
-        """Return the memory that each running server had taken when it was ready, MiB."""
-        return {service: entry.taken_mib for service, entry in list(self._held.items())}
+        """Return the memory that each running server had taken when it was ready, MiB.
+
+        Of one on several devices it is the most on one of them.
+        """
+        return {service: entry.most_mib for service, entry in list(self._held.items())}
+
+    def spread_mib(self, name: str) -> dict[str, float]:
+        """Return what each server that is on several devices took of this one, MiB."""
+        spread = {s: h for s, h in list(self._held.items()) if len(h.taken_mib) > 1}
+        return {s: h.taken_mib[name] for s, h in spread.items() if name in h.taken_mib}
 
     def occupancy(self, tenants_mib: Mapping[str, float]) -> Occupancy:
         """Return who holds the memory of the LLM's device now.
@@ -84,9 +96,9 @@ class Lineup:
         total_mib, free_mib = device.identity.total_mib, device.sample().free_mib
         known_mib = self.free_at_rest_mib[name] + sum(tenants_mib.values())
         own_mib = {
-            s: h.taken_mib if h.asleep_mib is None else h.asleep_mib
+            s: (h.taken_mib if h.asleep_mib is None else h.asleep_mib)[name]
             for s, h in list(self._held.items())
-            if h.place == name
+            if name in h.taken_mib
         }
         held_mib = {**tenants_mib, **own_mib}
         return Occupancy(total_mib, free_mib, held_mib, max(0.0, total_mib - known_mib))
@@ -104,7 +116,7 @@ class Lineup:
         ready: Ready,
         log: Path,
         measured: Mapping[str, Any],
-        entitled_mib: float = 0.0,
+        entitled_mib: Mapping[str, float] | None = None,
         place: Place | None = None,
     ) -> dict[str, Any]:
         """Start a server unless this command runs already.
@@ -116,8 +128,8 @@ class Lineup:
             ready: Whether the server at a url is ready.
             log: The file for its output.
             measured: The figures known by then, which a failure carries.
-            entitled_mib: What it may grow to, MiB: vLLM takes back under load what it let go after
-                its memory profile.
+            entitled_mib: What it may grow to by the name of a device, MiB: vLLM takes back under
+                load what it let go after its memory profile.
             place: Where it runs; None for the only device.
 
         Returns:
@@ -129,30 +141,37 @@ class Lineup:
         if self.runs(service, command):
             return {
                 flat_name(service, "start_s"): 0.0,
-                flat_name(service, "memory_mib"): self._held[service].taken_mib,
+                flat_name(service, "memory_mib"): self._held[service].most_mib,
             }
-        name = self.name_of(place)
-        device, expected = self.devices[name], self._left_mib(name)
-        if self._is_ours_alone(name):
-            check_neighbours(device, expected, self.reserve_mib, measured)
-        before = device.sample().free_mib
+        names = self.names_of(place)
+        for name in filter(self._is_ours_alone, names):
+            of = label(name, self.devices)
+            left_mib = self._left_mib(name)
+            check_neighbours(self.devices[name], left_mib, self.reserve_mib, measured, of)
+        before = {name: self.devices[name].sample().free_mib for name in names}
         stack = ExitStack()
         try:
             server = stack.enter_context(serving(service, command, log=log, ready=ready))
         except (ServerDied, StartTimeout) as error:
-            free_mib = before, expected - self.reserve_mib
-            raise failed_start(error, service, api, measured, free_mib) from error
-        own_mib = device.held_mib(server.pid)
-        taken = before - device.sample().free_mib if own_mib is None else own_mib
-        if device.identity.cuda is not None and taken < ON_DEVICE_MIB:
-            stack.close()
-            raise elsewhere(service, api, taken, measured)
-        entitled = max(taken, entitled_mib)
-        self._held[service] = _Held(command, server, stack, name, taken, entitled)
+            frees = ((before[n], self._left_mib(n) - self.reserve_mib) for n in names)
+            free = min(frees, key=lambda pair: pair[0] - pair[1])
+            raise failed_start(error, service, api, measured, free, names) from error
+        taken = {name: self._taken_mib(name, server, before[name]) for name in names}
+        for name, mib in taken.items():
+            if self.devices[name].identity.cuda is not None and mib < ON_DEVICE_MIB:
+                stack.close()
+                raise elsewhere(service, api, mib, measured, label(name, self.devices))
+        entitled = {n: max(mib, (entitled_mib or {}).get(n, 0.0)) for n, mib in taken.items()}
+        self._held[service] = _Held(command, server, stack, taken, entitled)
         return {
             flat_name(service, "start_s"): server.start_s,
-            flat_name(service, "memory_mib"): taken,
+            flat_name(service, "memory_mib"): max(taken.values()),
         }
+
+    def _taken_mib(self, name: str, server: Server, before_mib: float) -> float:
+        """Return what a server holds of a device, of which so much was free before it, MiB."""
+        own_mib = self.devices[name].held_mib(server.pid)
+        return before_mib - self.devices[name].sample().free_mib if own_mib is None else own_mib
 
     def put_to_sleep(self, service: str) -> dict[str, Any]:
         """Let a server sleep until it is asked, and wait for its memory; return what it keeps.
@@ -160,20 +179,21 @@ class Lineup:
         While it sleeps it is entitled to no more than that.
         """
         held = self._held[service]
-        device = self.devices[held.place]
         was_awake = (now := sleeping.state(held.server.url)) is not None and now.is_awake
-        before = device.sample().free_mib
+        before = {name: self.devices[name].sample().free_mib for name in held.taken_mib}
         sleeping.put_to_sleep(held.server.url)
-        if was_awake:
-            goal_mib = before + held.taken_mib - self.reserve_mib / 2
-            _until_free(device, goal_mib, time.monotonic() + MEMORY_S)
+        deadline_s = time.monotonic() + MEMORY_S
+        for name, taken_mib in held.taken_mib.items() if was_awake else ():
+            goal_mib = before[name] + taken_mib - self.reserve_mib / 2
+            _until_free(self.devices[name], goal_mib, deadline_s)
         asleep = held.asleep_mib
         if asleep is None:
-            own_mib = device.held_mib(held.server.pid)
-            freed = device.sample().free_mib - before
-            asleep = max(0.0, held.taken_mib - freed) if own_mib is None else own_mib
+            asleep = {
+                name: max(0.0, self._taken_mib(name, held.server, before[name] + taken_mib))
+                for name, taken_mib in held.taken_mib.items()
+            }
         self._held[service] = replace(held, asleep_mib=asleep, entitled_mib=asleep)
-        return {flat_name(service, "asleep_mib"): asleep}
+        return {flat_name(service, "asleep_mib"): max(asleep.values())}
 
     def close(self) -> None:
         """Stop all at once, without waiting for their memory: nothing is measured after it."""
@@ -193,23 +213,23 @@ class Lineup:
         for entry in stopped:
             entry.stack.close()
         deadline = time.monotonic() + MEMORY_S
-        for place in dict.fromkeys(entry.place for entry in stopped):
-            if not self._is_ours_alone(place):
+        for name in dict.fromkeys(name for entry in stopped for name in entry.taken_mib):
+            if not self._is_ours_alone(name):
                 continue
-            goal_mib = self._left_mib(place) - self.reserve_mib / 2
-            _until_free(self.devices[place], goal_mib, deadline)
+            goal_mib = self._left_mib(name) - self.reserve_mib / 2
+            _until_free(self.devices[name], goal_mib, deadline)
 
-    def _is_ours_alone(self, place: str) -> bool:
+    def _is_ours_alone(self, name: str) -> bool:
         """Return whether what runs on other devices takes none of this one's memory.
 
         The host's own memory beside a GPU is taken by every server.
         """
-        return len(self.devices) == 1 or self.devices[place].identity.cuda is not None
+        return len(self.devices) == 1 or self.devices[name].identity.cuda is not None
 
-    def _left_mib(self, place: str) -> float:
+    def _left_mib(self, name: str) -> float:
         """Return what should be free on a device beside the running servers, MiB."""
-        entitled = (h.entitled_mib for h in self._held.values() if h.place == place)
-        return self.free_at_rest_mib[place] - sum(entitled)
+        entitled = (h.entitled_mib.get(name, 0.0) for h in self._held.values())
+        return self.free_at_rest_mib[name] - sum(entitled)
 
 
 def _until_free(device: Device, goal_mib: float, deadline_s: float) -> None:

@@ -13,6 +13,7 @@ from statistics import median
 from typing import Literal
 
 from objectives.allocation import Allocation
+from objectives.devices.device import TOTAL_TOLERANCE
 from objectives.engines.engine import Engine
 from objectives.figures import service_name
 from objectives.measurement import Measurement, ServiceFigures
@@ -97,19 +98,21 @@ def figures(
     own_mib: dict[str, float | None] = {e.name: None for e in engines if not e.has_share}
     keys = {e.name: e.memory_key(allocation) for e in engines}
     for launched, m in launches:
-        total_mib = m.devices.get(uuid, m.device).device_total_mib
+        device = m.devices.get(uuid, m.device)
+        total_mib = device.device_total_mib
         for engine in engines:
             service = m.services.get(engine.name, ServiceFigures())
             if keys[engine.name] is None or engine.memory_key(launched) != keys[engine.name]:
                 continue
-            if not engine.has_share and service.memory_mib is not None:
-                own_mib[engine.name] = max(service.memory_mib, own_mib[engine.name] or 0.0)
+            taken_mib = device.taken_mib.get(engine.name, service.memory_mib)
+            if not engine.has_share and taken_mib is not None:
+                own_mib[engine.name] = max(taken_mib, own_mib[engine.name] or 0.0)
             if not engine.has_share or total_mib is None:
                 continue
             asked_mib = share_mib(launched, total_mib)
-            if service.memory_mib is not None:
-                outside.append(max(0.0, service.memory_mib - asked_mib))
-            if service.kv_cache_mib is not None:
+            if taken_mib is not None:
+                outside.append(max(0.0, taken_mib - asked_mib))
+            if service.kv_cache_mib is not None and _is_even(engine.name, m):
                 non_kv.append(asked_mib - service.kv_cache_mib)
                 if service.kv_tokens and service.max_model_len:
                     token_mib = service.kv_cache_mib / service.kv_tokens
@@ -120,6 +123,15 @@ def figures(
         one_request_mib=median(request) if request else None,
         own_mib=own_mib,
     )
+
+
+def _is_even(service: str, of: Measurement) -> bool:
+    """Return whether the devices of a service are of one size.
+
+    Else what it tells of its cache is that of the first, while the smallest one bounds it.
+    """
+    totals = [d.device_total_mib or 0.0 for d in of.devices.values() if service in d.taken_mib]
+    return max(totals, default=0.0) <= (1 + TOTAL_TOLERANCE) * min(totals, default=0.0)
 
 
 def check(

@@ -109,12 +109,13 @@ def unable(
     """
     first, sentences = Place(first_name(devices)), list[str]()
     for engine in in_order(services):
-        for place in places.get(engine.name) or (first,):
-            compute = devices[place.device].compute
-            why = None if compute is None else engine.unable(compute, place.precision)
+        here = places.get(engine.name) or (first,)
+        for device, precision in dict.fromkeys((d, p.precision) for p in here for d in p.devices):
+            compute = devices[device].compute
+            why = None if compute is None else engine.unable(compute, precision)
             if why is not None:
-                card = devices[place.device].identity.product
-                named = label(place.device, devices)
+                card = devices[device].identity.product
+                named = label(device, devices)
                 name = f" ({named})" if named else ""
                 sentences.append(f"{card}{name} has compute capability {compute:g}: {why}")
     return sentences

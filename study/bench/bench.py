@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.devices.device import Device, Occupant
-from objectives.devices.device_set import DeviceSet, device_set, first_name, first_of
+from objectives.devices.device_set import DeviceSet, device_set, first_name, first_of, label
 from objectives.devices.open_device import open_device
+from objectives.engines.engine import sharing
+from objectives.engines.places import place_of
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
 from objectives.servers.versions import Versions, misfits, resolved, unable, versions
 from objectives.setting import Setting
 from study.bench.device_lock import sole_use_of_all
+from study.bench.device_sets import undivided, uneven
 from study.service_pause.options import Lending
 from study.service_pause.pause import lent
 from study.spec.model import Spec
@@ -34,12 +37,14 @@ class Bench:
         setting: What is measured, with models as they lie on this machine.
         versions: The versions of the servers.
         occupants: Who held memory when it was looked at.
+        notes: What a person must know of the devices, a sentence each.
     """
 
     devices: DeviceSet
     setting: Setting
     versions: Versions
     occupants: Sequence[Occupant]
+    notes: Sequence[str] = ()
 
     @property
     def device(self) -> Device:
@@ -69,7 +74,9 @@ def bench(setting: Setting, spec: Spec) -> Bench:
     if sentences := unable(devices, setting.services, spec.places):
         raise SetupError("; ".join(sentences))
     here = replace(setting, services=resolved(setting.services))
-    return Bench(devices, here, installed, device.occupants())
+    if sentences := undivided(here.services, spec.places):
+        raise SetupError("; ".join(sentences))
+    return Bench(devices, here, installed, device.occupants(), tuple(uneven(devices, spec.places)))
 
 
 def _refuse_twins(devices: DeviceSet) -> None:
@@ -85,32 +92,52 @@ def _refuse_twins(devices: DeviceSet) -> None:
 
 
 def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
-    """Refuse to start where the baseline does not fit beside what is on the device now.
+    """Refuse to start where the baseline does not fit beside what is on a device now.
 
-    One that would not fit on the empty device either is left to its launch, which says so: what is
-    wrong then is the allocation, and not the others.
+    It is asked of each device of the LLM. What would not fit on the empty device either is left to
+    its launch, which says so: what is wrong then is the allocation, and not the others.
 
     Raises:
         SetupError: It does not; the error has the processes that hold memory and the line that
             would free it.
     """
-    total = machine.device.identity.total_mib
-    free = machine.device.sample().free_mib
-    own = [t for t in machine.setting.tenants if t.device in (None, first_name(machine.devices))]
+    for name in _of_the_llm(baseline, machine):
+        occupants = machine.occupants
+        if name != first_name(machine.devices):
+            occupants = machine.devices[name].occupants()
+        _refuse_full(baseline, machine, name, occupants)
+
+
+def _of_the_llm(allocation: Allocation, machine: Bench) -> tuple[str, ...]:
+    """Return the names of the devices of the LLM that has a share."""
+    engine = sharing(machine.setting.services)
+    place = engine and place_of(engine.name, engine.service, allocation)
+    return place.devices if place else (first_name(machine.devices),)
+
+
+def _refuse_full(
+    baseline: Allocation, machine: Bench, name: str, occupants: Sequence[Occupant]
+) -> None:
+    device = machine.devices[name]
+    total = device.identity.total_mib
+    free = device.sample().free_mib
+    own = [t for t in machine.setting.tenants if (t.device or first_name(machine.devices)) == name]
     ballast = sum(t.held_mib(total) for t in own)
     need = memory_budget.share_mib(baseline, total)
     missing = need + ballast - free
-    held_mib = sum(o.mib or 0.0 for o in machine.occupants)
+    held_mib = sum(o.mib or 0.0 for o in occupants)
     if missing <= 0 or (held_mib < missing and free + held_mib >= total - UNNAMED * total):
         return
-    held = sorted(machine.occupants, key=lambda o: -(o.mib or 0.0))[:5]
+    held = sorted(occupants, key=lambda o: -(o.mib or 0.0))[:5]
     lines = [
         f"  {o.pid:>8}  {mib(o)}  {o.command[:70]}" + (f"  ({o.unit})" if o.unit else "")
         for o in held
     ]
+    called = label(name, machine.devices) if len(machine.devices) > 1 else ""
+    where = f" on {called}" if called else ""
     raise SetupError(
-        f"the baseline ({baseline}) cannot fit: {free:,.0f} of {total:,.0f} MiB are free and "
-        f"{need + ballast:,.0f} are needed, {missing:,.0f} too few{_way_out(held, missing)}\n"
+        f"the baseline ({baseline}) cannot fit{where}: {free:,.0f} of {total:,.0f} MiB are free "
+        f"and {need + ballast:,.0f} are needed, {missing:,.0f} too few{_way_out(held, missing)}\n"
         + "\n".join(lines)
     )
 
@@ -161,7 +188,8 @@ def all_borrowed(
         stack.enter_context(lent(lending.units, tell, max_outage_s=lending.max_outage_s))
         if lending.units:
             for machine in machines:
-                _settle(machine.device)
+                for name in _of_the_llm(baseline, machine):
+                    _settle(machine.devices[name])
             machines = [replace(m, occupants=m.device.occupants()) for m in machines]
         for machine in machines:
             refuse_full_device(baseline, machine)

@@ -125,6 +125,8 @@ def source_on(machine: Bench, say: Callable[[str], None], *, is_here: bool = Tru
         driver = f", driver {one.driver}, CUDA {one.cuda}" if one.driver else ""
         what = f"device {label(name, machine.devices)}".strip()
         say(f"{what}: {one.product}, {one.total_mib:,.0f} MiB{driver}")
+    for note in machine.notes:
+        say(f"note: {note}")
     for service, packages in machine.versions.items():
         installed = ", ".join(f"{k} {v}" for k, v in packages.items())
         say(f"{service}: {installed or 'a command of its own, whose versions are not known'}")

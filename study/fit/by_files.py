@@ -99,7 +99,7 @@ class ByFiles:
         """Return whether an engine is on the LLM's device."""
         llm = llm_engine(self.llm)
         place, main = (place_of(e.name, e.service, allocation) for e in (engine, llm))
-        return place is None or main is None or place.device == main.device
+        return place is None or main is None or main.devices[0] in place.devices
 
     def _speech(self, allocation: Allocation) -> SpeechMemory:
         """Return what speech takes of the LLM's device."""

@@ -99,9 +99,12 @@ class StudyContext:
         return commands_of(self.services, allocation, self.server_env)
 
     def places(self, allocation: Allocation) -> dict[str, str]:
-        """Return the name of each service's device; none where the study has one device."""
+        """Return the name of each service's device, or those of its set (`gpu0+gpu1`).
+
+        There are none where the study has one device.
+        """
         places = {n: place_of(n, s, allocation) for n, s in self.services.items()}
-        return {name: place.device for name, place in places.items() if place is not None}
+        return {name: place.on for name, place in places.items() if place is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON, without the secrets of the services."""

@@ -39,8 +39,9 @@ def kv_cache(metrics: str, log: str) -> KvCache:
         tokens = whole(str(blocks * block))
     if tokens is None and (size := re.search(r"KV cache size: ([\d,]+) tokens", log)):
         tokens = whole(size[1])
-    memory = re.search(r"(?:Available KV cache memory: |Auto set \()([\d.]+)", log)
-    gib = amount(memory[1]) if memory else None
+    # one line a worker, where it is spread over several devices: the least bounds all
+    sizes = map(amount, re.findall(r"(?:Available KV cache memory: |Auto set \()([\d.]+)", log))
+    gib = min((size for size in sizes if size is not None), default=None)
     longest = re.search(r"Maximum concurrency for ([\d,]+) tokens per request", log)
     mib = None if gib is None else gib * 1024
     return KvCache(tokens, mib, whole(longest[1]) if longest else None)

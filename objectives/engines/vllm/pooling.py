@@ -14,10 +14,9 @@ from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
 from objectives.engines.places import PLACE
 from objectives.engines.vllm import flags as vllm_flags
-from objectives.engines.vllm.llm import (
-    OWN_ENV,
+from objectives.engines.vllm.llm import OWN_ENV, SERVER
+from objectives.engines.vllm.needs import (
     PACKAGES,
-    SERVER,
     SERVER_PACKAGES,
     missing_package,
     old_driver,

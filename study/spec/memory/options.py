@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from objectives.allocation import Scalar
 from objectives.engines.engine import llm_engine
@@ -11,6 +11,7 @@ from objectives.engines.llm_server import LlmServer
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Idle
 from objectives.services import LlmService
+from study.spec.services.sets import set_sizes
 from study.spec.yaml_node import YamlEntry
 
 
@@ -24,6 +25,13 @@ def check_options(
     """Refuse values that an engine refuses together, that are one server, or need several devices.
 
     Another server, which a template starts, is not known here.
+
+    Args:
+        top: The file.
+        llm: The LLM.
+        parameters: What is searched.
+        baseline: A value of each parameter.
+        device: Its device.
     """
     if llm.command is not None:
         return
@@ -35,12 +43,9 @@ def check_options(
         for name, value in baseline.items()
         if name.startswith(engine.prefix)
     }
-    if (option := engine.spread_by(values)) is not None:
-        raise _entry(top, engine, option).wrong(
-            f"{option.replace('_', '-')} spreads one LLM over several devices, and its memory is "
-            "measured on one",
-            "remove it: a study of one LLM over several cards is not to be had yet",
-        )
+    sizes = set_sizes("llm", llm, several.values(), baseline)
+    for option, devices in engine.spread_by(values):
+        _check_spread(_entry(top, engine, option), engine, option, devices, sizes)
     args = {option_of(word) for word in llm.args}
     for name, (other, value) in engine.idle_beside.items():
         others = values.get(other, (other in args,))
@@ -57,6 +62,28 @@ def check_options(
     if (found := engine.disagreement(values)) is not None:
         name, what, way_out = found
         raise _entry(top, engine, name).wrong(what, way_out)
+
+
+def _check_spread(
+    entry: YamlEntry, engine: LlmServer, option: str, devices: int, sizes: Collection[int]
+) -> None:
+    """Refuse an option that spreads an LLM over other devices than its place has."""
+    flag, ours = option.replace("_", "-"), engine.of_its_set
+    if {devices} == ({*sizes} if option in ours else {1}):
+        return
+    what = f"{flag} spreads one LLM over several devices"
+    if option not in ours:
+        known = f"; of several devices it knows --{ours[0].replace('_', '-')}" if ours else ""
+        raise entry.wrong(f"{what} in a way that is not measured", f"remove it{known}")
+    if {*sizes} == {1}:
+        raise entry.wrong(
+            f"{what}, and its place has one",
+            "name them under `devices:`, and write `place: gpu0+gpu1` in place of it",
+        )
+    has = " or ".join(map(str, sorted(sizes)))
+    raise entry.wrong(
+        f"{flag} is {devices}, and its place has {has} devices", "remove it: the place says it"
+    )
 
 
 def idle_parameters(

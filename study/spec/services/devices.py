@@ -12,6 +12,7 @@ from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, Services, SttService
 from study.spec.model import Budget
 from study.spec.services.beside import NAME
+from study.spec.services.sets import check_llm_places, check_set
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -53,7 +54,9 @@ def read_devices(top: YamlEntry, budget: Budget) -> Devices:
         raise several.wrong("it names no device", "write `devices: {gpu0: 0, gpu1: 1}`")
     first, *_ = by_name
     place = top.at("services", "llm", PLACE)
-    main = str(place.scalar()) if place.is_present else first
+    if (searched := top.at("search_space", f"llm.{PLACE}")).is_list and searched.elements():
+        place = searched.elements()[0]
+    main = Place.of(str(place.scalar())).devices[0] if place.is_present else first
     if main not in by_name:
         raise place.wrong(f"there is no device {main!r}", meant(main, [*by_name]))
     ordered = {main: by_name[main], **by_name}
@@ -106,16 +109,15 @@ def placed(
     by_name = dict(devices.by_name)
     for entry, name, text in _places(top, services):
         place = Place.of(text)
-        if by_name and place.device == HOST:
+        if by_name and HOST in place.devices:
             by_name.setdefault(HOST, HOST)
-        _check_device(entry, place, by_name)
+        for device in place.devices:
+            _check_device(entry, device, by_name)
+        check_set(entry, place, name, services[name], by_name)
         _check_precision(top, entry, place, name, services[name])
-    searched = {p.name for p in parameters}
     for name, service in services.items():
-        if isinstance(service, LlmService) and f"{name}.{PLACE}" in searched:
-            raise top.at("search_space", f"{name}.{PLACE}").wrong(
-                "its share is of one device", f"write `place:` in services.{name}"
-            )
+        if isinstance(service, LlmService) and by_name:
+            check_llm_places(top, name, service, parameters, next(iter(by_name)))
     for entry, tenant in zip(top.at("tenants").elements() if tenants else (), tenants, strict=True):
         if tenant.device is not None and tenant.device not in by_name:
             what = f"there is no device {tenant.device!r}"
@@ -137,14 +139,12 @@ def _is_on_the_cpu(service: Service) -> bool:
     return isinstance(service, SttService) and service.command is None and service.device == HOST
 
 
-def _check_device(entry: YamlEntry, place: Place, by_name: Mapping[str, str]) -> None:
+def _check_device(entry: YamlEntry, device: str, by_name: Mapping[str, str]) -> None:
     if not by_name:
         way_out = "name them, as in `devices: {gpu0: 0, gpu1: 1}`"
         raise entry.wrong("it names a device, and the devices have no names", way_out)
-    if place.device not in by_name:
-        raise entry.wrong(
-            f"there is no device {place.device!r}", meant(place.device, [*by_name, HOST])
-        )
+    if device not in by_name:
+        raise entry.wrong(f"there is no device {device!r}", meant(device, [*by_name, HOST]))
 
 
 def _check_precision(
@@ -157,7 +157,7 @@ def _check_precision(
     if not place.precision:
         return
     if not isinstance(service, SttService) or service.command is not None:
-        raise entry.wrong(f"{name} takes no number format", f"write {place.device} alone")
+        raise entry.wrong(f"{name} takes no number format", f"write {place.on} alone")
     if place.precision not in PRECISIONS:
         raise entry.wrong(
             f"CTranslate2 has no {place.precision!r}", meant(place.precision, PRECISIONS)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from factories import Card
+from model_folders import write_config
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant
 from objectives.devices.device_set import device_set
+from objectives.engines.places import Place
 from objectives.errors import InUse, SetupError
+from objectives.services import LlmService, SttService
 from study.bench import bench as bench_module
 from study.bench.bench import Bench, bench, borrowed, refuse_full_device
 from study.bench.device_lock import sole_use
+from study.bench.device_sets import undivided, uneven
 from study.service_pause.options import Lending
 
 TOTAL_MIB = Card.identity.total_mib
@@ -26,6 +32,7 @@ def machine(free_mib: float, *held_mib: float | None) -> Bench:
 
     class Setting:
         tenants = ()
+        services: Mapping[str, Any] = {}
 
     occupants = [Occupant(n, "a game", mib, None) for n, mib in enumerate(held_mib)]
     return Bench(device_set(cast(Any, Card(free_mib))), cast(Any, Setting()), {}, occupants)
@@ -82,3 +89,42 @@ def test_every_device_is_held_for_a_study_and_freed_after_it() -> None:
                 pass
     with sole_use("GPU-1"), sole_use("GPU-2"):
         pass
+
+
+def test_each_card_of_the_llms_set_must_have_room_for_the_baseline() -> None:
+    twin = Twin(0.3 * TOTAL_MIB, game_mib=(0.6 * TOTAL_MIB,))
+    services = {"llm": LlmService(model="m", place="gpu0+gpu1")}
+    devices = cast(Any, {"gpu0": Card(0.9 * TOTAL_MIB), "gpu1": twin})
+    setting = cast(Any, SimpleNamespace(tenants=(), services=services))
+    full = Bench(devices, setting, {}, ())
+    with pytest.raises(SetupError, match=r"cannot fit on gpu1: 3,600 of 12,000 .*\n.* a game"):
+        refuse_full_device(share(0.6), full)
+    refuse_full_device(share(0.6), replace(full, setting=cast(Any, replaced(setting, "gpu0"))))
+
+
+def replaced(setting: Any, place: str) -> SimpleNamespace:
+    services = {"llm": replace(setting.services["llm"], place=place)}
+    return SimpleNamespace(tenants=(), services=services)
+
+
+class Smaller(Card):
+    """Another product, of half the memory."""
+
+    identity = Identity("Old card", "GPU-3", 6_000.0, "580.1", "13.0")
+
+
+def test_what_is_uneven_about_a_set_is_said() -> None:
+    places = {"llm": (Place("gpu0"), Place("gpu0+gpu1")), "stt": (Place("gpu1"),)}
+    even, odd = ({"gpu0": Card(), "gpu1": other} for other in (Twin(), Smaller()))
+    assert not list(uneven(cast(Any, even), places))
+    size, product = uneven(cast(Any, odd), places)
+    assert size.startswith("gpu0+gpu1 are of 12,000 and 6,000 MiB: ") and "the smallest" in size
+    assert product.startswith("gpu0+gpu1 are Card and Old card: ")
+
+
+def test_heads_that_a_set_does_not_divide_are_said_before_a_launch(tmp_path: Path) -> None:
+    write_config(tmp_path, num_attention_heads=28)
+    services = {"llm": LlmService(model=str(tmp_path)), "stt": SttService()}
+    places = {"llm": (Place("a"), Place("a+b"), Place("a+b+c")), "stt": (Place("a"),)}
+    [sentence] = undivided(services, places)
+    assert "28 attention heads" in sentence and "3 cards" in sentence

@@ -76,7 +76,7 @@ def test_the_server_of_a_template_is_not_known(loaded):
         ),
         (
             ("args: []", "args: ['--max-num-seqs', '4', '-tp', '2']"),
-            ":10: services.llm.args: tp spreads one LLM over several devices, and its memory is ",
+            ":10: services.llm.args: tp spreads one LLM over several devices, and its place has ",
         ),
         (
             ("vllm.enforce_eager: [true, false]", "vllm.tensor-parallel-size: [1, 2]"),

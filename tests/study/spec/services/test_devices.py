@@ -22,7 +22,8 @@ def read(folder: Path, devices: Any = TWO, stt: Any = OURS, **more: Any) -> Spec
     own = {k: v for k, v in FAKES.items() if k != "device"}
     services = {"llm": FAKES["services"]["llm"], "stt": stt, **more.pop("others", {})}
     for key in ("search_space", "baseline"):
-        more[key] = {**FAKES[key], **more.get(key, {})}
+        merged = {**FAKES[key], **more.get(key, {})}
+        more[key] = {k: v for k, v in merged.items() if v is not None}
     path = folder / "two.yaml"
     data = {**own, "devices": devices, "services": services, **more}
     path.write_text(yaml.safe_dump(data, sort_keys=False))
@@ -74,6 +75,27 @@ def test_speech_on_the_cpu_beside_a_gpu_has_a_place_there(tmp_path: Path) -> Non
     assert not load(path).devices  # all of it is on the CPU
 
 
+def _llm(place: str, search_space: Any = None, devices: Any = TWO, **more: Any) -> dict[str, Any]:
+    """Return the keys of an LLM that an engine starts."""
+    keys: dict[str, Any] = {"others": {"llm": {"model": "o/m", "place": place, **more}}}
+    if search_space is not None:
+        keys |= {"search_space": search_space, "baseline": {"llm.place": place}}
+    if "engine" in more:  # it has no share
+        keys |= {"search_space": {"vllm_memory_util": None}, "baseline": {"vllm_memory_util": None}}
+    return {**keys, "devices": devices}
+
+
+def test_an_llm_is_spread_over_a_set_whose_first_device_is_its_own(tmp_path: Path) -> None:
+    spec = read(tmp_path, **_llm("gpu1+gpu0", args=["--tensor-parallel-size", "2"]))
+    assert spec.places["llm"] == (Place("gpu1+gpu0"),)
+    assert spec.device == "GPU-1234" and [*spec.devices] == ["gpu1", "gpu0"]
+    assert spec.places["stt"] == (Place("gpu1"),)
+    places = ["gpu0", "gpu0+gpu1"]
+    spec = read(tmp_path, **_llm("gpu0+gpu1", search_space={"llm.place": places}))
+    assert spec.places["llm"] == (Place("gpu0"), Place("gpu0+gpu1")) and spec.device == "0"
+    assert spec.baseline.values["llm.place"] == "gpu0+gpu1"
+
+
 SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.place": "gpu0"}}
 
 
@@ -100,7 +122,36 @@ SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.p
                 "search_space": {"llm.place": ["gpu0", "gpu1"]},
                 "baseline": {"llm.place": "gpu0"},
             },
-            "search_space.llm.place: its share is of one device",
+            "search_space.llm.place: its share is told of one device, the first of its place; let",
+        ),
+        (_llm("gpu0+gpu1+gpu2"), "services.llm.place: there is no device 'gpu2'"),
+        (_llm("gpu0+gpu0"), "services.llm.place: it names a device twice; write gpu0"),
+        (_llm("gpu0+cpu"), "services.llm.place: cpu is no part of a set; name GPUs alone"),
+        (_llm("gpu0+gpu1", devices={"gpu0": 0, "gpu1": "MIG-12"}), "gpu1 is a MIG slice, of which"),
+        (
+            _llm("gpu0+gpu1", engine="sglang", args=["--mem-fraction-static", "0.5"]),
+            "sglang is not",
+        ),
+        (_llm("gpu0+gpu1/int8"), "services.llm.place: llm takes no number format"),
+        (
+            _llm("gpu0+gpu1", args=["--tensor-parallel-size", "4"]),
+            "services.llm.args: tensor-parallel-size is 4, and its place has 2 devices; remove it",
+        ),
+        (
+            _llm("gpu0", search_space={"llm.place": ["gpu0", "gpu0+gpu1"]}, args=["-tp=2"]),
+            "services.llm.args: tp is 2, and its place has 1 or 2 devices",
+        ),
+        (
+            _llm("gpu0+gpu1", args=["--pipeline-parallel-size", "2"]),
+            "services.llm.args: pipeline-parallel-size spreads one LLM over several devices in a ",
+        ),
+        ({"stt": {**OURS, "place": "gpu0+gpu1"}}, "services.stt.place: stt is on one device, and"),
+        (
+            {
+                "search_space": {"llm.place": ["gpu0", "gpu0+gpu1"]},
+                "baseline": {"llm.place": "gpu0"},
+            },
+            "search_space.llm.place: a template says itself over how many devices it is spread",
         ),
         (
             {

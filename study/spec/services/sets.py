@@ -1,0 +1,88 @@
+"""Refuse a set of devices that a service cannot be spread over, before anything is launched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from objectives.allocation import Scalar
+from objectives.engines.engine import llm_engine
+from objectives.engines.places import AND, HOST, PLACE, Place
+from objectives.search_space.parameter import Parameter
+from objectives.services import LlmService, Service
+from study.spec.yaml_node import YamlEntry
+
+MIG = "MIG-"
+
+
+def check_set(
+    entry: YamlEntry, place: Place, name: str, service: Service, by_name: Mapping[str, str]
+) -> None:
+    """Refuse a set of devices that its service cannot have.
+
+    Args:
+        entry: Where it stands.
+        place: The place, whose devices have names.
+        name: The service's name.
+        service: The service.
+        by_name: The devices.
+    """
+    names = place.devices
+    if len(names) == 1:
+        return
+    if not isinstance(service, LlmService) or not _spreads(service):
+        what = f"{name} is on one device, and this names {len(names)}"
+        if isinstance(service, LlmService):
+            what = f"{service.engine} is not spread over several devices here"
+        raise entry.wrong(what, f"write {names[0]}")
+    if len(set(names)) < len(names):
+        raise entry.wrong("it names a device twice", f"write {AND.join(dict.fromkeys(names))}")
+    if HOST in names:
+        raise entry.wrong("cpu is no part of a set", "name GPUs alone")
+    if mig := next((n for n in names if by_name[n].startswith(MIG)), None):
+        raise entry.wrong(
+            f"{mig} is a MIG slice, of which CUDA shows a process one alone", f"write {mig}"
+        )
+
+
+def _spreads(llm: LlmService) -> bool:
+    """Return whether an LLM may be spread; what a template starts says so by flags of its own."""
+    return llm.command is not None or bool(llm_engine(llm).of_its_set)
+
+
+def check_llm_places(
+    top: YamlEntry, name: str, llm: LlmService, parameters: Sequence[Parameter], main: str
+) -> None:
+    """Refuse a searched place of the LLM that changes the device which its share is told of.
+
+    Args:
+        top: The file.
+        name: The LLM's name.
+        llm: The LLM.
+        parameters: What is searched.
+        main: The name of its first device.
+    """
+    if not any(p.name == f"{name}.{PLACE}" for p in parameters):
+        return
+    counts = set[int]()
+    for entry in top.at("search_space", f"{name}.{PLACE}").elements():
+        place = Place.of(str(entry.scalar()))
+        counts.add(len(place.devices))
+        if place.devices[0] != main:
+            raise entry.wrong(
+                "its share is told of one device, the first of its place",
+                f"let each begin with {main}, as in {main}{AND}{place.devices[0]}",
+            )
+        if len(counts) > 1 and llm.command is not None:
+            raise entry.wrong(
+                "a template says itself over how many devices it is spread",
+                "list places of as many devices each",
+            )
+
+
+def set_sizes(
+    name: str, llm: LlmService, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
+) -> set[int]:
+    """Return over how many devices the LLM may be spread."""
+    searched = {p.name: p.choices for p in parameters}
+    own = baseline.get(f"{name}.{PLACE}", llm.place or "")
+    return {len(Place.of(str(p)).devices) for p in searched.get(f"{name}.{PLACE}", (own,))}
