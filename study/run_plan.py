@@ -14,6 +14,7 @@ from objectives.fitness import Preset
 from objectives.servers.supervision.guard import guard
 from objectives.traffic.clips import SHIPPED
 from study.analysis.reweigh import weighed
+from study.bench.rooms import rooms_of
 from study.bench.source import Source, held_in
 from study.bench.word_outlook import word_outlook
 from study.cli.console import Terminal
@@ -187,20 +188,14 @@ def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int
             if e.measurement is not None
         ]
     walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
-    held_mib = 0.0
-    if source.bench is not None:
-        held_mib = source.identity.total_mib - source.bench.device.sample().free_mib
-        occupants = source.bench.occupants
-        held_mib -= sum(o.mib or 0.0 for o in occupants if o.unit in lent or o.pid in pids)
-    here = (source.setting, source.identity, source.versions)
-    files, unread = readable(run.spec, *here, held_mib)
+    rooms = rooms_of(run.spec, source, lent, pids)
+    files, unread = readable(run.spec, source.setting, source.versions, rooms)
     outlook = forecast(
         run.spec.search_space,
         run.spec.baseline,
         source.setting,
         env=source.bench.device.server_env if source.bench else {},
-        total_mib=source.identity.total_mib,
-        held_mib=held_mib,
+        rooms=rooms,
         measurements=measurements,
         done={
             str(r.allocation): r.is_feasible or r.state is State.DOMINATED

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from objectives.devices.device import Device
+from objectives.devices.device import Device, Identity
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DeviceSet = Mapping[str, Device]  # by the name that a spec gives them, else by UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The room of a device is what its others leave.
+
+    Args:
+        identity: The device.
+        held_mib: What others hold of it, MiB.
+    """
+
+    identity: Identity
+    held_mib: float
 
 
 def device_set(*devices: Device) -> DeviceSet:

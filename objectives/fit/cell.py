@@ -67,6 +67,7 @@ class Cell:
         least_mib: What the LLM needs to start, MiB, perhaps and surely; None where it has no share.
         most_mib: What it may be given beside everything else, MiB, surely and perhaps.
         why: The sum, or why it is not known.
+        place: The names of the LLM's devices; empty where they have none.
     """
 
     allocation: Allocation
@@ -81,6 +82,7 @@ class Cell:
     least_mib: tuple[float, float] | None = None
     most_mib: tuple[float, float] | None = None
     why: str = ""
+    place: str = ""
 
     @property
     def is_ruled_out(self) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.devices.device_set import label
+from objectives.devices.device_set import Room
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import Engine
-from objectives.engines.places import place_of
+from objectives.engines.places import Place, place_of
 from objectives.errors import Disturbed
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
@@ -19,6 +19,40 @@ from objectives.servers.lineup import Lineup
 from objectives.servers.process import Server
 
 CONTAMINATED = 0.02  # KV tokens may be fewer by this much than an earlier start of a command had
+
+
+def predicted(
+    allocation: Allocation,
+    launches: Sequence[tuple[Allocation, Measurement]],
+    engines: Sequence[Engine],
+    rooms: Mapping[str, Room],
+    reserve_mib: float,
+) -> memory_budget.Prediction:
+    """Return whether an allocation would fit on every device: the answer of the tightest one.
+
+    Args:
+        allocation: The allocation.
+        launches: What was launched before, with what was measured of it.
+        engines: One a service.
+        rooms: The devices by name, the LLM's first, with what others hold.
+        reserve_mib: The memory that must stay free, MiB.
+    """
+    predictions, first = [], next(iter(rooms))
+    places = {e.name: place_of(e.name, e.service, allocation) or Place(first) for e in engines}
+    for name, room in rooms.items():
+        there = [e for e in engines if name in places[e.name].devices]
+        prediction = memory_budget.check(
+            allocation,
+            memory_budget.figures(allocation, launches, there, room.identity.uuid),
+            has_share=any(e.has_share for e in there),
+            total_mib=room.identity.total_mib,
+            tenants_mib=room.held_mib,
+            reserve_mib=reserve_mib,
+        )
+        if len(rooms) > 1 and name != room.identity.uuid:
+            prediction = replace(prediction, explanation=f"{name}: {prediction.explanation}")
+        predictions.append(prediction)
+    return max(predictions, key=lambda p: (p.is_ruled_out, not p.is_sure))
 
 
 @dataclass(slots=True)
@@ -51,25 +85,11 @@ class Starts:
             beside: What starts beside running servers, just now, showed; None without any.
         """
         launches = [*self.launches, *([(allocation, beside)] if beside else [])]
-        predictions = []
-        names = {
-            e.name: lineup.names_of(place_of(e.name, e.service, allocation)) for e in self.engines
+        rooms = {
+            name: Room(d.identity, d.identity.total_mib - lineup.free_at_rest_mib[name])
+            for name, d in lineup.devices.items()
         }
-        for name, device in lineup.devices.items():
-            there = [e for e in self.engines if name in names[e.name]]
-            total_mib = device.identity.total_mib
-            prediction = memory_budget.check(
-                allocation,
-                memory_budget.figures(allocation, launches, there, device.identity.uuid),
-                has_share=any(e.has_share for e in there),
-                total_mib=total_mib,
-                tenants_mib=total_mib - lineup.free_at_rest_mib[name],
-                reserve_mib=lineup.reserve_mib,
-            )
-            if of := label(name, lineup.devices) if len(lineup.devices) > 1 else "":
-                prediction = replace(prediction, explanation=f"{of}: {prediction.explanation}")
-            predictions.append(prediction)
-        return max(predictions, key=lambda p: (p.is_ruled_out, not p.is_sure))
+        return predicted(allocation, launches, self.engines, rooms, lineup.reserve_mib)
 
     def compare(self, command: str, tokens: int, measured: Mapping[str, object]) -> None:
         """Compare the size of a KV cache with the largest that the command has had.

@@ -19,7 +19,7 @@ from objectives.servers import memory_budget
 from objectives.servers.versions import Versions, misfits, resolved, unable, versions
 from objectives.setting import Setting
 from study.bench.device_lock import sole_use_of_all
-from study.bench.device_sets import undivided, uneven
+from study.fit.device_sets import undivided, uneven
 from study.service_pause.options import Lending
 from study.service_pause.pause import lent
 from study.spec.model import Spec

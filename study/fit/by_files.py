@@ -11,7 +11,7 @@ from pathlib import Path
 from objectives.allocation import Allocation
 from objectives.engines.engine import Engine, llm_engine, other_engine, speech_engine
 from objectives.engines.every import arithmetic_of
-from objectives.engines.places import place_of
+from objectives.engines.places import Place, place_of
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
 from objectives.fit.beside_memory import Claim, claim
@@ -20,6 +20,7 @@ from objectives.model_files.model import Model
 from objectives.servers.tenants import Tenant
 from objectives.servers.versions import cached
 from objectives.services import LlmService, OtherService, Services, SttService
+from study.fit.together import together
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
@@ -41,6 +42,8 @@ class ByFiles:
         arithmetic: That of its engine.
         beside: The services beside a voice turn, by name.
         folders: Where a model that one of their commands names is looked for.
+        folder: The folder or file of the LLM's model.
+        others: The devices over which the LLM may be spread beside its first, by name.
     """
 
     llm: LlmService
@@ -53,6 +56,8 @@ class ByFiles:
     arithmetic: Arithmetic
     beside: Mapping[str, OtherService] = field(default_factory=dict)
     folders: Sequence[Path] = ()
+    folder: Path = Path()
+    others: Mapping[str, Host] = field(default_factory=dict)
 
     @property
     def server(self) -> str:
@@ -64,19 +69,34 @@ class ByFiles:
         return self.arithmetic.token_bytes(_argv(self.llm, allocation), self.model, self.host)
 
     def cell(self, allocation: Allocation) -> Cell:
-        """Return what the files say of an allocation."""
-        host = replace(self.host, beside=self._beside(allocation))
-        cell = self._cell(allocation, host)
+        """Return what the files say of an allocation: on all devices of the LLM together."""
+        place = self._place(allocation)
+        if place is None:
+            return self._on(allocation, self.host, "")
+        hosts = {name: self.others.get(name, self.host) for name in place.devices}
+        cells = {name: self._on(allocation, host, name) for name, host in hosts.items()}
+        totals_mib = {name: host.total_mib for name, host in hosts.items()}
+        cell = together(cells, totals_mib) if len(cells) > 1 else cells[place.devices[0]]
+        return replace(cell, place=place.on)
+
+    def _place(self, allocation: Allocation) -> Place | None:
+        llm = llm_engine(self.llm)
+        return place_of(llm.name, self.llm, allocation)
+
+    def _on(self, allocation: Allocation, host: Host, name: str) -> Cell:
+        """Return what the files say of an allocation on one device of the LLM, by its name."""
+        host = replace(host, beside=self._beside(allocation, name))
+        cell = self._cell(allocation, host, name)
         if not host.unknown or cell.is_ruled_out:
             return cell
         return replace(cell, is_close=True, why="; ".join(filter(None, (host.unknown, cell.why))))
 
-    def _cell(self, allocation: Allocation, host: Host) -> Cell:
+    def _cell(self, allocation: Allocation, host: Host, name: str) -> Cell:
         return self.arithmetic.cell(
             allocation,
             _argv(self.llm, allocation),
             self.model,
-            self._speech(allocation),
+            self._speech(allocation, name),
             host,
             request_tokens=self.request_tokens,
             version=self.version,
@@ -84,30 +104,33 @@ class ByFiles:
 
     def unknown(self, allocation: Allocation) -> list[str]:
         """Return in sentences what is not known of the services beside a turn."""
-        return [c.unknown for c in self._beside(allocation) if c.unknown]
+        place = self._place(allocation)
+        names = place.devices if place else ("",)
+        claims = (c for name in names for c in self._beside(allocation, name))
+        return list(dict.fromkeys(c.unknown for c in claims if c.unknown))
 
-    def _beside(self, allocation: Allocation) -> tuple[Claim, ...]:
-        """Return what the services beside a turn take of the LLM's device."""
+    def _beside(self, allocation: Allocation, name: str) -> tuple[Claim, ...]:
+        """Return what the services beside a turn take of a device of the LLM."""
         engines = (other_engine(service, name) for name, service in self.beside.items())
         return tuple(
             claim(e.name, e.service, e.command(allocation, {}).argv, self.folders)
             for e in engines
-            if self._is_beside_the_llm(e, allocation)
+            if _is_there(e, allocation, name)
         )
 
-    def _is_beside_the_llm(self, engine: Engine, allocation: Allocation) -> bool:
-        """Return whether an engine is on the LLM's device."""
-        llm = llm_engine(self.llm)
-        place, main = (place_of(e.name, e.service, allocation) for e in (engine, llm))
-        return place is None or main is None or main.devices[0] in place.devices
-
-    def _speech(self, allocation: Allocation) -> SpeechMemory:
-        """Return what speech takes of the LLM's device."""
+    def _speech(self, allocation: Allocation, name: str) -> SpeechMemory:
+        """Return what speech takes of a device of the LLM."""
         stt = speech_engine(self.stt)
-        if not self._is_beside_the_llm(stt, allocation):
+        if not _is_there(stt, allocation, name):
             return SpeechMemory(0.0)
         parameters = self.speech_parameters.get(allocation.speech)
         return stt.memory(allocation, parameters, is_cpu=self.host.is_cpu)
+
+
+def _is_there(engine: Engine, allocation: Allocation, name: str) -> bool:
+    """Return whether an engine is on the device of a name; all are where it has none."""
+    place = place_of(engine.name, engine.service, allocation)
+    return place is None or not name or name in place.devices
 
 
 def by_files(
@@ -119,6 +142,7 @@ def by_files(
     version: str | None,
     beside: Sequence[Path] = (),
     is_shipped: bool = False,
+    others: Mapping[str, Host] | None = None,
 ) -> ByFiles:
     """Return the files of the models of some services.
 
@@ -130,6 +154,7 @@ def by_files(
         version: That of what serves the LLM; None takes it for a new one.
         beside: The folders in which a model is looked for, before the hub's cache.
         is_shipped: Whether a recording that ships is asked, whose models it describes itself.
+        others: The devices over which the LLM may be spread beside its first, by name.
 
     Raises:
         SetupError: The LLM's model is not on this machine, or the files of one cannot be read.
@@ -157,6 +182,8 @@ def by_files(
             arithmetic=arithmetic,
             beside={n: s for n, s in services.items() if isinstance(s, OtherService)},
             folders=beside,
+            folder=path,
+            others=others or {},
         )
     except OSError as error:
         raise SetupError(f"a model's folder cannot be read: {error}") from error

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Allocation
 from objectives.devices.device import Identity
+from objectives.devices.device_set import Room
 from objectives.devices.open_device import open_device
 from objectives.engines.engine import in_order, llm_engine, with_kv_cache
 from objectives.engines.every import version_in
+from objectives.engines.places import HOST
 from objectives.errors import BadInput, SetupError
 from objectives.fit.cards import card
 from objectives.fit.cell import Cell, Host
@@ -22,6 +24,7 @@ from objectives.servers.versions import Versions, installed
 from objectives.services import LlmService, Services
 from objectives.setting import Setting
 from study.fit.by_files import ByFiles, by_files, held_by
+from study.fit.device_sets import undivided
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import setting_of
@@ -59,9 +62,12 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
         SetupError: There is no device here, an engine does not run on the card, or a model's files
             are missing or broken.
     """
-    host, version, notes = _host(spec, card_name, total_mib)
+    hosts, version, notes = _hosts(spec, card_name, total_mib)
+    host = next(iter(hosts.values()))
     spec = on_device(spec, host.total_mib, host.product)
-    asked = _asked(spec, spec.services, host, version)
+    asked = _asked(spec, spec.services, hosts, version)
+    if sentences := undivided(_with_folder(spec.services, asked.folder), spec.places):
+        raise SetupError("; ".join(sentences))
     notes += asked.unknown(spec.baseline)
     allocations: Iterable[Allocation] = [spec.baseline]
     if spec.search_space.size is None:
@@ -76,41 +82,62 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
 
 
 def readable(
-    spec: Spec, setting: Setting, identity: Identity, versions: Versions, held_mib: float
+    spec: Spec, setting: Setting, versions: Versions, rooms: Mapping[str, Room]
 ) -> tuple[ByFiles | None, str]:
     """Return the files of a study's models on this machine, or None and why they say nothing.
 
     Args:
         spec: The spec.
         setting: What is measured, with models as they lie on this machine.
-        identity: The device.
         versions: Those of the servers.
-        held_mib: What other processes hold of the device now, MiB.
+        rooms: The devices by name, the LLM's first, with what other processes hold of them now.
     """
-    is_cpu = identity.cuda is None
-    host = Host(
-        product=identity.product,
-        total_mib=identity.total_mib,
-        held_mib=held_mib + held_by(setting.tenants, identity.total_mib, is_cpu=is_cpu),
-        reserve_mib=setting.reserve_mib,
-        is_cpu=is_cpu,
-    )
+    hosts = hosts_in(rooms, setting)
     try:
-        return _asked(spec, setting.services, host, version_in(setting.services, versions)), ""
+        return _asked(spec, setting.services, hosts, version_in(setting.services, versions)), ""
     except SetupError as error:
         return None, str(error)
 
 
-def _asked(spec: Spec, services: Services, host: Host, version: str | None) -> ByFiles:
+def hosts_in(rooms: Mapping[str, Room], setting: Setting) -> dict[str, Host]:
+    """Return the devices as the arithmetic takes them, each with the tenants that are on it."""
+    hosts, first = dict[str, Host](), next(iter(rooms))
+    for name, room in rooms.items():
+        identity, is_cpu = room.identity, room.identity.cuda is None
+        tenants = [t for t in setting.tenants if (t.device or first) == name]
+        hosts[name] = Host(
+            product=identity.product,
+            total_mib=identity.total_mib,
+            held_mib=room.held_mib + held_by(tenants, identity.total_mib, is_cpu=is_cpu),
+            reserve_mib=setting.reserve_mib,
+            is_cpu=is_cpu,
+        )
+    return hosts
+
+
+def _with_folder(services: Services, folder: Path) -> Services:
+    """Return the services with the LLM's model where it lies."""
+    return {
+        name: replace(s, model=str(folder)) if isinstance(s, LlmService) else s
+        for name, s in services.items()
+    }
+
+
+def _asked(
+    spec: Spec, services: Services, hosts: Mapping[str, Host], version: str | None
+) -> ByFiles:
+    sets = [place for of in spec.places.values() for place in of if len(place.devices) > 1]
+    first = next(iter(hosts))
     shipped = Path(str(files("objectives"))) / "recordings"
     return by_files(
         services,
         spec.baseline,
-        host,
+        hosts[first],
         sum(spec.workload.longest),
         version=version,
         beside=(spec.path.parent, Path()),
         is_shipped=isinstance(spec.measure, Path) and spec.measure.parent == shipped,
+        others={n: host for n, host in hosts.items() if any(n in p.devices for p in sets)},
     )
 
 
@@ -162,39 +189,36 @@ def named_device(
     return named.name, named.usable_mib, [*([has] if note else []), *named.notes]
 
 
-def _host(
+def _hosts(
     spec: Spec, card_name: str | None, total_mib: float | None
-) -> tuple[Host, str | None, list[str]]:
-    """Return the device, the version of what serves the LLM, and notes."""
-    setting = setting_of(spec)
-    is_cpu, held_mib = spec.device == "cpu", 0.0
+) -> tuple[dict[str, Host], str | None, list[str]]:
+    """Return the devices by name, the LLM's first, the version of what serves it, and notes.
+
+    A card that is named stands for every GPU of the spec.
+    """
     notes: list[str] = []
     version = _version_here(spec)
+    names = [n for n in spec.devices if n != HOST] or [""]
     if card_name is not None or total_mib is not None:
         product, total_mib, notes = named_device(spec, card_name, total_mib)
+        cuda = None if spec.device == HOST else "unknown"
+        named = Identity(product, "", total_mib, driver=None, cuda=cuda)
+        rooms = dict.fromkeys(names, Room(named, 0.0))
     elif isinstance(spec.measure, Path):
         recording = read(spec.measure)
-        product = recording.provenance.device.product
-        total_mib = recording.provenance.device.total_mib
+        rooms = {names[0]: Room(recording.provenance.device, 0.0)}
         version = version_in(spec.services, recording.provenance.versions)
     else:
-        try:
-            device = open_device(spec.device)
-        except SetupError as error:
-            raise SetupError(
-                f"{error}; or name one: --card 'RTX 3060', or --total-mib N"
-            ) from error
-        product, total_mib = device.identity.product, device.identity.total_mib
-        held_mib = total_mib - device.sample().free_mib
-    held_mib += held_by(setting.tenants, total_mib, is_cpu=is_cpu)
-    host = Host(
-        product=product,
-        total_mib=total_mib,
-        held_mib=held_mib,
-        reserve_mib=setting.reserve_mib,
-        is_cpu=is_cpu,
-    )
-    return host, version, notes
+        rooms = {name: _room_here(spec.devices.get(name, spec.device)) for name in names}
+    return hosts_in(rooms, setting_of(spec)), version, notes
+
+
+def _room_here(device_name: str) -> Room:
+    try:
+        device = open_device(device_name)
+    except SetupError as error:
+        raise SetupError(f"{error}; or name one: --card 'RTX 3060', or --total-mib N") from error
+    return Room(device.identity, device.identity.total_mib - device.sample().free_mib)
 
 
 def _version_here(spec: Spec) -> str | None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from objectives.allocation import Allocation
+from objectives.devices.device_set import Room
 from objectives.engines.engine import commands_of, engines_of
 from objectives.fit.cell import Cell
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
-from objectives.servers import memory_budget
+from objectives.servers.earlier_starts import predicted
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.supervision.guard import Guard
 from objectives.setting import Setting
@@ -142,8 +143,7 @@ def forecast(
     setting: Setting,
     *,
     env: Mapping[str, str],
-    total_mib: float,
-    held_mib: float,
+    rooms: Mapping[str, Room],
     measurements: Sequence[tuple[Allocation, Measurement]],
     done: Mapping[str, bool],
     seconds_per_trial: float | None,
@@ -157,8 +157,7 @@ def forecast(
     """Return the forecast.
 
     Args:
-        total_mib: Of the device.
-        held_mib: What other processes hold of it now.
+        rooms: The devices by name, the LLM's first, with what other processes hold of them now.
         done: What was measured, and whether it worked within every limit.
         seconds_per_trial: As measured so far; None where nothing was.
         counted: Trials of earlier runs that count.
@@ -176,24 +175,19 @@ def forecast(
     if has_more and str(baseline) not in map(str, chosen):
         chosen = [baseline, *chosen[:-1]]
     ordered = order_by_restarts(setting.services, chosen, baseline)
-    neighbours = [
-        Neighbour(t.name, mib := t.held_mib(total_mib), total_mib - held_mib - mib)
-        for t in setting.tenants
-    ]
-    tenants_mib = held_mib + sum(n.mib for n in neighbours)
+    neighbours, full = list[Neighbour](), dict(rooms)
+    for t in setting.tenants:
+        name = t.device or next(iter(rooms))
+        if (room := full.get(name)) is None:  # on a device that the plan does not know
+            continue
+        total_mib = room.identity.total_mib
+        mib = t.held_mib(total_mib)
+        neighbours.append(Neighbour(t.name, mib, total_mib - rooms[name].held_mib - mib))
+        full[name] = replace(room, held_mib=room.held_mib + mib)
     engines = engines_of(setting.services)
 
-    def check(a: Allocation) -> Prediction:
-        return memory_budget.check(
-            a,
-            memory_budget.figures(a, measurements, engines),
-            total_mib=total_mib,
-            tenants_mib=tenants_mib,
-            reserve_mib=setting.reserve_mib,
-        )
-
     def prospect(a: Allocation) -> Prospect:
-        checked = check(a)
+        checked = predicted(a, measurements, engines, full, setting.reserve_mib)
         cell = by_files(a) if by_files and checked.fits == "unknown" else None
         return Prospect(a, str(a) == str(baseline), done.get(str(a)), checked, cell)
 
@@ -216,7 +210,7 @@ def forecast(
         neighbours=tuple(neighbours),
         commands={e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands)) for e in engines},
         recorded=recorded,
-        total_mib=total_mib,
+        total_mib=next(iter(rooms.values())).identity.total_mib,
         effort=Effort(
             starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),
             each_s=each_s,

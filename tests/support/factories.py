@@ -30,6 +30,7 @@ from objectives.apis.api import Endpoint
 from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity, Occupant, Sample
+from objectives.devices.device_set import Room
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.engines.vllm.kv_cache import usage
 from objectives.measurement import Measurement
@@ -111,6 +112,11 @@ class Card:
 
 def _next(numbers: list[Any]) -> Any:
     return numbers.pop(0) if len(numbers) > 1 else numbers[0]
+
+
+def roomy(total_mib: float) -> dict[str, Room]:
+    """Return a device of which nobody holds anything."""
+    return {"": Room(Identity("Card", "", total_mib, "580.1", "13.0"), 0.0)}
 
 
 def endpoints_of(

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from objectives.fit.cell import Cell
+from objectives.engines.places import AND
+from objectives.fit.cell import Cell, Host
 from study.cli.before_run.fit_table import SHOWN, distinct, telling, values_of, verdict, word
 from study.fit.agreement import Agreement
 from study.fit.fit import Fit, varied
@@ -27,28 +28,45 @@ def sentence(cell: Cell) -> str:
 
 def heading(fit: Fit) -> list[str]:
     """Return the lines above the table: the device, the model, what it takes."""
-    host, model, shape = fit.asked.host, fit.asked.model, fit.asked.model.shape
-    lines = [
-        f"{host.product}: {host.total_mib:,.0f} MiB for servers, {host.held_mib:,.0f} held by "
-        f"others, {host.reserve_mib:,.0f} kept for their growth; {fit.asked.server}"
-    ]
+    model, shape = fit.asked.model, fit.asked.model.shape
+    lines = [f"{_host(fit.asked.host)}; {fit.asked.server}"]
+    lines += [f"{name}: {_host(host)}" for name, host in fit.asked.others.items()]
     weights = "unknown" if model.weights_mib is None else f"{model.weights_mib:,.0f} MiB"
     lines.append(f"{shape.architecture}: weights {weights}, {model.why}")
-    each = fit.asked.token_bytes(fit.cells[0].allocation)
-    if isinstance(each, str):
-        lines.append(f"KV cache: not known: {each}")
-    else:
-        lines.append(f"KV cache: {each / 1024:,.4g} KiB a token")
-    return [*lines, *fit.notes]
+    for place, cell in {c.place: c for c in reversed(fit.cells)}.items():
+        each = fit.asked.token_bytes(cell.allocation)
+        if isinstance(each, str):
+            lines.append(f"KV cache: not known: {each}")
+        else:
+            where = f" on each of {place}" if AND in place else ""
+            lines.append(f"KV cache: {each / 1024:,.4g} KiB a token{where}")
+    return list(dict.fromkeys([*lines, *fit.notes]))
+
+
+def _host(host: Host) -> str:
+    return (
+        f"{host.product}: {host.total_mib:,.0f} MiB for servers, {host.held_mib:,.0f} held by "
+        f"others, {host.reserve_mib:,.0f} kept for their growth"
+    )
 
 
 def shares(cells: Sequence[Cell], total_mib: float) -> list[str]:
     """Say from which share to which the LLM starts, and which of the space is the smallest.
 
+    Where its place is searched, it is said of each.
+
     Args:
         cells: What the files say of the space.
         total_mib: The memory of the device, MiB.
     """
+    places = dict.fromkeys(cell.place for cell in cells)
+    lines = {p: _shares([c for c in cells if c.place == p], total_mib) for p in places}
+    if len(places) == 1:
+        return lines[cells[0].place]
+    return [f"on {place}: {line}" for place, of in lines.items() for line in of]
+
+
+def _shares(cells: Sequence[Cell], total_mib: float) -> list[str]:
     least = min((c.least_mib for c in cells if c.least_mib is not None), default=None)
     if least is None:
         return []
@@ -120,6 +138,10 @@ def as_json(fit: Fit) -> dict[str, Any]:
             "held_mib": host.held_mib,
             "reserve_mib": host.reserve_mib,
         },
+        "other_devices": {
+            name: {"product": h.product, "total_mib": h.total_mib, "held_mib": h.held_mib}
+            for name, h in fit.asked.others.items()
+        },
         "model": {
             "architecture": model.shape.architecture,
             "weights_mib": model.weights_mib,
@@ -142,6 +164,7 @@ def as_json(fit: Fit) -> dict[str, Any]:
                 "least_mib": cell.least_mib,
                 "most_mib": cell.most_mib,
                 "why": cell.why,
+                "place": cell.place,
             }
             for cell in fit.cells
         ],

@@ -21,7 +21,7 @@ from objectives.services import LlmService, SttService
 from study.bench import bench as bench_module
 from study.bench.bench import Bench, bench, borrowed, refuse_full_device
 from study.bench.device_lock import sole_use
-from study.bench.device_sets import undivided, uneven
+from study.fit.device_sets import undivided, uneven
 from study.service_pause.options import Lending
 
 TOTAL_MIB = Card.identity.total_mib

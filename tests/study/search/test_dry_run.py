@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from factories import roomy
+
 import study
 from study.cli.before_run.dry_run_text import forecast_in_words
 from study.search.dry_run import LISTED, forecast
@@ -21,8 +23,7 @@ def test_the_plan_of_the_levers_can_be_read(tmp_path: Path) -> None:
         spec.baseline,
         setting_of(spec),
         env={},
-        total_mib=12_282.0,
-        held_mib=0.0,
+        rooms=roomy(12_282.0),
         measurements=[],
         done={},
         seconds_per_trial=None,

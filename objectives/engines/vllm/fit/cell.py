@@ -13,6 +13,7 @@ from objectives.model_files.model import Model
 
 # between the sum and the least free memory of a window: 225 to 872 in 105 measured launches
 UNDER_LOAD_MIB = 600.0
+EXCHANGE = "what the devices' exchange takes (NCCL) is not counted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def cell_of(
         return _ruled_out(allocation, "predicted_kv_too_small", inside, unsure, ends)
     if device is not None and device.missing_mib > 0:
         return _ruled_out(allocation, "predicted_oom", device, unsure, ends)
+    if options.tensor_parallel > 1 and not unsure:
+        unsure = EXCHANGE  # it only adds to what is needed
     length = options.max_model_len or model.shape.max_positions or request_tokens
     narrow = (
         inside

@@ -1,0 +1,36 @@
+"""Say what room each device of a study has, before anything is launched there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from objectives.devices.device_set import Room, first_name
+from objectives.engines.places import HOST
+from study.bench.source import Source
+from study.spec.model import Spec
+
+
+def rooms_of(
+    spec: Spec, source: Source, lent: Sequence[str], pids: Collection[int] = ()
+) -> dict[str, Room]:
+    """Return each device by name with what others hold of it now, the LLM's first.
+
+    Of a card elsewhere, which nobody looked at, every GPU of the spec is taken for such a one.
+
+    Args:
+        spec: The spec.
+        source: What figures would come from.
+        lent: The units whose memory the study would have.
+        pids: The processes of containers whose memory it would have.
+    """
+    if source.bench is None:
+        names = [n for n in spec.devices if n != HOST] if source.recording is None else []
+        first = next(iter(spec.devices), "")
+        return dict.fromkeys([first, *names], Room(source.identity, 0.0))
+    rooms, first = {}, first_name(source.bench.devices)
+    for name, device in source.bench.devices.items():
+        occupants = source.bench.occupants if name == first else device.occupants()
+        held_mib = device.identity.total_mib - device.sample().free_mib
+        held_mib -= sum(o.mib or 0.0 for o in occupants if o.unit in lent or o.pid in pids)
+        rooms[name] = Room(device.identity, held_mib)
+    return rooms
