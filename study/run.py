@@ -21,7 +21,7 @@ from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, show_end
 from study.cli.end_of_run.next_steps import next_commands
-from study.lanes.cards import benches, named
+from study.lanes.cards.named import benches, specs_on
 from study.lanes.cluster.join import joined
 from study.lanes.measuring import cards_borrowed
 from study.promotion.promote import promoted
@@ -55,7 +55,7 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
         KeyboardInterrupt: Every server is stopped, and the study can be resumed.
     """
     began = time.monotonic()
-    this = on_cards(plan_run(spec, options, terminal))
+    this = in_lanes(plan_run(spec, options, terminal))
     if options.dry_run:
         return foretell(this)
     recorded = choose_source(this) if this.is_replay else None
@@ -121,13 +121,10 @@ def choose_source(this: Run) -> Source:
     return find_source(this.spec, this.sampler, this.terminal.line, this.terminal.heading)
 
 
-def on_cards(this: Run) -> Run:
-    """Return the run with the cards that the command line names, the first as its own device."""
-    if this.options.devices is None:
-        return this
-    names = named(this.options.devices, this.spec)
-    cards = tuple(names) if len(names) > 1 else ()
-    return replace(this, spec=replace(this.spec, device=names[0]), cards=cards)
+def in_lanes(this: Run) -> Run:
+    """Return the run on the cards that the command line names, the first as its own devices."""
+    specs = specs_on(this.options.devices, this.spec, this.terminal.line)
+    return replace(this, spec=specs[0], lanes=tuple(specs) if len(specs) > 1 else ())
 
 
 @contextmanager
@@ -138,9 +135,9 @@ def in_cluster(this: Run) -> Iterator[Run]:
         yield this
         return
     lanes = 1 if options.dry_run else options.lanes
-    with joined(options.cluster, lanes, spec, setting_of(spec)) as cluster:
-        cards = tuple(machine.device.identity.uuid for machine in cluster.machines)
-        yield replace(this, cards=cards, cluster=cluster)
+    say = this.terminal.line
+    with joined(options.cluster, lanes, spec, setting_of(spec), say) as cluster:
+        yield replace(this, cluster=cluster)
 
 
 def on_card(this: Run, source: Source) -> Run:
@@ -162,7 +159,7 @@ def use(this: Run, source: Source) -> Iterator[tuple[Run, Source]]:
         yield this, replace(source, lanes=this.cluster.machines[1:])
         return
     lending, lent_at = this.options.lending, time.monotonic()
-    machines = benches(source.bench, this.cards) if this.cards else [source.bench]
+    machines = benches(source.bench, this.lanes) if this.lanes else [source.bench]
     with cards_borrowed(this.spec.baseline, machines, lending, this.terminal.line) as held:
         timeout_s = min(this.timeout_s, lending.left_s(lent_at))
         source = replace(source, bench=held[0], lanes=held[1:])
@@ -206,9 +203,9 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     keep(study, context_for(spec, source))
     keep_folder(study, this.folder, this.storage_url)
     if (
-        not this.cards
+        not this.has_lanes
         and source.bench is not None
-        and bridge(study, spec.search_space, spec.baseline, source.identity)
+        and bridge(study, spec.search_space, spec.baseline, source.bench.identity)
     ):
         what = "another card of the same product, or another driver"
         say(f"{what}: the baseline is measured again as a bridge")

@@ -37,7 +37,8 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
     """
     terminal = this.terminal
     with timing(study, began):
-        epoch, ending = (measured_in_lanes if this.cards else measured_here)(this, source, study)
+        measured = measured_in_lanes if this.has_lanes else measured_here
+        epoch, ending = measured(this, source, study)
     terminal.line(f"ended: {ended(ending)}")
     if this.is_replay and epoch.seconds_measured:
         minutes = epoch.seconds_measured / 60

@@ -94,8 +94,8 @@ class Run:
         max_trials: The most over all runs.
         timeout_s: Of this run, seconds.
         terminal: It shows the run to a person.
-        cards: The names of several cards to measure on; none where the spec's device is the only.
-        cluster: Where they are; None is this machine.
+        lanes: The spec on the cards of each lane; none where all is measured on one's.
+        cluster: The cluster whose cards are measured on; None is this machine.
     """
 
     spec: Spec
@@ -107,8 +107,13 @@ class Run:
     max_trials: int
     timeout_s: float
     terminal: Terminal
-    cards: tuple[str, ...] = ()
+    lanes: tuple[Spec, ...] = ()
     cluster: Cluster | None = None
+
+    @property
+    def has_lanes(self) -> bool:
+        """Say whether lanes measure, and not this process."""
+        return bool(self.lanes) or self.cluster is not None
 
     @property
     def is_replay(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from objectives.devices.device import Device, Identity
 
@@ -37,6 +37,12 @@ def first_name(devices: DeviceSet) -> str:
 def first_of(devices: DeviceSet) -> Device:
     """Return that device."""
     return devices[first_name(devices)]
+
+
+def as_one(devices: DeviceSet) -> Identity:
+    """Return the first device's identity with the UUIDs of all, as `Measurement.measured_on` is."""
+    uuids = " ".join(device.identity.uuid for device in devices.values())
+    return replace(first_of(devices).identity, uuid=uuids)
 
 
 def label(name: str, devices: DeviceSet) -> str:

@@ -9,8 +9,15 @@ from dataclasses import dataclass, replace
 
 from objectives import waiting
 from objectives.allocation import Allocation
-from objectives.devices.device import Device, Occupant
-from objectives.devices.device_set import DeviceSet, device_set, first_name, first_of, label
+from objectives.devices.device import Device, Identity, Occupant
+from objectives.devices.device_set import (
+    DeviceSet,
+    as_one,
+    device_set,
+    first_name,
+    first_of,
+    label,
+)
 from objectives.devices.open_device import open_device
 from objectives.engines.engine import sharing
 from objectives.engines.places import place_of
@@ -51,6 +58,11 @@ class Bench:
         """Return the device of the LLM."""
         return first_of(self.devices)
 
+    @property
+    def identity(self) -> Identity:
+        """Return all devices as one."""
+        return as_one(self.devices)
+
 
 def bench(setting: Setting, spec: Spec) -> Bench:
     """Look at this machine: device, neighbours, interpreters, models.
@@ -63,20 +75,38 @@ def bench(setting: Setting, spec: Spec) -> Bench:
         SetupError: The study cannot run here; it says what to do.
     """
     installed = versions(setting.services)
+    devices = opened(spec)
+    refuse_unfit(devices, setting, spec, installed)
+    here = replace(setting, services=resolved(setting.services))
+    if sentences := undivided(here.services, spec.places):
+        raise SetupError("; ".join(sentences))
+    occupants, notes = first_of(devices).occupants(), tuple(uneven(devices, spec.places))
+    return Bench(devices, here, installed, occupants, notes)
+
+
+def opened(spec: Spec) -> DeviceSet:
+    """Open the devices that a spec names, the LLM's first.
+
+    Raises:
+        SetupError: One is missing, or two are one.
+    """
     devices: DeviceSet = {
         name: open_device(d, is_shared=len(spec.devices) == 1) for name, d in spec.devices.items()
     }
     _refuse_twins(devices)
-    devices = devices or device_set(open_device(spec.device))
-    device = first_of(devices)
-    if sentences := misfits(device, setting.services, installed):
+    return devices or device_set(open_device(spec.device))
+
+
+def refuse_unfit(devices: DeviceSet, setting: Setting, spec: Spec, installed: Versions) -> None:
+    """Refuse devices on which the servers cannot run.
+
+    Raises:
+        SetupError: There are some.
+    """
+    if sentences := misfits(first_of(devices), setting.services, installed):
         raise SetupError("; ".join(sentences))
     if sentences := unable(devices, setting.services, spec.places):
         raise SetupError("; ".join(sentences))
-    here = replace(setting, services=resolved(setting.services))
-    if sentences := undivided(here.services, spec.places):
-        raise SetupError("; ".join(sentences))
-    return Bench(devices, here, installed, device.occupants(), tuple(uneven(devices, spec.places)))
 
 
 def _refuse_twins(devices: DeviceSet) -> None:

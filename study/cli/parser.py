@@ -104,7 +104,7 @@ def seconds(text: str) -> float:
 
 def add_devices(options: argparse.ArgumentParser) -> None:
     """Add the cards of this machine to measure on."""
-    help_text = "the GPUs to measure on at once: all, or such as 0,1; default: the spec's `device`"
+    help_text = "the GPUs to measure on at once: all, or such as 0,1; default: the spec's own"
     options.add_argument("--devices", metavar="LIST", help=help_text)
 
 
@@ -112,7 +112,12 @@ def add_cluster(options: argparse.ArgumentParser) -> None:
     """Add the cluster whose cards to measure on."""
     add = options.add_argument
     add("--cluster", metavar="ADDRESS", help="a Ray cluster to measure on: auto, or HOST:6379")
-    add("--lanes", type=int, metavar="N", help="with --cluster: the most GPUs (default: all free)")
+    add(
+        "--lanes",
+        type=int,
+        metavar="N",
+        help="with --cluster: the most lanes (default: of all free GPUs)",
+    )
 
 
 def check_cluster(options: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:

@@ -123,7 +123,7 @@ def block(
         "stress": _stress(journal),
         "restart_order": _restart(journal),
         "left_out": list(journal.left_out),
-        "cards": list(dict.fromkeys(p.card for p in journal.pairs)),
+        "cards": list(dict.fromkeys(p.card.partition(" ")[0] for p in journal.pairs)),  # the LLM's
         "drivers": list(dict.fromkeys(p.driver for p in journal.pairs)),
         "measuring_code": list(dict.fromkeys(p.code for p in journal.pairs)),
         "first_pair_at": min(ends, default=None),

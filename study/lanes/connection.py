@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from objectives.devices.device import Device
+from objectives.devices.device_set import DeviceSet
 from objectives.errors import SetupError
 from objectives.plain_data.by_type import ODD_DATA
 from study.lanes.messages import Message, line_of, message_of
@@ -91,7 +92,7 @@ class Connection(ABC):
 
 
 class CardGone(SetupError):
-    """The card of a lane cannot be had any more."""
+    """A card of a lane cannot be had any more."""
 
 
 class Transport(Protocol):
@@ -100,9 +101,9 @@ class Transport(Protocol):
     def start(self, card: str, log: Path) -> Connection:
         """Start the process of a lane; what it prints goes into a file where it runs."""
 
-    def free_mib(self, device: Device) -> float | None:
-        """Return what is free on a card whose process was lost, MiB; None while nobody knows.
+    def free_mib(self, devices: DeviceSet) -> Mapping[str, float] | None:
+        """Return what is free on the cards of a lost process, MiB by name; None while unknown.
 
         Raises:
-            CardGone: It does not answer.
+            CardGone: One does not answer.
         """

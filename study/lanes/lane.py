@@ -1,21 +1,24 @@
-"""A lane as the driver sees it: its card, its process, and what that is doing."""
+"""A lane as the driver sees it: its cards, its process, and what that is doing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
-from objectives.devices.device import Device
+from objectives.devices.device import Identity
+from objectives.devices.device_set import DeviceSet, as_one
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
 from study.lanes.connection import Connection
 from study.lanes.messages import Under
 
 LaunchKey = tuple[str, ...]  # of `study.bench.launch_order`
+OF_SET = 4  # letters of each UUID in the name of a set
+KINDS = ("GPU", "MIG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Task:
         number: The number by which whoever wants it knows it.
         label: What people call it, e.g. `trial 7`.
         job: The job; its folder is another at each further attempt.
-        card: The UUID of the only card that may measure it; None where any may.
+        card: The lane's card that alone may measure it; None where any may.
         under: The traffic that it is measured under; None is that of the setting.
     """
 
@@ -43,7 +46,7 @@ class Ended:
 
     Args:
         task: The task, its job with the folder of the attempt.
-        card: The UUID of the card.
+        card: The card of the lane, or its cards: `Lane.card`.
         outcome: What came of the job.
         wall_s: What it took there, seconds.
         lost: What became of the lanes that it was tried in before.
@@ -73,15 +76,15 @@ class GivenBack:
 
 @dataclass(slots=True)
 class Lane:
-    """A lane is one card with the process that measures there.
+    """A lane is a card, or a set of them, with the process that measures there.
 
     Args:
         number: Its number, from 0.
-        device: Its card.
+        devices: Its cards, by the names that the spec gives them.
         cores: The cores that it and its servers have; none where all share them.
         folder: The folder for its own logs.
-        rest_mib: What was free on the card before any lane began, MiB.
-        process: What leads to its process; None while its card's memory is awaited, and once it is
+        rest_mib: What was free on each card before any lane began, MiB by name.
+        process: What leads to its process; None while its cards' memory is awaited, and once it is
             retired.
         is_ready: Whether it takes orders.
         task: What it measures.
@@ -94,17 +97,17 @@ class Lane:
         last: What it measured last, whose servers may still run.
         is_prepared: Whether its process has measured nothing, and runs the servers of `last`.
         told: How many of the run's measurements it knows.
-        occupancy: Who held the memory of its card when it beat last; None where it has not.
+        occupancy: Who held the memory of its LLM's card when it beat last; None where it has not.
         losses: How often its process was lost.
         lost_s: When it was lost last.
         retired: Why it is used no more; None while it is.
     """
 
     number: int
-    device: Device
+    devices: DeviceSet
     cores: tuple[int, ...]
     folder: Path
-    rest_mib: float
+    rest_mib: Mapping[str, float]
     process: Connection | None = None
     is_ready: bool = False
     task: Task | None = None
@@ -123,13 +126,18 @@ class Lane:
     retired: str | None = None
 
     @property
+    def identity(self) -> Identity:
+        """Return its cards as one."""
+        return as_one(self.devices)
+
+    @property
     def card(self) -> str:
-        """Return the UUID of its card."""
-        return self.device.identity.uuid
+        """Return the UUID of its card, those of a set with spaces between them."""
+        return self.identity.uuid
 
     @property
     def name(self) -> str:
-        """Return the card as people are told it."""
+        """Return its cards as people are told them."""
         return short_name(self.card)
 
     @property
@@ -138,13 +146,32 @@ class Lane:
         return self.is_ready and self.task is None
 
 
-def short_name(uuid: str) -> str:
-    """Return the UUID of a card as people are told it.
+def short_name(card: str) -> str:
+    """Return the UUID of a card, or those of a set, as people are told them.
 
     >>> short_name("GPU-0f3c9a12-1111-2222-3333-444455556666")
     'GPU-0f3c9a12'
+    >>> short_name("GPU-0f3c9a12-1111 GPU-77ab41d0-5555 host-box")
+    'GPU-0f3c+77ab+host-box'
     """
-    return "-".join(uuid.split("-")[:2])
+    if " " not in card:
+        return "-".join(card.split("-")[:2])
+    first, *others = (
+        f"{kind}-{rest[:OF_SET]}" if kind in KINDS else f"{kind}-{rest}"
+        for kind, _, rest in (uuid.partition("-") for uuid in card.split())
+    )
+    kind, *_ = first.partition("-")
+    return "+".join((first, *(name.removeprefix(f"{kind}-") for name in others)))
+
+
+def folder_name(card: str) -> str:
+    """Return the name of a lane's folder, which no other lane has: no two have one first card.
+
+    >>> folder_name("GPU-a GPU-b"), folder_name("MIG-GPU-a/1/0")
+    ('GPU-a+GPU-b', 'MIG-GPU-a_1_0')
+    """
+    first, *others = card.split()
+    return "+".join((first, *map(short_name, others))).replace("/", "_")
 
 
 def launch_keys(

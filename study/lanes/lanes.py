@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections import Counter
@@ -13,14 +14,14 @@ from typing import Self
 from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
-from objectives.devices.device import Device
+from objectives.devices.device_set import DeviceSet, as_one
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import SetupError
 from objectives.evaluation import Job
 from objectives.measurement import Measurement
 from objectives.setting import Setting
 from study.lanes.connection import CardGone, Transport
-from study.lanes.lane import Ended, GivenBack, Lane, Task
+from study.lanes.lane import Ended, GivenBack, Lane, Task, folder_name
 from study.lanes.messages import (
     Answer,
     Beat,
@@ -63,7 +64,7 @@ class Lanes:
     """Lanes are a context manager; at its end every lane and server has ended.
 
     Args:
-        devices: The cards, one a lane.
+        devices: The cards of each lane.
         setting: What is the same for all that is measured.
         folder: Each lane has a folder of its own in it.
         measurements: What was measured before, for the memory arithmetic.
@@ -74,13 +75,13 @@ class Lanes:
         transport: It starts their processes.
 
     Attributes:
-        lanes: The lanes, in the order of the cards.
+        lanes: The lanes, in the order of their cards.
         ramp_range: As above, found meanwhile.
     """
 
     def __init__(
         self,
-        devices: Sequence[Device],
+        devices: Sequence[DeviceSet],
         setting: Setting,
         folder: Path,
         *,
@@ -98,16 +99,15 @@ class Lanes:
         self._lost: dict[int, list[str]] = {}  # of each task: what became of its lanes
         self._attempts = 0
         self._ends: list[Ended | GivenBack] = []
-        names = [device.identity.uuid.replace("/", "_") for device in devices]
         self.lanes = [
             Lane(
                 number,
-                device,
+                cards,
                 cores[number] if cores else (),
-                folder / "lanes" / names[number],
-                device.sample().free_mib,
+                folder / "lanes" / folder_name(as_one(cards).uuid),
+                {name: card.sample().free_mib for name, card in cards.items()},
             )
-            for number, device in enumerate(devices)
+            for number, cards in enumerate(devices)
         ]
 
     def __enter__(self) -> Self:
@@ -146,7 +146,7 @@ class Lanes:
         return [lane.task for lane in self.lanes if lane.task] + [task for task, _ in self._again]
 
     def occupancy(self) -> Occupancy:
-        """Return who holds the memory of all cards, by what the lanes told last."""
+        """Return who holds the memory of the LLMs' cards, by what the lanes told last."""
         seen = [lane.occupancy for lane in self.living if lane.occupancy is not None]
         held: Counter[str] = Counter()
         for occupancy in seen:
@@ -236,11 +236,12 @@ class Lanes:
 
     def _hear(self, lane: Lane, message: Message) -> None:
         match message:
-            case Ready(identity, longest_s):
-                first = self.lanes[0].device.identity
-                is_like = first.is_like(identity.product, identity.total_mib)
-                if not is_like or identity.driver != first.driver:
-                    self._retire(lane, f"{identity.product} is not comparable with {first.product}")
+            case Ready(identities, longest_s):
+                firsts = [device.identity for device in self.lanes[0].devices.values()]
+                for first, own in zip(firsts, identities, strict=True):
+                    is_like = first.is_like(own.product, own.total_mib)
+                    if lane.retired is None and not (is_like and own.driver == first.driver):
+                        self._retire(lane, f"{own.product} is not comparable with {first.product}")
                 lane.is_ready, lane.longest_s = True, longest_s
                 lane.phase, lane.phase_s = None, lane.heard_s
             case Beat(occupancy):
@@ -312,20 +313,24 @@ class Lanes:
     def _begin_again(self, lane: Lane, now_s: float) -> None:
         """Start a lane that was lost, once the memory of what it ran is free again."""
         try:
-            free_mib = self.transport.free_mib(lane.device)
+            free_mib = self.transport.free_mib(lane.devices)
         except CardGone as error:
             self._retire(lane, str(error))
             return
-        if free_mib is not None and free_mib >= lane.rest_mib - self.setting.reserve_mib / 2:
+        held_mib = math.inf
+        if free_mib is not None:
+            held_mib = max(lane.rest_mib[name] - mib for name, mib in free_mib.items())
+        if held_mib <= self.setting.reserve_mib / 2:
             self._start(lane)
         elif now_s - lane.lost_s > self.patience.memory_s:
             what = "its machine did not answer"
             if free_mib is not None:
-                what = f"{lane.rest_mib - free_mib:,.0f} MiB of its memory did not come back"
+                what = f"{held_mib:,.0f} MiB of its memory did not come back"
             self._retire(lane, what)
 
     def _start(self, lane: Lane) -> None:
         known = [(a, m) for a, m, _ in self._measured]
         lane.told, lane.heard_s = len(known), time.monotonic()
         lane.process = self.transport.start(lane.card, lane.folder / "lane.log")
-        lane.process.tell(Opening(lane.card, lane.cores, self.setting, lane.folder, known))
+        cards = {name: device.identity.uuid for name, device in lane.devices.items()}
+        lane.process.tell(Opening(cards, lane.cores, self.setting, lane.folder, known))

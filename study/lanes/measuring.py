@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
+from objectives.errors import InUse
 from objectives.measurement import Measurement
 from study.bench.bench import Bench, all_borrowed
-from study.lanes.cards import cores_apart
+from study.lanes.cards.cores import in_words
+from study.lanes.cards.named import cores_apart
 from study.lanes.cluster.join import Cluster
-from study.lanes.cores import in_words
 from study.lanes.lanes import Lanes, Patience
 from study.lanes.process import Here
 from study.lanes.program import lane_lock
@@ -26,15 +27,20 @@ def cards_borrowed(
     lending: Lending,
     say: Callable[[str], None],
 ) -> Iterator[list[Bench]]:
-    """Hold the cards of several benches, once the lanes of a driver that was killed have ended.
+    """Hold the cards of all benches, once the lanes of a driver that was killed have ended.
 
     Raises:
         SetupError: As `study.bench.bench.borrowed`.
     """
     for machine in machines if len(machines) > 1 else ():
-        with lane_lock(machine.device.identity.uuid):
+        with lane_lock(machine.identity.uuid):
             pass
-    with all_borrowed(baseline, machines, lending, say) as lent:
+    with ExitStack() as stack:
+        try:
+            lent = stack.enter_context(all_borrowed(baseline, machines, lending, say))
+        except InUse as error:
+            way_out = ", or name others with --devices" if len(machines) > 1 else ""
+            raise InUse(f"{error}{way_out}") from error
         yield lent
 
 
@@ -48,10 +54,10 @@ def lanes_on(
     cluster: Cluster | None = None,
     patience: Patience = Patience(),  # noqa: B008  frozen
 ) -> Iterator[Lanes]:
-    """Yield a lane on each card, which all end with the block.
+    """Yield a lane on each card or set of cards, which all end with the block.
 
     Args:
-        machines: A bench for each card, all of one setting.
+        machines: A bench for each lane, all of one setting.
         folder: It gets a folder for each lane.
         ramp_range: The range of ramps; None lets the first measurement find it.
         measurements: What was measured before, for the memory arithmetic.
@@ -60,15 +66,15 @@ def lanes_on(
         patience: When a lane is lost.
 
     Raises:
-        SetupError: There are fewer cores than cards.
+        SetupError: There are fewer cores than lanes.
     """
     apart = cores_apart(machines) if cluster is None else nullcontext(cluster.cores)
     with apart as cores:
         for number, (machine, own) in enumerate(zip(machines, cores, strict=True)):
             where = f" on {cluster.names[number]}" if cluster else ""
-            say(f"lane: {machine.device.identity.uuid}{where}, {in_words(own)}")
+            say(f"lane: {machine.identity.uuid}{where}, {in_words(own)}")
         with Lanes(
-            [machine.device for machine in machines],
+            [machine.devices for machine in machines],
             machines[0].setting,
             folder,
             measurements=measurements,

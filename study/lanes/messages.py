@@ -42,23 +42,28 @@ class Opening:
     """An opening is the first that a lane is told.
 
     Args:
-        device: The UUID of its card.
+        cards: The UUIDs of its cards, by the names that the spec gives them.
         cores: The cores that it and its servers run on; none leaves it those of the driver.
         setting: What is the same for all that is measured.
         folder: The folder for its own logs.
         measurements: What was measured so far, for the memory arithmetic.
     """
 
-    device: str
+    cards: Mapping[str, str]
     cores: tuple[int, ...]
     setting: Setting
     folder: Path
     measurements: Measured
 
+    @property
+    def card(self) -> str:
+        """Return the UUIDs as `study.lanes.lane.Lane.card` does."""
+        return " ".join(self.cards.values())
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {
-            "device": self.device,
+            "cards": dict(self.cards),
             "cores": self.cores,
             "setting": asdict(self.setting),
             "folder": str(self.folder),
@@ -69,7 +74,7 @@ class Opening:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_json`."""
         return cls(
-            data["device"],
+            dict(data["cards"]),
             tuple(data["cores"]),
             from_plain(Setting, data["setting"]),
             Path(data["folder"]),
@@ -171,14 +176,14 @@ class Verdict(OfPlainData):
 
 @dataclass(frozen=True, slots=True)
 class Ready(OfPlainData):
-    """A lane is ready: it has opened its card, or has prepared a job.
+    """A lane is ready: it has opened its cards, or has prepared a job.
 
     Args:
-        identity: Its card.
+        identities: Its cards, in the order of the opening.
         longest_s: The longest that a measurement may take there, seconds.
     """
 
-    identity: Identity
+    identities: tuple[Identity, ...]
     longest_s: float
 
 
@@ -187,7 +192,7 @@ class Beat(OfPlainData):
     """A beat says every few seconds that the lane lives.
 
     Args:
-        occupancy: Who holds the memory of its card; None while it opens that.
+        occupancy: Who holds the memory of its LLM's card; None while it opens that.
     """
 
     occupancy: Occupancy | None

@@ -15,7 +15,7 @@ from pathlib import Path
 from pynvml import NVMLError  # type: ignore[import-untyped]
 
 from objectives.devices.busy_others import DRIVER
-from objectives.devices.device import Device
+from objectives.devices.device_set import DeviceSet
 from study.lanes.connection import CardGone, Connection
 
 PROGRAM = "from study.lanes.program import main; main()"
@@ -137,17 +137,17 @@ class Here:
 
     program: str = PROGRAM
 
-    def start(self, card: str, log: Path) -> LaneProcess:  # noqa: ARG002  it is told its card
+    def start(self, card: str, log: Path) -> LaneProcess:  # noqa: ARG002  it is told its cards
         """Start the process of a lane."""
         return LaneProcess(self.program, log)
 
-    def free_mib(self, device: Device) -> float:
-        """Return what is free on a card, MiB.
+    def free_mib(self, devices: DeviceSet) -> dict[str, float]:
+        """Return what is free on cards, MiB by name.
 
         Raises:
-            CardGone: It does not answer.
+            CardGone: One does not answer.
         """
         try:
-            return device.sample().free_mib
+            return {name: device.sample().free_mib for name, device in devices.items()}
         except NVMLError as error:
             raise CardGone(f"its card does not answer ({error})") from error

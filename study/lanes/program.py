@@ -1,4 +1,4 @@
-"""The program of a lane: it opens its card, and measures there what the driver orders."""
+"""The program of a lane: it opens its cards, and measures there what the driver orders."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ from functools import partial
 from pathlib import Path
 
 from objectives import waiting
+from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.devices.device import Device
-from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.engines.every import compile_caches
 from objectives.errors import InUse, SetupError
+from objectives.measurement import Measurement
 from study.bench.device_lock import sole_use
 from study.lanes.channel import Channel
-from study.lanes.messages import Answer, Doing, Opening, Order, Prepare, Ready, Refusal
+from study.lanes.lane import folder_name
+from study.lanes.messages import (
+    Answer,
+    Doing,
+    Measured,
+    Opening,
+    Order,
+    Prepare,
+    Ready,
+    Refusal,
+)
 
 EARLIER_S = 60.0  # until the lane of a driver that was killed has ended
 
@@ -43,41 +54,42 @@ def main(opened: Callable[[str], Device] = open_device) -> None:
 
 
 def serve(channel: Channel, opening: Opening, opened: Callable[[str], Device]) -> None:
-    """Open the card and measure what is ordered.
+    """Open the cards and measure what is ordered.
 
     Raises:
-        SetupError: The card cannot be opened, or its earlier lane does not end.
+        SetupError: A card cannot be opened, or its earlier lane does not end.
         KeyboardInterrupt: The driver has closed the channel.
     """
     if opening.cores:
         os.sched_setaffinity(0, opening.cores)
-    own_caches(opening.device)
+    own_caches(opening.card)
     with (
-        lane_lock(opening.device),
+        lane_lock(opening.card),
         Colocation(
             opening.setting,
-            device_set(device := opened(opening.device)),
+            devices := {name: opened(uuid) for name, uuid in opening.cards.items()},
             opening.folder,
             on_phase=lambda phase: channel.tell(Doing(phase)),
-            measurements=opening.measurements,
+            measurements=as_here(opening.measurements, opening.card),
         ) as colocation,
     ):
         channel.occupancy = colocation.occupancy
-        ready = Ready(device.identity, colocation.longest_s)
+        identities = tuple(device.identity for device in devices.values())
+        ready = Ready(identities, colocation.longest_s)
         channel.tell(ready)
         while True:
             match channel.order():
                 case Order() as order:
-                    channel.tell(measured(channel, colocation, order))
+                    channel.tell(measured(channel, colocation, order, opening.card))
                 case Prepare(job):
                     job.folder.mkdir(parents=True, exist_ok=True)
                     colocation.prepare(job)
                     channel.tell(ready)
 
 
-def measured(channel: Channel, colocation: Colocation, order: Order) -> Answer:
-    """Return what came of an order."""
-    colocation.learn(order.measurements)
+def measured(channel: Channel, colocation: Colocation, order: Order, card: str) -> Answer:
+    """Return what came of an order, in the lane of a card or a set."""
+    colocation.learn(as_here(order.measurements, card))
     if order.ramp_range is not None:
         colocation.ramp_range = order.ramp_range
     if (under := order.under) is not None:
@@ -92,9 +104,20 @@ def measured(channel: Channel, colocation: Colocation, order: Order) -> Answer:
     return Answer(order.attempt, outcome, wall_s, colocation.ramp_range)
 
 
+def as_here(measurements: Measured, card: str) -> list[tuple[Allocation, Measurement]]:
+    """Return what other lanes measured as if on the cards here: which is which tells the order."""
+    uuids = card.split()
+    return [
+        (a, replace(m, devices=dict(zip(uuids, m.devices.values(), strict=True))))
+        if len(m.devices) == len(uuids)
+        else (a, m)
+        for a, m in measurements
+    ]
+
+
 @contextmanager
-def lane_lock(device: str) -> Iterator[None]:
-    """Hold the lane of a card; that of a driver which was killed is waited for.
+def lane_lock(card: str) -> Iterator[None]:
+    """Hold the lane of a card, or of each of a set; that of a killed driver is waited for.
 
     Raises:
         InUse: It does not end.
@@ -102,20 +125,21 @@ def lane_lock(device: str) -> Iterator[None]:
     """
     until_s = time.monotonic() + EARLIER_S
     with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(sole_use(f"lane-{device}"))
-                break
-            except InUse:
-                if time.monotonic() > until_s:
-                    raise
-            waiting.sleep(waiting.LOOK_S)
+        for uuid in sorted(card.split()):
+            while True:
+                try:
+                    stack.enter_context(sole_use(f"lane-{uuid}"))
+                    break
+                except InUse:
+                    if time.monotonic() > until_s:
+                        raise
+                waiting.sleep(waiting.LOOK_S)
         yield
 
 
-def own_caches(device: str) -> None:
-    """Give engines a cache for this card: two that compile the same write the same files."""
+def own_caches(card: str) -> None:
+    """Give engines a cache for these cards: two that compile the same write the same files."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for variable, folder in compile_caches().items():
         cache = Path(os.environ.get(variable) or caches / folder)
-        os.environ[variable] = str(cache / f"lane-{device.replace('/', '_')}")
+        os.environ[variable] = str(cache / f"lane-{folder_name(card)}")

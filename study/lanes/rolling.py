@@ -171,7 +171,7 @@ class RollingEpoch(TrialSteps):
         is_due = self._since[lane.card] >= BRIDGE_EVERY
         if not is_due and lane.card in self._bridged:
             return False
-        if not is_due and not needs_bridge(self.study, lane.device.identity):
+        if not is_due and not needs_bridge(self.study, lane.identity):
             self._bridged.add(lane.card)
             return False
         baseline = self.results.measured(self.context.baseline)
@@ -264,5 +264,5 @@ class RollingEpoch(TrialSteps):
             if str(begun.allocation) == str(self.context.baseline):
                 self._since[end.card] = 0
                 lane = next(lane for lane in self.lanes.lanes if lane.card == end.card)
-                note_card(self.study, lane.device.identity)
+                note_card(self.study, lane.identity)
         del self._under_way[trial.number]

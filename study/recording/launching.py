@@ -34,7 +34,7 @@ def launch_here(
 ) -> None:
     """Make the launches one after the other on one card; each is written as it ends."""
     (machine,) = machines
-    folder, card = out.with_suffix(""), machine.device.identity.uuid
+    folder, card = out.with_suffix(""), machine.identity.uuid
     todo = remaining(planned, entries, spec.baseline, card)
     with Colocation(
         machine.setting,

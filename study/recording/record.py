@@ -16,7 +16,7 @@ from objectives.recording import Provenance, RecordedLaunch, Recording, read, wr
 from objectives.setting import conditions
 from study.bench.bench import Bench, bench
 from study.bench.run_lock import alone
-from study.lanes.cards import benches, named
+from study.lanes.cards.named import benches, specs_on
 from study.lanes.measuring import cards_borrowed
 from study.provenance import git_commit
 from study.recording.export_study import gather, refuse_other_conditions
@@ -75,14 +75,13 @@ def record(
         raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
     if not repeats:
         return _merge(spec, out, take)
-    names = [spec.device] if devices is None else named(devices, spec)
+    specs = specs_on(devices, spec, tell)
     with alone(out.with_suffix("")) as reaped:
         for line in reaped:
             tell(line)
         # launch even what the arithmetic rules out: evidence is recorded
-        first = replace(spec, device=names[0])
-        machine = bench(replace(setting_of(spec), precheck=False), first)
-        machines = benches(machine, names)
+        machine = bench(replace(setting_of(spec), precheck=False), specs[0])
+        machines = benches(machine, specs)
         device = machine.device.identity
         spec = on_device(spec, device.total_mib, device.product)
         planned = [*rounds(spec.search_space, spec.baseline, spec.services, repeats, points, part)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,18 +19,18 @@ from fake_lane import CARDS, opened
 from live_factories import live
 
 from study.bench import bench
-from study.lanes import cards, measuring
+from study.lanes import measuring
+from study.lanes.cards import named
 from study.lanes.process import Here
 
 PROGRAM = "import fake_lane; fake_lane.measure()"
 HERE = Path(__file__)
 
 
-def with_cards(patch: pytest.MonkeyPatch) -> None:
+def with_cards(patch: pytest.MonkeyPatch, cards: Sequence[str] = CARDS) -> None:
     """Let this process see the cards."""
-    patch.setattr(bench, "open_device", opened)
-    patch.setattr(cards, "open_device", opened)
-    patch.setattr(cards, "every_gpu", lambda: list(CARDS))
+    patch.setattr(bench, "open_device", lambda name, **_: opened(name))
+    patch.setattr(named, "every_gpu", lambda: list(cards))
     patch.setattr(measuring, "Here", partial(Here, PROGRAM))
 
 
@@ -37,6 +38,14 @@ def live_on_cards(folder: Path) -> Path:
     """Write a live spec of fake servers for a GPU."""
     path = live(folder)
     path.write_text(path.read_text().replace("device: cpu", "device: cuda"))
+    return path
+
+
+def spec_of_two(folder: Path, devices: str = "{gpu0: GPU-a, gpu1: GPU-b}") -> Path:
+    """Write a live spec of fake servers whose speech is on a second GPU."""
+    path = live_on_cards(folder)
+    text = path.read_text().replace("device: cuda", f"devices: {devices}")
+    path.write_text(text.replace("\n  stt:\n", "\n  stt:\n    place: gpu1\n"))
     return path
 
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -31,6 +32,7 @@ from study.lanes.messages import Answer, Doing, Order, Prepare, Ready, Refusal
 
 PROGRAM = "import fake_lane; fake_lane.main()"
 CARDS = ("GPU-a", "GPU-b")
+FOUR = (*CARDS, "GPU-c", "GPU-d")
 WORK_S = 0.05
 
 
@@ -56,7 +58,7 @@ class NumberedCard:
 
 def opened(name: str) -> NumberedCard:
     """Open the card of an index, a UUID or `cuda`."""
-    uuids = dict(zip(("0", "1"), CARDS, strict=True)) | {uuid: uuid for uuid in CARDS}
+    uuids = dict(zip("0123", FOUR, strict=True)) | {uuid: uuid for uuid in (*FOUR, "GPU-e")}
     uuids |= {"cuda": CARDS[0], "GPU-other": "GPU-other"}
     if name not in uuids:
         raise SetupError(f"no NVIDIA GPU {name!r} on this machine")
@@ -83,12 +85,13 @@ def work(channel: Channel) -> None:
     opening = channel.open()
     opening.folder.mkdir(parents=True, exist_ok=True)
     log, moods = opening.folder / "orders.log", opening.folder.parents[1] / "moods.json"
-    mine = json.loads(moods.read_text()).get(opening.device, []) if moods.exists() else []
+    mine = json.loads(moods.read_text()).get(opening.card, []) if moods.exists() else []
     if mine == "refuses":
         channel.tell(Refusal("its card is not well; give it a rest"))
         return
     product = "Another card" if mine == "is another" else "Made-up card"
-    ready = Ready(Identity(product, opening.device, TOTAL_MIB, "580.1", "13.0"), 2.0)
+    cards = opening.cards.values()
+    ready = Ready(tuple(Identity(product, c, TOTAL_MIB, "580.1", "13.0") for c in cards), 2.0)
     channel.tell(ready)
     while True:
         order = channel.order()
@@ -105,9 +108,9 @@ def work(channel: Channel) -> None:
         channel.tell(Doing(Phase(Step.LOADING)))
         job.folder.mkdir(parents=True, exist_ok=True)
         (job.folder / "llm.log").write_text("it came up")
-        outcome, wall_s = outcome_in(mood, channel, order, opening.device)
+        outcome, wall_s = outcome_in(mood, channel, order, opening.card)
         write(log, f"ended {job.allocation}")
-        found = order.ramp_range or RampRange(1.0 + int(opening.device[-1], 36) / 100, 25.0)
+        found = order.ramp_range or RampRange(1.0 + int(opening.card[-1], 36) / 100, 25.0)
         if mood == "answers twice":
             channel.tell(Answer(order.attempt - 1, outcome, wall_s, found))
         channel.tell(Answer(order.attempt, outcome, wall_s, found))
@@ -142,7 +145,8 @@ def outcome_in(mood: str, channel: Channel, order: Order, card: str) -> tuple[Ou
         return Outcome(failure=Failure(measured, is_ruled_out=True)), 0.1
     if order.is_raced and not channel.is_worth(order.attempt, measured):
         return Outcome(given_up=measured.flat()), time.monotonic() - began
-    return Outcome(measured.on_device(card)), time.monotonic() - began
+    devices = dict.fromkeys(card.split(), measured.device)
+    return Outcome(replace(measured, devices=devices)), time.monotonic() - began
 
 
 def write(log: Path, text: str) -> None:

@@ -27,6 +27,7 @@ from production_rig import free_port
 from objectives.devices.device_set import device_set
 from study import run
 from study.bench.bench import Bench
+from study.lanes.cards.sets import gpus_of
 from study.lanes.cluster.host import Host
 from study.lanes.cluster.join import joined
 
@@ -42,8 +43,10 @@ class NumberedHost(Host):
     program = PROGRAM
 
     def bench(self, cards: list[str]) -> Bench:
-        (card,) = cards
-        return Bench(device_set(NumberedCard(card)), self.setting, {"llm": {}, "stt": {}}, ())
+        numbered = [NumberedCard(card) for card in sorted(cards)]
+        by_name = dict(zip(gpus_of(self.spec), numbered, strict=True)) if self.spec.devices else {}
+        devices = by_name or device_set(*numbered)
+        return Bench(devices, self.setting, {"llm": {}, "stt": {}}, ())
 
 
 def with_token(folder: Path) -> dict[str, str]:
@@ -67,7 +70,7 @@ class Machine:
     """A machine of a cluster is what `ray start` starts, until it is ended.
 
     Args:
-        card: The UUID of its card.
+        card: The UUID of its card, or several with commas.
         env: Its environment.
         head: The address of the cluster's head; None makes it the head.
     """
@@ -81,7 +84,12 @@ class Machine:
         ports = [f"--{name}-port={free_port()}" for name in PORTS]
         command = [
             *(str(Path(sys.executable).with_name("ray")), "start", "--block", *where, *ports),
-            *("--min-worker-port=0", "--max-worker-port=0", "--num-cpus=2", "--num-gpus=1"),
+            *(
+                "--min-worker-port=0",
+                "--max-worker-port=0",
+                "--num-cpus=2",
+                f"--num-gpus={card.count(',') + 1}",
+            ),
             *(f"--object-store-memory={STORE}", "--disable-usage-stats"),
         ]
         self.log = Path(env["RAY_AUTH_TOKEN_PATH"]).with_name(f"{card}.log")
@@ -113,10 +121,9 @@ class Machine:
             return psutil.Process(self.process.pid).children(recursive=True)
         return []
 
-    def actor(self) -> psutil.Process:
-        """Return its host of a lane."""
-        (actor,) = [p for p in self.below() if "Host" in " ".join(p.cmdline())[:80]]
-        return actor
+    def actors(self) -> list[psutil.Process]:
+        """Return its hosts of lanes."""
+        return [p for p in self.below() if "Host" in " ".join(p.cmdline())[:80]]
 
     def raylet(self) -> psutil.Process:
         """Return its raylet."""

@@ -24,6 +24,7 @@ import yaml
 from factories import cell, context_of_spec, make, open_made
 from fake_lane import NumberedCard
 
+from objectives.devices.device_set import device_set
 from objectives.evaluation import Outcome
 from study.lanes.lane import Ended, Lane, Task
 from study.lanes.rolling import RollingEpoch
@@ -42,7 +43,7 @@ class SimulatedLanes:
     def __init__(self, number: int, seed: int, share_of_cpu: float = 1.0) -> None:
         self._rng = np.random.default_rng(seed)
         self.lanes = [
-            Lane(n, NumberedCard(f"GPU-{n}"), (), Path(), 11_000.0) for n in range(number)
+            Lane(n, device_set(NumberedCard(f"GPU-{n}")), (), Path(), {}) for n in range(number)
         ]
         for lane in self.lanes:
             lane.is_ready = True

@@ -25,7 +25,7 @@ from study.confirmation.publish import block
 from study.confirmation.records import Head, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.assess import verdict_of
-from study.lanes.cards import benches, named
+from study.lanes.cards.named import benches, specs_on
 from study.lanes.measuring import cards_borrowed
 from study.search.expected_time import TimeBudget
 from study.spec.setting import setting_of
@@ -52,13 +52,11 @@ def measured(
         SetupError: This machine cannot measure, or pairs are disturbed again and again.
     """
     began_s = time.monotonic()
-    names = [of.spec.device]
-    if options.devices is not None:
-        names = named(options.devices, of.spec)
+    specs = specs_on(options.devices, of.spec, tell)
     with alone(folder) as reaped:
         for line in reaped:
             tell(line)
-        own = bench(setting_of(of.spec), replace(of.spec, device=names[0]))
+        own = bench(setting_of(of.spec), specs[0])
         device = own.device.identity
         _refuse_another(of, device, own.versions)
         if options.take:
@@ -66,7 +64,7 @@ def measured(
             head = replace(head_of(of, servers, device), driver=None)  # nothing is launched by it
             return _taken(of, head, folder, options.take)
         timeout_s, lent_at = options.timeout_s, time.monotonic()
-        machines = benches(own, names)
+        machines = benches(own, specs)
         with cards_borrowed(of.spec.baseline, machines, options.lending, tell) as lent:
             if options.lending.max_outage_s is not None:
                 began_s = lent_at
@@ -76,7 +74,7 @@ def measured(
             head = head_of(of, servers, device)
             journal = open_journal(folder, head, fresh=options.fresh, before=of.confirmations)
             write_journal(journal, folder)  # the claim is on disk before the first launch
-            for line in going_on(journal, [m.device.identity for m in lent], folder):
+            for line in going_on(journal, [m.identity for m in lent], folder):
                 tell(line)
             runner = Runner(
                 of,

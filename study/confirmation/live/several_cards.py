@@ -53,7 +53,7 @@ class SeveralCards:
 
     Args:
         runner: It keeps the journal, and measures all else.
-        machines: A bench for each card, the runner's first.
+        machines: A bench for each lane, the runner's first.
     """
 
     runner: Runner
@@ -79,7 +79,7 @@ class SeveralCards:
             if step.step in PAIRS:
                 self._pairs()
                 continue
-            with caches_of(self.machines[0].device.identity.uuid):
+            with caches_of(self.machines[0].identity.uuid):
                 runner.measure()
             self._is_over = self._next() == step
         return runner.journal
@@ -193,7 +193,7 @@ class SeveralCards:
 
 def in_lane(step: Next, runner: Runner, lane: Lane) -> Generator[Asked, Outcome, Found]:
     """Ask for the jobs of a pair, one after the other, and return what comes of it."""
-    pair = pair_of(step, runner.of, runner.folder, lane.device.identity)
+    pair = pair_of(step, runner.of, runner.folder, lane.identity)
     x = next(pair)
     while True:
         launching = runner.launcher.launching(x.role, x.allocation, x.folder, x.traffics)

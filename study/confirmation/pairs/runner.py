@@ -191,7 +191,7 @@ class Runner:
 
     def _holds_of_this_card(self) -> None:
         """Begin the holds anew where they were another card's."""
-        here = holds_on(self.journal, self.bench.device.identity)
+        here = holds_on(self.journal, self.bench.identity)
         if here is not self.journal:
             self.tell(f"  {here.left_out[-1]}")
         self.journal = here
@@ -203,7 +203,7 @@ class Runner:
         hold_s = self.of.traffics[0].workload.hold_s
         number = len(self.journal.holds) + 1
         self.tell(f"hold {number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
-        self.launcher.under, device = "", self.bench.device.identity
+        self.launcher.under, device = "", self.bench.identity
         found = measure_hold(self.of, self.journal, role, per_s, colocation, self.folder, device)
         if isinstance(found, Failure):
             self.leave_out(step, f"{found}")
@@ -218,7 +218,7 @@ class Runner:
 
     def _pair(self, step: Next, colocation: Colocation) -> None:
         self.tell(pair_in_words(step, self.of, self.most, self.part))
-        steps = pair_of(step, self.of, self.folder, self.bench.device.identity, self.part)
+        steps = pair_of(step, self.of, self.folder, self.bench.identity, self.part)
         self.keep(step, driven(steps, partial(self._launched, colocation)))
 
     def _launched(self, colocation: Colocation, x: Launch) -> Launched:

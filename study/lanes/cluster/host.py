@@ -1,4 +1,4 @@
-"""A host is the actor that holds a lane's card on its machine and runs the lane's process there."""
+"""A host is the actor that holds a lane's cards on its machine and runs the lane there."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import socket
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
 from objectives.devices.cores import numa_nodes
-from objectives.devices.device import Identity, Occupant
+from objectives.devices.device import Device, Identity, Occupant
 from objectives.devices.nvidia_gpu import every_gpu, numa_node
 from objectives.errors import SetupError
 from objectives.servers.versions import Versions
 from objectives.setting import Setting
 from study.bench.bench import Bench, bench, refuse_full_device
-from study.bench.device_lock import sole_use
+from study.bench.device_lock import sole_use_of_all
+from study.lanes.cards.cores import near_of
+from study.lanes.cards.sets import on_cards
 from study.lanes.cluster.ray_here import cards_given
 from study.lanes.process import PROGRAM, LaneProcess
 from study.lanes.program import lane_lock
@@ -34,31 +36,42 @@ VENDORED = "ray/_private"  # what Ray brings for itself alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """This is what a host found on its machine.
+class FoundCard:
+    """This is what a host found of one of its cards.
 
     Args:
-        machine: The name of the machine.
         identity: The card.
         compute: Its compute capability; None where it has none.
         server_env: The environment that makes a server use it.
         free_mib: What is free on it, MiB.
         occupants: Who holds its memory.
-        setting: What is measured, with models as they lie there.
-        versions: The versions of the servers there.
-        package: The version of this program there.
-        cores: The cores that may be used there.
-        nodes: The cores of each NUMA node there.
-        near: The NUMA node of the card; None where it is unknown.
-        is_guarded: Whether Ray demands a token there.
     """
 
-    machine: str
     identity: Identity
     compute: float | None
     server_env: dict[str, str]
     free_mib: float
     occupants: tuple[Occupant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """This is what a host found on its machine.
+
+    Args:
+        machine: The name of the machine.
+        cards: Its cards, by the names that the spec gives them.
+        setting: What is measured, with models as they lie there.
+        versions: The versions of the servers there.
+        package: The version of this program there.
+        cores: The cores that may be used there.
+        nodes: The cores of each NUMA node there.
+        near: The NUMA node of the cards; None where it is unknown, or they have several.
+        is_guarded: Whether Ray demands a token there.
+    """
+
+    machine: str
+    cards: dict[str, FoundCard]
     setting: Setting
     versions: Versions
     package: str
@@ -67,9 +80,19 @@ class Found:
     near: int | None
     is_guarded: bool
 
+    @property
+    def uuid(self) -> str:
+        """Return the UUIDs of its cards, as `study.lanes.lane.Lane.card` does."""
+        return " ".join(card.identity.uuid for card in self.cards.values())
+
+    @property
+    def free_mib(self) -> tuple[float, ...]:
+        """Return what was free on each card, MiB."""
+        return tuple(card.free_mib for card in self.cards.values())
+
 
 class Host:
-    """A host holds the locks of its card until it ends; refusals cross as sentences.
+    """A host holds the locks of its cards until it ends; refusals cross as sentences.
 
     Args:
         spec: The spec.
@@ -86,7 +109,7 @@ class Host:
         self._lane: LaneProcess | None = None
 
     def look(self) -> Found | str:
-        """Take the card that Ray gives, and tell of it; return why not where that cannot be."""
+        """Take the cards that Ray gives, and tell of them; return why not where that cannot be."""
         try:
             return self._look()
         except SetupError as error:
@@ -108,42 +131,39 @@ class Host:
             ) from error
         machine = self.bench(cards_given())
         self._machine = machine
-        card = machine.device.identity
-        with lane_lock(card.uuid):
+        card, uuids = machine.device.identity, machine.identity.uuid.split()
+        with lane_lock(machine.identity.uuid):
             pass  # the lane of a driver that was killed has ended
-        self._held.enter_context(sole_use(card.uuid))
+        self._held.enter_context(sole_use_of_all(uuids))
         spec = on_device(self.spec, card.total_mib, card.product)
         refuse_full_device(spec.baseline, machine)
         return Found(
             machine=socket.gethostname(),
-            identity=card,
-            compute=machine.device.compute,
-            server_env=dict(machine.device.server_env),
-            free_mib=machine.device.sample().free_mib,
-            occupants=tuple(machine.occupants),
+            cards={name: _found(device) for name, device in machine.devices.items()},
             setting=machine.setting,
             versions=machine.versions,
             package=version(PACKAGE),
             cores=tuple(sorted(os.sched_getaffinity(0))),
             nodes=tuple(tuple(node) for node in numa_nodes()),
-            near=numa_node(card.uuid),
+            near=near_of(map(numa_node, uuids)),
             is_guarded=raylet.environ().get("RAY_AUTH_MODE") == "token",
         )
 
     def bench(self, cards: list[str]) -> Bench:
-        """Return the bench of the card that Ray gives, by its index or UUID.
+        """Return the bench of the cards that Ray gives, by index or UUID, in the order of the bus.
 
         Raises:
             SetupError: As `study.bench.bench.bench`.
         """
-        (card,) = cards
-        uuid = every_gpu()[int(card)] if card.isdigit() else card
-        return bench(self.setting, replace(self.spec, device=uuid))
+        bus = every_gpu()
+        uuids = [bus[int(card)] if card.isdigit() else card for card in cards]
+        uuids.sort(key=lambda uuid: (bus.index(uuid) if uuid in bus else len(bus), uuid))
+        return bench(self.setting, on_cards(self.spec, uuids))
 
-    def free_mib(self) -> float:
-        """Return what is free on the card now, MiB."""
+    def free_mib(self) -> tuple[float, ...]:
+        """Return what is free on each card now, MiB."""
         assert self._machine is not None  # noqa: S101  it was looked at
-        return self._machine.device.sample().free_mib
+        return tuple(device.sample().free_mib for device in self._machine.devices.values())
 
     def begin(self, log: str) -> None:
         """Start the process of the lane, with the environment that `ray start` had.
@@ -189,3 +209,13 @@ class Host:
     def last_words(self) -> str:
         """Return how the process ended."""
         return self._lane.last_words() if self._lane is not None else "it was ended"
+
+
+def _found(device: Device) -> FoundCard:
+    return FoundCard(
+        identity=device.identity,
+        compute=device.compute,
+        server_env=dict(device.server_env),
+        free_mib=device.sample().free_mib,
+        occupants=tuple(device.occupants()),
+    )

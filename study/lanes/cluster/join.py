@@ -1,30 +1,28 @@
-"""Join a cluster: take its cards, each for a lane, and give them back at the end."""
+"""Join a cluster: take its cards, one or a set for a lane, and give them back at the end."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from objectives import waiting
-from objectives.devices.device_set import device_set
+from objectives.engines.places import HOST
 from objectives.errors import BadInput, SetupError
 from objectives.setting import Setting
 from study.bench.bench import Bench
+from study.lanes.cards.cores import split
+from study.lanes.cards.sets import gpus_of
 from study.lanes.cluster.address import answering, refuse_odd
 from study.lanes.cluster.host import PACKAGE, Found, Host
+from study.lanes.cluster.places import free_places, waited
 from study.lanes.cluster.ray_here import WAY_OUT, ray, refuse_without_token
 from study.lanes.cluster.seat import OverRay, RemoteCard, Seat
-from study.lanes.cores import split
 from study.lanes.lane import short_name
 from study.spec.model import Spec
 
-FREE_S = 30.0  # cards that Ray counts as free are given within it
 FOUND_S = 120.0  # hosts have looked at their machines within it
 
 
@@ -33,9 +31,9 @@ class Cluster:
     """A cluster is the cards that were taken in it, all of one product.
 
     Args:
-        machines: A bench for each card.
-        cores: The cores of each card's lane.
-        names: The name of each card's machine.
+        machines: A bench for each lane.
+        cores: The cores of each lane.
+        names: The name of each lane's machine.
         transport: It starts the lanes.
     """
 
@@ -54,12 +52,12 @@ def refuse_unfit(address: str, lanes: int | None, spec: Spec) -> None:
     refuse_odd(address)
     if lanes is not None and lanes < 1:
         raise BadInput("--lanes must be at least 1")
-    if spec.devices:
+    if HOST in spec.devices:
         raise BadInput(
-            f"--cluster gives each trial one GPU, and {spec.path.name} needs all its `devices:` "
-            "for one trial; run it on a machine that has them, without --cluster"
+            f"--cluster gives each trial GPUs, and {spec.path.name} has a device `cpu`, the "
+            "machine's own memory; run it on one machine, without --cluster"
         )
-    if spec.device != "cuda":
+    if spec.device != "cuda" and not spec.devices:
         raise BadInput(
             f"--cluster takes the GPUs that Ray gives, and the spec says `device: {spec.device}`; "
             "write `device: cuda`"
@@ -72,15 +70,17 @@ def joined(
     lanes: int | None,
     spec: Spec,
     setting: Setting,
+    say: Callable[[str], None],
     kind: type[Host] = Host,
 ) -> Iterator[Cluster]:
     """Hold the free GPUs of a cluster while the block lasts.
 
     Args:
         address: `auto`, or host and port of its head.
-        lanes: The most GPUs to take; None takes all that are free.
+        lanes: The most lanes; None takes all GPUs that are free.
         spec: The spec.
         setting: What is measured, with models as the spec names them.
+        say: It is given a line for each machine that has GPUs which make no set.
         kind: The class of the hosts.
 
     Raises:
@@ -99,35 +99,14 @@ def joined(
     finally:
         waiting.listen()  # Ray answers signals in its own way
     try:
-        seats = [Seat(place, kind, (spec, setting, Path.cwd())) for place in _places(lanes)]
+        count = max(1, len(gpus_of(spec)))
+        places = free_places(lanes, count, say)
+        seats = [Seat(place, count, kind, (spec, setting, Path.cwd())) for place in places]
         found = _look(seats)
         _refuse_unlike(found)
         yield _cluster(seats, found)
     finally:
         cluster.shutdown()  # its actors and placement groups end with it
-
-
-def _places(lanes: int | None) -> list[Any]:
-    """Return a placement group for each GPU that is free.
-
-    Raises:
-        SetupError: There is none.
-    """
-    groups, cluster = import_module("ray.util.placement_group"), ray()
-    free = int(cluster.available_resources().get("GPU", 0))
-    wanted = min(free, lanes or free)
-    asked = [groups.placement_group([{"GPU": 1}], strategy="STRICT_PACK") for _ in range(wanted)]
-    ready = {group.ready(): group for group in asked}
-    had, _ = _waited(list(ready), FREE_S)
-    for reference in ready.keys() - set(had):
-        groups.remove_placement_group(ready[reference])
-    if not had:
-        total = int(cluster.cluster_resources().get("GPU", 0))
-        raise SetupError(
-            f"the cluster has no free GPU ({total} in all, of {len(cluster.nodes())} machines); "
-            "end what holds them, or start more machines: `ray status` shows them"
-        )
-    return [group for reference, group in ready.items() if reference in had]
 
 
 def _look(seats: Sequence[Seat]) -> list[Found]:
@@ -136,7 +115,7 @@ def _look(seats: Sequence[Seat]) -> list[Found]:
     Raises:
         SetupError: One cannot measure, or does not answer.
     """
-    _, open_ = _waited([seat.asked for seat in seats], FOUND_S)
+    _, open_ = waited([seat.asked for seat in seats], FOUND_S)
     if open_:
         raise SetupError(
             f"{len(open_)} of {len(seats)} machines did not answer within {FOUND_S:g} s; "
@@ -159,28 +138,15 @@ def _look(seats: Sequence[Seat]) -> list[Found]:
     return found
 
 
-def _waited(references: Sequence[Any], limit_s: float) -> tuple[list[Any], list[Any]]:
-    """Wait for answers; return those that have come, and those that have not.
-
-    Raises:
-        KeyboardInterrupt: As `objectives.waiting`.
-    """
-    until_s, open_ = time.monotonic() + limit_s, list(references)
-    while open_ and time.monotonic() < until_s:
-        waiting.check()
-        _, open_ = ray().wait(open_, num_returns=len(open_), timeout=waiting.LOOK_S)
-    return [r for r in references if r not in open_], open_
-
-
 def _refuse_unlike(found: Sequence[Found]) -> None:
     """Refuse machines whose measurements cannot be compared, or that ask for no token.
 
     Raises:
         SetupError: There is one.
     """
-    first, card = found[0], found[0].identity
+    first = found[0]
     for one in found:
-        where = f"{one.machine} ({short_name(one.identity.uuid)})"
+        where = f"{one.machine} ({short_name(one.uuid)})"
         if not one.is_guarded:
             raise SetupError(f"{one.machine}: Ray asks for no token there; {WAY_OUT}")
         if one.package != version(PACKAGE):
@@ -188,18 +154,20 @@ def _refuse_unlike(found: Sequence[Found]) -> None:
                 f"{where} has {PACKAGE} {one.package}, and this machine {version(PACKAGE)}; "
                 "install the same"
             )
-        if not one.identity.is_like(card.product, card.total_mib):
-            raise SetupError(
-                f"{where} is a {one.identity.product} of {one.identity.total_mib:,.0f} MiB and "
-                f"{first.machine} has a {card.product} of {card.total_mib:,.0f}: one study "
-                "compares cards of one product; let a cluster have one"
-            )
-        if (one.identity.driver, one.versions) != (card.driver, first.versions):
-            raise SetupError(
-                f"{where} has another driver or other versions of the servers than "
-                f"{first.machine}; install the same: {one.identity.driver} {one.versions}, "
-                f"{card.driver} {first.versions}"
-            )
+        for there, here in zip(one.cards.values(), first.cards.values(), strict=True):
+            own, card = there.identity, here.identity
+            if not own.is_like(card.product, card.total_mib):
+                raise SetupError(
+                    f"{where} is a {own.product} of {own.total_mib:,.0f} MiB and "
+                    f"{first.machine} has a {card.product} of {card.total_mib:,.0f}: one study "
+                    "compares cards of one product; let a cluster have one"
+                )
+            if (own.driver, one.versions) != (card.driver, first.versions):
+                raise SetupError(
+                    f"{where} has another driver or other versions of the servers than "
+                    f"{first.machine}; install the same: {own.driver} {one.versions}, "
+                    f"{card.driver} {first.versions}"
+                )
         if one.setting != first.setting:
             raise SetupError(
                 f"{where} has the models elsewhere than {first.machine}; let them lie at the "
@@ -211,7 +179,7 @@ def _cluster(seats: Sequence[Seat], found: Sequence[Found]) -> Cluster:
     """Return the cards, with the cores of each machine shared out among its lanes.
 
     Raises:
-        SetupError: A machine has fewer cores than cards.
+        SetupError: A machine has fewer cores than lanes.
     """
     cores: dict[str, list[tuple[int, ...]]] = {}
     for name in {one.machine for one in found}:
@@ -220,10 +188,15 @@ def _cluster(seats: Sequence[Seat], found: Sequence[Found]) -> Cluster:
         cores[name] = list(parts)
     return Cluster(
         [
-            Bench(device_set(RemoteCard(seat, one)), found[0].setting, one.versions, one.occupants)
-            for seat, one in zip(seats, found, strict=True)
+            Bench(
+                {name: RemoteCard(card) for name, card in one.cards.items()},
+                found[0].setting,
+                one.versions,
+                next(iter(one.cards.values())).occupants,
+            )
+            for one in found
         ],
         [cores[one.machine].pop(0) for one in found],
         [one.machine for one in found],
-        OverRay({one.identity.uuid: seat for seat, one in zip(seats, found, strict=True)}),
+        OverRay({one.uuid: seat for seat, one in zip(seats, found, strict=True)}),
     )

@@ -1,4 +1,4 @@
-"""A seat is what Ray keeps for one lane: a card, whatever becomes of the processes there."""
+"""A seat is what Ray keeps for one lane: its cards, whatever becomes of the processes there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from objectives.devices.device import Device, Occupant, Sample
-from study.lanes.cluster.host import Found, Host
+from objectives.devices.device import Occupant, Sample
+from objectives.devices.device_set import DeviceSet, as_one
+from study.lanes.cluster.host import Found, FoundCard, Host
 from study.lanes.cluster.ray_here import ray
 from study.lanes.connection import CardGone, Connection
 
@@ -19,10 +20,11 @@ THREADS = 5  # of a host: one listens, one writes, and the others answer meanwhi
 
 
 class Seat:
-    """A seat is a placement group of one card.
+    """A seat is a placement group of the cards of one lane, on one machine.
 
     Args:
         place: The placement group.
+        count: How many cards it has.
         kind: The class of its hosts.
         arguments: What they are made of.
 
@@ -32,18 +34,24 @@ class Seat:
         found: What its first host found.
     """
 
-    def __init__(self, place: Any, kind: type[Host], arguments: tuple[Any, ...]) -> None:
-        self._place, self._kind, self._arguments = place, kind, arguments
+    def __init__(
+        self, place: Any, count: int, kind: type[Host], arguments: tuple[Any, ...]
+    ) -> None:
+        self._place, self._count, self._kind, self._arguments = place, count, kind, arguments
         self.host: Any = None
         self.asked: Any = None
         self.found: Found | None = None
         self.take()
 
     def take(self) -> None:
-        """Let a host look at the card; a lost one is never started again by Ray itself."""
+        """Let a host look at the cards; a lost one is never started again by Ray itself."""
         strategies = import_module("ray.util.scheduling_strategies")
         actor = ray().remote(
-            num_gpus=1, num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=THREADS
+            num_gpus=self._count,
+            num_cpus=0,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=THREADS,
         )(self._kind)
         there = strategies.PlacementGroupSchedulingStrategy(self._place, 0)
         self.host = actor.options(scheduling_strategy=there).remote(*self._arguments)
@@ -56,11 +64,11 @@ class Seat:
                 ray().kill(self.host)
         self.host = self.asked = None
 
-    def free_mib(self) -> float | None:
-        """Return what is free on the card, MiB; None while nobody knows.
+    def free_mib(self) -> tuple[float, ...] | None:
+        """Return what is free on each card, MiB; None while nobody knows.
 
         Raises:
-            CardGone: A new host has another card, or cannot use it.
+            CardGone: A new host has other cards, or cannot use them.
         """
         if self.host is None:
             self.take()
@@ -70,16 +78,16 @@ class Seat:
             return None
         asked, self.asked = self.asked, None
         try:
-            answer: Found | str | float = ray().get(asked)
+            answer: Found | str | tuple[float, ...] = ray().get(asked)
         except ray().exceptions.RayError:
             self.lose()
             return None
         if isinstance(answer, str):
             raise CardGone(answer)
-        if isinstance(answer, float):
+        if isinstance(answer, tuple):
             return answer
-        if self.found is not None and answer.identity.uuid != self.found.identity.uuid:
-            raise CardGone(f"Ray has put {answer.identity.uuid} into its place")
+        if self.found is not None and answer.uuid != self.found.uuid:
+            raise CardGone(f"Ray has put {answer.uuid} into its place")
         return answer.free_mib
 
 
@@ -87,12 +95,11 @@ class RemoteCard:
     """A remote card is one in another machine.
 
     Args:
-        seat: Its seat.
         found: What its host found.
     """
 
-    def __init__(self, seat: Seat, found: Found) -> None:
-        self.seat, self._found = seat, found
+    def __init__(self, found: FoundCard) -> None:
+        self._found = found
         self.identity, self.compute = found.identity, found.compute
         self.server_env = found.server_env
 
@@ -113,7 +120,7 @@ class RemoteProcess(Connection):
     """A lane's process on another machine, which its host speaks to.
 
     Args:
-        seat: The seat of its card.
+        seat: The seat of its cards.
         log: The file there for what it prints.
     """
 
@@ -211,20 +218,21 @@ class OverRay:
     """Lanes over Ray are started by the hosts of their cards.
 
     Args:
-        seats: The seat of each card, by UUID.
+        seats: The seat of each lane, by the UUIDs of its cards.
     """
 
     def __init__(self, seats: dict[str, Seat]) -> None:
         self._seats = seats
 
     def start(self, card: str, log: Path) -> RemoteProcess:
-        """Start the process of a lane where its card is."""
+        """Start the process of a lane where its cards are."""
         return RemoteProcess(self._seats[card], log)
 
-    def free_mib(self, device: Device) -> float | None:
-        """Return what is free on a card, MiB; None while nobody knows.
+    def free_mib(self, devices: DeviceSet) -> dict[str, float] | None:
+        """Return what is free on the cards of a lane, MiB by name; None while nobody knows.
 
         Raises:
             CardGone: As `Seat.free_mib`.
         """
-        return self._seats[device.identity.uuid].free_mib()
+        free_mib = self._seats[as_one(devices).uuid].free_mib()
+        return None if free_mib is None else dict(zip(devices, free_mib, strict=True))

@@ -13,14 +13,14 @@ import pytest
 from cards_here import with_cards
 from commands import run_script
 from factories import cell
-from fake_lane import PROGRAM, TOTAL_MIB, NumberedCard
+from fake_lane import FOUR, PROGRAM, TOTAL_MIB, NumberedCard
 from live_confirmations import confirmed, folder_of, instantly, journal_of
 from live_factories import FAKES, promotion, shelf
 
 from objectives.allocation import Allocation
-from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from objectives.measurement import Measurement
+from study.bench import bench
 from study.bench.bench import Bench
 from study.confirmation.journal import read_journal
 from study.confirmation.live import measured as measuring
@@ -29,8 +29,8 @@ from study.confirmation.pairs.arrivals import STEP
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.records import PairLaunch, PairsJournal, Role
 from study.confirmation.subject import subject
-from study.lanes import cards
 from study.lanes import measuring as lanes_measuring
+from study.lanes.cards import named
 from study.lanes.lanes import Lanes, Patience
 from study.lanes.process import Here
 from study.promotion.seal import verify
@@ -48,12 +48,11 @@ SLOW = [1.0] * (2 * JOBS) + [STEADY]
 @pytest.fixture(autouse=True)
 def _cards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def first(_: object, spec: Any) -> Bench:
-        return replace(
-            shelf(tmp_path / "fakes.yaml"), devices=device_set(NumberedCard(str(spec.device)))
-        )
+        return replace(shelf(tmp_path / "fakes.yaml"), devices=bench.opened(spec))
 
     monkeypatch.setattr(measuring, "bench", first)
-    monkeypatch.setattr(cards, "open_device", NumberedCard)
+    monkeypatch.setattr(bench, "open_device", lambda name, **_: NumberedCard(name))
+    monkeypatch.setattr(named, "every_gpu", lambda: [*FOUR])
     monkeypatch.setattr(lanes_measuring, "Here", partial(Here, PROGRAM))
     monkeypatch.setattr(several_cards, "Patience", partial(Patience, memory_s=1.0, end_s=10.0))
     instantly(monkeypatch)  # the stress; the launches are the lanes'
@@ -147,6 +146,23 @@ def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
     monkeypatch.setattr(Launcher, "launch", launch)
     assert confirmed(path, options={"devices": "GPU-a", "out": tmp_path / "one"})[0] == 0
     assert figures(path) == of_two | {"begun_anew": 1}
+
+
+def test_pairs_are_whole_on_sets_of_cards(tmp_path: Path) -> None:
+    sets = ("GPU-a GPU-b", "GPU-c GPU-d")
+    services = {name: own | {"place": "gpu0"} for name, own in FAKES["services"].items()}
+    moods = {of: [STEADY] for of in sets}
+    path = candidate(tmp_path, moods, services=services, claim="latency")
+    spec = tmp_path / "fakes.yaml"
+    devices = "devices: {gpu0: GPU-a, gpu1: GPU-b}"
+    spec.write_text(spec.read_text().replace("device: cuda", devices))
+    code, said = confirmed(path, options={"devices": ",".join(FOUR)})
+    assert code == 0, said
+    found = read_journal(journal_of(path))
+    check_whole(found)
+    assert {p.card for p in found.of("ab")} == {*sets}
+    confirmation = verify(path)["confirmation"]
+    assert sorted(confirmation["cards"]) == ["GPU-a", "GPU-c"]  # the LLM's, which a rollout has
 
 
 def test_the_pair_of_a_killed_lane_is_begun_anew_on_the_other_card(tmp_path: Path) -> None:

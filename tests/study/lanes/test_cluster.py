@@ -11,13 +11,13 @@ from importlib.util import find_spec
 
 import optuna
 import pytest
-from cards_here import alive, live_on_cards
+from cards_here import alive, live_on_cards, spec_of_two
 from commands import run_script
 from production_rig import free_port
 from raylets import HERE, Machine, with_token
 
 from objectives.errors import SetupError
-from study.lanes.cluster import address, ray_here
+from study.lanes.cluster import address, places, ray_here
 from study.storage.trials import BRIDGE, State, counted
 
 CARDS = ("GPU-a", "GPU-b")
@@ -56,9 +56,9 @@ def second(env, head):
 class Study:
     """A study in a process of its own, whose lanes are in the cluster."""
 
-    def __init__(self, folder, env, head):
+    def __init__(self, folder, env, head, write=live_on_cards):
         self.folder, self.said = folder, ""
-        live_on_cards(folder)
+        write(folder)
         self.process = subprocess.Popen(
             [sys.executable, HERE, "run_study.py", "spec.yaml", "--cluster", head.address],
             cwd=folder,
@@ -119,7 +119,7 @@ class TestInACluster:
 
     def test_an_actor_that_is_killed_is_replaced_and_its_trial_measured_again(self, study, second):
         study.read_until("begins on GPU-b")
-        second.actor().kill()
+        second.actors()[0].kill()
         finishes(study, lost=True)
         assert "GPU-b was lost: its machine or its actor is lost" in study.said
 
@@ -141,6 +141,43 @@ class TestInACluster:
         while (left := alive(study.folder)) and time.monotonic() < until:
             time.sleep(0.2)
         assert left == []
+
+
+class TestSetsInACluster:
+    """One machine has one card, and the other four; a trial needs two."""
+
+    pytestmark = needs_ray
+
+    @pytest.fixture
+    def four(self, env, head):
+        machine = Machine("GPU-b,GPU-c,GPU-d,GPU-e", env, head.address)
+        try:
+            machine.wait()
+            yield machine
+        finally:
+            machine.end()
+
+    def test_a_lane_has_two_cards_of_one_machine_and_a_lost_one_is_replaced(
+        self, tmp_path, env, head, four
+    ):
+        study = Study(tmp_path, env, head, spec_of_two)
+        try:
+            study.read_until(" bridge:")  # both lanes measure
+            four.actors()[0].kill()
+            code, held = study.end()
+        finally:
+            study.process.kill()
+            study.process.wait()
+            study.process.stdout.close()
+        assert code in (0, 4), study.said
+        assert "has 1 GPU and a trial needs 2: it is not used" in study.said
+        sets = {r.measurement.measured_on for r in counted(held)}
+        assert sorted(" ".join(sets).split()) == ["GPU-b", "GPU-c", "GPU-d", "GPU-e"]
+        assert (
+            len(sets) == 2
+            and {card for t in held.get_trials() if (card := t.user_attrs.get("card"))} == sets
+        )
+        assert "was lost: its machine or its actor is lost" in study.said
 
 
 @pytest.mark.parametrize(
@@ -213,12 +250,35 @@ def test_the_cluster_of_a_machine_that_has_ended_is_refused_at_once(
     assert run.returncode == 3 and words.format(port) in run.stderr, run.stderr
 
 
-def test_a_spec_whose_trials_need_several_cards_is_refused(tmp_path):
+def test_a_spec_whose_trials_need_the_hosts_memory_too_is_refused(tmp_path):
     spec = live_on_cards(tmp_path)
-    text = spec.read_text().replace("device: cuda", "devices: {gpu0: GPU-a, gpu1: GPU-b}")
+    text = spec.read_text().replace("device: cuda", "devices: {gpu0: GPU-a, gpu1: GPU-b, cpu: }")
     spec.write_text(text)
     run = run_script("run_study.py", spec, "--cluster", "auto", "--out", tmp_path / "out")
-    assert run.returncode == 2 and "--cluster gives each trial one GPU" in run.stderr, run.stderr
+    assert run.returncode == 2 and "has a device `cpu`" in run.stderr, run.stderr
+
+
+def nodes(*gpus):
+    """Return machines as Ray tells of them; one without GPUs tells of none."""
+    return [
+        {"NodeManagerHostname": f"node{n}", "Resources": {"CPU": 2.0, **({"GPU": g} if g else {})}}
+        for n, g in enumerate(gpus)
+    ]
+
+
+def test_sets_are_counted_by_machine_and_what_makes_none_is_named():
+    said = []
+    assert places.sets_in(nodes(4.0, 3.0, 1.0, 0), 2, said.append) == 3
+    assert said == [
+        "node1 has 3 GPUs and a trial needs 2: it leaves 1 idle",
+        "node2 has 1 GPU and a trial needs 2: it is not used",
+    ]
+    assert places.sets_in(nodes(4.0, 3.0, 1.0, 0), 1, said.append) == 8 and len(said) == 2
+
+
+def test_no_machine_with_a_whole_set_is_refused_before_ray_is_asked_for_one():
+    with pytest.raises(SetupError, match=r"needs 3 GPUs of one machine, and no machine .* than 2;"):
+        places.sets_in(nodes(2.0, 1.0, 2.0), 3, print)
 
 
 def test_a_spec_for_the_cpu_is_refused(tmp_path):

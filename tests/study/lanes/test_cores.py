@@ -3,7 +3,7 @@
 import pytest
 
 from objectives.errors import SetupError
-from study.lanes.cores import split
+from study.lanes.cards.cores import split
 
 TWO_NODES = (range(16), range(16, 32))
 

@@ -10,6 +10,7 @@ from fake_lane import PROGRAM, NumberedCard
 from live_factories import setting
 
 from objectives.allocation import Allocation
+from objectives.devices.device_set import device_set, first_of
 from objectives.errors import SetupError
 from objectives.evaluation import Job
 from study.lanes.lane import Ended, GivenBack, Task
@@ -33,7 +34,7 @@ def opened(tmp_path, said):
     def open_(moods=None, cards=("GPU-a", "GPU-b"), patience=QUICK):
         (tmp_path / "moods.json").write_text(json.dumps(moods or {}))
         lanes = Lanes(
-            [NumberedCard(uuid) for uuid in cards],
+            [device_set(*map(NumberedCard, card.split())) for card in cards],
             setting(),
             tmp_path,
             say=said.append,
@@ -159,12 +160,22 @@ def test_a_task_of_one_card_waits_for_it_and_is_given_back_with_it(opened, tmp_p
 
 def test_memory_that_does_not_come_back_ends_the_use_of_a_card(opened, said, tmp_path):
     lanes = opened({"GPU-a": ["is killed"]})
-    lanes.lanes[0].device.free_mib = 2_000.0
+    first_of(lanes.lanes[0].devices).free_mib = 2_000.0
     ends = run(lanes, tasks(tmp_path, 3))
     assert {end.card for end in ends} == {"GPU-b"}
     lanes.lanes[0].lost_s -= 2.0
     lanes.wait()
     assert lanes.lanes[0].retired == "9,000 MiB of its memory did not come back"
+
+
+def test_memory_is_awaited_on_each_card_of_a_set(opened, tmp_path):
+    lanes = opened({"GPU-a GPU-b": ["is killed"]}, cards=("GPU-a GPU-b", "GPU-c GPU-d"))
+    lanes.lanes[0].devices["GPU-b"].free_mib = 3_000.0
+    ends = run(lanes, tasks(tmp_path, 3))
+    assert {end.card for end in ends} == {"GPU-c GPU-d"}
+    lanes.lanes[0].lost_s -= 2.0
+    lanes.wait()
+    assert lanes.lanes[0].retired == "8,000 MiB of its memory did not come back"
 
 
 def test_lanes_end_with_their_driver_also_one_that_is_stopped(opened, tmp_path):

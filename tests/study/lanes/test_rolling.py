@@ -10,6 +10,7 @@ from factories import context_of_spec, make, open_made
 from fake_lane import PROGRAM, NumberedCard
 from optuna.trial import TrialState
 
+from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from study.analysis.decision import decision_of
 from study.analysis.reweigh import of_all_cards
@@ -41,7 +42,7 @@ def study(spec):
 def run(spec, study, folder, moods=None, cards=("GPU-a", "GPU-b"), patience=QUICK, **more):
     """Run an epoch on lanes that all begin ready; return its ending and what was said."""
     (folder / "moods.json").write_text(json.dumps(moods or {}))
-    said, devices = [], [NumberedCard(uuid) for uuid in cards]
+    said, devices = [], [device_set(*map(NumberedCard, card.split())) for card in cards]
     with Lanes(
         devices,
         setting_of(spec),
@@ -246,6 +247,27 @@ def test_what_a_slower_card_measures_is_scored_against_its_own_baseline(
     assert fmean(fitness[other]) == pytest.approx(fmean(fitness[reference]), abs=0.006)
     assert abs(told[bridges[0].number] - fmean(fitness[reference])) > 0.006  # nobody knew yet
     assert told[bridges[-1].number] == pytest.approx(bridges[-1].fitness, abs=0.006)
+
+
+def test_two_lanes_of_two_cards_give_the_answer_of_one_and_a_lost_trial_goes_to_the_other(
+    spec, tmp_path
+):
+    winners, sets = [], ("GPU-a GPU-b", "GPU-c GPU-d")
+    for name, cards, moods in (
+        ("one", sets[:1], {}),
+        ("two", sets, {sets[1]: ["well", "is killed", "well"]}),
+    ):
+        study = open_made(spec, optuna.storages.InMemoryStorage(), name=name)
+        (tmp_path / name).mkdir()
+        run(spec, study, tmp_path / name, moods, cards)
+        trials, context = counted(study), context_of_spec(spec)
+        assert {t.measurement.measured_on for t in trials if t.measurement} == {*cards}
+        winners.append(decision_of(of_all_cards(trials, context), context))
+    one, two = winners
+    assert str(one.winner.allocation) == str(two.winner.allocation)
+    (lost,) = [t for t in study.get_trials() if "lost" in t.user_attrs]
+    assert lost.user_attrs["card"] == sets[0]
+    assert lost.user_attrs["lost"] == ["GPU-c+d: its process ended by signal SIGKILL"]
 
 
 def is_on(row, card):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from objectives.devices.cores import LEAST
@@ -16,14 +16,14 @@ def split(
 ) -> Split:
     """Return the driver's cores, and those of each lane. Pure.
 
-    A lane has cores of the NUMA node of its card where all cards tell theirs and each node has one
+    A lane has cores of the NUMA node of its cards where all lanes tell theirs and each node has one
     for each of its lanes; else all are shared out in the order of their numbers. The driver has one
     of its own where the lanes can spare it: its writing would make a load generator late.
 
     Args:
         allowed: The cores that this process may use.
         nodes: The cores of each NUMA node; none where that is unknown.
-        near: The NUMA node of each lane's card; None where it is unknown.
+        near: The NUMA node of each lane's cards; None where it is unknown, or they have several.
 
     Raises:
         SetupError: There are fewer cores than lanes.
@@ -50,6 +50,16 @@ def split(
         parts = [iter(_parts(of, n)) for of, n in zip(by_node, counts, strict=True)]
         return driver, tuple(next(parts[number]) for number in near if number is not None)
     return driver, tuple(_parts(cores, lanes))
+
+
+def near_of(nodes: Iterable[int | None]) -> int | None:
+    """Return the NUMA node of a lane's cards; None where they have several, or it is unknown.
+
+    >>> near_of([1, 1]), near_of([0, 1])
+    (1, None)
+    """
+    only, *others = {*nodes}
+    return None if others else only
 
 
 def in_words(cores: Collection[int]) -> str:

@@ -1,0 +1,1 @@
+"""Cards of this machine, and its cores, are shared out among lanes."""

@@ -1,0 +1,68 @@
+"""Cards are put together into sets: a lane has one for each GPU that a trial needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from objectives.devices.device import Identity
+from objectives.engines.places import HOST
+from study.spec.model import Spec
+
+Set = tuple[Identity, ...]  # in the order of the spec's names of GPUs
+
+
+def gpus_of(spec: Spec) -> list[str]:
+    """Return the names of the GPUs that a spec names; none where its only device has no name."""
+    return [name for name, device in spec.devices.items() if device != HOST]
+
+
+def on_cards(spec: Spec, cards: Sequence[str]) -> Spec:
+    """Return the spec on other cards: one for each of its GPUs, in their order."""
+    if not spec.devices:
+        (card,) = cards
+        return replace(spec, device=card)
+    devices = {**spec.devices, **dict(zip(gpus_of(spec), cards, strict=True))}
+    return replace(spec, device=next(iter(devices.values())), devices=devices)
+
+
+def put_together(
+    cards: Sequence[Identity],
+    own: Set,
+    count: int,
+    near: Callable[[str], int | None] = lambda _: None,
+) -> tuple[list[Set], list[Identity]]:
+    """Return the sets, and the cards that make none. Pure.
+
+    Where the spec's own cards are among them, they are the first set, and those of each other set
+    are of the same products, name by name. Else all are of the product that most cards are of.
+    A set takes the first cards that are left, those of its first card's NUMA node before others.
+
+    Args:
+        cards: The cards, in an order that does not depend on how they were named.
+        own: The cards that the spec itself names; none where they are not all among them.
+        count: How many make a set.
+        near: It tells the NUMA node of a card by its UUID; None where that is unknown.
+    """
+    left, sets = [card for card in cards if card not in own], [own] if own else []
+    kinds = own or (max(cards, key=lambda card: sum(_are_alike(card, c) for c in cards)),) * count
+    while (chosen := _chosen(left, kinds, near)) is not None:
+        sets.append(chosen)
+        left = [card for card in left if card not in chosen]
+    return sets, left
+
+
+def _chosen(left: Sequence[Identity], kinds: Set, near: Callable[[str], int | None]) -> Set | None:
+    """Return a card of each kind; None where there are not enough."""
+    chosen = list[Identity]()
+    for kind in kinds:
+        able = [card for card in left if card not in chosen and _are_alike(kind, card)]
+        if not able:
+            return None
+        beside = near(chosen[0].uuid) if chosen else None
+        chosen.append(next((c for c in able if chosen and near(c.uuid) == beside), able[0]))
+    return tuple(chosen)
+
+
+def _are_alike(card: Identity, other: Identity) -> bool:
+    return card.is_like(other.product, other.total_mib)
