@@ -26,7 +26,8 @@ from objectives.load.replies import Reply, Symptom
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.process import TENANT, Server
 
-NUMBERED = re.compile(r"\b(?:cuda:|GPU )(\d{1,2})\b")  # as vLLM and PyTorch count devices
+# as vLLM and PyTorch count devices, and vLLM its workers
+NUMBERED = re.compile(r"\b(?:cuda:|GPU |Worker_TP|VllmWorker-)(\d{1,2})\b")
 PATIENCE_S = 30.0  # a passing neighbour is waited for
 DYING_S = 3.0  # a connection drops before its server has finished dying
 

@@ -174,6 +174,8 @@ def test_the_line_of_a_worker_names_the_card_as_the_spec_does() -> None:
     line = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB. GPU 1 has a total"
     assert on_named_device(line, ("gpu2", "gpu3")) == f"gpu3: {line}"
     assert on_named_device(line, ("gpu2",)) == line
+    worker = "(Worker_TP0 pid=11) ERROR ValueError: Free memory on device (1.0/8.0 GiB) on startup"
+    assert on_named_device(worker, ("gpu2", "gpu3")) == f"gpu2: {worker}"
     assert on_named_device("cuda:7 is full", ("gpu2", "gpu3")) == "cuda:7 is full"
 
 

