@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import yaml
-from podman_rig import IMAGE, OPTIONS, give_podman
+from container_rig import IMAGE, OPTIONS, give
 from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
@@ -18,7 +18,7 @@ ExecStart=/usr/bin/podman run --rm --name judge {OPTIONS} -v /opt/site:/opt/site
 
 def test_what_runs_in_containers_becomes_a_spec() -> None:
     with rig() as machine:
-        give_podman(machine)
+        give(machine, "podman")
         for folder in ("vllm", "vllm/entrypoints", "vllm/entrypoints/openai"):
             machine.write(f"/opt/site/{folder}/__init__.py", "")
         machine.write(f"{MODULE}/api_server.py", "import time\ntime.sleep(1000)\n")
