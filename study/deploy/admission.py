@@ -11,6 +11,7 @@ from typing import Any
 from objectives.allocation import SHARE
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
+from objectives.engines.places import Place
 from objectives.errors import BadInput
 from objectives.figures import flat_name
 from objectives.plain_data.names_of_0_1 import current_names
@@ -50,7 +51,8 @@ class Admitted:
         kv_tokens: Tokens in the KV cache of each of the trial's servers that told them.
         share: The LLM's share of the device memory, 0 to 1.
         memory_mib: Memory of each server that takes what it needs, MiB, where it was measured.
-        others: The other cards that its services are on, where the deployment has a device.
+        others: The cards beside the LLM's first that its services are on, where the deployment has
+            a device.
         notes: What a person should know before it is applied, a sentence each.
     """
 
@@ -132,24 +134,27 @@ def admit(
     places = mapping_at(data, "places")
     if not all(isinstance(place, str) for place in places.values()):
         raise BadInput(f"{path}: its places are no names; take the file as the study wrote it")
-    here = {places.get(e.name) for e in deployment.engines() if e.has_share}
+    on = {e.name: Place.of(str(places.get(e.name, ""))).devices for e in deployment.engines()}
+    shared = {device for e in deployment.engines() if e.has_share for device in on[e.name]}
+    first = {on[e.name][0] for e in deployment.engines() if e.has_share}
+    share = number_at(parameters, SHARE)
     kv_tokens: dict[str, int] = {}
     memory_mib: dict[str, float] = {}
-    elsewhere_mib: dict[str, float | None] = {}
+    taken_mib: dict[str, list[float | None]] = {}
     for engine in deployment.engines():
         name = engine.name
         if engine.has_kv_cache and (tokens := number_at(figures, flat_name(name, "kv_tokens"))):
             kv_tokens[name] = int(tokens)
         mib = number_at(figures, flat_name(name, "memory_mib"))
-        if not engine.has_share and mib is not None and places.get(name) in here:
+        if not engine.has_share and mib is not None and first.issuperset(on[name]):
             memory_mib[name] = mib
-        if places.get(name) not in here:
-            elsewhere_mib[name] = mib
+        for place in () if engine.has_share else on[name]:
+            taken_mib.setdefault(place, []).append(mib)
         if engine.stack_flags:
             stack = deployment.services[name].stack
             notes += compare_stack(data, engine, stack, mib, least_free_mib(data))
     measured_on = mapping_at(data, "other_devices") if device is not None else {}
-    others = other_cards(measured_on, places, elsewhere_mib, path)
+    others = other_cards(measured_on, taken_mib, dict.fromkeys(shared, share), path)
     notes += where_notes(places, deployment.services)
     notes += gets_worse(data)
     return Admitted(
@@ -159,7 +164,7 @@ def admit(
         assigned=assigned,
         written_at=at,
         kv_tokens=kv_tokens,
-        share=number_at(parameters, SHARE),
+        share=share,
         memory_mib=memory_mib,
         others=others,
         notes=tuple(notes),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.engines.engine import LLM_ENGINES
+from objectives.engines.llm_options import option_of
+from objectives.engines.llm_server import USUAL
+from objectives.engines.places import AND
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
 from objectives.traffic.workload import Workload
@@ -74,7 +79,7 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
         "services": {
             name: own | ({"place": places.by_service[name]} if places.devices else {})
             for name, own in {
-                "llm": _llm(llm),
+                "llm": _llm(llm, places),
                 "stt": _stt(stt, places),
                 **{b.name: _beside(b) for b in found.beside},
             }.items()
@@ -84,7 +89,8 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
     }
 
 
-def _llm(llm: Llm) -> dict[str, Any]:
+def _llm(llm: Llm, places: Places) -> dict[str, Any]:
+    is_spread = AND in places.by_service.get("llm", "")
     if llm.command is None:
         engine = {"engine": llm.key} if llm.key else {}
         started = {"program": llm.program} if llm.program else {"python": llm.python}
@@ -92,13 +98,23 @@ def _llm(llm: Llm) -> dict[str, Any]:
             **engine,
             **started,
             "model": llm.model,
-            "args": list(llm.args),
+            "args": _without_its_set(llm.args) if is_spread else list(llm.args),
             "env": dict(llm.env),
         }
     own = {"command": llm.command, "model": llm.model, "env": dict(llm.env)}
     if not llm.is_usual:
         own |= {"served_model": llm.served_model, "health_path": llm.health_path}
     return own
+
+
+def _without_its_set(args: Sequence[str]) -> list[str]:
+    """Return the flags without that which the place of an LLM on several devices says."""
+    ours = LLM_ENGINES[USUAL].of_its_set
+    kept = list[str]()
+    for before, word in pairwise(["", *args]):
+        if not {option_of(w) for w in (before, word) if w.startswith("-")} & {*ours}:
+            kept.append(word)
+    return kept
 
 
 def _stt(stt: Speech, places: Places) -> dict[str, Any]:

@@ -76,7 +76,9 @@ def size_in(argv: tuple[str, ...]) -> list[str]:
 def test_the_engine_is_told_over_how_many_cards_it_is_spread() -> None:
     assert size_in(llm().command(at(), {}).argv) == ["2"]
     assert size_in(llm().command(at(place="gpu0+gpu1+gpu2"), {}).argv) == ["3"]
-    assert size_in(llm().command(at(place="gpu0"), {}).argv) == []
+    assert size_in(llm().command(LOW, {}).argv) == []
+    # where it is searched, a unit that was spread is told so
+    assert size_in(llm().command(at(place="gpu0"), {}).argv) == ["1"]
     assert size_in(llm("--tensor-parallel-size", "2").command(at(), {}).argv) == ["2"]
     assert "--tensor-parallel-size 2" in llm().settings(at())
     assert llm().memory_key(at()) != llm().memory_key(at(place="gpu0"))

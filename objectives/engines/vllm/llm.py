@@ -18,7 +18,7 @@ from objectives.engines.command import (
     placeholders,
 )
 from objectives.engines.llm_server import LlmServer, engine_page, flags
-from objectives.engines.places import devices_of
+from objectives.engines.places import PLACE, devices_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
@@ -185,13 +185,16 @@ class Vllm(LlmServer):
         return " ".join(words)
 
     def _spread(self, allocation: Allocation) -> dict[str, Scalar]:
-        """Return the option that spreads it over its devices, unless it is on one or says so."""
+        """Return the option that spreads it over its devices.
+
+        There is none where it is on one that is not searched, or says it itself.
+        """
         devices = devices_of(self.name, self.service, allocation)
-        said = self.spread_by(
-            {n.replace("-", "_"): [v] for n, v in self.options(allocation).items()}
-        )
+        options = {n.replace("-", "_"): [v] for n, v in self.options(allocation).items()}
+        said = self.spread_by(options)
         is_said = any(option in self.of_its_set for option, _ in said)
-        return {} if devices == 1 or is_said else {self.of_its_set[0]: devices}
+        is_usual = devices == 1 and f"{self.name}.{PLACE}" not in allocation.values
+        return {} if is_usual or is_said else {self.of_its_set[0]: devices}
 
     def undivided(self, devices: int) -> str | None:
         """Return in a sentence why its model cannot be spread over so many devices, or None."""

@@ -102,6 +102,24 @@ def test_another_card_is_compared_and_what_its_services_took_is_waited_for(
     assert admitted(tmp_path, **beside).others == ()
 
 
+def test_each_card_of_the_llms_set_is_compared_and_its_share_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = dict.fromkeys(("GPU-2",), Card())
+    monkeypatch.setattr(other_cards, "open_device", opened.__getitem__)
+    spread = {**TWO_CARDS, "places": {"llm": "gpu0+gpu1", "stt": "gpu0"}}
+    promotion = admitted(tmp_path, **spread)
+    assert [(o.name, o.needed_mib) for o in promotion.others] == [("gpu1", 0.55 * 12_000.0)]
+    assert promotion.memory_mib == {"stt": 600.0}  # on the first card, beside the LLM
+    assert any("llm on gpu0+gpu1, stt on gpu0" in note for note in promotion.notes)
+    there = admitted(tmp_path, **{**spread, "places": {"llm": "gpu0+gpu1", "stt": "gpu1"}})
+    assert [o.needed_mib for o in there.others] == [0.55 * 12_000.0 + 600.0]
+    assert there.memory_mib == {}
+    gpu1 = {**TWO_CARDS["other_devices"]["gpu1"], "driver": "570.0"}
+    with pytest.raises(BadInput, match=r"measured on driver 570.0, here is 580.1"):
+        admitted(tmp_path, **{**spread, "other_devices": {"gpu1": gpu1}})
+
+
 def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_path: Path) -> None:
     promotion = admitted(tmp_path)
     assert [a.text for a in promotion.assigned] == ["0.55", "/models/base"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from objectives.errors import BadInput
 from study.init_spec.init_spec import InitOptions, write_files
 from study.spec.load import load
 
@@ -16,11 +17,16 @@ STT = "[Service]\n{}\nExecStart=/opt/s/bin/python /opt/s/server.py --model base 
 
 
 def written(
-    folder: Path, llm: str, stt: str, flags: str = "", device: str | None = None
+    folder: Path,
+    llm: str,
+    stt: str,
+    flags: str = "",
+    device: str | None = None,
+    llm_flags: str = "",
 ) -> tuple[dict[str, Any], list[str]]:
     """Write both units and the spec; return that, which its reader takes, and what was told."""
     lines = list[str]()
-    (folder / "llm.service").write_text(LLM.format(llm))
+    (folder / "llm.service").write_text(LLM.format(llm).rstrip() + f" {llm_flags}\n")
     (folder / "stt.service").write_text(STT.format(stt, flags))
     units = (str(folder / "llm.service"), str(folder / "stt.service"))
     out = folder / "my.yaml"
@@ -78,3 +84,48 @@ def test_where_no_card_is_seen_what_nothing_confines_is_with_the_llm(tmp_path: P
 def test_a_device_that_a_person_names_is_that_of_all_but_the_cpus(tmp_path: Path) -> None:
     spec, _ = written(tmp_path, ZERO, ONE, device="2")
     assert str(spec["device"]) == "2"
+
+
+TP = "--tensor-parallel-size 2"
+
+
+@pytest.mark.parametrize(
+    ("sees", "devices"),
+    [
+        ("Environment=CUDA_VISIBLE_DEVICES=0,1", ["0", "1"]),
+        ("Environment=CUDA_VISIBLE_DEVICES=3,1,2", ["3", "1"]),
+        ("Environment=CUDA_VISIBLE_DEVICES=GPU-12,GPU-34", ["GPU-12", "GPU-34"]),
+        ("", ["0", "1"]),
+    ],
+)
+@pytest.mark.parametrize("flag", [TP, "-tp 2", "--tensor_parallel_size=2"])
+def test_an_llm_on_two_cards_has_both_as_its_place(
+    tmp_path: Path, sees: str, devices: list[str], flag: str
+) -> None:
+    spec, _ = written(tmp_path, f"{sees}\n", sees, llm_flags=flag)
+    assert list(map(str, spec["devices"].values())) == devices
+    assert spec["services"]["llm"]["place"] == "gpu0+gpu1"
+    assert spec["services"]["llm"]["args"] == []  # the place says it
+    assert spec["services"]["stt"]["place"] == "gpu0"
+
+
+def test_an_llm_on_two_cards_that_sees_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"is spread over 2 cards and sees 1 \(1\); mend what"):
+        written(tmp_path, ONE, "", llm_flags=TP)
+    with pytest.raises(BadInput, match="--device names one; leave --device out"):
+        written(tmp_path, "", "", device="0", llm_flags=TP)
+
+
+def test_an_llm_in_a_container_on_two_cards_keeps_its_own_command(tmp_path: Path) -> None:
+    run = "docker run --rm --gpus '\"device=1,0\"' -p 8000:8000 vllm/vllm-openai:v0.11.0"
+    text = f"[Service]\nExecStart=/usr/bin/{run} --model org/m --gpu-memory-utilization 0.5 {TP}\n"
+    (tmp_path / "llm.service").write_text(text)
+    (tmp_path / "stt.service").write_text(STT.format(ONE, ""))
+    units = (str(tmp_path / "llm.service"), str(tmp_path / "stt.service"))
+    out = tmp_path / "my.yaml"
+    write_files(InitOptions(units, out, tmp_path / "d.yaml", "my", None), lambda _: None)
+    spec = yaml.safe_load(out.read_text())
+    assert {k: str(v) for k, v in spec["devices"].items()} == {"gpu0": "1", "gpu1": "0"}
+    llm = spec["services"]["llm"]
+    assert llm["place"] == "gpu0+gpu1" and TP in llm["command"]
+    assert load(out, is_here=False).places["stt"][0].on == "gpu0"

@@ -12,6 +12,7 @@ from objectives.errors import BadInput
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.load import load_deployment
 from study.deploy.config.values import assignments
+from study.deploy.targets.drop_in import Start, drop_in
 
 EXAMPLE = (Path(__file__).parents[4] / "study/deploy/example.yaml").read_text()
 
@@ -121,3 +122,19 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
     file.chmod(0o666)
     with pytest.raises(BadInput, match="chmod go-w"):
         load_deployment(file)
+
+
+def test_the_set_of_an_llm_is_a_choice_of_its_unit_and_taken_back_as_one(tmp_path: Path) -> None:
+    choices = '{gpu0: "1", gpu0+gpu1: "2"}'
+    binding = f"      llm.place: {{flag: --tensor-parallel-size, choices: {choices}}}\n"
+    line = next(x for x in EXAMPLE.splitlines(True) if x.strip().startswith("vllm_memory_util:"))
+    deployment = deployment_of(tmp_path, EXAMPLE.replace(line, line + binding, 1))
+    command = "/opt/vllm serve m --tensor-parallel-size 1 --gpu-memory-utilization 0.5"
+    for place, size in (("gpu0+gpu1", "2"), ("gpu0", "1")):
+        values = {"vllm_memory_util": 0.6, "llm.place": place}
+        given = [a for a in assignments(values, deployment) if a.service == "llm"]
+        assert [a.text for a in given if a.parameter == "llm.place"] == [size]
+        text = drop_in(given, command, "0", Start(), restart_always=False)
+        assert f"ExecStart=/opt/vllm serve m --tensor-parallel-size {size} --gpu" in text
+    with pytest.raises(BadInput, match=r"'gpu0\+gpu2' is not one of the choices"):
+        assignments({"vllm_memory_util": 0.6, "llm.place": "gpu0+gpu2"}, deployment)
