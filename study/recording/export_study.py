@@ -111,6 +111,7 @@ def _is_launched(r: Trial) -> bool:
 
 
 def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> RecordedLaunch:
+    card = r.measurement.measured_on if r.measurement else None  # of lanes, each has its own
     return RecordedLaunch(
         values=dict(r.allocation.values),
         repeat=0,  # counted by the one who takes it
@@ -120,7 +121,7 @@ def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> 
         measurement=r.measurement,
         diagnosis=r.diagnosis if r.measurement is None else None,
         measured={} if r.measurement else dict(r.measured),
-        card=device["uuid"] if device else None,
+        card=card or (device["uuid"] if device else None),
         replies=replies,
     )
 

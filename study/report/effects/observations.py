@@ -36,7 +36,8 @@ def observations(launches: Sequence[AnyLaunch]) -> tuple[Observations, list[Fact
         if launch.measurement is None:
             failed.append(setting)
         else:
-            setting |= {CARD: _card(launch.measurement)[:letters]} if len(cards) > 1 else {}
+            own = "+".join(uuid[:letters] for uuid in _card(launch.measurement).split())
+            setting |= {CARD: own} if len(cards) > 1 else {}
             measured.append((setting, launch.measurement))
     return measured, failed
 

@@ -64,20 +64,18 @@ def study_of(spec):
 
 def test_a_study_on_two_sets_measures_memory_of_each_card_and_goes_on_in_another_order(tmp_path):
     spec = spec_of_two(tmp_path)
+    six = spec.read_text().replace("  - 0.02\n", "  - 0.014\n  - 0.018\n  - 0.022\n  - 0.026\n")
+    spec.write_text(six)
     first = run(spec, "--n-trials", "3")
     assert first.returncode == 0, first.stderr
-    assert "lane: GPU-a GPU-b, core" in first.stdout and "lane: GPU-c GPU-d" in first.stdout
-    begun = [line for line in first.stdout.splitlines() if " begins on " in line]
-    assert {line.split()[-1] for line in begun} == {"GPU-a+b", "GPU-c+d"}
-    assert {p.name for p in (tmp_path / "out/made/lanes").iterdir()} == {
-        "GPU-a+GPU-b",
-        "GPU-c+GPU-d",
-    }
-    again = run(spec, "--n-trials", "5", devices="GPU-d,GPU-b,0,GPU-c")
+    again = run(spec, "--n-trials", "7", devices="GPU-d,GPU-b,0,GPU-c")
     assert again.returncode == 0, again.stderr
-    assert [x for x in again.stdout.splitlines() if x.startswith("lane: ")] == [
-        x for x in first.stdout.splitlines() if x.startswith("lane: ")
-    ]
+    said = [[x for x in s.stdout.splitlines() if x.startswith("lane: ")] for s in (first, again)]
+    assert said[0] == said[1] and said[0][0].startswith(f"lane: {AB}, core")
+    begun = [line.split()[-1] for line in again.stdout.splitlines() if " begins on " in line]
+    assert {*begun} == {"GPU-a+b", "GPU-c+d"}
+    lanes = {p.name for p in (tmp_path / "out/made/lanes").iterdir()}
+    assert lanes == {"GPU-a+GPU-b", "GPU-c+GPU-d"}
     study = study_of(spec)
     measured = [t.measurement for t in counted(study)]
     assert {m.measured_on for m in measured} == {AB, CD}
@@ -85,6 +83,11 @@ def test_a_study_on_two_sets_measures_memory_of_each_card_and_goes_on_in_another
         assert all(own.free_memory_mib is not None for own in m.devices.values())
     assert len([t for t in study.get_trials() if t.user_attrs.get("role") == BRIDGE]) == 1
     assert study.user_attrs["cards"] == {AB: "580.1", CD: "580.1"}
+    out, taken = tmp_path / "made.jsonl", tmp_path / "out/made/study.db"
+    recorded = run_script("record.py", spec, "--repeats", "1", "--take", taken, "--out", out)
+    assert recorded.returncode == 0, recorded.stderr
+    launched = {(str(t.allocation), t.at, t.measurement.measured_on) for t in counted(study)}
+    assert launched <= {(e.key, e.at, e.card) for e in read(out).entries}
 
 
 def test_the_dry_run_says_which_cards_a_lane_has_and_which_are_left_idle(tmp_path):

@@ -24,6 +24,7 @@ from study.analysis.main_effects.additive_model import NEEDS_STATSMODELS, NotEst
 from study.analysis.main_effects.effects import level_differences, main_effects
 from study.analysis.noise import holm
 from study.recording.sobol import spread
+from study.report.effects.observations import observations
 from study.report.effects.table import influence
 from study.spec.choices import APIS, effect_figures
 
@@ -186,6 +187,15 @@ def test_another_card_is_told_apart_from_what_the_parameters_do():
     assert p["LLM share"].startswith("(p")
     blamed = influence(launches([*low, *high]), ["llm_tpot_ms"])
     assert dict(row[:2] for row in blamed.rows)["LLM share"] == "p < 0.001"
+
+
+def test_a_set_of_cards_is_a_level_that_names_each_of_them():
+    generator = np.random.default_rng(1)
+    observed = [(a, only(llm_latency_ms=1000.0)) for a, _ in launched(generator)]
+    sets = ("GPU-0f3c9a12-1 GPU-77ab41d0-2", "GPU-51c0aa00-3 GPU-8a8d0000-4")
+    found, _ = observations([x for card in sets for x in launches(observed, card)])
+    names = {setting["card"] for setting, _ in found}
+    assert names == {"GPU-0f3c+GPU-77ab", "GPU-51c0+GPU-8a8d"}
 
 
 def test_what_two_cards_measured_is_not_twice_as_much_known():
