@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from commands import without
 from fakes import FAKE
+from forks import forking
 from live_factories import Shelf
 from studies import Shared
 
@@ -169,6 +170,12 @@ def one_generator(generator, monkeypatch):
     monkeypatch.setattr(colocation, "Generator", lambda _: nullcontext(generator))
 
 
+@pytest.fixture
+def forked(monkeypatch):
+    """Fork lanes and load generators off this worker, which has imported what they run."""
+    forking(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """Return the finished studies to read, of this session and all its workers.
@@ -191,7 +198,16 @@ def fake_command():
     """Return what makes commands: `fake_command(mood, *options, start_timeout_s=...)`."""
 
     def make(mood="well", *options, start_timeout_s=30.0):
-        argv = (sys.executable, str(FAKE), "--port", "{port}", "--mood", mood, *map(str, options))
+        argv = (
+            sys.executable,
+            "-IS",
+            str(FAKE),
+            "--port",
+            "{port}",
+            "--mood",
+            mood,
+            *map(str, options),
+        )
         return Command(argv, {}, start_timeout_s)
 
     return make

@@ -85,7 +85,7 @@ def make(folder: Path, trials: int, seed: int = 0) -> Path:
         The spec; the study lies in folder/out.
     """
     spec_file = folder / "long.yaml"
-    fake = f"{sys.executable} {FAKE} --port {{port}} --mood well"
+    fake = f"{sys.executable} -IS {FAKE} --port {{port}} --mood well"
     spec_file.write_text(SPEC.format(fake=fake))
     _run(["scripts/run_study.py", *_options(spec_file, 1)], folder)
     spec, rng = load(spec_file), random.Random(seed)

@@ -25,7 +25,7 @@ from study.spec.load import load
 from study.spec.setting import setting_of
 from study.wording import phase_in_words
 
-SERVER = f"{sys.executable} {FAKE} --port {{port}}"
+SERVER = f"{sys.executable} -IS {FAKE} --port {{port}}"
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})
 FAKES: dict[str, Any] = {
     "name": "fakes",

@@ -48,7 +48,7 @@ def attack(rng: Try) -> None:
     kind = [*KINDS][number]
     odd = f"{sys.executable} {CHAOS} --port {{port}} --kind {number} "
     odd += f"--where {rng.choice(WHERE)} --after {rng.choice((0, 1, 2, 5))}"
-    sound = f"{sys.executable} {FAKE} --port {{port}} --mood well"
+    sound = f"{sys.executable} -IS {FAKE} --port {{port}} --mood well"
     is_llm = rng.random() < 0.6
     began_s = time.monotonic()
     with (

@@ -72,7 +72,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Sleeper).serve_forever()
 
 
 def fake(*words: str) -> list[str]:
-    return [sys.executable, str(FAKE), "--port", front.OWN_PORT, *words]
+    return [sys.executable, "-IS", str(FAKE), "--port", front.OWN_PORT, *words]
 
 
 def health(url: str) -> int:

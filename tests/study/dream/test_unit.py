@@ -25,7 +25,7 @@ def evaluate(candidate):
 def machine() -> Iterator[Rig]:
     """Boot a machine where production runs, with a study of ours beside a toy as a unit."""
     with rig() as booted:
-        fakes = f"{sys.executable} {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
+        fakes = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
         own = yaml.safe_load(SPEC.format(server=fakes))
         own |= {"name": "spica_lend", "lending": {"units": [JUDGE]}}
         own["workload"] |= {"window_s": 1, "llm_per_s": 4, "stt_per_s": 4}

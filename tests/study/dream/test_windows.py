@@ -49,7 +49,7 @@ def job(folder: Path, name: str) -> Job:
 
 
 def own() -> dict[str, Any]:
-    server = f"{sys.executable} {ROOT / 'tests/support/fakes.py'} --port {{port}}"
+    server = f"{sys.executable} -IS {ROOT / 'tests/support/fakes.py'} --port {{port}}"
     spec: dict[str, Any] = yaml.safe_load(SPEC.format(server=server))
     return {**spec, "name": "lend", "budget": {"max_candidates": 2, "max_generations": 1}}
 

@@ -16,6 +16,8 @@ from optuna.trial import TrialState
 from objectives.recording import read
 from study.storage.trials import State, counted
 
+pytestmark = pytest.mark.usefixtures("forked")  # `started` has a driver whose lanes are none
+
 
 @pytest.fixture(autouse=True)
 def cards(monkeypatch):

@@ -25,6 +25,7 @@ from study.spec.load import load
 from study.spec.setting import setting_of
 from study.storage.trials import BRIDGE, REPLICATE, State, counted, rows
 
+pytestmark = pytest.mark.usefixtures("forked")
 QUICK = Patience(silent_s=60.0, overtime_s=20.0, memory_s=1.0, end_s=10.0)
 BASELINE = "vllm_memory_util=0.5 whisper_model_size=base"
 

@@ -352,7 +352,7 @@ SCRIPT = str(REPOSITORY / "scripts/run_study.py")
 
 @pytest.fixture
 def spec(machine):
-    server = f"{sys.executable} {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
+    server = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
     machine.write("/root/spec.yaml", SPEC.format(server=server))
     return "/root/spec.yaml"
 

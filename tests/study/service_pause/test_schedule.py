@@ -12,7 +12,7 @@ STUDY = "gpu-allocation-study.service"
 @pytest.fixture(scope="module")
 def machine():
     with rig() as booted:
-        server = f"{sys.executable} {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
+        server = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
         # it must not be over before its time is
         endless = SPEC.replace("window_s: 2\n", "window_s: 240\n")
         booted.write(

@@ -1,0 +1,115 @@
+"""This module forks a Python program off the process of a test, which has imported what it needs.
+
+A lane or a load generator takes a second of a core to import what it runs, and a test starts
+several. A fork is a process as any other, with pipes, signals and an exit code of its own; that the
+programs start as interpreters of their own is shown by the tests of their commands.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import faulthandler
+import gc
+import inspect
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from objectives.load.sending import process as sending
+from study.lanes import process as lanes
+
+_KEPT: list[object] = []  # what would close its file, which has another's number now
+
+
+class Forked(subprocess.Popen[bytes]):
+    """A child that runs the code of `python OPTION... -c CODE ARGUMENT...` as a fork."""
+
+    def _execute_child(self, *words: Any) -> None:
+        signature = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
+        given = signature.bind(self, *words).arguments
+        ends = [given[n] for n in ("p2cread", "c2pwrite", "errwrite")]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other threads of pytest wait for its own pipes
+            self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                _begin(given, ends)
+                code = contextvars.Context().run(_run, [*map(os.fsdecode, given["args"])])
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        self._child_created = True
+        pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        self._close_pipe_fds(*(given[name] for name in pipes))  # type: ignore[attr-defined]
+
+
+def _begin(given: Mapping[str, Any], ends: Sequence[int]) -> None:
+    """Leave behind what a fresh interpreter would not have of this process."""
+    gc.freeze()  # as _KEPT
+    faulthandler.disable()
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if given["start_new_session"]:
+        os.setsid()
+    for number, end in enumerate(ends):
+        if end != -1:
+            os.dup2(end, number)
+    for low, high in pairwise(sorted({2, *given["pass_fds"], os.sysconf("SC_OPEN_MAX")})):
+        os.closerange(low + 1, high)
+    if given["env"] is not None:
+        os.environ.clear()
+        os.environ.update(given["env"])
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+    sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
+    threading.excepthook = threading.__excepthook__
+    _KEPT.extend((sys.stdin, sys.stdout, sys.stderr, *logging.getLogger().handlers))
+    logging.getLogger().handlers.clear()
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, closefd=False)  # noqa: SIM115
+        for number, mode in enumerate("rww")
+    )
+
+
+def _run(words: list[str]) -> int:
+    """Run the code of a command line, and return its exit code."""
+    place = words.index("-c")
+    sys.argv = ["-c", *words[place + 2 :]]
+    try:
+        exec(words[place + 1], {"__name__": "__main__"})
+        code: object = 0
+    except SystemExit as ending:
+        code = ending.code or 0
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    return int(str(code))
+
+
+def forking(patch: pytest.MonkeyPatch) -> None:
+    """Let lanes and load generators be forks of whoever starts them."""
+    for module in (lanes, sending):
+        patch.setattr(module, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": Forked}))
