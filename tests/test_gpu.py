@@ -28,11 +28,13 @@ import pytest
 
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.devices.device import MIB
-from objectives.devices.device_set import device_set
+from objectives.devices.device_set import device_set, env_of
+from objectives.devices.nvidia_gpu import every_gpu
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
 from objectives.engines.engine import other_engine
 from objectives.engines.faster_whisper.stt import FasterWhisper
+from objectives.engines.places import Place
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.load.generator import Generator
@@ -170,7 +172,7 @@ def filled(gpu, folder, context_mib, leave_mib):
 
 def start_stt(pair, size, log, **env):
     engine = FasterWhisper(replace(STT, env=env))
-    command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), pair.device(None).server_env)
+    command = engine.command(Allocation({SHARE: 0.4, SPEECH: size}), env_of(pair.devices_of(None)))
     return pair.start(
         "stt", "transcription", command, partial(engine.is_ready, clip=CLIPS[0]), log, {}
     )
@@ -179,7 +181,7 @@ def start_stt(pair, size, log, **env):
 def start_llm(pair, share, log):
     engine = Vllm(LLM)
     command = engine.command(
-        Allocation({SHARE: share, SPEECH: "tiny.en"}), pair.device(None).server_env
+        Allocation({SHARE: share, SPEECH: "tiny.en"}), env_of(pair.devices_of(None))
     )
     return pair.start("llm", "completions", command, engine.is_ready, log, {})
 
@@ -414,3 +416,54 @@ def test_vllm_in_its_sleep_mode_gives_its_memory_back_and_is_woken(gpu, tmp_path
         state = sleeping.state(url)
         say(f"{started}, {asleep}, starts {state and state.starts_s}")
         assert state is not None and state.is_awake and len(state.starts_s) == 3
+
+
+# a set
+
+
+@pytest.fixture
+def other(gpu):
+    """Return a second card of this host, whose memory must be free again too."""
+    whole = (uuid for uuid in every_gpu() if not uuid.startswith("MIG"))
+    second = next((uuid for uuid in whole if uuid != gpu.identity.uuid), None)
+    if second is None:
+        pytest.skip("fewer than two GPUs here")
+    card = open_device(second)
+    before_mib = card.sample().free_mib
+    yield card
+    comes_back(card, before_mib)
+
+
+def test_an_llm_on_two_cards_has_its_share_of_each_and_names_the_full_one(
+    gpu, other, a_7b_fits, context_mib, tmp_path, say
+):
+    # without NVLink's multicast, which lent machines lack
+    service = replace(LLM, place="gpu0+gpu1", env={**LLM.env, "NCCL_NVLS_ENABLE": "0"})
+    engine, both = Vllm(service), Place("gpu0+gpu1")
+    devices = {"gpu0": gpu, "gpu1": other}
+    share = (16384 + 4096) / gpu.identity.total_mib  # half of a 7B's weights, and a KV cache
+    allocation = Allocation({SHARE: round(share, 3), SPEECH: "tiny.en"})
+    command = engine.command(allocation, env_of([gpu, other]))
+    assert command.env["CUDA_VISIBLE_DEVICES"].count(",") == 1
+    begin = partial(Lineup.start, service="llm", api=engine.api, command=command, place=both)
+    with closing(Lineup(devices, reserve_mib=512.0)) as lineup:
+        log = tmp_path / "llm.log"
+        begin(lineup, ready=engine.is_ready, log=log, measured={})
+        taken_mib = {name: lineup.spread_mib(name)["llm"] for name in devices}
+        server = lineup.server("llm")
+        figures = engine.figures(server.url, server.log_text())
+    say(f"a share of {share:.3f} takes {taken_mib}; {figures}")
+    for name, mib in taken_mib.items():
+        asked_mib = share * devices[name].identity.total_mib
+        assert 0.9 * asked_mib < mib < asked_mib + 4096
+    assert figures["kv_cache_mib"] > 8192  # of weights each card holds a half
+    with (
+        filled(other, tmp_path, context_mib, 8192),
+        closing(Lineup(devices, reserve_mib=512.0)) as lineup,
+        pytest.raises(OutOfMemory) as caught,
+    ):
+        begin(lineup, ready=engine.is_ready, log=tmp_path / "full.log", measured={})
+    diagnosis = caught.value.diagnosis
+    say(f"{diagnosis.failure_class}: {diagnosis.evidence}")
+    assert diagnosis.failure_class == "oom_budget"
+    assert diagnosis.evidence.startswith("gpu1: ")
