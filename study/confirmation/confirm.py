@@ -90,7 +90,7 @@ def _recorded(of: Subject, options: ConfirmOptions, tell: Callable[[str], None])
 def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict, most: int) -> list[str]:
     """Return the answer in lines for a person."""
     rule, counted = of.rule, counted_pairs(journal, verdict)
-    pairs, cards = len(counted), len({p.card for p in counted})
+    pairs, cards = len(counted), {p.card for p in counted}
     is_open = verdict.status is rule_verdict.Status.INCONCLUSIVE
     s = journal.stress
     free = None if s is None else s.free_memory_mib

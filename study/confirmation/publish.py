@@ -78,7 +78,7 @@ def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVer
     elif is_live:
         why = "; ".join(wording.reasons(result, of.rule))
         why = why or wording.claims_in_words(result, of.rule, counted)
-        cards = len({p.card for p in pairs})
+        cards = {p.card for p in pairs}
         told = wording.status_in_words(result.status, counted, result.pairs_more, cards=cards)
         data["note"] = f"{told}: {why}"
     seal.put(data, of.path)

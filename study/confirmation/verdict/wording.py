@@ -6,6 +6,7 @@ A claim is only as strong as its interval: "at least 12 %" is the lower end of i
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from objectives.figures import Direction, figure
 from study.confirmation.verdict.cause_words import CLAIM_TITLES, cause_in_words, title
@@ -129,7 +130,12 @@ def reasons(verdict: RuleVerdict, rule: Rule) -> list[str]:
 
 
 def status_in_words(
-    status: str, pairs: int, pairs_more: int | None, *, is_replay: bool = False, cards: int = 1
+    status: str,
+    pairs: int,
+    pairs_more: int | None,
+    *,
+    is_replay: bool = False,
+    cards: Collection[str] = (),
 ) -> str:
     """Say what came of so many pairs in a few words.
 
@@ -138,7 +144,7 @@ def status_in_words(
         pairs: How many it stands on.
         pairs_more: How many more may change it; None where none would, or none can be had.
         is_replay: Whether they are of a recording, which has as many as it has.
-        cards: How many cards they are of; one is not told.
+        cards: The card, or set of cards, of each; one is not told.
 
     >>> status_in_words("inconclusive", 7, 5)
     'inconclusive after 7 pairs, 5 more may tell'
@@ -146,11 +152,14 @@ def status_in_words(
     'inconclusive after 2 pairs, all that the recording has'
     >>> status_in_words("rejected", 1, None)
     'rejected after 1 pair'
-    >>> status_in_words("confirmed", 6, None, cards=2)
+    >>> status_in_words("confirmed", 6, None, cards={"GPU-a", "GPU-b"})
     'confirmed by 6 pairs of fresh launches on 2 cards'
+    >>> status_in_words("rejected", 6, None, cards={"GPU-a GPU-b", "GPU-c GPU-d"})
+    'rejected after 6 pairs on 2 sets of cards'
     """
     counted = f"{pairs} pair{'' if pairs == 1 else 's'}"
-    on = f" on {cards} cards" if cards > 1 else ""
+    what = "sets of cards" if any(" " in card for card in cards) else "cards"
+    on = f" on {len(cards)} {what}" if len(cards) > 1 else ""
     match status:
         case Status.CONFIRMED:
             return f"confirmed by {counted} of fresh launches{on}"

@@ -162,6 +162,7 @@ def test_pairs_are_whole_on_sets_of_cards(tmp_path: Path) -> None:
     found = read_journal(journal_of(path))
     check_whole(found)
     assert {p.card for p in found.of("ab")} == {*sets}
+    assert said[-1].startswith("confirmed by 6 pairs of fresh launches on 2 sets of cards")
     confirmation = verify(path)["confirmation"]
     assert sorted(confirmation["cards"]) == ["GPU-a", "GPU-c"]  # the LLM's, which a rollout has
 
