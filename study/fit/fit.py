@@ -137,7 +137,11 @@ def _asked(
         version=version,
         beside=(spec.path.parent, Path()),
         is_shipped=isinstance(spec.measure, Path) and spec.measure.parent == shipped,
-        others={n: host for n, host in hosts.items() if any(n in p.devices for p in sets)},
+        others={
+            n: host
+            for n, host in hosts.items()
+            if n != first and any(n in place.devices for place in sets)
+        },
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from objectives.allocation import MEMORY, SHARE, SPEECH
+from objectives.engines.places import PLACE
+from objectives.figures import service_name
 from objectives.fit.cell import Cell
 from study.fit.agreement import Agreement
 from study.fit.fit import varied
@@ -79,7 +81,15 @@ def _shortest(cell: Cell) -> str:
 
 
 def _head(parameter: str) -> str:
-    return SHORT.get(parameter, parameter.partition(".")[2].replace("_", "\n"))
+    """Return the head of a parameter's column; the place is that of a service.
+
+    >>> _head("vllm.max_num_seqs"), _head("stt.place")
+    ('max\\nnum\\nseqs', 'speech\\nplace')
+    """
+    service, _, option = parameter.partition(".")
+    if option == PLACE:
+        return f"{service_name(service)}\n{option}"
+    return SHORT.get(parameter, option.replace("_", "\n"))
 
 
 def _width(heads: Sequence[str], rows: Sequence[Sequence[str]], gap: int) -> int:

@@ -33,7 +33,8 @@ def heading(fit: Fit) -> list[str]:
     lines += [f"{name}: {_host(host)}" for name, host in fit.asked.others.items()]
     weights = "unknown" if model.weights_mib is None else f"{model.weights_mib:,.0f} MiB"
     lines.append(f"{shape.architecture}: weights {weights}, {model.why}")
-    for place, cell in {c.place: c for c in reversed(fit.cells)}.items():
+    for place in dict.fromkeys(cell.place for cell in fit.cells):
+        cell = next(c for c in fit.cells if c.place == place)
         each = fit.asked.token_bytes(cell.allocation)
         if isinstance(each, str):
             lines.append(f"KV cache: not known: {each}")
