@@ -270,6 +270,20 @@ def test_a_promotion_says_everything_that_is_needed_to_judge_and_to_set_it(spec:
     assert data["written_at"] > "2026"
 
 
+def test_a_promotion_of_an_llm_on_a_set_says_its_cards_and_the_flag(spec: Spec) -> None:
+    decision = decision_on([row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)], spec)
+    context = context_of(spec, None)
+    services = {n: replace(s, place="gpu0") for n, s in context.services.items()}
+    services["llm"] = replace(services["llm"], place="gpu0+gpu1")
+    second = replace(DEVICE, uuid="GPU-2")
+    of_two = replace(context, services=services, other_devices={"gpu1": second})
+    data = document(decision, of_two, ORIGIN, why="", passed_over=())
+    assert data["places"] == {"llm": "gpu0+gpu1", "stt": "gpu0"}
+    assert data["other_devices"]["gpu1"]["uuid"] == "GPU-2"
+    assert data["set"]["llm"].endswith(" --tensor-parallel-size 2")
+    assert "--tensor-parallel-size 2" in data["commands"]["llm"]
+
+
 def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
     data = written(spec, "measured on another card")
     assert (data["status"], data["measured_elsewhere"], data["note"]) == (
