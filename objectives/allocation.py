@@ -89,7 +89,7 @@ class Allocation:
         """Return the size of the speech model, e.g. `base`."""
         return str(self.values[SPEECH])
 
-    @property
+    @cached_property
     def speech_key(self) -> str:
         """Return what the memory and the words of the speech server depend on while it is awake.
 

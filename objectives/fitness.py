@@ -118,7 +118,8 @@ def fitness(
         weights: The weights of the terms.
         headroom_mib: The free memory that counts as safe, MiB.
     """
-    free = measured.device.free_memory_mib
+    device, services = measured.device, measured.services
+    free = device.free_memory_mib
     safe = (
         0.0
         if free is None
@@ -129,7 +130,7 @@ def fitness(
     used = dict(weights)
     terms: dict[str, float | None] = {
         service: latency_term(
-            measured.figure(flat_name(service, "latency_p95_ms")),
+            services[service].latency_p95_ms if service in services else None,
             reference.latency_p95_ms.get(service, UNKNOWN_MS),
         )
         for service in used
@@ -137,7 +138,7 @@ def fitness(
     }
     terms["capacity"] = capacity_term(measured.capacity_or_0, reference.capacity_turns_per_s)
     terms["stability"] = (1.0 - (measured.failure_rate or 0.0)) * safe
-    terms["efficiency"] = _efficiency(measured.device.own_memory_pct)
+    terms["efficiency"] = _efficiency(device.own_memory_pct)
     if reference.capacity_turns_per_s is None:
         del used["capacity"]
     total = sum(used.values())

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from objectives.plain_data.by_type import mapping_of
-from objectives.plain_data.infinity import with_infinity
+from objectives.plain_data.infinity import NUMBERS, with_infinity
 from objectives.speech.wer import WordErrors
 
 AMOUNTS = {"phase_s": "the seconds of a phase are", "taken_mib": "what a server took is"}
@@ -104,12 +104,12 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: A figure is no number.
         TypeError: The data, a rung or the phases are no mapping.
     """
-    values, data = {}, mapping_of(data)
-    for name, is_figure in _fields(kind):
-        if name not in data:
+    values, are_figures = {}, _fields(kind)
+    for name, given in mapping_of(data).items():
+        if name not in are_figures:
             continue
-        value = data[name] if name == "word_errors" else with_infinity(data[name])  # whole numbers
-        if is_figure and not (value is None or is_number(value)):
+        value = given if name == "word_errors" else with_infinity(given)  # those are whole numbers
+        if are_figures[name] and not (value is None or is_number(value)):
             raise ValueError(f"{name} is {str(value)[:40]}, which is no figure")
         values[name] = value
     if "word_errors" in values:
@@ -120,7 +120,7 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         values["used_mib_by_s"] = tuple(values["used_mib_by_s"])
     for name in {"ladder", "segments"} & values.keys():
         values[name] = tuple(dict(mapping_of(part)) for part in values[name])
-    if not all(is_number(v) for part in values.get("segments", ()) for v in part.values()):
+    if not all(all(map(is_number, part.values())) for part in values.get("segments", ())):
         raise ValueError("a figure of a segment is no number")
     if "capacity_bracket" in values:
         values["capacity_bracket"] = tuple(values["capacity_bracket"])
@@ -136,11 +136,9 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
-    """Return the name of each field, and whether it is a figure."""
-    return tuple(
-        (f.name, str(f.type).removesuffix(" | None") in ("int", "float")) for f in fields(kind)
-    )
+def _fields(kind: type) -> Mapping[str, bool]:
+    """Return whether each field is a figure, by its name."""
+    return {f.name: str(f.type).removesuffix(" | None") in ("int", "float") for f in fields(kind)}
 
 
 # a study holds those of every clip once a launch, and most of them are the same
@@ -163,4 +161,4 @@ def is_number(value: Any) -> bool:
     >>> is_number(12.5), is_number(float("inf")), is_number(float("nan")), is_number("12.5")
     (True, True, False, False)
     """
-    return isinstance(value, int | float) and (value == math.inf or abs(value) < 1e15)
+    return isinstance(value, NUMBERS) and (value == math.inf or abs(value) < 1e15)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import optuna
 
 from objectives.devices.telemetry import Occupancy
+from objectives.evaluation import Measure
 from study.analysis.cost.launches import timing
 from study.analysis.reweigh import card_scales
 from study.bench.source import Source, launches_to_replay, measuring
@@ -50,19 +51,24 @@ def measured_here(this: Run, source: Source, study: optuna.Study) -> tuple[Trial
     spec, terminal, recording = this.spec, this.terminal, source.recording
     # nobody else writes into the file of a run's own folder, which is locked
     is_sole = this.is_replay and not this.options.storage
-    with (
-        in_memory(study) if is_sole and may_be_in_memory(study) else nullcontext(study) as here,
-        measuring(source, here, this.folder, terminal.phase) as (measure, occupancy),
-    ):
+    with in_memory(study) if is_sole and may_be_in_memory(study) else nullcontext(study) as here:
+
+        @contextmanager
+        def shown() -> Iterator[Measure]:
+            with (
+                measuring(source, here, this.folder, terminal.phase) as (measure, occupancy),
+                terminal.running(outlook_of(this, here, occupancy)),
+            ):
+                yield measure
+
         epoch = Epoch(
             **steps_of(this, here),
-            measure=measure,
+            measuring=shown(),
             progress=Progress(terminal.trial, terminal.line, terminal.begin),
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
             only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
         )
-        with terminal.running(outlook_of(this, here, occupancy)):
-            return epoch, epoch.run()
+        return epoch, epoch.run()
 
 
 def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:

@@ -30,6 +30,8 @@ def with_infinity(value: Any) -> Any:
     >>> with_infinity({"ladder": [{"p95_ms": "inf"}]})
     {'ladder': [{'p95_ms': inf}]}
     """
+    if value is None or type(value) in NUMBERS:
+        return value
     if isinstance(value, dict):
         return {k: v if type(v) in NUMBERS else with_infinity(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -96,9 +96,8 @@ def figure_differences(
         configurations: All that was launched, whose repeats give the noise too.
         apis: The API of each service, in the order in which people see them.
     """
-    differences = [
-        difference(name, today, other, configurations) for name in shown(figures_of(apis))
-    ]
+    common = on_common_cards(today, other, configurations)
+    differences = [_difference(name, *common) for name in shown(figures_of(apis))]
     return [d for d in differences if d.name not in OF_TURNS or (d.old, d.new) != (None, None)]
 
 
@@ -109,7 +108,16 @@ def difference(
     configurations: Sequence[Configuration],
 ) -> Difference:
     """Compare one figure of both; the arguments are those of `figure_differences`."""
-    today, other, configurations = on_common_cards(today, other, configurations)
+    return _difference(name, *on_common_cards(today, other, configurations))
+
+
+def _difference(
+    name: str,
+    today: Configuration,
+    other: Configuration,
+    configurations: Sequence[Configuration],
+) -> Difference:
+    """Compare one figure of both on the cards that they have in common."""
     old, new = today.mean(name), other.mean(name)
     noise = noise_of(name, today, other, configurations)
     verdict = _verdict(name, old, new, noise)

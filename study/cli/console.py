@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -141,7 +141,7 @@ class Terminal:
         finally:
             self._scene = self._live = None
 
-    def decided(self, answer: Mapping[str, Any]) -> None:
+    def decided(self, answer: Callable[[], Mapping[str, Any]]) -> None:
         """Print the answer as one JSON object, where JSON was asked for."""
         if self.as_json:
-            print(json.dumps(answer), flush=True)
+            print(json.dumps(answer()), flush=True)

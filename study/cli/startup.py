@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import gc
 import io
 import os
 import signal
@@ -19,6 +20,7 @@ import sys
 from types import FrameType
 from typing import Any
 
+MADE = 50_000  # things, before it is looked whether some of them are garbage
 GONE = (errno.EPIPE, errno.EIO)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -62,6 +64,7 @@ def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a han
     os._exit(130)
 
 
+gc.set_threshold(MADE)  # most of what a command makes it keeps: modules, and trials
 for signal_number in SIGNALS:
     if signal.getsignal(signal_number) is not signal.SIG_IGN:
         signal.signal(signal_number, _leave)

@@ -176,6 +176,16 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
+class _Plot:
+    """A figure as far as optuna-dashboard looks at one to save it: it is written once."""
+
+    json: str
+
+    def to_json(self) -> str:
+        return self.json
+
+
+@dataclass(frozen=True, slots=True)
 class _StudyOfPlots:
     """A study as far as optuna-dashboard looks at one to save a plot."""
 
@@ -203,12 +213,13 @@ def _save_figures(
     study: optuna.Study, attributes: _Attributes, figures: Mapping[str, Any]
 ) -> dict[str, str]:
     """Save the figures that have changed, and return the digest of each."""
-    digests = {name: _digest(figure.to_json()) for name, figure in figures.items()}
+    plots = {name: _Plot(figure.to_json()) for name, figure in figures.items()}
+    digests = {name: _digest(plot.json) for name, plot in plots.items()}
     before = attribute(study, PLOTS, dict)
-    for name, figure in figures.items():
+    for name, plot in plots.items():
         if before.get(name) != digests[name]:
             place = _StudyOfPlots(attributes, study._study_id)
-            save_plotly_graph_object(place, figure, graph_object_id=name)
+            save_plotly_graph_object(place, plot, graph_object_id=name)
     return digests
 
 

@@ -23,7 +23,6 @@ from objectives import waiting
 from objectives.errors import BadInput, SetupError
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import ODD_DATA
-from study.dashboard.annotate import annotate
 from study.dashboard.front import FrontApp
 from study.dashboard.gate import LOOPBACK, Gate
 from study.report.summary import CONFIRMED_IN
@@ -92,6 +91,8 @@ def _figures(trial: FrozenTrial) -> dict[str, Any]:
 class AnnotatingApp:
     """The dashboard writes the notes and plots of what has ended before it shows a study.
 
+    Who looks at the answer alone waits for none of them.
+
     Args:
         inner: Optuna-dashboard.
         storage: Where the studies are.
@@ -128,6 +129,8 @@ class AnnotatingApp:
             state = count, sealed, _written_at(Path(beside)) if is_path else beside
             if self._states.get(name) == state:
                 continue
+            from study.dashboard.annotate import annotate  # noqa: PLC0415  plotly
+
             try:
                 annotate(study, promotions)
             except BadInput as error:  # one study that cannot be read does not hide the others
@@ -175,11 +178,11 @@ def dashboard_of(url: str, tell: Callable[[str], None]) -> WSGIApplication:
     storage = open_storage(url)
     refuse_without_studies(url, storage)
     studies = [optuna.load_study(study_name=n, storage=storage) for n in names(storage)]
+    for study in studies:
+        study.get_trials(deepcopy=False)  # tables that cannot be read are told now
     folders = dict.fromkeys([folder_of(url), *(folder_of(url, study) for study in studies)])
     dashboard = wsgi(DashboardStorage(url), artifact_store=SeveralFolders([*folders]))
-    app = AnnotatingApp(dashboard, storage, url, tell)
-    app.refresh()
-    return FrontApp(app, storage, url)
+    return FrontApp(AnnotatingApp(dashboard, storage, url, tell), storage, url)
 
 
 def listen(app: WSGIApplication, port: int, tell: Callable[[str], None], host: str = HOST) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import optuna
@@ -30,16 +31,24 @@ class Epoch(TrialSteps):
     """An epoch measures the trials of one run here, one after the other.
 
     Args:
-        measure: It measures live, or replays.
+        measuring: What measures, live or by a recording, is ready while it lasts; it is entered
+            once there is something to measure.
     """
 
-    measure: Measure
+    measuring: AbstractContextManager[Measure]
     _last: Trial | None = field(default=None, init=False)
 
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
         budget = TimeBudget(math.inf if self.is_replay else self.timeout_s, self.progress.on_line)
         self.open()
+        if (ending := self._finished()) is not None:
+            return ending
+        with self.measuring as measure:
+            return self._measured(measure, budget)
+
+    def _measured(self, measure: Measure, budget: TimeBudget) -> Ending:
+        """Measure one generation after the other."""
         while (ending := self._finished()) is None:
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
@@ -50,7 +59,8 @@ class Epoch(TrialSteps):
                     for left, _ in batch[position:]:
                         give_up(self.study, left, State.NOT_STARTED)
                     return Ending(limit=RunLimit.TIME, needed_s=needed_s, timeout_s=self.timeout_s)
-                self._one(trial, begun, earlier, [t for t, _ in batch[position + 1 :]])
+                left_of = [t for t, _ in batch[position + 1 :]]
+                self._one(measure, trial, begun, earlier, left_of)
         return ending
 
     def _finished(self) -> Ending | None:
@@ -97,7 +107,12 @@ class Epoch(TrialSteps):
         return [ask_trial(self.study, self.space) for _ in range(size)]
 
     def _one(
-        self, trial: optuna.Trial, begun: Begun, earlier: Trial | None, left: Sequence[optuna.Trial]
+        self,
+        measure: Measure,
+        trial: optuna.Trial,
+        begun: Begun,
+        earlier: Trial | None,
+        left: Sequence[optuna.Trial],
     ) -> None:
         """Bring one trial to its end whatever happens.
 
@@ -109,7 +124,7 @@ class Epoch(TrialSteps):
                 self._last = self.repeat(trial, begun, earlier)
             else:
                 under_way = self.begin(trial, begun)
-                self._last = self.end(under_way, self.measure(under_way.job))
+                self._last = self.end(under_way, measure(under_way.job))
         except BaseException as error:
             self.abandon(error, [trial], left)
             raise

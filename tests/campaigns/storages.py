@@ -12,6 +12,8 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 from .campaign import commanded, mutated, mutated_json
 
@@ -126,6 +128,9 @@ def _dashboard(file: Path) -> None:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
             with exiting():
-                dashboard_of(storage_url(str(file)), lambda _: None)
+                app = dashboard_of(storage_url(str(file)), lambda _: None)
+                asked: dict[str, Any] = {"PATH_INFO": "/api/studies"}
+                setup_testing_defaults(asked)  # notes and plots are written for who looks
+                list(app(asked, lambda *_: lambda _: None))
         except SystemExit as end:
             assert end.code in (2, 3), (end.code, said.getvalue())

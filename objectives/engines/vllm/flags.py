@@ -7,6 +7,7 @@ config/vllm.py, utils/argparse_utils.py, platforms/cpu.py, v1/worker/gpu_worker.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from objectives.allocation import Scalar
 from objectives.engines.command import flag_value
@@ -63,6 +64,7 @@ def is_share(word: str) -> bool:
     return any(_is_short_for(name, full, least) for full, least in SHARE_FLAGS.items())
 
 
+@lru_cache(maxsize=4096)  # each launch of a study is asked for the words of its one command
 def overriding(word: str) -> tuple[str, str] | None:
     """Return the flag that a word is and why it overrides the share; None where it does not.
 

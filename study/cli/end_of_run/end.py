@@ -73,7 +73,7 @@ def show_end(end: End, steps: Sequence[str], terminal: Terminal) -> None:
         steps: What to type next, a line each.
     """
     summary = end.summary
-    terminal.decided(answer_data(summary, end.promotion, steps))
+    terminal.decided(lambda: answer_data(summary, end.promotion, steps))
     terminal.answer(sentence(summary), "bold")
     for line in _reasons(end) if end.is_feasible else _failures(end):
         terminal.answer(f"- {line}")

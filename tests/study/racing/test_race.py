@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import optuna
 import pytest
@@ -75,7 +76,7 @@ def run(spec, device, folder, study, trials, phases):
             context=context,
             space=spec.search_space,
             selector=spec.selector,
-            measure=colocation.measure,
+            measuring=nullcontext(colocation.measure),
             folder=folder,
             max_trials=trials,
             timeout_s=1e6,

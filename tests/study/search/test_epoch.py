@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def epoch(study: optuna.Study, spec: Spec, measure: Measure, folder: Path, **opt
         context=context_of_spec(spec),
         space=spec.search_space,
         selector=spec.selector,
-        measure=measure,
+        measuring=nullcontext(measure),
         folder=folder,
         **usual | options,
     )
@@ -200,6 +201,20 @@ def test_a_line_that_a_killed_run_still_owed_is_written_by_the_next(
     assert (tmp_path / "epoch_2" / "metrics.jsonl").read_text() == lost
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert not (tmp_path / "epoch_3").exists()
+
+
+def test_where_nothing_is_left_to_measure_nothing_is_started_for_it(
+    spec, storage, tmp_path
+) -> None:
+    @contextmanager
+    def started() -> Iterator[Measure]:
+        yield pytest.fail("a bench was made ready")
+
+    study = opened(spec, storage)
+    epoch(study, spec, Bench(), tmp_path, max_trials=1).run()
+    again = epoch(study, spec, Bench(), tmp_path, max_trials=1)
+    again.measuring = started()
+    assert again.run().limit is RunLimit.TRIALS
 
 
 def test_every_run_has_an_epoch_of_its_own_whatever_else_lies_there(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def run_live(
         context=context,
         space=spec.search_space,
         selector=spec.selector,
-        measure=measure,
+        measuring=nullcontext(measure),
         folder=folder,
         max_trials=n,
         timeout_s=1e6,
