@@ -7,7 +7,7 @@ from collections.abc import Callable
 from objectives.devices.device import Identity
 from objectives.errors import BadInput
 from study.bench.source import Source, say_notes
-from study.fit.fit import named_device
+from study.fit.hosts import named_device
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 

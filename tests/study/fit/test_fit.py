@@ -19,7 +19,7 @@ from model_folders import (
     write_whisper_bin,
 )
 
-import study.fit.fit as module
+import study.fit.hosts as module
 from objectives.allocation import DEFAULT_BOUNDS
 from objectives.errors import BadInput, SetupError
 from study.bench.elsewhere import planned_elsewhere

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from factories import Card, write_spec
 from model_folders import QWEN_7B, write_config
 
-import study.fit.fit as module
+import study.fit.hosts as module
 from objectives.devices.device import Identity
 from objectives.errors import SetupError
 from objectives.fit.cell import Cell
@@ -103,15 +104,13 @@ def test_together_the_smallest_cache_and_the_narrowest_shares_count() -> None:
         free_mib=100.0,
         why="wide",
     )
-    small = Cell(
-        allocation=spec,
-        outcome="starts",
+    small = replace(
+        wide,
+        why="small",
         missing_mib=-300.0,
         kv_tokens=2_000,
-        least_mib=(4_000.0, 5_000.0),
         most_mib=(4_000.0, 4_500.0),
         free_mib=900.0,
-        why="small",
     )
     told = together({"a": wide, "b": small}, {"a": 10_000.0, "b": 5_000.0})
     assert (told.kv_tokens, told.free_mib, told.why) == (2_000, 100.0, "b: small")
