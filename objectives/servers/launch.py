@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from objectives.devices.device_set import env_of, first_of
+from objectives.devices.device_set import VISIBLE, env_of, first_of
 from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
@@ -189,5 +189,7 @@ class TrialLauncher:
             told[engine.name] = server, engine.figures(server.url, server.log_text())
         figures = told[engine.name][1]
         if (tokens := figures.get("kv_tokens")) is not None:
-            self.starts.compare(str(command), tokens, measured)
+            # cards of another set may be of another size
+            shown = f"{command} {command.env.get(VISIBLE, '')}"
+            self.starts.compare(shown, tokens, measured)
         return {flat_name(engine.name, name): value for name, value in figures.items()}

@@ -130,7 +130,7 @@ def load(
     )
     folder = path.parent if is_live and is_here else None
     services, notes = read_services(top, devices.main, parameters, folder, beside)
-    devices, services = placed(top, devices, services, parameters, plain.get("tenants", ()))
+    devices, services = placed(top, devices, services, plain.get("tenants", ()))
     check_on_demand(top, services, parameters, devices.main)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds, engines)

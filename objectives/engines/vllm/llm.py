@@ -18,7 +18,7 @@ from objectives.engines.command import (
     placeholders,
 )
 from objectives.engines.llm_server import LlmServer, engine_page, flags
-from objectives.engines.places import PLACE, devices_of
+from objectives.engines.places import PLACE, devices_of, place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
@@ -170,6 +170,9 @@ class Vllm(LlmServer):
         if template is not None:
             named = placeholders(template) - {*OF_MEMORY}
             options = {k: v for k, v in sorted(allocation.values.items()) if k in named}
+        place = place_of(self.name, self.service, allocation)
+        if place is not None and len(place.devices) > 1:
+            options = {**options, "on": place.on}  # cards of another set may be of another size
         words = self.service.args if template is None else template.split()
         if any(map(vllm_flags.overriding, (*words, *(f"--{name}" for name in options)))):
             return None

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from objectives.devices.device_set import VISIBLE
 from objectives.engines.places import HOST, PLACE, Place
-from objectives.search_space.parameter import Parameter
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, Services, SttService
 from study.spec.model import Budget
 from study.spec.services.beside import NAME
-from study.spec.services.sets import check_llm_places, check_set
+from study.spec.services.sets import check_llm_places, check_set, llm_places
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -53,9 +53,7 @@ def read_devices(top: YamlEntry, budget: Budget) -> Devices:
     if not by_name:
         raise several.wrong("it names no device", "write `devices: {gpu0: 0, gpu1: 1}`")
     first, *_ = by_name
-    place = top.at("services", "llm", PLACE)
-    if (searched := top.at("search_space", f"llm.{PLACE}")).is_list and searched.elements():
-        place = searched.elements()[0]
+    place = next(llm_places(top, "llm"), top.at("services", "llm", PLACE))
     main = Place.of(str(place.scalar())).devices[0] if place.is_present else first
     if main not in by_name:
         raise place.wrong(f"there is no device {main!r}", meant(main, [*by_name]))
@@ -96,7 +94,6 @@ def placed(
     top: YamlEntry,
     devices: Devices,
     services: Services,
-    parameters: tuple[Parameter, ...],
     tenants: Sequence[Tenant],
 ) -> tuple[Devices, Services]:
     """Return the devices with the host's where a service may be there, and the services placed.
@@ -116,8 +113,10 @@ def placed(
         check_set(entry, place, name, services[name], by_name)
         _check_precision(top, entry, place, name, services[name])
     for name, service in services.items():
+        if by_name:
+            _refuse_visible(top.at("services", name, "env", VISIBLE))
         if isinstance(service, LlmService) and by_name:
-            check_llm_places(top, name, service, parameters, next(iter(by_name)))
+            check_llm_places(top, name, service, next(iter(by_name)))
     for entry, tenant in zip(top.at("tenants").elements() if tenants else (), tenants, strict=True):
         if tenant.device is not None and tenant.device not in by_name:
             what = f"there is no device {tenant.device!r}"
@@ -132,6 +131,12 @@ def placed(
     first = next(iter(by_name))
     at = {n: s if s.place else replace(s, place=first) for n, s in services.items()}
     return Devices(devices.main, by_name), at
+
+
+def _refuse_visible(entry: YamlEntry) -> None:
+    """Refuse a variable that would take a server from the devices of its place."""
+    if entry.is_present:
+        raise entry.wrong("the place of a service says which GPUs it sees", "remove it")
 
 
 def _is_on_the_cpu(service: Service) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from objectives.allocation import Scalar
 from objectives.engines.engine import llm_engine
@@ -49,22 +49,25 @@ def _spreads(llm: LlmService) -> bool:
     return llm.command is not None or bool(llm_engine(llm).of_its_set)
 
 
-def check_llm_places(
-    top: YamlEntry, name: str, llm: LlmService, parameters: Sequence[Parameter], main: str
-) -> None:
-    """Refuse a searched place of the LLM that changes the device which its share is told of.
+def llm_places(top: YamlEntry, name: str) -> Iterator[YamlEntry]:
+    """Yield the places of the LLM that candidates have, whatever its service says."""
+    searched, now = (top.at(key, f"{name}.{PLACE}") for key in ("search_space", "baseline"))
+    yield from searched.elements() if searched.is_list else ()
+    if now.is_present:
+        yield now
+
+
+def check_llm_places(top: YamlEntry, name: str, llm: LlmService, main: str) -> None:
+    """Refuse a place of the LLM that changes the device which its share is told of.
 
     Args:
         top: The file.
         name: The LLM's name.
         llm: The LLM.
-        parameters: What is searched.
         main: The name of its first device.
     """
-    if not any(p.name == f"{name}.{PLACE}" for p in parameters):
-        return
     counts = set[int]()
-    for entry in top.at("search_space", f"{name}.{PLACE}").elements():
+    for entry in llm_places(top, name):
         place = Place.of(str(entry.scalar()))
         counts.add(len(place.devices))
         if place.devices[0] != main:

@@ -94,6 +94,8 @@ def test_an_llm_is_spread_over_a_set_whose_first_device_is_its_own(tmp_path: Pat
     spec = read(tmp_path, **_llm("gpu0+gpu1", search_space={"llm.place": places}))
     assert spec.places["llm"] == (Place("gpu0"), Place("gpu0+gpu1")) and spec.device == "0"
     assert spec.baseline.values["llm.place"] == "gpu0+gpu1"
+    spec = read(tmp_path, **_llm("gpu0"), baseline={"llm.place": "gpu1+gpu0"})
+    assert spec.device == "GPU-1234" and spec.places["stt"] == (Place("gpu1"),)
 
 
 SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.place": "gpu0"}}
@@ -123,6 +125,10 @@ SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.p
                 "baseline": {"llm.place": "gpu0"},
             },
             "search_space.llm.place: its share is told of one device, the first of its place; let",
+        ),
+        (
+            _llm("gpu0", env={"CUDA_VISIBLE_DEVICES": "1"}),
+            "services.llm.env.CUDA_VISIBLE_DEVICES: the place of a service says which GPUs it sees",
         ),
         (_llm("gpu0+gpu1+gpu2"), "services.llm.place: there is no device 'gpu2'"),
         (_llm("gpu0+gpu0"), "services.llm.place: it names a device twice; write gpu0"),
