@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from commands import without
 from fakes import FAKE
-from forks import forking
 from live_factories import Shelf
 from studies import Shared
 
@@ -172,7 +171,9 @@ def one_generator(generator, monkeypatch):
 
 @pytest.fixture
 def forked(monkeypatch):
-    """Fork lanes and load generators off this worker, which has imported what they run."""
+    """Fork lanes, load generators and turns off this worker, which has imported what they run."""
+    from forks import forking
+
     forking(monkeypatch)
 
 

@@ -1,8 +1,8 @@
 """This module forks a Python program off the process of a test, which has imported what it needs.
 
-A lane or a load generator takes a second of a core to import what it runs, and a test starts
-several. A fork is a process as any other, with pipes, signals and an exit code of its own; that the
-programs start as interpreters of their own is shown by the tests of their commands.
+A lane, a load generator or a turn takes a second of a core to import what it runs, and a test
+starts several. A fork is a process as any other, with pipes, signals and an exit code of its own;
+that the programs start as interpreters too is shown by the tests of their commands.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from typing import Any
 import pytest
 
 from objectives.load.sending import process as sending
+from objectives.servers.supervision import supervisor
+from objectives.servers.supervision.guard import SUPERVISOR
+from study.dream.rotation import turn_process
 from study.lanes import process as lanes
 
 _KEPT: list[object] = []  # what would close its file, which has another's number now
@@ -73,6 +76,9 @@ def _begin(given: Mapping[str, Any], ends: Sequence[int]) -> None:
             os.dup2(end, number)
     for low, high in pairwise(sorted({2, *given["pass_fds"], os.sysconf("SC_OPEN_MAX")})):
         os.closerange(low + 1, high)
+    os.chdir(given["cwd"] or ".")
+    if given["preexec_fn"] is not None:
+        given["preexec_fn"]()
     if given["env"] is not None:
         os.environ.clear()
         os.environ.update(given["env"])
@@ -109,7 +115,38 @@ def _run(words: list[str]) -> int:
     return int(str(code))
 
 
+def script(name: str, *arguments: object) -> list[str]:
+    """Return the command line by which `Forked` runs a command of scripts/."""
+    code = f"from commands import main_of; main_of({name!r})()"
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
 def forking(patch: pytest.MonkeyPatch) -> None:
-    """Let lanes and load generators be forks of whoever starts them."""
+    """Let lanes, load generators and turns be forks of whoever starts them."""
     for module in (lanes, sending):
-        patch.setattr(module, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": Forked}))
+        patch.setattr(module, "subprocess", _with(Forked))
+    patch.setattr(turn_process, "subprocess", _with(_supervised))
+
+
+def supervise() -> None:
+    """Be the supervisor of a turn, which is a fork of it; its keeper is none."""
+    supervisor.subprocess = _with(_turn)  # type: ignore[assignment]
+    supervisor.main(sys.argv[1:4], sys.argv[4], sys.argv[5:7], sys.argv[8:])
+
+
+def _supervised(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    if (file := str(SUPERVISOR)) not in line[:3]:  # it is in a scope or a namespace
+        return subprocess.Popen(line, **options)
+    code = "import forks; forks.supervise()"
+    return Forked([sys.executable, "-c", code, *line[line.index(file) + 1 :]], **options)
+
+
+def _turn(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    start: Any = Forked if turn_process.CODE in line else subprocess.Popen
+    turn: subprocess.Popen[bytes] = start(line, **options)
+    return turn
+
+
+def _with(start: object) -> SimpleNamespace:
+    """Return the module `subprocess` with another Popen."""
+    return SimpleNamespace(**vars(subprocess) | {"Popen": start})

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 from commands import ROOT, run_script
 
 EXPERIMENTS = {"toy": 4, "sqlite_options": 4, "gpu_allocation": 20}
@@ -16,6 +17,7 @@ def shell(command: str, folder: Path) -> str:
     return ran.stdout
 
 
+@pytest.mark.usefixtures("forked")
 def test_three_in_rotation_for_two_cycles(tmp_path: Path) -> None:
     ran = run_script(
         "run_dream.py",

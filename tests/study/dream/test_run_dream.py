@@ -69,7 +69,7 @@ def finished(folder: Path) -> dict[int, dict[str, int]]:
 @pytest.fixture
 def slow(tmp_path: Path) -> Path:
     evaluator = {"path": "toy.py"}
-    budget = {"max_candidates": 12, "wallclock_sec": 60}
+    budget = {"max_candidates": 6, "wallclock_sec": 60}
     one = entry(evaluator=evaluator, search_space=SPACE, budget=budget)
     dream_file(tmp_path, one, code=SLOW)
     return tmp_path

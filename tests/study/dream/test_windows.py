@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from commands import ROOT
 from dream import dream_file, entry
@@ -20,6 +21,8 @@ from study.dream.rotation.turn_process import TurnProcess
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.terminal import TIMED
 from study.wording import phase_in_words
+
+pytestmark = pytest.mark.usefixtures("forked")
 
 # it waits for the study's first launch, which may itself wait for busy cores
 TICKING = """

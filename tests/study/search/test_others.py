@@ -13,6 +13,7 @@ import psutil
 import pytest
 from commands import ROOT
 from factories import make
+from forks import Forked, script
 
 from objectives import waiting
 from study.search.others import elsewhere, wait_for
@@ -58,10 +59,10 @@ def test_those_of_this_host_are_waited_for(other: Owner, monkeypatch: pytest.Mon
 
 def test_two_processes_share_one_budget_one_reference_and_one_answer(tmp_path: Path) -> None:
     spec, storage = make(tmp_path), f"sqlite:///{tmp_path}/shared.db"
-    line = [sys.executable, "scripts/run_study.py", str(spec), "--storage", storage, "--quiet"]
+    line = script("run_study.py", spec, "--storage", storage, "--quiet", "--n-trials", "6")
     workers = [
-        subprocess.Popen(
-            [*line, "--n-trials", "6", "--out", str(tmp_path / f"out{n}")],
+        Forked(
+            [*line, "--out", str(tmp_path / f"out{n}")],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from forks import Forked
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -107,26 +108,26 @@ def test_an_exhausted_conditional_space_is_replicated_where_that_tells_most():
 MAX = 1.7976931348623157e308
 
 
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
 @pytest.mark.parametrize(
-    "values",
+    ("direction", "values"),
     [
-        [np.inf],
-        [np.inf, 1.0, 2.0],
-        [np.inf, -np.inf, 1.0],
-        [MAX, 1.0, 2.0],
-        [MAX, -MAX],
-        [1e200, 3e200, 1.0],
-        [1e12, 2e12, 3.3e12],
-        [1e9, 1e9 + 1e-5],
-        [1e-300, 2e-300, 5e-324],
-        [0.1 + 0.2, 0.3],
-        [3.0],
-        [0.0, -0.0],
+        *(
+            (direction, values)
+            for direction in ("minimize", "maximize")  # where the negative is another case
+            for values in ([np.inf], [np.inf, 1.0, 2.0], [np.inf, -np.inf, 1.0], [MAX, 1.0, 2.0])
+        ),
+        ("minimize", [MAX, -MAX]),
+        ("minimize", [1e200, 3e200, 1.0]),
+        ("minimize", [1e12, 2e12, 3.3e12]),
+        ("minimize", [1e9, 1e9 + 1e-5]),
+        ("minimize", [1e-300, 2e-300, 5e-324]),
+        ("minimize", [0.1 + 0.2, 0.3]),
+        ("minimize", [3.0]),
+        ("minimize", [0.0, -0.0]),
     ],
     ids=str,
 )
-def test_a_study_of_any_values_goes_on_and_recommends_what_is_finite(values, direction):
+def test_a_study_of_any_values_goes_on_and_recommends_what_is_finite(direction, values):
     study = new_study(direction)
     trials = run(
         study, 25, lambda trial: values[(7 * trial.number + trial.number // 3) % len(values)]
@@ -351,11 +352,11 @@ def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
             str(last),
         ]
         env = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        return json.loads(
-            subprocess.run(
-                command, check=True, capture_output=True, text=True, env=env, cwd=ROOT
-            ).stdout
-        )
+        start = subprocess.Popen if kind == "sqlite" else Forked  # where strings hash differently
+        process = start(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT)
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        return json.loads(said)
 
     whole = go("whole", 0, 24, "1")
     for first, last in ((0, 9), (9, 24)):
@@ -364,7 +365,7 @@ def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
     assert {role for _, role in whole} == {"random", "child", "fresh", "replicate"}
 
 
-def test_a_study_of_ten_thousand_trials_is_asked():
+def test_a_study_of_two_thousand_trials_is_asked():
     space = {
         "x": FloatDistribution(0, 1),
         "y": IntDistribution(0, 9),
@@ -374,7 +375,7 @@ def test_a_study_of_ten_thousand_trials_is_asked():
     study = new_study()
     params = [
         {"x": rng.random(), "y": int(rng.integers(10)), "z": "abc"[rng.integers(3)]}
-        for _ in range(10_000)
+        for _ in range(2_000)
     ]
     study.add_trials(
         [
@@ -385,5 +386,5 @@ def test_a_study_of_ten_thousand_trials_is_asked():
         ]
     )
     trials = run(study, 6, noise(), space)
-    assert [trial.user_attrs["generation"] for trial in trials] == [2000] * 5 + [2001]
+    assert [trial.user_attrs["generation"] for trial in trials] == [400] * 5 + [401]
     assert all(trials[0].params != each for each in params)

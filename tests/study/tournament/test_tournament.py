@@ -1,14 +1,13 @@
 """These tests show what the tournament proposes, what it never does, and where its state lies."""
 
 import json
-import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from forks import Forked
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.testing.pytest_samplers import (
@@ -320,8 +319,7 @@ def test_four_processes_propose_no_duplicate(tmp_path):
         study = optuna.load_study(study_name="s", storage={url!r}, sampler=sampler)
         study.optimize(lambda t: t.suggest_int("a", 1, 5) + t.suggest_int("b", 1, 3), n_trials=3)
     """
-    root = Path(__file__).parents[3]
-    workers = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(4)]
+    workers = [Forked([sys.executable, "-c", code]) for _ in range(4)]
     assert [worker.wait(60) for worker in workers] == [0] * 4
     assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == 13
 

@@ -13,6 +13,7 @@ import pytest
 from commands import run_script
 from dashboards import dashboard_of
 from dream import dream_file, entry
+from forks import forking
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,9 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     path, log = dream_file(folder, *entries), folder / "log"
     line = ("--config", path, "--logdir", log, "--out", folder / "art", "--cycles", 1)
-    ran = run_script("run_dream.py", *line)
+    with pytest.MonkeyPatch.context() as patch:
+        forking(patch)
+        ran = run_script("run_dream.py", *line)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return log
 
