@@ -13,11 +13,8 @@ import optuna
 from optuna.storages import BaseStorage
 
 from objectives.errors import SetupError
-from study.bench.elsewhere import planned_elsewhere
-from study.bench.host_limits import host_limits
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, find_source, others_of, say_notes, source_on
-from study.cli.before_run.dry_run_text import command_lines, forecast_in_words
 from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, show_end
 from study.cli.end_of_run.next_steps import next_commands
@@ -27,13 +24,11 @@ from study.lanes.measuring import cards_borrowed
 from study.promotion.promote import promoted
 from study.run_decision import conclude, promote_winner
 from study.run_measuring import run_epoch
-from study.run_plan import Run, RunOptions, foreseen, plan_run
+from study.run_plan import Run, RunOptions, plan_run
 from study.search.ask import bridge
 from study.search.opening.open_study import open_study
 from study.search.samplers import sampler_of
 from study.search.score import Scorer
-from study.service_pause.containers import ContainerState
-from study.service_pause.options import outage
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 from study.spec.setting import conditions_of, setting_of
@@ -95,18 +90,9 @@ def foretell(this: Run) -> int:
             f"{error}; or plan for a machine elsewhere: --card 'RTX 3060', or --total-mib N"
         ) from error
     this = on_card(this, source)
-    lending = this.options.lending
-    lent = lending.states()
-    pids = {pid for s in lent if isinstance(s, ContainerState) for pid in s.pids}
-    forecast = foreseen(this, source, [state.unit for state in lent], pids)
-    lines = forecast_in_words(forecast)
-    if (bench := source.bench) is not None:
-        lines += host_limits(bench.occupants, is_gpu=bench.device.identity.cuda is not None)
-    if lent:
-        lines += outage(lent, forecast.effort.latest_s, lending.max_outage_s)
-    commands = command_lines(forecast)
-    for line in lines:  # a command is to be pasted whole
-        (this.terminal.command if line in commands else this.terminal.line)(line)
+    from study.run_forecast import say_forecast  # noqa: PLC0415  a dry run alone needs it
+
+    say_forecast(this, source)
     return 0
 
 
@@ -114,6 +100,8 @@ def choose_source(this: Run) -> Source:
     """Return this machine's bench, the recording of the spec, or a device that is named."""
     options = this.options
     if options.is_elsewhere:
+        from study.bench.elsewhere import planned_elsewhere  # noqa: PLC0415  for dry runs
+
         return planned_elsewhere(this.spec, options.card, options.total_mib, this.terminal.line)
     if this.cluster is not None:
         say_notes(this.spec, this.terminal.line)

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import optuna
-
-from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.fitness import Preset
-from objectives.servers.supervision.guard import guard
-from objectives.traffic.clips import SHIPPED
 from study.analysis.reweigh import weighed
-from study.bench.rooms import rooms_of
-from study.bench.source import Source, held_in
-from study.bench.word_outlook import word_outlook
 from study.cli.console import Terminal
-from study.confirmation.pairs.time_needed import until_looks_s
-from study.fit.fit import readable
 from study.lanes.cluster.join import Cluster, refuse_unfit
-from study.search.dry_run import Forecast, forecast
-from study.search.opening.open_study import succession
 from study.search.samplers import sampler_of
 from study.service_pause.options import Lending
 from study.spec.choices import RECORDED
 from study.spec.model import Spec
-from study.storage.trials import State, Trial, counted, measured_in
-from study.storage.url import open_storage, sqlite_file, sqlite_url
+from study.storage.url import sqlite_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,71 +151,3 @@ def plan_run(spec: Spec, options: RunOptions, terminal: Terminal) -> Run:
         timeout_s=options.timeout_s or spec.budget.wallclock_sec,
         terminal=terminal,
     )
-
-
-def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int] = ()) -> Forecast:
-    """Return the forecast from what the study already knows.
-
-    Nothing is opened that does not exist.
-
-    Args:
-        run: The run that is planned.
-        source: What figures would come from.
-        lent: The units whose memory the study would have.
-        pids: The processes of containers whose memory it would have.
-    """
-    trials: list[Trial] = []
-    file = sqlite_file(run.storage_url)
-    if not run.options.is_elsewhere and (file is None or file.exists()):
-        storage = open_storage(run.storage_url)
-        if names := succession(storage, run.study_name):
-            trials = counted(optuna.load_study(study_name=names[-1], storage=storage))
-    measurements, recorded = measured_in(trials), None
-    if source.recording is not None:
-        recorded = [str(a) for a in held_in(source.recording, run.spec.search_space)]
-        measurements = [
-            (Allocation(e.values), e.measurement)
-            for e in source.recording.entries
-            if e.measurement is not None
-        ]
-    walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
-    rooms = rooms_of(run.spec, source, lent, pids)
-    files, unread = readable(run.spec, source.setting, source.versions, rooms)
-    outlook = forecast(
-        run.spec.search_space,
-        run.spec.baseline,
-        source.setting,
-        env=source.bench.device.server_env if source.bench else {},
-        rooms=rooms,
-        measurements=measurements,
-        done={
-            str(r.allocation): r.is_feasible or r.state is State.DOMINATED
-            for r in trials
-            if r.is_known
-        },
-        seconds_per_trial=sum(walls) / len(walls) if walls else None,
-        counted=len(trials),
-        max_trials=run.max_trials,
-        timeout_s=run.timeout_s,
-        replicates=run.spec.selector.exhausted == "replicate",
-        recorded=recorded,
-        by_files=files.cell if files else None,
-    )
-    launches = source.recording is None
-    outlook = replace(outlook, has_today=run.spec.has_today, guard=guard() if launches else None)
-    clips = source.setting.workload.scored_clips
-    if clips in SHIPPED or source.bench is not None:  # clips of one's own may be elsewhere
-        words = word_outlook(
-            source.setting.services,
-            [p.allocation for p in outlook.prospects],
-            run.spec.baseline,
-            clips,
-            run.spec.gates.wer_points,
-        )
-        outlook = replace(outlook, words=words)
-    if run.is_replay:
-        return outlook
-    outlook = replace(outlook, unread=unread)
-    effort = outlook.effort
-    confirm_s = until_looks_s(run.spec, effort.each_s)
-    return replace(outlook, effort=replace(effort, confirm_s=confirm_s))

@@ -11,7 +11,6 @@ from typing import Any
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.colocation import Colocation
 from objectives.devices.cores import cores_here
 from objectives.devices.device import Identity
 from objectives.devices.device_set import label
@@ -210,6 +209,9 @@ def measuring(
         return
     if source.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
+    # with the load generator, for which a run that has nothing to measure need not wait
+    from objectives.colocation import Colocation  # noqa: PLC0415
+
     measurements = measured_in(counted(study))
     with Colocation(
         source.setting,

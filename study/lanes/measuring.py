@@ -15,8 +15,8 @@ from study.lanes.cards.cores import in_words
 from study.lanes.cards.named import cores_apart
 from study.lanes.cluster.join import Cluster
 from study.lanes.lanes import Lanes, Patience
+from study.lanes.lock import lane_lock
 from study.lanes.process import Here
-from study.lanes.program import lane_lock
 from study.service_pause.options import Lending
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +16,11 @@ from objectives.colocation import Colocation
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.engines.every import compile_caches
-from objectives.errors import InUse, SetupError
+from objectives.errors import SetupError
 from objectives.measurement import Measurement
-from study.bench.device_lock import sole_use
 from study.lanes.channel import Channel
 from study.lanes.lane import folder_name
+from study.lanes.lock import lane_lock
 from study.lanes.messages import (
     Answer,
     Doing,
@@ -32,8 +31,6 @@ from study.lanes.messages import (
     Ready,
     Refusal,
 )
-
-EARLIER_S = 60.0  # until the lane of a driver that was killed has ended
 
 
 def main(opened: Callable[[str], Device] = open_device) -> None:
@@ -113,28 +110,6 @@ def as_here(measurements: Measured, card: str) -> list[tuple[Allocation, Measure
         else (a, m)
         for a, m in measurements
     ]
-
-
-@contextmanager
-def lane_lock(card: str) -> Iterator[None]:
-    """Hold the lane of a card, or of each of a set; that of a killed driver is waited for.
-
-    Raises:
-        InUse: It does not end.
-        KeyboardInterrupt: As `objectives.waiting`.
-    """
-    until_s = time.monotonic() + EARLIER_S
-    with ExitStack() as stack:
-        for uuid in sorted(card.split()):
-            while True:
-                try:
-                    stack.enter_context(sole_use(f"lane-{uuid}"))
-                    break
-                except InUse:
-                    if time.monotonic() > until_s:
-                        raise
-                waiting.sleep(waiting.LOOK_S)
-        yield
 
 
 def own_caches(card: str) -> None:

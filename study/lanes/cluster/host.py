@@ -25,8 +25,8 @@ from study.bench.device_lock import sole_use_of_all
 from study.lanes.cards.cores import near_of
 from study.lanes.cards.sets import on_cards
 from study.lanes.cluster.ray_here import cards_given
+from study.lanes.lock import lane_lock
 from study.lanes.process import PROGRAM, LaneProcess
-from study.lanes.program import lane_lock
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 

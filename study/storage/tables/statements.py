@@ -71,6 +71,8 @@ class PlainStorage(RDBStorage):
             rows = session.execute(select(TRIALS).where(is_asked).order_by(TRIALS.c.trial_id)).all()
             if odd := [row for row in rows if not isinstance(row.number, int)]:
                 raise TypeError(f"trial {odd[0].trial_id} has the number {odd[0].number!r}")
+            if not rows:  # as a rule: most questions come where nothing has changed
+                return []
             parts = {name: _by_trial(session, table, is_asked) for name, table in PARTS.items()}
             made = self._build_frozen_trial_from_trial_model
             return [made(cast("models.TrialModel", _Trial(row, parts))) for row in rows]
