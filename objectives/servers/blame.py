@@ -41,12 +41,14 @@ class Suspects:
         apis: The API of each service.
         tenants: The programs that hold memory beside them.
         measured: What had been measured by then, by flat name.
+        devices: The names of each service's devices, in the order in which it counts them.
     """
 
     servers: Mapping[str, Server]
     apis: Mapping[str, str]
     tenants: Sequence[Server]
     measured: dict[str, Any] = field(default_factory=dict)
+    devices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def broken(self) -> Symptom | None:
         """Return the symptom when one of them has ended; None while all run."""
@@ -171,7 +173,8 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
             api=suspects.apis[service],
         )
         if diagnosis is not None:
-            return raised(diagnosis, measured)
+            line = on_named_device(diagnosis.evidence, suspects.devices.get(service, ()))
+            return raised(replace(diagnosis, evidence=line), measured)
     status = symptom.error.status if symptom.error else None
     names = names_of(suspects.apis.get(symptom.service or ""))
     who = service_name(symptom.service or "")

@@ -79,7 +79,8 @@ class TrialLauncher:
             if (path := endpoints[name].metrics_path) is not None:
                 endpoints[name] = replace(endpoints[name], metrics_path=front.PAGE + path)
         apis = {e.name: e.api for e in self.engines}
-        return endpoints, Suspects(servers, apis, self.tenants, measured)
+        devices = {e.name: self.lineup.names_of(self._place(e, job)) for e in self.engines}
+        return endpoints, Suspects(servers, apis, self.tenants, measured, devices)
 
     def sleepers(self, job: Job) -> list[str]:
         """Return the services that sleep until they are asked."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from live_factories import LOW, SERVER, Shelf, setting
@@ -23,8 +23,9 @@ from objectives.engines.sglang import SGLang
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import OutOfMemory
 from objectives.evaluation import Job
+from objectives.load.replies import Symptom
 from objectives.measurement import DeviceFigures, Measurement, ServiceFigures
-from objectives.servers.blame import on_named_device
+from objectives.servers.blame import Suspects, failed_load, on_named_device
 from objectives.servers.earlier_starts import Starts
 from objectives.servers.lineup import Lineup
 from objectives.services import LlmService, OtherService, Services, SttService
@@ -180,6 +181,22 @@ def test_the_line_of_a_worker_names_the_card_as_the_spec_does() -> None:
     worker = "(Worker_TP0 pid=11) ERROR ValueError: Free memory on device (1.0/8.0 GiB) on startup"
     assert on_named_device(worker, ("gpu2", "gpu3")) == f"gpu2: {worker}"
     assert on_named_device("cuda:7 is full", ("gpu2", "gpu3")) == "cuda:7 is full"
+
+
+@pytest.mark.parametrize(("names", "start"), [(("gpu2", "gpu3"), "gpu3: "), (("gpu2",), "")])
+def test_memory_that_a_worker_lacks_under_load_is_that_of_its_card(
+    names: tuple[str, ...], start: str
+) -> None:
+    line = (
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 1 has a total"
+    )
+    log = f"(APIServer pid=1) INFO:     Application startup complete.\n(Worker pid=9) ERROR {line}"
+    server = SimpleNamespace(name="llm", alive=False, exit_code=0, log_text=lambda: log)
+    suspects = Suspects({"llm": cast(Any, server)}, {"llm": "completions"}, (), {}, {"llm": names})
+    failed = failed_load(suspects, Symptom("no answer", "llm"))
+    assert isinstance(failed, OutOfMemory)
+    assert failed.diagnosis.failure_class == "oom_runtime_llm"
+    assert failed.diagnosis.evidence.startswith(f"{start}(Worker pid=9) ERROR torch.OutOf")
 
 
 def test_heads_that_the_cards_do_not_share_out_are_told(tmp_path: Path) -> None:
