@@ -190,7 +190,8 @@ class TrialLauncher:
             told[engine.name] = server, engine.figures(server.url, server.log_text())
         figures = told[engine.name][1]
         if (tokens := figures.get("kv_tokens")) is not None:
+            seen = command.env.get(VISIBLE, "")
             # cards of another set may be of another size
-            shown = f"{command} {command.env.get(VISIBLE, '')}"
-            self.starts.compare(shown, tokens, measured)
+            key = f"{command} on {seen}" if "," in seen else str(command)
+            self.starts.compare(key, tokens, measured)
         return {flat_name(engine.name, name): value for name, value in figures.items()}
