@@ -61,6 +61,7 @@ class Found:
     Args:
         machine: The name of the machine.
         cards: Its cards, by the names that the spec gives them.
+        notes: What a person must know of them, a sentence each.
         setting: What is measured, with models as they lie there.
         versions: The versions of the servers there.
         package: The version of this program there.
@@ -72,6 +73,7 @@ class Found:
 
     machine: str
     cards: dict[str, FoundCard]
+    notes: tuple[str, ...]
     setting: Setting
     versions: Versions
     package: str
@@ -140,6 +142,7 @@ class Host:
         return Found(
             machine=socket.gethostname(),
             cards={name: _found(device) for name, device in machine.devices.items()},
+            notes=tuple(machine.notes),
             setting=machine.setting,
             versions=machine.versions,
             package=version(PACKAGE),

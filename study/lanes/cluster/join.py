@@ -193,6 +193,7 @@ def _cluster(seats: Sequence[Seat], found: Sequence[Found]) -> Cluster:
                 found[0].setting,
                 one.versions,
                 next(iter(one.cards.values())).occupants,
+                one.notes,
             )
             for one in found
         ],

@@ -8,10 +8,13 @@ from cards_here import spec_of_two, with_cards
 from commands import run_script
 from fake_lane import FOUR
 
+from objectives.allocation import Allocation
 from objectives.devices.device import Identity
+from objectives.measurement import DeviceFigures, Measurement
 from objectives.recording import read
 from study.bench.device_lock import sole_use
 from study.lanes.cards.sets import put_together
+from study.lanes.program import as_here
 from study.storage.find import study_in
 from study.storage.trials import BRIDGE, counted
 
@@ -50,6 +53,17 @@ def test_cards_are_put_together_by_product_then_by_node_in_their_order(
     found, over = put_together(cards, own, 2, near.get)
     assert ["".join(c.uuid for c in of) for of in found] == sets
     assert "".join(c.uuid for c in over) == left
+
+
+def test_what_another_set_measured_counts_for_the_card_of_the_same_name_here():
+    totals = {"GPU-c": 12_000.0, "GPU-d": 8_000.0}
+    devices = {uuid: DeviceFigures(device_total_mib=total) for uuid, total in totals.items()}
+    there = Allocation({"vllm_memory_util": 0.5}), Measurement(devices=devices)
+    [(_, here)] = as_here([there], AB)
+    assert {u: d.device_total_mib for u, d in here.devices.items()} == {
+        "GPU-a": 12_000.0,
+        "GPU-b": 8_000.0,
+    }
 
 
 def run(spec, *more, devices="all"):
