@@ -27,6 +27,7 @@ from objectives.servers.versions import unable
 from objectives.services import LlmService, Services, SttService
 from objectives.setting import Setting, conditions
 
+pytestmark = pytest.mark.usefixtures("forked")
 ROOT = Path(__file__).resolve().parents[2]
 
 

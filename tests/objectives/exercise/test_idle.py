@@ -21,6 +21,7 @@ from objectives.servers.blame import Suspects
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Request, Workload
 
+pytestmark = pytest.mark.usefixtures("forked")
 CLIPS = read_clips("assistant")
 
 

@@ -22,6 +22,7 @@ from objectives.servers.blame import Suspects
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
 
+pytestmark = pytest.mark.usefixtures("forked")
 LIMITS = [Limit.of(*x) for x in DEFAULT_LIMITS.items()]
 KNOWN = RampRange(0.5, 25.0)
 HOLD = Hold(2.0, 90.0, 180, 100)

@@ -12,10 +12,12 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from commands import command, run_study
+from forks import Forked, script
 from live_factories import live
 
 from objectives import waiting
@@ -23,13 +25,16 @@ from objectives.servers.process import marked
 from study.cli.exit_codes import exiting
 from study.storage.trials import Trial, rows
 
+pytestmark = pytest.mark.usefixtures("forked")
 GONE_S = 10.0
 
 
-def started(spec: Path, out: Path, phase: str) -> subprocess.Popen[str]:
+def started(spec: Path, out: Path, phase: str, *, is_fork: bool = False) -> subprocess.Popen[str]:
     """Start the command; its first trial has ended and the next one has come to a phase."""
-    running = subprocess.Popen(
-        command(spec, "--out", out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    start: Any = Forked if is_fork else subprocess.Popen
+    line = script("run_study.py", spec, "--out", out) if is_fork else command(spec, "--out", out)
+    running: subprocess.Popen[str] = start(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     log, deadline = out / "made" / "runner.log", time.monotonic() + 120
     while not log.exists() or phase not in log.read_text().partition("trial 0: ")[2]:
@@ -88,7 +93,7 @@ def goes_on(spec: Path, out: Path, before: list[Trial]) -> None:
 
 def test_a_killed_study_leaves_no_server_and_is_resumed(tmp_path: Path) -> None:
     spec, out = live(tmp_path), tmp_path / "out"
-    running = started(spec, out, "loading both")
+    running = started(spec, out, "loading both", is_fork=True)
     marks = ours(out)
     assert len(marks) == 2 and all(marked(mark) for mark in marks)
     running.kill()
