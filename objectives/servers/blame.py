@@ -26,8 +26,8 @@ from objectives.load.replies import Reply, Symptom
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.process import TENANT, Server
 
-# as vLLM and PyTorch count devices, and vLLM its workers
-NUMBERED = re.compile(r"\b(?:cuda:|GPU |Worker_TP|VllmWorker-)(\d{1,2})\b")
+# as PyTorch counts devices, and a server its workers
+NUMBERED = re.compile(r"\b(?:cuda:|GPU |\w*Worker(?:_TP|-))(\d{1,2})\b")
 PATIENCE_S = 30.0  # a passing neighbour is waited for
 DYING_S = 3.0  # a connection drops before its server has finished dying
 
