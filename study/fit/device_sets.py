@@ -20,13 +20,10 @@ def undivided(services: Services, places: Places) -> list[str]:
         services: The servers, with models as they lie on this machine.
         places: Where each service may run.
     """
-    sentences = list[str]()
-    for name, service in services.items():
-        sizes = dict.fromkeys(len(place.devices) for place in places.get(name, ()))
-        for size in (n for n in sizes if n > 1 and isinstance(service, LlmService)):
-            assert isinstance(service, LlmService)  # noqa: S101  as was just asked
-            sentences += filter(None, [llm_engine(service, name).undivided(size)])
-    return sentences
+    llms = {name: s for name, s in services.items() if isinstance(s, LlmService)}
+    sizes = {(name, len(place.devices)): None for name in llms for place in places.get(name, ())}
+    sentences = (llm_engine(llms[name], name).undivided(size) for name, size in sizes if size > 1)
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 def uneven(devices: DeviceSet, places: Places) -> Iterator[str]:
