@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import urlsplit
 
-PATHS = {  # the end of a path, and the service whose work it is
-    "/v1/completions": "llm",
-    "/v1/chat/completions": "llm",
-    "/v1/audio/transcriptions": "stt",
+from objectives.apis.api import ApiName
+
+PATHS: dict[str, ApiName] = {  # the end of a path, and the API that it is of
+    "/v1/completions": "completions",
+    "/v1/chat/completions": "completions",
+    "/v1/audio/transcriptions": "transcription",
 }
 MOST_BYTES = 32 * 2**20  # of one body
 MOST_BYTES_KEPT = 256 * 2**20  # of all bodies that are kept at one time
@@ -84,7 +86,7 @@ class Exchange:
         method: The request's method.
         target: The request's target, as it was sent.
         headers: The request's headers.
-        service: The service whose work it is; None where it is neither's.
+        api: The API that it is of; None where it is of none that is captured.
         request: The body of the request.
         whole_s: The time at which the request had come whole; None before.
         status: The status of the answer; 0 before it.
@@ -103,7 +105,7 @@ class Exchange:
     method: str = ""
     target: str = ""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    service: str | None = None
+    api: ApiName | None = None
     request: Body = field(default_factory=Body)
     whole_s: float | None = None
     status: int = 0
@@ -117,10 +119,10 @@ class Exchange:
     ending: Ending | None = None
 
     def begin(self, method: str, target: str) -> None:
-        """Note the request's head; only a service's own requests are kept."""
+        """Note the request's head; only those of an API that is captured are kept."""
         self.method, self.target = method, target
-        self.service = service_of(target) if method == "POST" else None
-        if self.service is not None:
+        self.api = api_of(target) if method == "POST" else None
+        if self.api is not None:
             self.request, self.answer = Body(self.room), Body(self.room)
 
     def header(self, name: bytes) -> str:
@@ -145,16 +147,16 @@ class Exchange:
         return self.ending is not Ending.WHOLE or self.status >= 400 or self.has_error
 
 
-def service_of(target: str) -> str | None:
-    """Return the service whose work a request's target is; None for any other.
+def api_of(target: str) -> ApiName | None:
+    """Return the API that a request's target is of; None for any other target.
 
-    >>> service_of("/v1/chat/completions?beta=1"), service_of("/gate/v1/audio/transcriptions")
-    ('llm', 'stt')
-    >>> service_of("/metrics") is None
+    >>> api_of("/v1/chat/completions?beta=1"), api_of("/gate/v1/audio/transcriptions")
+    ('completions', 'transcription')
+    >>> api_of("/metrics") is None
     True
     """
     try:
         path = urlsplit(target).path
     except ValueError:
         return None
-    return next((service for end, service in PATHS.items() if path.endswith(end)), None)
+    return next((api for end, api in PATHS.items() if path.endswith(end)), None)

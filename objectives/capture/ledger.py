@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from objectives.apis.api import ApiName
 from objectives.capture.exchange import Ending, Exchange, Room
 from objectives.capture.lengths import Lengths, Missing
 from objectives.capture.mirror import Mirror
@@ -44,7 +45,7 @@ class Ledger:
 
     def whole(self, exchange: Exchange) -> None:
         """Send the mirror its copy as soon as a request has come whole."""
-        if exchange.service is None:
+        if exchange.api is None:
             return
         self.trace.begin(exchange.at_s)
         if self.mirror is None:
@@ -56,8 +57,8 @@ class Ledger:
 
     def ended(self, exchange: Exchange) -> None:
         """Have the lengths of an exchange measured, or count why they are not."""
-        service = exchange.service
-        if service is None:
+        api = exchange.api
+        if api is None:
             self.tally.others += 1
             return
         self.trace.begin(exchange.at_s)
@@ -65,10 +66,10 @@ class Ledger:
             self._compare(exchange)
         missing = reason(exchange)
         if missing is None:
-            server, done = self.server, partial(self._measured, exchange)
+            server, done = self.server, partial(self._measured, exchange, api)
             self.reader.read(exchange, server.host, server.port, done)
         else:
-            self.tally.missing[service, missing] += 1
+            self.tally.missing[api, missing] += 1
             exchange.request.drop()
             exchange.answer.drop()
 
@@ -83,18 +84,17 @@ class Ledger:
         self.tally.left_out += len(self._mirrored)
         self._mirrored.clear()
 
-    def _measured(self, exchange: Exchange, lengths: Lengths) -> None:
-        service = exchange.service or ""
+    def _measured(self, exchange: Exchange, api: ApiName, lengths: Lengths) -> None:
         missing = lengths.missing
         if missing is None:
             turn = exchange.header(TURN)[:LONGEST_TURN_ID]
-            is_in_trace = self.trace.add(service, exchange.at_s, lengths, turn)
+            is_in_trace = self.trace.add(api, exchange.at_s, lengths, turn)
             missing = None if is_in_trace else Missing.FULL
         if missing is None:
-            self.tally.kept[service].append(lengths)
+            self.tally.kept[api].append(lengths)
             self.tally.left += exchange.ending is Ending.CLIENT_LEFT
         else:
-            self.tally.missing[service, missing] += 1
+            self.tally.missing[api, missing] += 1
 
     def _mirror_ended(self, exchange: Exchange, copy: Exchange) -> None:
         if exchange in self._mirrored:
@@ -115,7 +115,7 @@ def reason(exchange: Exchange) -> Missing | None:
     length whoever hung up.
     """
     has_left = exchange.ending is Ending.CLIENT_LEFT
-    is_sound = exchange.service == "stt"
+    is_sound = exchange.api == "transcription"
     if exchange.ending is Ending.UNREAD:
         return Missing.UNREAD
     if has_left and (exchange.whole_s is None if is_sound else not exchange.is_stream):

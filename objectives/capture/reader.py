@@ -58,7 +58,7 @@ class Tokenizer:
 
 def lengths(job: Mapping[str, Any], request: bytes, answer: bytes, tokenizer: Tokenizer) -> Lengths:
     """Return the lengths of a job's request and answer."""
-    if job["service"] == "stt":
+    if job["api"] == "transcription":
         return sound_lengths(request, job["content_type"])
     try:
         return text_lengths(

@@ -60,7 +60,7 @@ class ReaderProcess:
         self._waiting[self._number] = done
         job = {
             "number": self._number,
-            "service": exchange.service,
+            "api": exchange.api,
             "content_type": exchange.header(b"content-type"),
             "is_stream": exchange.is_stream,
             "encoding": exchange.encoding,

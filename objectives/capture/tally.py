@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from objectives.apis.api import ApiName
 from objectives.capture.exchange import Exchange
 from objectives.capture.lengths import Lengths, Missing
 from objectives.capture.mirror import is_compared
@@ -35,12 +36,12 @@ class Pair:
     """A pair is one request as its server answered it, and as the mirror did.
 
     Args:
-        service: The service whose work it was.
+        api: The API that it was of.
         server: How the server did.
         mirror: How the mirror did.
     """
 
-    service: str
+    api: ApiName
     server: Timing
     mirror: Timing
 
@@ -50,8 +51,8 @@ class Tally:
     """The counts of a capture.
 
     Args:
-        kept: The lengths that the trace has, by service.
-        missing: How many arrivals it has not, by service and reason.
+        kept: The lengths that the trace has, by API.
+        missing: How many arrivals it has not, by API and reason.
         left: How many of `kept` ended with a client that hung up.
         others: How many requests were of other paths.
         unreadable: How many connections carried something else than HTTP/1, from some point on.
@@ -60,8 +61,8 @@ class Tally:
         dropped: How many requests a mirror got no copy of.
     """
 
-    kept: dict[str, list[Lengths]] = field(default_factory=lambda: {"llm": [], "stt": []})
-    missing: Counter[tuple[str, Missing]] = field(default_factory=Counter)
+    kept: defaultdict[ApiName, list[Lengths]] = field(default_factory=lambda: defaultdict(list))
+    missing: Counter[tuple[ApiName, Missing]] = field(default_factory=Counter)
     left: int = 0
     others: int = 0
     unreadable: int = 0
@@ -71,10 +72,10 @@ class Tally:
 
     def compare(self, server: Exchange, mirror: Exchange) -> None:
         """Note a request that both have ended."""
-        if not is_compared(server) or not is_compared(mirror):
+        if server.api is None or not is_compared(server) or not is_compared(mirror):
             self.left_out += 1
             return
-        self.pairs.append(Pair(server.service or "", timing(server), timing(mirror)))
+        self.pairs.append(Pair(server.api, timing(server), timing(mirror)))
 
 
 def timing(exchange: Exchange) -> Timing:

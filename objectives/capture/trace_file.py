@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from objectives.apis.api import ApiName
 from objectives.capture.lengths import Lengths
 from objectives.errors import BadInput
 
 MOST_LINES = 100_000
 MOST_S = 86_400.0
+SERVICES: dict[ApiName, str] = {"completions": "llm", "transcription": "stt"}  # in a line
 TURN_S = 120.0  # a turn's other request comes within so long of the first, or is not awaited
 
 
@@ -71,18 +73,19 @@ class TraceWriter:
         if self._begin_s is None:
             self._begin_s = at_s
 
-    def add(self, service: str, at_s: float, lengths: Lengths, turn: str) -> bool:
+    def add(self, api: ApiName, at_s: float, lengths: Lengths, turn: str) -> bool:
         """Write the line of an arrival; return whether it has a place in the trace.
 
         Args:
-            service: `llm` or `stt`.
+            api: The API that it is of.
             at_s: When it came, on the monotonic clock, seconds.
             lengths: Its lengths.
             turn: What its turn is called; empty where nothing told.
         """
+        service = SERVICES[api]
         since_s = at_s - self._begin_s if self._begin_s is not None else 0.0
         line: dict[str, Any] = {"at_s": round(max(0.0, since_s), 6), "service": service}
-        if service == "stt":
+        if api == "transcription":
             line["seconds"] = round(lengths.seconds or 0.0, 3)
         else:
             line |= {

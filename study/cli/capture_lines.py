@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from objectives.apis.api import ApiName
 from objectives.capture.lengths import Lengths, Missing
 from objectives.capture.tally import Pair, Tally, Timing, quantile
 from objectives.traffic.clips import read_clips
 from study.text import one_line
 
-SERVICES = {"llm": ("LLM request", "LLM requests"), "stt": ("clip of speech", "clips of speech")}
+KINDS: dict[ApiName, tuple[str, str]] = {
+    "completions": ("LLM request", "LLM requests"),
+    "transcription": ("clip of speech", "clips of speech"),
+}
 REASONS = {
     Missing.REFUSED: "refused by the server",
     Missing.FAILED: "failed",
@@ -31,14 +35,14 @@ TELL_USAGE = (
 
 def ending(tally: Tally, path: Path) -> list[str]:
     """Return the lines at the end of a capture."""
-    count = {service: len(kept) for service, kept in tally.kept.items()}
+    count = {api: len(tally.kept[api]) for api in KINDS}
     if not any(count.values()):
         return [
             f"no request was captured, and {path} is not written",
             *_beside(tally),
             *_mirrored(tally),
         ]
-    what = " and ".join(_counted(n, *SERVICES[s]) for s, n in count.items() if n)
+    what = " and ".join(_counted(n, *KINDS[api]) for api, n in count.items() if n)
     return [
         f"{path}: {what}",
         *_sizes(tally.kept),
@@ -51,13 +55,13 @@ def ending(tally: Tally, path: Path) -> list[str]:
     ]
 
 
-def _sizes(kept: dict[str, list[Lengths]]) -> list[str]:
+def _sizes(kept: Mapping[ApiName, list[Lengths]]) -> list[str]:
     lines = []
     for name, field in (("prompts", "prompt_tokens"), ("answers", "output_tokens")):
-        if values := [getattr(one, field) for one in kept["llm"]]:
+        if values := [getattr(one, field) for one in kept["completions"]]:
             median = quantile(values, 0.5)
             lines.append(f"  {name}: {median:,} tokens in the middle, {max(values):,} at most")
-    if seconds := [one.seconds or 0.0 for one in kept["stt"]]:
+    if seconds := [one.seconds or 0.0 for one in kept["transcription"]]:
         shipped = [clip.seconds for clip in read_clips("assistant")]
         sent_s = sum(min(shipped, key=lambda s: abs(s - own)) for own in seconds)
         share = 100 * sent_s / sum(seconds)
@@ -71,12 +75,12 @@ def _sizes(kept: dict[str, list[Lengths]]) -> list[str]:
 def _beside(tally: Tally) -> list[str]:
     """Return what is not in the trace, or less surely."""
     lines = [
-        f"  not in it: {_counted(n, *SERVICES[service])} {REASONS[why]}"
-        for (service, why), n in sorted(tally.missing.items(), key=str)
+        f"  not in it: {_counted(n, *KINDS[api])} {REASONS[why]}"
+        for (api, why), n in sorted(tally.missing.items(), key=str)
     ]
     if any(why is Missing.UNCOUNTED for _, why in tally.missing):
         lines.append(f"  {TELL_USAGE}")
-    llm = tally.kept["llm"]
+    llm = tally.kept["completions"]
     notes = (
         (
             sum(one.in_pieces for one in llm),
@@ -103,8 +107,8 @@ def _beside(tally: Tally) -> list[str]:
 def _mirrored(tally: Tally) -> list[str]:
     """Return how a mirror did beside the server, under the same requests."""
     lines = []
-    for service, words in SERVICES.items():
-        pairs = [pair for pair in tally.pairs if pair.service == service]
+    for api, words in KINDS.items():
+        pairs = [pair for pair in tally.pairs if pair.api == api]
         if pairs:
             lines += [f"  {_counted(len(pairs), *words)} to both: server, mirror", *_table(pairs)]
     for count, why in (

@@ -99,7 +99,7 @@ def test_a_stream_without_a_count_is_counted_and_told_to_be(
         httpx.post(f"{capture.url}{CHAT}?mood=no-done", json={**STREAM, "messages": messages})
     lengths = [(line["prompt_tokens"], line["output_tokens"]) for line in capture.lines]
     assert sorted(lengths) == [(2, 4), (7, 4)]
-    assert all(one.in_pieces and one.by_tokenize for one in capture.tally.kept["llm"])
+    assert all(one.in_pieces and one.by_tokenize for one in capture.tally.kept["completions"])
 
 
 def test_what_else_is_printed_in_the_reader_is_no_answer(
@@ -135,7 +135,7 @@ def test_what_has_no_length_is_counted_with_its_reason(
             httpx.post(f"{capture.url}{COMPLETIONS}?mood={mood}", json=asked)
         except httpx.HTTPError:
             assert mood in ("dies", "resets")
-    assert capture.missing == {("llm", missing): 1}
+    assert capture.missing == {("completions", missing): 1}
     assert not capture.path.exists()  # a trace without a line is none
 
 
@@ -151,7 +151,7 @@ def test_an_answer_whose_client_hung_up_is_as_long_as_it_was(
             client.post(f"{capture.url}{COMPLETIONS}?mood=silent", json=ASKED)
     (line,) = capture.lines
     assert line["output_tokens"] == 2 and capture.tally.left == 1
-    assert capture.missing == {("llm", "left"): 1}
+    assert capture.missing == {("completions", "left"): 1}
 
 
 def test_a_turn_is_what_a_header_says(upstream: Upstream, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_what_is_too_large_passes_and_is_told(
         asked = {**ASKED, "prompt": "x" * 2000}
         assert httpx.post(f"{capture.url}{COMPLETIONS}", json=asked).status_code == 200
         httpx.post(f"{capture.url}{COMPLETIONS}", json=ASKED)
-    assert capture.missing == {("llm", "too large"): 1} and len(capture.lines) == 1
+    assert capture.missing == {("completions", "too large"): 1} and len(capture.lines) == 1
 
 
 def test_a_kept_connection_is_read_however_much_it_has_carried(
@@ -240,7 +240,7 @@ def test_a_reader_that_dies_takes_no_traffic_with_it(upstream: Upstream, tmp_pat
             assert answer.status_code == 200
             time.sleep(0.05)
     assert capture.lines
-    assert set(capture.missing) <= {("llm", "unread")}
+    assert set(capture.missing) <= {("completions", "unread")}
 
 
 def test_a_trace_is_not_written_over(tmp_path: Path) -> None:
@@ -257,12 +257,12 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
     said: list[str] = []
     trace = TraceWriter(tmp_path / "trace.jsonl", said.append)
     trace.open()
-    assert trace.add("llm", 0.0, Lengths(3, 4), "")
+    assert trace.add("completions", 0.0, Lengths(3, 4), "")
     write = os.write
     monkeypatch.setattr(trace_file.os, "write", lambda fd, data: write(fd, data[:10]))
-    trace.add("llm", 1.0, Lengths(3, 4), "")
+    trace.add("completions", 1.0, Lengths(3, 4), "")
     monkeypatch.undo()
-    assert not trace.add("llm", 2.0, Lengths(3, 4), "")
+    assert not trace.add("completions", 2.0, Lengths(3, 4), "")
     trace.close()
     assert len(captured(trace.path, CLIPS, None)) == 1
     assert len(said) == 1 and "the disk is full" in said[0]
@@ -276,10 +276,10 @@ def test_a_trace_holds_no_more_than_can_be_read(
     trace = TraceWriter(tmp_path / "trace.jsonl", print)
     trace.open()
     trace.begin(100.0)
-    assert trace.add("stt", 100.0, Lengths(seconds=2.0), "")
-    assert not trace.add("stt", 100.0 + trace_file.MOST_S + 1, Lengths(seconds=2.0), "")
+    assert trace.add("transcription", 100.0, Lengths(seconds=2.0), "")
+    assert not trace.add("transcription", 100.0 + trace_file.MOST_S + 1, Lengths(seconds=2.0), "")
     monkeypatch.setattr(trace_file, "MOST_LINES", 1)
-    assert not trace.add("stt", 101.0, Lengths(seconds=2.0), "")
+    assert not trace.add("transcription", 101.0, Lengths(seconds=2.0), "")
     trace.close()
     assert json.loads(trace.path.read_text())["seconds"] == 2.0
 
@@ -288,9 +288,9 @@ def test_half_a_turn_is_written_once_the_other_half_is_late(tmp_path: Path) -> N
     trace = TraceWriter(tmp_path / "trace.jsonl", print)
     trace.open()
     trace.begin(0.0)
-    trace.add("stt", 0.0, Lengths(seconds=2.0), "a")
+    trace.add("transcription", 0.0, Lengths(seconds=2.0), "a")
     assert trace.path.read_text() == ""
-    trace.add("llm", trace_file.TURN_S + 1, Lengths(3, 4), "")
+    trace.add("completions", trace_file.TURN_S + 1, Lengths(3, 4), "")
     assert len(captured(trace.path, CLIPS, None)) == 2  # the file is whole while it is open
     trace.close()
 
@@ -298,4 +298,4 @@ def test_half_a_turn_is_written_once_the_other_half_is_late(tmp_path: Path) -> N
 def test_a_trace_of_nothing_is_none(upstream: Upstream, tmp_path: Path) -> None:
     with capturing(tmp_path, upstream) as capture:
         pass
-    assert capture.tally.kept == {"llm": [], "stt": []} and not capture.path.exists()
+    assert not capture.tally.kept and not capture.path.exists()

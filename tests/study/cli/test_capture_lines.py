@@ -24,8 +24,8 @@ def test_every_reason_has_its_words() -> None:
 
 def test_lengths_are_told_with_their_middle_and_their_most() -> None:
     tally = Tally()
-    tally.kept["llm"] += [Lengths(10, 5), Lengths(1000, 50), Lengths(30, 7)]
-    tally.kept["stt"] += [Lengths(seconds=2.0), Lengths(seconds=60.0)]
+    tally.kept["completions"] += [Lengths(10, 5), Lengths(1000, 50), Lengths(30, 7)]
+    tally.kept["transcription"] += [Lengths(seconds=2.0), Lengths(seconds=60.0)]
     text = told(tally)
     assert "3 LLM requests and 2 clips of speech" in text
     assert "prompts: 30 tokens in the middle, 1,000 at most" in text
@@ -36,9 +36,9 @@ def test_lengths_are_told_with_their_middle_and_their_most() -> None:
 
 def test_what_is_missing_or_less_sure_is_told() -> None:
     tally = Tally(left=1, others=4, unreadable=2)
-    tally.kept["llm"].append(Lengths(3, 4, in_pieces=True, by_tokenize=True))
-    tally.missing["llm", Missing.UNCOUNTED] = 5
-    tally.missing["stt", Missing.FAILED] = 1
+    tally.kept["completions"].append(Lengths(3, 4, in_pieces=True, by_tokenize=True))
+    tally.missing["completions", Missing.UNCOUNTED] = 5
+    tally.missing["transcription", Missing.FAILED] = 1
     text = told(tally)
     for part in (
         "5 LLM requests of a length that the server did not tell",
@@ -54,10 +54,10 @@ def test_what_is_missing_or_less_sure_is_told() -> None:
 
 
 def test_a_mirror_is_compared_with_failures_as_infinitely_late() -> None:
-    pairs = [Pair("llm", Timing(1.0, 10.0), Timing(2.0, 20.0 + n)) for n in range(19)]
-    lost = Pair("llm", Timing(1.0, 10.0), Timing(None, math.inf))
+    pairs = [Pair("completions", Timing(1.0, 10.0), Timing(2.0, 20.0 + n)) for n in range(19)]
+    lost = Pair("completions", Timing(1.0, 10.0), Timing(None, math.inf))
     tally = Tally(pairs=[*pairs, lost, lost], dropped=3, left_out=2)
-    tally.kept["llm"].append(Lengths(3, 4))
+    tally.kept["completions"].append(Lengths(3, 4))
     lines = [line.split() for line in told(tally).splitlines()]
     assert ["50%", "begun", "within", "1.0", "ms", "2.0", "ms"] in lines
     assert ["95%", "answered", "within", "10.0", "ms", "never"] in lines
@@ -68,7 +68,7 @@ def test_a_mirror_is_compared_with_failures_as_infinitely_late() -> None:
 
 def test_the_lines_of_the_spec_are_yaml_whatever_the_file_is_called() -> None:
     tally = Tally()
-    tally.kept["llm"].append(Lengths(3, 4))
+    tally.kept["completions"].append(Lengths(3, 4))
     _, _, lines = told(tally).partition("in the spec:\n")
     spec = yaml.safe_load(lines)
     assert spec["workload"] == {"trace": str(PATH), "format": "timed_trace"}
@@ -77,7 +77,7 @@ def test_the_lines_of_the_spec_are_yaml_whatever_the_file_is_called() -> None:
 
 def test_of_nothing_it_says_so_and_why() -> None:
     tally = Tally(others=3)
-    tally.missing["llm", Missing.REFUSED] = 2
+    tally.missing["completions", Missing.REFUSED] = 2
     assert ending(tally, PATH) == [
         f"no request was captured, and {PATH} is not written",
         "  not in it: 2 LLM requests refused by the server",
