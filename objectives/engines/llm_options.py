@@ -10,6 +10,8 @@ from typing import ClassVar
 from objectives.allocation import Scalar
 from objectives.services import DeviceKind, LlmService
 
+DIGITS = 9  # of a number of devices; what has more is no number that a machine has
+
 
 def option_of(word: str) -> str:
     """Return the option that a word of a command line sets, with underscores.
@@ -79,16 +81,31 @@ class LlmOptions:
 
     def spread_by(self, values: Mapping[str, Sequence[Scalar]]) -> list[tuple[str, int]]:
         """Return each option that says over how many devices it is spread, with the number."""
-        said = {
-            option_of(word): word.partition("=")[2] or value
-            for word, value in pairwise([*self.service.args, ""])
-        }
+        said = dict[str, str]()
+        for word, value in pairwise([*self.service.args, ""]):
+            option = self._in_full(word)
+            if option in self.of_its_set:  # the last of them counts
+                said = {o: number for o, number in said.items() if o not in self.of_its_set}
+            said[option] = word.partition("=")[2] or value
         return [
-            (option, int(number))
+            (option, int(number[:DIGITS]))
             for option in sorted(self.of_several_devices)
             for number in map(str, (*values.get(option, ()), said.get(option, "")))
             if number.isdecimal()
         ]
+
+    def _in_full(self, word: str) -> str:
+        """Return the option that a flag sets; of those of several devices also one cut short.
+
+        It is empty for a word that is no flag.
+        """
+        name = option_of(word) if word.startswith("-") else ""
+        if name in self.of_several_devices or not word.startswith("--"):
+            return name
+        for option in sorted(self.of_several_devices):
+            if option.startswith(name) and name.startswith(option.partition("_")[0]):
+                return option
+        return name
 
     def undivided(self, devices: int) -> str | None:  # noqa: ARG002
         """Return in a sentence why its model cannot be spread over so many devices.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 
 from objectives.devices.open_device import open_device
 from objectives.engines.engine import LLM_ENGINES
@@ -16,10 +17,12 @@ from objectives.services import LlmService
 from study.init_spec.forms.running import Running
 from study.init_spec.roles import Services
 from study.init_spec.servers.llm_unit import Llm
+from study.spec.services.devices import CARD
 
 FIRST, INDEX = "cuda", "0"  # a server that nothing confines takes the first GPU
 UUIDS = ("GPU-", "MIG-")
-DEVICE = re.compile(r"[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+")
+VISIBLE, GIVEN = "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"
+MOST = 64  # cards of one machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +84,21 @@ def _of_the_llm(llm: Llm, device: str | None) -> tuple[str, ...]:
         words = llm.args if llm.command is None else tuple(llm.command.split())
         engine = LLM_ENGINES[USUAL](LlmService(args=words))
         said = engine.spread_by({})
-        count = max((n for option, n in said if option in engine.of_its_set), default=1)
+        count = max([1, *(n for option, n in said if option in engine.of_its_set)])
+    what = f"{llm.running.unit} is spread over {count} cards"
     if device is not None and count > 1:
-        what = f"{llm.running.unit} is spread over {count} cards"
         raise BadInput(f"{what}, and --device names one; leave --device out")
-    if device is not None or seen == (HOST,):
-        return (device or HOST,)
+    if device is not None:
+        return (device,)
+    if count > MOST:
+        raise BadInput(f"{what}, and a machine has {MOST} at most; mend its command")
     if seen == (FIRST,) and count > 1:
         return tuple(map(str, range(count)))
+    if seen == (HOST,) and count > 1:
+        raise BadInput(f"{what} and sees none; mend what it sees, or its command")
     if len(seen) < count:
-        what = f"{llm.running.unit} is spread over {count} cards and sees {len(seen)}"
-        raise BadInput(f"{what} ({', '.join(seen)}); mend what it sees, or its command")
+        sees = f"{len(seen)} ({', '.join(seen)})"
+        raise BadInput(f"{what} and sees {sees}; mend what it sees, or its command")
     return seen[:count]
 
 
@@ -105,16 +112,27 @@ def devices_of(unit: Running) -> tuple[str, ...]:
 
     A container's own CUDA_VISIBLE_DEVICES counts from the devices that it was given.
     """
-    names = [unit.env.get("NVIDIA_VISIBLE_DEVICES", ""), unit.env.get("CUDA_VISIBLE_DEVICES", "")]
-    if unit.env.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return (HOST,)
-    if unit.container is not None:
-        given = [
-            re.search(r"(?:gpus=.*?device=|gpu=)\"?([\w/,-]+)", o) for o in unit.container.options
-        ]
-        names = [*(m[1] for m in given if m), names[0]]
-    lists = (tuple(part.strip() for part in n.split(",")) for n in names)
-    return next((of for of in lists if all(map(DEVICE.fullmatch, of))), (FIRST,))
+    options = () if unit.container is None else unit.container.options
+    found = [re.search(r"(?:gpus=.*?device=|gpu=)\"?([\w/,-]+)", o) for o in options]
+    lists = map(_seen, (*(m[1] for m in found if m), unit.env.get(GIVEN, "")))
+    given, own = next(filter(None, lists), ()), unit.env.get(VISIBLE)
+    if own is None:
+        return given or (FIRST,)
+    seen = _seen(own)
+    if unit.container is not None and given:
+        inside = takewhile(lambda name: not name.isdecimal() or int(name) < len(given), seen)
+        seen = tuple(given[int(name)] if name.isdecimal() else name for name in inside)
+    return seen or (HOST,)
+
+
+def _seen(names: str) -> tuple[str, ...]:
+    """Return the devices that CUDA takes of a list: those before the first that is none.
+
+    >>> _seen("02, 3,"), _seen("-1,0")
+    (('2', '3'), ())
+    """
+    parts = takewhile(CARD.fullmatch, (part.strip() for part in names.split(",")))
+    return tuple(str(int(part)) if part.isdecimal() else part for part in parts)
 
 
 def _uuid(device: str) -> str:

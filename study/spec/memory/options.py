@@ -72,6 +72,8 @@ def _check_spread(
     if {devices} == ({*sizes} if option in ours else {1}):
         return
     what = f"{flag} spreads one LLM over several devices"
+    if devices < 1:
+        raise entry.wrong(f"{flag} is {devices}, and an LLM is on one device at least", "remove it")
     if option not in ours:
         known = f"; of several devices it knows --{ours[0].replace('_', '-')}" if ours else ""
         raise entry.wrong(f"{what} in a way that is not measured", f"remove it{known}")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from objectives.devices.device_set import VISIBLE
+from objectives.devices.device_set import BY_BUS, ORDER, VISIBLE
 from objectives.engines.places import HOST, PLACE, Place
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, Services, SttService
@@ -16,7 +16,8 @@ from study.spec.services.sets import check_llm_places, check_set, llm_places
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
-DEVICE = re.compile(r"cpu|cuda|(cuda:)?[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+")
+CARD = re.compile(r"[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+")
+DEVICE = re.compile(rf"cpu|cuda|(cuda:)?{CARD.pattern}")
 ONLY = "gpu"  # the name of a GPU that has none, beside the CPU
 # CTranslate2's number formats (its documentation, "Quantization and reduced precision")
 PRECISIONS = (
@@ -110,11 +111,13 @@ def placed(
             by_name.setdefault(HOST, HOST)
         for device in place.devices:
             _check_device(entry, device, by_name)
+        if text.endswith("/"):
+            raise entry.wrong(f"{text!r} names no number format", f"write {place.on}")
         check_set(entry, place, name, services[name], by_name)
         _check_precision(top, entry, place, name, services[name])
     for name, service in services.items():
         if by_name:
-            _refuse_visible(top.at("services", name, "env", VISIBLE))
+            _refuse_variables(top.at("services", name, "env"))
         if isinstance(service, LlmService) and by_name:
             check_llm_places(top, name, service, next(iter(by_name)))
     for entry, tenant in zip(top.at("tenants").elements() if tenants else (), tenants, strict=True):
@@ -133,10 +136,13 @@ def placed(
     return Devices(devices.main, by_name), at
 
 
-def _refuse_visible(entry: YamlEntry) -> None:
-    """Refuse a variable that would take a server from the devices of its place."""
-    if entry.is_present:
-        raise entry.wrong("the place of a service says which GPUs it sees", "remove it")
+def _refuse_variables(env: YamlEntry) -> None:
+    """Refuse variables that would take a server from the devices of its place."""
+    seen, order = env.at(VISIBLE), env.at(ORDER)
+    if seen.is_present:
+        raise seen.wrong("the place of a service says which GPUs it sees", "remove it")
+    if order.is_present and order.scalar() != BY_BUS:
+        raise order.wrong("CUDA would count GPUs otherwise than the study does", "remove it")
 
 
 def _is_on_the_cpu(service: Service) -> bool:

@@ -66,15 +66,18 @@ def check_llm_places(top: YamlEntry, name: str, llm: LlmService, main: str) -> N
         llm: The LLM.
         main: The name of its first device.
     """
-    counts = set[int]()
+    counts, orders = set[int](), dict[frozenset[str], str]()
     for entry in llm_places(top, name):
         place = Place.of(str(entry.scalar()))
         counts.add(len(place.devices))
-        if place.devices[0] != main:
+        if (first := place.devices[0]) != main:
+            example = "" if first == HOST else f", as in {main}{AND}{first}"
             raise entry.wrong(
                 "its share is told of one device, the first of its place",
-                f"let each begin with {main}, as in {main}{AND}{place.devices[0]}",
+                f"let each begin with {main}{example}",
             )
+        if (other := orders.setdefault(frozenset(place.devices), place.on)) != place.on:
+            raise entry.wrong(f"{place.on} is the same set as {other}", f"write {other} once")
         if len(counts) > 1 and llm.command is not None:
             raise entry.wrong(
                 "a template says itself over how many devices it is spread",

@@ -185,9 +185,9 @@ def test_a_file_of_flags_that_overrides_the_share_or_is_in_an_image_is_refused(
 
 def test_what_a_server_reads_is_kept_and_what_its_command_is_made_of_is_not(folder: Path) -> None:
     kept = {"CUDA_HOME": "/c", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "4", "PATH": "/opt/bin"}
-    kept |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "TRITON_PTXAS_PATH": "/p", "VLLM_USE_V1": "1"}
+    kept |= {"TRITON_PTXAS_PATH": "/p", "VLLM_USE_V1": "1"}
     left = {"VLLM_HOST": "0.0.0.0", "VLLM_SERVE_ARGS": "--enforce-eager", "HF_TOKEN": "x"}
-    left |= {"VLLM_SHARE": "0.4", "OTHER": "1"}
+    left |= {"VLLM_SHARE": "0.4", "OTHER": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     env = " ".join(f"{k}={v}" for k, v in (kept | left).items())
     text = f"Environment={env}\nExecStart=/opt/v/bin/vllm serve org/m $VLLM_SERVE_ARGS "
     text += "--host ${VLLM_HOST} --gpu-memory-utilization ${VLLM_SHARE}"

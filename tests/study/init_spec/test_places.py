@@ -94,11 +94,15 @@ TP = "--tensor-parallel-size 2"
     [
         ("Environment=CUDA_VISIBLE_DEVICES=0,1", ["0", "1"]),
         ("Environment=CUDA_VISIBLE_DEVICES=3,1,2", ["3", "1"]),
+        ("Environment=CUDA_VISIBLE_DEVICES=03,1,", ["3", "1"]),  # CUDA stops where one is none
+        ('Environment="CUDA_VISIBLE_DEVICES=3, 1,-1,2"', ["3", "1"]),
         ("Environment=CUDA_VISIBLE_DEVICES=GPU-12,GPU-34", ["GPU-12", "GPU-34"]),
         ("", ["0", "1"]),
     ],
 )
-@pytest.mark.parametrize("flag", [TP, "-tp 2", "--tensor_parallel_size=2"])
+@pytest.mark.parametrize(
+    "flag", [TP, "-tp 2", "--tensor_parallel_size=2", "--tensor-parallel-size 4 -tp 2"]
+)
 def test_an_llm_on_two_cards_has_both_as_its_place(
     tmp_path: Path, sees: str, devices: list[str], flag: str
 ) -> None:
@@ -109,11 +113,59 @@ def test_an_llm_on_two_cards_has_both_as_its_place(
     assert spec["services"]["stt"]["place"] == "gpu0"
 
 
+def test_a_flag_that_is_cut_short_spreads_an_llm_too(tmp_path: Path) -> None:
+    spec, _ = written(tmp_path, "", "", llm_flags="--tensor-parallel 2")
+    assert spec["services"]["llm"]["place"] == "gpu0+gpu1"
+
+
+@pytest.mark.parametrize("sees", ["", "-1,0", "none", ",0"])
+def test_a_server_whose_list_of_cards_begins_with_none_is_on_the_cpu(
+    tmp_path: Path, sees: str
+) -> None:
+    spec, _ = written(tmp_path, ZERO, f"Environment=CUDA_VISIBLE_DEVICES={sees}")
+    assert spec["services"]["stt"]["place"] == "cpu"
+
+
+def test_the_order_in_which_cuda_counts_cards_is_left_to_the_study(tmp_path: Path) -> None:
+    spec, _ = written(tmp_path, f"{ONE}\nEnvironment=CUDA_DEVICE_ORDER=FASTEST_FIRST", ZERO)
+    assert "CUDA_DEVICE_ORDER" not in spec["services"]["llm"]["env"]
+
+
+@pytest.mark.parametrize(
+    ("sees", "number", "message"),
+    [
+        (ZERO, "0", "services.llm.args: tensor-parallel-size is 0, and an LLM is on one device"),
+        ("", "9" * 5000, "is spread over 999999999 cards, and a machine has 64 at most"),
+        ("Environment=CUDA_VISIBLE_DEVICES=-1", "2", "is spread over 2 cards and sees none; mend"),
+    ],
+)
+def test_a_number_of_cards_that_no_server_has_is_refused(
+    tmp_path: Path, sees: str, number: str, message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        written(tmp_path, sees, "", llm_flags=f"--tensor-parallel-size {number}")
+
+
 def test_an_llm_on_two_cards_that_sees_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"is spread over 2 cards and sees 1 \(1\); mend what"):
         written(tmp_path, ONE, "", llm_flags=TP)
     with pytest.raises(BadInput, match="--device names one; leave --device out"):
         written(tmp_path, "", "", device="0", llm_flags=TP)
+
+
+@pytest.mark.parametrize(("own", "device"), [("1", "3"), ("0,1", "2"), ("5", "cpu")])
+def test_a_container_counts_the_cards_that_it_was_given(
+    tmp_path: Path, own: str, device: str
+) -> None:
+    run = f"docker run --rm --gpus device=2,3 -e CUDA_VISIBLE_DEVICES={own} -p 8000:8000"
+    text = f"[Service]\nExecStart=/usr/bin/{run} vllm/vllm-openai:v0.11.0 --model org/m\n"
+    (tmp_path / "llm.service").write_text(text)
+    (tmp_path / "stt.service").write_text(STT.format(UUID, "--device cpu"))
+    units = (str(tmp_path / "llm.service"), str(tmp_path / "stt.service"))
+    out = tmp_path / "my.yaml"
+    write_files(InitOptions(units, out, tmp_path / "d.yaml", "my", None), lambda _: None)
+    spec = yaml.safe_load(out.read_text())
+    assert str(spec.get("device", spec.get("devices", {}).get("gpu0"))) == device
 
 
 def test_an_llm_in_a_container_on_two_cards_keeps_its_own_command(tmp_path: Path) -> None:

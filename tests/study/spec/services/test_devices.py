@@ -130,6 +130,36 @@ SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.p
             _llm("gpu0", env={"CUDA_VISIBLE_DEVICES": "1"}),
             "services.llm.env.CUDA_VISIBLE_DEVICES: the place of a service says which GPUs it sees",
         ),
+        (
+            _llm("gpu0", env={"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}),
+            "services.llm.env.CUDA_DEVICE_ORDER: CUDA would count GPUs otherwise than the study",
+        ),
+        (_llm("gpu0+gpu1/"), "services.llm.place: 'gpu0+gpu1/' names no number format; write gpu0"),
+        (
+            _llm("cpu", search_space={"llm.place": ["gpu0", "cpu"]}),
+            "its share is told of one device, the first of its place; let each begin with gpu0",
+        ),
+        (
+            _llm(
+                "gpu0+gpu1+gpu2",
+                search_space={"llm.place": ["gpu0+gpu1+gpu2", "gpu0+gpu2+gpu1"]},
+                devices={"gpu0": 0, "gpu1": 1, "gpu2": 2},
+            ),
+            "gpu0+gpu2+gpu1 is the same set as gpu0+gpu1+gpu2; write gpu0+gpu1+gpu2 once",
+        ),
+        (_llm("gpu0", args=["-tp", "0"]), "services.llm.args: tp is 0, and an LLM is on one"),
+        (
+            _llm("gpu0+gpu1", args=["--tensor-parallel", "4"]),
+            "services.llm.args: tensor-parallel-size is 4, and its place has 2 devices",
+        ),
+        (
+            _llm("gpu0", args=["--pipeline-par=2"]),
+            "services.llm.args: pipeline-parallel-size spreads one LLM over several devices in a ",
+        ),
+        (
+            _llm("gpu0+gpu1", args=["-tp", "9" * 5000]),
+            "services.llm.args: tp is 999999999, and its place has 2 devices",
+        ),
         (_llm("gpu0+gpu1+gpu2"), "services.llm.place: there is no device 'gpu2'"),
         (_llm("gpu0+gpu0"), "services.llm.place: it names a device twice; write gpu0"),
         (_llm("gpu0+cpu"), "services.llm.place: cpu is no part of a set; name GPUs alone"),
@@ -178,6 +208,7 @@ def test_what_names_no_device_is_refused(
     with pytest.raises(BadInput) as error:
         read(tmp_path, **keys)
     assert message in str(error.value) and "two.yaml:" in str(error.value)
+    assert "gpu0+cpu" not in str(error.value)  # no way out
 
 
 def test_a_place_needs_names(tmp_path: Path) -> None:
