@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +18,9 @@ from objectives.errors import SetupError
 PCI = Path("/sys/bus/pci/devices")
 
 
+INDEX = re.compile("[0-9]{1,3}")  # NVML would take a larger number modulo 2**32
+
+
 class NvidiaGpu:
     """An NVIDIA GPU or MIG slice is read through NVML.
 
@@ -30,8 +34,8 @@ class NvidiaGpu:
     def __init__(self, name: str) -> None:
         try:
             pynvml.nvmlInit()
-            if name == "cuda" or name.isdigit():
-                self._handle = pynvml.nvmlDeviceGetHandleByIndex(int(name) if name.isdigit() else 0)
+            if name == "cuda" or INDEX.fullmatch(name):
+                self._handle = pynvml.nvmlDeviceGetHandleByIndex(0 if name == "cuda" else int(name))
             else:
                 self._handle = pynvml.nvmlDeviceGetHandleByUUID(name)
         except pynvml.NVMLError as error:

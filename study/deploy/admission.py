@@ -134,6 +134,10 @@ def admit(
     places = mapping_at(data, "places")
     if not all(isinstance(place, str) for place in places.values()):
         raise BadInput(f"{path}: its places are no names; take the file as the study wrote it")
+    named = {device for place in places.values() for device in Place.of(place).devices}
+    if len(unknown := named - mapping_at(data, "other_devices").keys()) > 1:  # one is the first
+        which = one_line(" or ".join(sorted(unknown)))[:60]
+        raise BadInput(f"{path}: it does not say which card {which} is; measure it anew")
     on = {e.name: Place.of(str(places.get(e.name, ""))).devices for e in deployment.engines()}
     shared = {device for e in deployment.engines() if e.has_share for device in on[e.name]}
     first = {on[e.name][0] for e in deployment.engines() if e.has_share}

@@ -17,6 +17,7 @@ from study.lanes.cards.cores import near_of, split
 from study.lanes.cards.sets import Set, gpus_of, on_cards, put_together
 from study.lanes.lane import short_name
 from study.spec.model import Spec
+from study.spec.services.devices import CARD
 
 ALL = "all"
 
@@ -62,10 +63,11 @@ def _named(devices: str, spec: Spec) -> list[str]:
     if devices.strip() == ALL:
         return every_gpu()
     names = [name.strip() for name in devices.split(",")]
-    odd = [n for n in names if not n.isdigit() and not n.startswith(("GPU-", "MIG-"))]
+    odd = [n for n in names if not CARD.fullmatch(n)]
     if odd:
         raise BadInput(
-            f"--devices: {odd[0]!r} is no card; write all, or indices or UUIDs with commas: 0,1"
+            f"--devices: {odd[0][:60]!r} is no card; "
+            "write all, or indices or UUIDs with commas: 0,1"
         )
     return names
 

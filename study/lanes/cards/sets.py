@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from objectives.devices.device import Identity
 from objectives.engines.places import HOST
+from objectives.errors import SetupError
 from study.spec.model import Spec
+from study.spec.services.sets import MIG
 
 Set = tuple[Identity, ...]  # in the order of the spec's names of GPUs
 
@@ -18,7 +20,17 @@ def gpus_of(spec: Spec) -> list[str]:
 
 
 def on_cards(spec: Spec, cards: Sequence[str]) -> Spec:
-    """Return the spec on other cards: one for each of its GPUs, in their order."""
+    """Return the spec on other cards: one for each of its GPUs, in their order.
+
+    Raises:
+        SetupError: A service is spread over several, and one of them is a MIG slice.
+    """
+    several = {p.on for places in spec.places.values() for p in places if len(p.devices) > 1}
+    if several and (mig := next((card for card in cards if card.startswith(MIG)), None)):
+        raise SetupError(
+            f"{mig} is a MIG slice, of which CUDA shows a process one alone, and a service of "
+            f"{spec.path.name} is on {min(several)}; measure on whole GPUs"
+        )
     if not spec.devices:
         (card,) = cards
         return replace(spec, device=card)

@@ -196,6 +196,22 @@ def test_a_stream_that_rests_for_longer_than_it_may_be_idle_comes_whole(begin: B
         ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"], False),
         ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"], True),
         ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r", b"\n\r\n"], False),
+        ([b"HTT"], True),
+        ([b"HTTP/1.1 200 OK\r\nTransfer-Enc", b"oding:gzip, Chunked\r\n\r\n"], True),
+        ([b"HTTP/1.1 200 OK\r\nContent-Len", b"gth: 2\r\n\r", b"\nok"], False),
+        ([b"HTTP/1.0 200 OK\r\n\r\n", b"data: 1"], True),  # it ends with the connection
+        ([b"HTTP/1.1 204 No Content\r\n\r\n"], False),
+        ([b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"\x81\x00"], False),
+        ([b"HTTP/1.1 100 Continue\r\n\r\n"], True),
+        ([b"HTTP/1.1 100 Continue\r\n\r\n" * 2000 + b"HTTP/1.1 20"], True),
+        ([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], False),
+        (
+            [
+                b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n",
+                b"a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ],
+            False,
+        ),
     ],
 )
 def test_an_answer_is_due_until_its_last_chunk(pieces: list[bytes], is_asking: bool) -> None:

@@ -180,6 +180,8 @@ def test_a_confirmed_promotion_of_this_machine_is_admitted_with_its_figures(tmp_
         ({"parameters": "vllm_memory_util=0.5"}, "has no parameters"),
         ({"parameters": {1: 2}}, "has no parameters"),
         ({"places": {"llm": ["gpu0"]}}, "its places are no names"),
+        ({"places": {"llm": "gpu0+gpu1"}}, "it does not say which card gpu0 or gpu1 is; measure"),
+        ({**TWO_CARDS, "places": {"llm": "gpu0+gpu1+\x1b[2J\n"}}, "which card .* or gpu0 is"),
     ],
 )
 def test_what_may_not_be_applied_is_refused_in_one_sentence(

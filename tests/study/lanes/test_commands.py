@@ -136,6 +136,8 @@ def test_a_recording_of_two_cards_has_both_and_the_baseline_of_each(tmp_path):
         ("0;1", 2, "'0;1' is no card; write all, or indices or UUIDs with commas: 0,1"),
         ("", 2, "is no card"),
         ("0,7", 3, "no NVIDIA GPU '7'"),
+        ("0,\N{SUPERSCRIPT TWO}", 2, "is no card; write all, or indices or UUIDs"),
+        ("0,4294967296", 2, "'4294967296' is no card"),
         ("0,GPU-other", 3, "one study compares cards of one product"),
     ],
 )

@@ -10,11 +10,13 @@ from fake_lane import FOUR
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
+from objectives.errors import SetupError
 from objectives.measurement import DeviceFigures, Measurement
 from objectives.recording import read
 from study.bench.device_lock import sole_use
-from study.lanes.cards.sets import put_together
+from study.lanes.cards.sets import on_cards, put_together
 from study.lanes.program import as_here
+from study.spec.load import load
 from study.storage.find import study_in
 from study.storage.trials import BRIDGE, counted
 
@@ -130,6 +132,15 @@ def test_cards_that_make_no_lanes_are_refused_in_a_line(tmp_path, named, devices
     refused = run(spec_of_two(tmp_path, named), devices=devices)
     assert refused.returncode == code and words in refused.stderr, refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+def test_an_llm_on_two_cards_is_given_no_slices(tmp_path):
+    path = spec_of_two(tmp_path)
+    slices = ["MIG-12", "MIG-34"]
+    assert on_cards(load(path), slices).devices == {"gpu0": "MIG-12", "gpu1": "MIG-34"}
+    path.write_text(path.read_text().replace("\n  llm:\n", "\n  llm:\n    place: gpu0+gpu1\n"))
+    with pytest.raises(SetupError, match=r"MIG-12 is a MIG slice, .* is on gpu0\+gpu1; measure"):
+        on_cards(load(path), slices)
 
 
 def test_a_card_in_use_is_named_and_the_others_are_locked_no_more(tmp_path):
