@@ -10,7 +10,7 @@ from objectives.devices.device_set import Room
 from objectives.devices.open_device import open_device
 from objectives.engines.engine import in_order, llm_engine, with_kv_cache
 from objectives.engines.every import version_in
-from objectives.engines.places import HOST
+from objectives.engines.places import HOST, Place
 from objectives.errors import BadInput, SetupError
 from objectives.fit.cards import card
 from objectives.fit.cell import Host
@@ -104,8 +104,12 @@ def named_device(
     if spec.device == "cpu":
         raise BadInput(f"--card: {spec.path.name} says `device: cpu`; leave --card out")
     named = card(card_name)
-    engines = [e for e in in_order(spec.services) if e.service.place is None]
-    lacks = [e.unable(named.compute, "") for e in engines]
+    lacks = (
+        engine.unable(named.compute, place.precision)
+        for engine in in_order(spec.services)
+        for place in spec.places.get(engine.name) or (Place(""),)
+        if HOST not in place.devices
+    )
     if lack := next(filter(None, lacks), None):
         raise SetupError(f"{named.name} has compute capability {named.compute}, and {lack}")
     llm = with_kv_cache(spec.services)

@@ -50,6 +50,11 @@ def by_place(cells: tuple[Cell, ...]) -> dict[tuple[str, float], Cell]:
     return {(c.place, c.allocation.share): c for c in cells}
 
 
+def test_a_card_that_stands_for_every_gpu_is_one_that_vllm_runs_on(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"GTX 1080 has compute capability 6.1, and vLLM's wheels"):
+        fit(spec_of(tmp_path), card_name="GTX 1080")
+
+
 def test_what_one_card_does_not_hold_two_do(tmp_path: Path) -> None:
     told = fit(spec_of(tmp_path), total_mib=12_000.0)
     cells = by_place(told.cells)
