@@ -86,6 +86,8 @@ def read(path: Path) -> Recording:
         _check_moment("started", provenance.started)
         for device in (provenance.device, *provenance.devices[1:]):  # raises where there is none
             _check_amount("total_mib", device.total_mib)
+            if not device.total_mib:
+                raise ValueError("total_mib is 0, and shares are of it")
         line_numbers: dict[tuple[str, int], int] = {}
         for line in lines[1:]:
             number += 1

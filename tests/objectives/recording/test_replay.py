@@ -278,6 +278,13 @@ def test_what_is_no_moment_or_amount_is_refused(recording, at, change, value):
     assert len(str(refused.value)) < 400
 
 
+def test_a_device_without_memory_is_refused(recording):
+    spoil = changed(0, lambda d: d["devices"][0].update(total_mib=0))
+    recording.path.write_text("\n".join(spoil(recording.path.read_text().splitlines())))
+    with pytest.raises(BadInput, match=r"card\.jsonl:1: .*total_mib is 0, and shares are of it"):
+        read(recording.path)
+
+
 def test_a_figure_that_is_not_a_number_is_refused(recording):
     spoil = changed(1, lambda d: d["measurement"]["services"]["stt"].update(latency_ms=NAN))
     recording.path.write_text("\n".join(spoil(recording.path.read_text().splitlines())))
