@@ -11,7 +11,12 @@ from systemd_rig import REPOSITORY, UNITS
 
 MOUNTS = f"-v {REPOSITORY}:{REPOSITORY}:ro -v /etc/moods:/etc/moods -e MOODS=/etc/moods"
 FAKE = f"/usr/bin/python3 {REPOSITORY}/tests/support/fakes.py"
-UNIT = "[Service]\nExecStart={command}\n[Install]\nWantedBy=multi-user.target\n"
+UNIT = """[Service]
+ExecStartPre=-{remove}
+ExecStart={command}
+[Install]
+WantedBy=multi-user.target
+"""
 RESTART = """#!/bin/sh -e
 . /etc/voice.env
 {engine} rm --force llm stt > /dev/null 2>&1 || true
@@ -44,8 +49,9 @@ def test_a_unit_that_runs_a_container_gets_flags_and_variables_and_is_rolled_bac
         LLM: llm + "\\\n  --gpu-memory-utilization 0.5",
         STT: stt + f"--port {machine.ports['stt']}",
     }
-    for unit, command in commands.items():
-        machine.write(f"{UNITS}/{unit}", UNIT.format(command=command))
+    for unit, name in ((LLM, "judge"), (STT, "whisper")):  # --rm may take until the next start
+        remove = f"/usr/bin/{engine} rm --force {name}"
+        machine.write(f"{UNITS}/{unit}", UNIT.format(command=commands[unit], remove=remove))
     machine.systemctl("daemon-reload")
     machine.systemctl("start", LLM, STT)
     machine.deployment()
