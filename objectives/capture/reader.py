@@ -18,6 +18,8 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, BinaryIO
 
+import httpx  # noqa: F401  now, for once it is nice an import may take longer than a request
+
 from objectives.apis.api import parsed
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.capture.lengths import Lengths, Missing, sound_lengths, text_lengths
@@ -25,6 +27,7 @@ from objectives.capture.lengths import Lengths, Missing, sound_lengths, text_len
 NICENESS = 10  # the servers come first
 TOKENIZE_S = 10.0
 PAUSES = 4.0  # after /tokenize was asked, so many times as long nothing is asked of it
+MOST_PAUSE_S = 2.0  # what is nice may wait for a core itself, and the capture's end waits for it
 
 
 class Tokenizer:
@@ -51,7 +54,7 @@ class Tokenizer:
         except (NoAnswer, ValueError):
             told = None
         end_s = time.monotonic()
-        self._next_s = end_s + PAUSES * (end_s - begin_s)
+        self._next_s = end_s + min(MOST_PAUSE_S, PAUSES * (end_s - begin_s))
         count = told.get("count") if isinstance(told, dict) else None
         return count if type(count) is int and count >= 0 else None
 
