@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from commands import without
+from container_rig import ENGINES
 from fakes import FAKE
 from live_factories import Shelf
 from studies import Shared
@@ -227,3 +228,9 @@ def fake(tmp_path, fake_command):
             )
 
         yield start
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request):
+    """Docker, then podman."""
+    return request.param

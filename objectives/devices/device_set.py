@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from objectives.devices.device import Device, Identity
+from objectives.devices.device import VISIBLE, Device, Identity
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-ORDER, BY_BUS = "CUDA_DEVICE_ORDER", "PCI_BUS_ID"  # how CUDA counts them, and how NVML does
 DeviceSet = Mapping[str, Device]  # by the name that a spec gives them, else by UUID
 
 

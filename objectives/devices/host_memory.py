@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from objectives.devices.device import MIB, Identity, Occupant, Sample, unit_of
+from objectives.devices.device import MIB, VISIBLE, Identity, Occupant, Sample, unit_of
 
 NODE = Path("/sys/devices/system/node/node0/meminfo")
 
@@ -50,7 +50,7 @@ class HostMemory:
         product = f"CPU {processor() or platform.machine()} x{os.cpu_count()}"
         self.identity = Identity(product, f"host-{platform.node()}", self._total_mib(), None, None)
         self.compute: float | None = None
-        self.server_env: Mapping[str, str] = {"CUDA_VISIBLE_DEVICES": ""}
+        self.server_env: Mapping[str, str] = {VISIBLE: ""}
 
     def _total_mib(self) -> float:
         total = _meminfo(self._source)["MemTotal"]

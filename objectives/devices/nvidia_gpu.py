@@ -12,13 +12,20 @@ from typing import Any
 import psutil
 import pynvml  # type: ignore[import-untyped]
 
-from objectives.devices.device import MIB, Identity, Occupant, Sample, unit_of
+from objectives.devices.device import (
+    BY_BUS,
+    INDEX,
+    MIB,
+    ORDER,
+    VISIBLE,
+    Identity,
+    Occupant,
+    Sample,
+    unit_of,
+)
 from objectives.errors import SetupError
 
 PCI = Path("/sys/bus/pci/devices")
-
-
-INDEX = re.compile("[0-9]{1,3}")  # NVML would take a larger number modulo 2**32
 
 
 class NvidiaGpu:
@@ -34,7 +41,7 @@ class NvidiaGpu:
     def __init__(self, name: str) -> None:
         try:
             pynvml.nvmlInit()
-            if name == "cuda" or INDEX.fullmatch(name):
+            if name == "cuda" or re.fullmatch(INDEX, name):
                 self._handle = pynvml.nvmlDeviceGetHandleByIndex(0 if name == "cuda" else int(name))
             else:
                 self._handle = pynvml.nvmlDeviceGetHandleByUUID(name)
@@ -55,10 +62,7 @@ class NvidiaGpu:
         major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(self._handle)
         self.compute: float | None = major + minor / 10
         visible = uuid if uuid.startswith("MIG") else str(pynvml.nvmlDeviceGetIndex(self._handle))
-        self.server_env: Mapping[str, str] = {
-            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-            "CUDA_VISIBLE_DEVICES": visible,
-        }
+        self.server_env: Mapping[str, str] = {ORDER: BY_BUS, VISIBLE: visible}
 
     def _usable_mib(self) -> float:
         """Return CUDA's total, of which vLLM takes its share: it lacks what the driver keeps."""

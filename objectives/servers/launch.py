@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from objectives.devices.device_set import VISIBLE, env_of, first_of
+from objectives.devices.device import VISIBLE
+from objectives.devices.device_set import env_of, first_of
 from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine

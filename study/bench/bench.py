@@ -63,6 +63,11 @@ class Bench:
         """Return all devices as one."""
         return as_one(self.devices)
 
+    def occupants_of(self, name: str) -> Sequence[Occupant]:
+        """Return who holds memory of a device; of the LLM's first it was looked at already."""
+        is_first = name == first_name(self.devices)
+        return self.occupants if is_first else self.devices[name].occupants()
+
 
 def bench(setting: Setting, spec: Spec) -> Bench:
     """Look at this machine: device, neighbours, interpreters, models.
@@ -132,10 +137,7 @@ def refuse_full_device(baseline: Allocation, machine: Bench) -> None:
             would free it.
     """
     for name in _of_the_llm(baseline, machine):
-        occupants = machine.occupants
-        if name != first_name(machine.devices):
-            occupants = machine.devices[name].occupants()
-        _refuse_full(baseline, machine, name, occupants)
+        _refuse_full(baseline, machine, name)
 
 
 def _of_the_llm(allocation: Allocation, machine: Bench) -> tuple[str, ...]:
@@ -145,10 +147,8 @@ def _of_the_llm(allocation: Allocation, machine: Bench) -> tuple[str, ...]:
     return place.devices if place else (first_name(machine.devices),)
 
 
-def _refuse_full(
-    baseline: Allocation, machine: Bench, name: str, occupants: Sequence[Occupant]
-) -> None:
-    device = machine.devices[name]
+def _refuse_full(baseline: Allocation, machine: Bench, name: str) -> None:
+    device, occupants = machine.devices[name], machine.occupants_of(name)
     total = device.identity.total_mib
     free = device.sample().free_mib
     own = [t for t in machine.setting.tenants if (t.device or first_name(machine.devices)) == name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from objectives.devices.device_set import Room, first_name
+from objectives.devices.device_set import Room
 from objectives.engines.places import HOST
 from study.bench.source import Source
 from study.spec.model import Spec
@@ -27,9 +27,9 @@ def rooms_of(
         names = [n for n in spec.devices if n != HOST] if source.recording is None else []
         first = next(iter(spec.devices), "")
         return dict.fromkeys([first, *names], Room(source.identity, 0.0))
-    rooms, first = {}, first_name(source.bench.devices)
+    rooms = {}
     for name, device in source.bench.devices.items():
-        occupants = source.bench.occupants if name == first else device.occupants()
+        occupants = source.bench.occupants_of(name)
         held_mib = device.identity.total_mib - device.sample().free_mib
         held_mib -= sum(o.mib or 0.0 for o in occupants if o.unit in lent or o.pid in pids)
         rooms[name] = Room(device.identity, held_mib)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
+from objectives.devices.device import VISIBLE
 from objectives.devices.open_device import open_device
 from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.llm_server import USUAL
@@ -21,7 +22,7 @@ from study.spec.services.devices import CARD
 
 FIRST, INDEX = "cuda", "0"  # a server that nothing confines takes the first GPU
 UUIDS = ("GPU-", "MIG-")
-VISIBLE, GIVEN = "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"
+GIVEN = "NVIDIA_VISIBLE_DEVICES"
 MOST = 64  # cards of one machine
 
 

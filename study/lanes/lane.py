@@ -101,6 +101,9 @@ class Lane:
         losses: How often its process was lost.
         lost_s: When it was lost last.
         retired: Why it is used no more; None while it is.
+
+    Attributes:
+        card: The UUID of its card, those of a set with spaces between them.
     """
 
     number: int
@@ -124,16 +127,16 @@ class Lane:
     losses: int = 0
     lost_s: float = 0.0
     retired: str | None = None
+    card: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note its card, which is asked for at every event."""
+        self.card = self.identity.uuid
 
     @property
     def identity(self) -> Identity:
         """Return its cards as one."""
         return as_one(self.devices)
-
-    @property
-    def card(self) -> str:
-        """Return the UUID of its card, those of a set with spaces between them."""
-        return self.identity.uuid
 
     @property
     def name(self) -> str:

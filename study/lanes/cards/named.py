@@ -14,7 +14,7 @@ from objectives.engines.places import HOST
 from objectives.errors import BadInput, SetupError
 from study.bench.bench import Bench, opened, refuse_unfit
 from study.lanes.cards.cores import near_of, split
-from study.lanes.cards.sets import Set, gpus_of, on_cards, put_together
+from study.lanes.cards.sets import Set, gpus_of, on_cards, put_together, refuse_unlike
 from study.lanes.lane import short_name
 from study.spec.model import Spec
 from study.spec.services.devices import CARD
@@ -151,12 +151,8 @@ def _refuse_unlike(first: DeviceSet, other: DeviceSet) -> None:
     """
     for ours, theirs in zip(first.values(), other.values(), strict=True):
         own, card = ours.identity, theirs.identity
-        if not card.is_like(own.product, own.total_mib):
-            raise SetupError(
-                f"{short_name(card.uuid)} is a {card.product} of {card.total_mib:,.0f} MiB and "
-                f"{short_name(own.uuid)} a {own.product} of {own.total_mib:,.0f}: one study "
-                "compares cards of one product; name those with --devices"
-            )
+        names = short_name(card.uuid), short_name(own.uuid)
+        refuse_unlike(card, own, *names, "name those with --devices")
 
 
 @contextmanager

@@ -38,6 +38,27 @@ def on_cards(spec: Spec, cards: Sequence[str]) -> Spec:
     return replace(spec, device=next(iter(devices.values())), devices=devices)
 
 
+def refuse_unlike(card: Identity, first: Identity, here: str, there: str, way_out: str) -> None:
+    """Refuse a card of another product than that of the first lane.
+
+    Args:
+        card: The card.
+        first: That of the first lane.
+        here: What the card is called.
+        there: Who has the other one, as in `host-a has`.
+        way_out: What may be done.
+
+    Raises:
+        SetupError: It is of another.
+    """
+    if not card.is_like(first.product, first.total_mib):
+        raise SetupError(
+            f"{here} is a {card.product} of {card.total_mib:,.0f} MiB and "
+            f"{there} a {first.product} of {first.total_mib:,.0f}: one study "
+            f"compares cards of one product; {way_out}"
+        )
+
+
 def put_together(
     cards: Sequence[Identity],
     own: Set,

@@ -14,7 +14,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.setting import Setting
 from study.bench.bench import Bench
 from study.lanes.cards.cores import split
-from study.lanes.cards.sets import gpus_of
+from study.lanes.cards.sets import gpus_of, refuse_unlike
 from study.lanes.cluster.address import answering, refuse_odd
 from study.lanes.cluster.host import PACKAGE, Found, Host
 from study.lanes.cluster.places import free_places, waited
@@ -156,12 +156,7 @@ def _refuse_unlike(found: Sequence[Found]) -> None:
             )
         for there, here in zip(one.cards.values(), first.cards.values(), strict=True):
             own, card = there.identity, here.identity
-            if not own.is_like(card.product, card.total_mib):
-                raise SetupError(
-                    f"{where} is a {own.product} of {own.total_mib:,.0f} MiB and "
-                    f"{first.machine} has a {card.product} of {card.total_mib:,.0f}: one study "
-                    "compares cards of one product; let a cluster have one"
-                )
+            refuse_unlike(own, card, where, f"{first.machine} has", "let a cluster have one")
             if (own.driver, one.versions) != (card.driver, first.versions):
                 raise SetupError(
                     f"{where} has another driver or other versions of the servers than "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from objectives.devices.device_set import BY_BUS, ORDER, VISIBLE
+from objectives.devices.device import BY_BUS, INDEX, ORDER, VISIBLE
 from objectives.engines.places import HOST, PLACE, Place
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, Services, SttService
@@ -16,7 +16,7 @@ from study.spec.services.sets import check_llm_places, check_set, llm_places
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
-CARD = re.compile(r"[0-9]{1,3}|(GPU|MIG)-[0-9A-Za-z/-]+")
+CARD = re.compile(rf"{INDEX}|(GPU|MIG)-[0-9A-Za-z/-]+")
 DEVICE = re.compile(rf"cpu|cuda|(cuda:)?{CARD.pattern}")
 ONLY = "gpu"  # the name of a GPU that has none, beside the CPU
 # CTranslate2's number formats (its documentation, "Quantization and reduced precision")

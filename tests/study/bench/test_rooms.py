@@ -13,6 +13,7 @@ from objectives.devices.device import Identity, Occupant
 from objectives.engines.engine import engines_of
 from objectives.servers.earlier_starts import predicted
 from objectives.services import LlmService, Services, SttService
+from study.bench.bench import Bench
 from study.bench.rooms import rooms_of
 
 
@@ -24,7 +25,7 @@ class Twin(Card):
 
 def test_each_device_has_its_own_others_without_those_that_lend() -> None:
     devices = {"gpu0": Card(9_000.0), "gpu1": Twin(4_000.0, game_mib=(6_000.0,), unit="game")}
-    bench = SimpleNamespace(devices=devices, occupants=[Occupant(9, "x", 1_000.0, None)])
+    bench = Bench(devices, cast(Any, None), {}, [Occupant(9, "x", 1_000.0, None)])
     source = cast(Any, SimpleNamespace(bench=bench))
     spec = cast(Any, SimpleNamespace(devices={"gpu0": "0", "gpu1": "1"}))
     held = {n: room.held_mib for n, room in rooms_of(spec, source, ["game"], {9}).items()}
@@ -42,7 +43,7 @@ def test_where_nobody_looked_every_gpu_is_such_a_one(recording: object, names: l
 
 def test_a_plan_names_the_card_of_a_set_that_is_too_full() -> None:
     devices = {"gpu0": Card(9_000.0), "gpu1": Twin(4_000.0)}
-    bench = SimpleNamespace(devices=devices, occupants=())
+    bench = Bench(devices, cast(Any, None), {}, ())
     source = cast(Any, SimpleNamespace(bench=bench))
     rooms = rooms_of(cast(Any, None), source, [])
     services: Services = {"llm": LlmService(model="m"), "stt": SttService(place="gpu1")}

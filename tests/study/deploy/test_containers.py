@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from container_rig import ENGINES, IMAGE, OPTIONS, give
+from container_rig import IMAGE, OPTIONS, give
 from production_rig import LLM, STT, Machine, production
 from systemd_rig import REPOSITORY, UNITS
 
@@ -23,11 +23,6 @@ RESTART = """#!/bin/sh -e
 {run} -d --name llm {image} {fake} llm --port {llm} --gpu-memory-utilization $SHARE > /dev/null 2>&1
 {run} -d --name stt -e WHISPER_MODEL=$SIZE {image} {fake} stt --port {stt} > /dev/null 2>&1
 """
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture(scope="module")

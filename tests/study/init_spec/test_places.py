@@ -153,31 +153,32 @@ def test_an_llm_on_two_cards_that_sees_one_is_refused(tmp_path: Path) -> None:
         written(tmp_path, "", "", device="0", llm_flags=TP)
 
 
+def of_container(folder: Path, command: str, stt: str) -> dict[str, Any]:
+    """Return the spec of an LLM's unit that runs a container, and of one for speech."""
+    units = {"llm": f"[Service]\nExecStart=/usr/bin/{command}\n", "stt": stt}
+    for name, text in units.items():
+        (folder / f"{name}.service").write_text(text)
+    paths, out = tuple(str(folder / f"{name}.service") for name in units), folder / "my.yaml"
+    write_files(InitOptions(paths, out, folder / "d.yaml", "my", None), lambda _: None)
+    spec: dict[str, Any] = yaml.safe_load(out.read_text())
+    return spec
+
+
 @pytest.mark.parametrize(("own", "device"), [("1", "3"), ("0,1", "2"), ("5", "cpu")])
 def test_a_container_counts_the_cards_that_it_was_given(
     tmp_path: Path, own: str, device: str
 ) -> None:
     run = f"docker run --rm --gpus device=2,3 -e CUDA_VISIBLE_DEVICES={own} -p 8000:8000"
-    text = f"[Service]\nExecStart=/usr/bin/{run} vllm/vllm-openai:v0.11.0 --model org/m\n"
-    (tmp_path / "llm.service").write_text(text)
-    (tmp_path / "stt.service").write_text(STT.format(UUID, "--device cpu"))
-    units = (str(tmp_path / "llm.service"), str(tmp_path / "stt.service"))
-    out = tmp_path / "my.yaml"
-    write_files(InitOptions(units, out, tmp_path / "d.yaml", "my", None), lambda _: None)
-    spec = yaml.safe_load(out.read_text())
+    command = f"{run} vllm/vllm-openai:v0.11.0 --model org/m"
+    spec = of_container(tmp_path, command, STT.format(UUID, "--device cpu"))
     assert str(spec.get("device", spec.get("devices", {}).get("gpu0"))) == device
 
 
 def test_an_llm_in_a_container_on_two_cards_keeps_its_own_command(tmp_path: Path) -> None:
     run = "docker run --rm --gpus '\"device=1,0\"' -p 8000:8000 vllm/vllm-openai:v0.11.0"
-    text = f"[Service]\nExecStart=/usr/bin/{run} --model org/m --gpu-memory-utilization 0.5 {TP}\n"
-    (tmp_path / "llm.service").write_text(text)
-    (tmp_path / "stt.service").write_text(STT.format(ONE, ""))
-    units = (str(tmp_path / "llm.service"), str(tmp_path / "stt.service"))
-    out = tmp_path / "my.yaml"
-    write_files(InitOptions(units, out, tmp_path / "d.yaml", "my", None), lambda _: None)
-    spec = yaml.safe_load(out.read_text())
+    command = f"{run} --model org/m --gpu-memory-utilization 0.5 {TP}"
+    spec = of_container(tmp_path, command, STT.format(ONE, ""))
     assert {k: str(v) for k, v in spec["devices"].items()} == {"gpu0": "1", "gpu1": "0"}
     llm = spec["services"]["llm"]
     assert llm["place"] == "gpu0+gpu1" and TP in llm["command"]
-    assert load(out, is_here=False).places["stt"][0].on == "gpu0"
+    assert load(tmp_path / "my.yaml", is_here=False).places["stt"][0].on == "gpu0"

@@ -27,11 +27,6 @@ except StudyError as error:
 JUDGE = "[Service]\nExecStart=/bin/sleep 1000\n"
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def machine(engine: str) -> Iterator[Rig]:
     with rig() as booted:

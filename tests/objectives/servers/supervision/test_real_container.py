@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from container_rig import ENGINES, IMAGE, OPTIONS, give
+from container_rig import IMAGE, OPTIONS, give
 from systemd_rig import Rig, rig, wait_until
 
 STUDY = """
@@ -23,11 +23,6 @@ with serving("llm", Command(tuple(argv), {}, 60), log=log,
     sys.stdin.readline()
 """
 SERVER = "import time; print('complete.', flush=True); time.sleep(3600)"
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture(scope="module")
