@@ -7,6 +7,7 @@ must be there. The fixtures are a fake server process, a device that is only num
 import gc
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, nullcontext
@@ -17,6 +18,7 @@ import pytest
 from commands import without
 from container_rig import ENGINES
 from fakes import FAKE
+from forks import forking, forking_servers
 from live_factories import Shelf
 from studies import Shared
 
@@ -143,6 +145,20 @@ def alone():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forked_servers():
+    """Fork fake servers off this worker, and what supervises them."""
+    with pytest.MonkeyPatch.context() as patch:
+        forking_servers(patch)
+        yield
+
+
+@pytest.fixture
+def real_servers(monkeypatch):
+    """Start fake servers and what supervises them as a study does."""
+    monkeypatch.setattr(process, "subprocess", subprocess)
+
+
 @pytest.fixture
 def heard():
     """Let a hang-up be a signal like the others, here and in what a test starts.
@@ -173,8 +189,6 @@ def one_generator(generator, monkeypatch):
 @pytest.fixture
 def forked(monkeypatch):
     """Fork lanes, load generators and turns off this worker, which has imported what they run."""
-    from forks import forking
-
     forking(monkeypatch)
 
 

@@ -8,6 +8,7 @@ that the programs start as interpreters too is shown by the tests of their comma
 from __future__ import annotations
 
 import contextvars
+import ctypes
 import faulthandler
 import gc
 import inspect
@@ -22,17 +23,24 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fakes
 import pytest
 
 from objectives.load.sending import process as sending
-from objectives.servers.supervision import supervisor
+from objectives.servers import process as servers
+from objectives.servers.supervision import keeper, supervisor
 from objectives.servers.supervision.guard import SUPERVISOR
 from study.dream.rotation import turn_process
 from study.lanes import process as lanes
 
+_FORKED = {  # what runs for a file
+    str(fakes.FAKE): "import fakes; fakes.main()",
+    str(supervisor.KEEPER): "import forks; forks.keep()",
+}
 _KEPT: list[object] = []  # what would close its file, which has another's number now
 
 
@@ -82,6 +90,7 @@ def _begin(given: Mapping[str, Any], ends: Sequence[int]) -> None:
     if given["env"] is not None:
         os.environ.clear()
         os.environ.update(given["env"])
+        _show(given["env"])
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
     sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
@@ -92,6 +101,17 @@ def _begin(given: Mapping[str, Any], ends: Sequence[int]) -> None:
         open(number, mode, closefd=False)  # noqa: SIM115
         for number, mode in enumerate("rww")
     )
+
+
+def _show(env: Mapping[str, str]) -> None:
+    """Let /proc say this environment, the mark of a server first, as that of a fresh program."""
+    ours = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = map(int, ours[47:49])
+    marks = [name for name in env if name == supervisor.MARK]
+    text = "".join(f"{name}={env[name]}\0" for name in (*marks, *env))
+    shown = os.fsencode(text)[: end - start - 1]
+    ctypes.memset(start, 0, end - start)  # all of it was copied when Python began
+    ctypes.memmove(start, shown, len(shown))
 
 
 def _run(words: list[str]) -> int:
@@ -128,23 +148,43 @@ def forking(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(turn_process, "subprocess", _with(_supervised))
 
 
+def forking_servers(patch: pytest.MonkeyPatch) -> None:
+    """Let fake servers be forks, and what supervises them."""
+    patch.setattr(servers, "subprocess", _with(_served))
+
+
 def supervise() -> None:
-    """Be the supervisor of a turn, which is a fork of it; its keeper is none."""
-    supervisor.subprocess = _with(_turn)  # type: ignore[assignment]
+    """Be a supervisor, of which the turn or the fake server is a fork, and its keeper."""
+    supervisor.subprocess = _with(_below)  # type: ignore[assignment]
     supervisor.main(sys.argv[1:4], sys.argv[4], sys.argv[5:7], sys.argv[8:])
 
 
+def keep() -> None:
+    """Be the keeper of a supervisor."""
+    keeper.main(sys.argv[1:])
+
+
+def _served(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    start: Any = _supervised if str(fakes.FAKE) in line else subprocess.Popen
+    server: subprocess.Popen[bytes] = start(line, **options)
+    return server
+
+
 def _supervised(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    if (file := str(SUPERVISOR)) not in line[:3]:  # it is in a scope or a namespace
+    if (file := str(SUPERVISOR)) not in line[:4]:  # it is in a scope or a namespace
         return subprocess.Popen(line, **options)
     code = "import forks; forks.supervise()"
     return Forked([sys.executable, "-c", code, *line[line.index(file) + 1 :]], **options)
 
 
-def _turn(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    start: Any = Forked if turn_process.CODE in line else subprocess.Popen
-    turn: subprocess.Popen[bytes] = start(line, **options)
-    return turn
+def _below(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    if turn_process.CODE in line:
+        return Forked(line, **options)
+    for file, code in _FORKED.items():
+        if file in line[:4]:
+            words = [sys.executable, "-c", code, *line[line.index(file) + 1 :]]
+            return Forked(words, **options)
+    return subprocess.Popen(line, **options)
 
 
 def _with(start: object) -> SimpleNamespace:

@@ -78,7 +78,7 @@ def supervised(
         container: The program that runs a container and the file of its id; empty words without.
     """
     group = name if kind in (Guard.CGROUP, Guard.SCOPE) else ""
-    own = (sys.executable, "-I", str(SUPERVISOR), *map(str, files), group, *container)
+    own = (sys.executable, "-I", "-S", str(SUPERVISOR), *map(str, files), group, *container)
     return [*_prefix(kind, argv), *own, "--", *argv]
 
 

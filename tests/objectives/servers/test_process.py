@@ -20,6 +20,7 @@ from objectives.servers.process import marked, reap_left_behind, serving
 from objectives.servers.supervision import bounded_log, supervisor
 from objectives.services import LlmService
 
+pytestmark = pytest.mark.usefixtures("real_servers")
 REPOSITORY = Path(__file__).resolve().parents[3]
 GONE_S = 10
 STUDY = """

@@ -17,6 +17,7 @@ from objectives.engines.command import Command
 from objectives.servers.process import reap_left_behind, serving
 from objectives.servers.supervision import container
 
+pytestmark = pytest.mark.usefixtures("real_servers")
 DOCKER = """#!{python}
 import os, pathlib, subprocess, sys, time
 home, words = pathlib.Path(__file__).parent, sys.argv[1:]
