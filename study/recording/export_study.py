@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 
+from objectives.capacity.ramp_range import RampRange
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.recording import Provenance, RecordedLaunch, Recording, read
@@ -111,7 +112,7 @@ def _is_launched(r: Trial) -> bool:
 
 
 def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> RecordedLaunch:
-    card = r.measurement.measured_on if r.measurement else None  # of lanes, each has its own
+    card = r.measurement.measured_on if r.measurement else r.card  # of lanes, each has its own
     return RecordedLaunch(
         values=dict(r.allocation.values),
         repeat=0,  # counted by the one who takes it
@@ -124,6 +125,14 @@ def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> 
         card=card or (device["uuid"] if device else None),
         replies=replies,
     )
+
+
+def first_ramp_range(entries: Iterable[RecordedLaunch]) -> dict[str, float] | None:
+    """Return the range of the first ramp that showed a capacity; None where none did."""
+    for e in entries:
+        if e.measurement and e.measurement.ramp and e.measurement.capacity_turns_per_s:
+            return RampRange.from_json(e.measurement.ramp).to_json()
+    return None
 
 
 def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:

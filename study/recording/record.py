@@ -19,7 +19,7 @@ from study.bench.run_lock import alone
 from study.lanes.cards.named import benches, specs_on
 from study.lanes.measuring import cards_borrowed
 from study.provenance import git_commit
-from study.recording.export_study import gather, refuse_other_conditions
+from study.recording.export_study import first_ramp_range, gather, refuse_other_conditions
 from study.recording.launching import launch_here, launch_in_lanes
 from study.recording.rounds import rounds
 from study.search.expected_time import TimeBudget
@@ -139,6 +139,8 @@ def _known(
         taken = (read(file).provenance for file in take if file.suffix == ".jsonl")
         provenance = provenance.with_devices(*taken)
         entries = gather(take, conditions_of(spec), provenance, entries)
+        if provenance.ramp_range is None:
+            provenance = replace(provenance, ramp_range=first_ramp_range(entries))
         write(out, provenance, entries)
     return entries, provenance
 

@@ -73,6 +73,7 @@ class Trial:
         optimistic_fitness: The most that its fitness could have become where it was given up.
         own_card: The card whose own baseline its fitness is relative to; None for the study's one
             reference.
+        card: The card whose lane measured it, or failed to; None for the study's only one.
     """
 
     number: int
@@ -93,6 +94,7 @@ class Trial:
     at: str | None
     optimistic_fitness: float | None = None
     own_card: str | None = None
+    card: str | None = None
 
     @property
     def counts(self) -> bool:
@@ -192,6 +194,7 @@ def row(trial: FrozenTrial) -> Trial:
         wall_s=float(attributes.get("wall_s", 0.0)),
         seed=_of(attributes.get("seed"), int),
         at=_of(attributes.get("at"), str),
+        card=_of(attributes.get("card"), str),
     )
 
 

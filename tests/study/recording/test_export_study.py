@@ -5,6 +5,9 @@ They count once, and under the same conditions only.
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from objectives.errors import BadInput
 from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.recording import read
 from study.bench.launch_order import launch_key
-from study.recording.export_study import gather
+from study.recording.export_study import first_ramp_range, gather
 from study.recording.record import record
 from study.recording.rounds import remaining, rounds
 from study.spec.load import load
@@ -72,6 +75,26 @@ def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(l
             twin.diagnosis,
             twin.wall_s,
         )
+
+
+def test_a_failed_launch_of_a_lane_keeps_its_card(live, tmp_path):
+    taken = shutil.copy(STUDIES, tmp_path / "study.db")
+    with closing(sqlite3.connect(taken)) as database, database:
+        database.execute(
+            "INSERT INTO trial_user_attributes (trial_id, key, value_json)"
+            " SELECT trial_id, 'card', '\"GPU-lane\"' FROM trial_user_attributes"
+            " WHERE key = 'failure'"
+        )
+    entries = gather([taken], conditions_of(live), SHIPPED.provenance, [])
+    failed = [e for e in entries if e.measurement is None]
+    assert failed and {e.card for e in failed} == {"GPU-lane"}
+    assert "GPU-lane" not in {e.card for e in entries if e.measurement}
+
+
+def test_what_is_taken_brings_the_range_of_its_ramps():
+    measured = read(Path(objectives.__file__).parent / "recordings/h200.jsonl")
+    assert first_ramp_range(measured.entries) == measured.provenance.ramp_range
+    assert first_ramp_range(SHIPPED.entries) is None, "0.1 had no ramps"
 
 
 def test_other_conditions_are_refused_by_name(live, tmp_path):
