@@ -42,6 +42,8 @@ class LlmService:
         idle_s: The time without a request after which one that is not resident is stopped, seconds.
         woken_by: What starts it in production where it is not resident; `keep_alive` is the way of
             an engine that unloads its model by itself.
+        sleep_mode: Whether its process stays while it sleeps, with its weights in the host's
+            memory; only of an engine that can.
     """
 
     engine: str = ""
@@ -60,6 +62,7 @@ class LlmService:
     resident: bool = True
     idle_s: Annotated[float, Range(1, 1e6)] = 60.0
     woken_by: LlmWaker | None = None
+    sleep_mode: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

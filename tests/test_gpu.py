@@ -32,7 +32,7 @@ from objectives.devices.device_set import device_set, env_of
 from objectives.devices.nvidia_gpu import every_gpu
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
-from objectives.engines.engine import other_engine
+from objectives.engines.engine import engine_of
 from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.engines.places import Place
 from objectives.engines.vllm.llm import Vllm
@@ -382,37 +382,39 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
 # a service that sleeps
 
 
+SLEEPY = {"resident": False, "woken_by": "front", "sleep_mode": True, "idle_s": 3600.0}
+EMBED = OtherService(
+    api="embeddings",
+    engine="vllm",
+    model=LLM.model,
+    args=("--load-format", "dummy", "--enforce-eager", "--max-model-len", "4096"),
+    env=LLM.env,
+    start_timeout_s=300.0,
+)
+
+
 @pytest.mark.usefixtures("a_7b_fits")
-def test_vllm_in_its_sleep_mode_gives_its_memory_back_and_is_woken(gpu, tmp_path, say):
+@pytest.mark.parametrize("service", [EMBED, LLM], ids=["embed", "llm"])
+def test_vllm_in_its_sleep_mode_gives_its_memory_back_and_is_woken(service, gpu, tmp_path, say):
     """Its process stays, with the weights in the host's memory."""
-    service = OtherService(
-        api="embeddings",
-        engine="vllm",
-        model=LLM.model,
-        args=("--load-format", "dummy", "--enforce-eager", "--max-model-len", "4096"),
-        env=LLM.env,
-        resident=False,
-        woken_by="front",
-        sleep_mode=True,
-        idle_s=3600.0,
-        start_timeout_s=300.0,
+    name = "llm" if service is LLM else "embed"
+    engine = engine_of(name, replace(service, **SLEEPY))
+    share = round((16384 + 4096) / gpu.identity.total_mib, 3)  # 7B of bfloat16, and some KV cache
+    allocation = Allocation(
+        {SHARE: share, SPEECH: "tiny.en", "embed.gpu_memory_utilization": share}
     )
-    engine = other_engine(service, "embed")
-    share = (16384 + 4096) / gpu.identity.total_mib  # 7B of bfloat16, and some KV cache
-    command = engine.command(
-        Allocation({"embed.gpu_memory_utilization": round(share, 3)}), gpu.server_env
-    )
+    command = engine.command(allocation, gpu.server_env)
     ready = partial(engine.is_ready, clip=CLIPS[0])
     with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as lineup:
-        log = tmp_path / "embed.log"
-        started = lineup.start("embed", engine.api, command, ready, log, {})
-        url = lineup.server("embed").url
+        log = tmp_path / f"{name}.log"
+        started = lineup.start(name, engine.api, command, ready, log, {})
+        url = lineup.server(name).url
         for _ in range(2):
-            asleep = lineup.put_to_sleep("embed")
-            assert asleep["embed_asleep_mib"] < 0.2 * started["embed_memory_mib"]
+            asleep = lineup.put_to_sleep(name)
+            assert asleep[f"{name}_asleep_mib"] < 0.2 * started[f"{name}_memory_mib"]
             free_mib = gpu.sample().free_mib
             assert ready(url, 60.0)
-            assert free_mib - gpu.sample().free_mib > 0.7 * started["embed_memory_mib"]
+            assert free_mib - gpu.sample().free_mib > 0.7 * started[f"{name}_memory_mib"]
         state = sleeping.state(url)
         say(f"{started}, {asleep}, starts {state and state.starts_s}")
         assert state is not None and state.is_awake and len(state.starts_s) == 3

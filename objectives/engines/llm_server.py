@@ -93,6 +93,7 @@ class LlmServer(LlmOptions, ABC):
     at_once_flag: ClassVar[str] = ""  # that sets how many requests it takes at once
     options_of_ours: ClassVar[tuple[str, ...]] = ()
     own_wakers: ClassVar[tuple[str, ...]] = ()  # how it wakes by itself in production
+    sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
     unit_form: ClassVar[UnitForm | None] = None  # how it runs where no study started it
     arithmetic: ClassVar[Arithmetic | None] = None  # what it takes, by its model's files
 
@@ -166,7 +167,8 @@ class LlmServer(LlmOptions, ABC):
         """Return the server's command, or what wakes it."""
         command = self.resident_command(allocation, device_env)
         service = replace(self.service, health_path=self.health_path)
-        return replace(command, argv=woken(command.argv, self.name, service, allocation))
+        paths = self.sleep_paths if service.sleep_mode else ("", "")
+        return replace(command, argv=woken(command.argv, self.name, service, allocation, paths))
 
     @abstractmethod
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TypeGuard
 
 from objectives.allocation import Allocation
 from objectives.on_demand import front
-from objectives.services import LlmWaker, OtherService, Service
+from objectives.services import LlmService, LlmWaker, OtherService, Service
 
 KEEP_ALIVE: LlmWaker = "keep_alive"  # a server that stays, and loads its model when it is asked
 RESIDENT = "resident"  # the option of a service that says whether it runs all the time
@@ -68,6 +69,6 @@ def waker_conditions(service: Service) -> dict[str, object]:
     return {"resident": service.resident, "idle_s": service.idle_s, **own}
 
 
-def keeps_process(service: Service) -> bool:
+def keeps_process(service: Service) -> TypeGuard[LlmService | OtherService]:
     """Return whether a service keeps its process while it sleeps."""
-    return isinstance(service, OtherService) and service.sleep_mode
+    return isinstance(service, LlmService | OtherService) and service.sleep_mode

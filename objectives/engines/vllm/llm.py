@@ -35,7 +35,8 @@ from objectives.engines.vllm.needs import (
 )
 from objectives.engines.vllm.unit import FORM
 from objectives.fit.arithmetic import Arithmetic
-from objectives.services import DeviceKind
+from objectives.on_demand.resident import sleeps
+from objectives.services import DeviceKind, LlmService, OtherService
 
 SET_BY_STUDY: Mapping[str, str] = {
     "host": "leave it to the study",
@@ -51,6 +52,23 @@ CHANGES_ANSWERS = frozenset(
 )
 SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
 OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
+
+
+SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
+
+
+def with_sleep_mode(
+    argv: tuple[str, ...],
+    env: Mapping[str, str],
+    name: str,
+    service: LlmService | OtherService,
+    allocation: Allocation,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return a command and its environment, with vLLM's sleep mode where the service uses it."""
+    if not (service.sleep_mode and sleeps(name, service, allocation)):
+        return argv, dict(env)
+    # without the variable it has no pages for it
+    return (*argv, "--enable-sleep-mode"), {**env, "VLLM_SERVER_DEV_MODE": "1"}
 
 
 def longest_request(args: Sequence[str]) -> int | None:
@@ -99,6 +117,7 @@ class Vllm(LlmServer):
     compile_cache: ClassVar[tuple[str, str]] = ("VLLM_CACHE_ROOT", "vllm")
     latencies: ClassVar[str] = "vllm:e2e_request_latency_seconds"
     at_once_flag: ClassVar[str] = "--max-num-seqs"
+    sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
@@ -157,6 +176,7 @@ class Vllm(LlmServer):
         argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
         argv += flags(self._spread(allocation) | self.options(allocation))
         env = {**OWN_ENV, **device_env}
+        argv, env = with_sleep_mode(argv, env, self.name, service, allocation)
         return command_of(service, argv, env, allocation, service.model)
 
     def memory_key(self, allocation: Allocation) -> str | None:

@@ -14,7 +14,7 @@ from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
 from objectives.engines.places import PLACE
 from objectives.engines.vllm import flags as vllm_flags
-from objectives.engines.vllm.llm import OWN_ENV, SERVER
+from objectives.engines.vllm.llm import OWN_ENV, SERVER, SLEEP_PATHS, with_sleep_mode
 from objectives.engines.vllm.needs import (
     PACKAGES,
     SERVER_PACKAGES,
@@ -22,7 +22,7 @@ from objectives.engines.vllm.needs import (
     old_driver,
     weak_card,
 )
-from objectives.on_demand.resident import RESIDENT, sleeps
+from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService
 
 SHARE_OPTION = "gpu_memory_utilization"
@@ -40,7 +40,7 @@ class VllmPooling(AnyCommand):
     apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank")
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
     packages: ClassVar[tuple[str, ...]] = PACKAGES
-    sleep_paths: ClassVar[tuple[str, str]] = ("/sleep?level=1", "/wake_up")
+    sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
@@ -93,8 +93,5 @@ class VllmPooling(AnyCommand):
         argv += ("--served-model-name", service.served_model, "--runner", "pooling", *service.args)
         options = allocation.options(self.prefix)
         argv += flags({k: v for k, v in options.items() if k not in (RESIDENT, PLACE)})
-        env = {**OWN_ENV, **device_env}
-        if service.sleep_mode and sleeps(self.name, service, allocation):
-            argv += ("--enable-sleep-mode",)
-            env["VLLM_SERVER_DEV_MODE"] = "1"  # else it has no such pages
+        argv, env = with_sleep_mode(argv, {**OWN_ENV, **device_env}, self.name, service, allocation)
         return command_of(service, argv, env, allocation, service.model)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from objectives.engines.engine import OTHER_ENGINES, llm_engine
+from objectives.engines.any_command import AnyCommand
+from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, llm_engine
+from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.places import HOST
-from objectives.on_demand.resident import KEEP_ALIVE, RESIDENT
+from objectives.on_demand.resident import KEEP_ALIVE, RESIDENT, keeps_process
 from objectives.search_space.parameter import Parameter
 from objectives.servers.supervision.container import runs_container
 from objectives.services import LlmService, OtherService, Service, Services
@@ -46,7 +48,7 @@ def check_on_demand(
         known = values or ((fixed.scalar(),) if fixed.is_present else (service.resident,))
         own_wakers = llm_engine(service, name).own_wakers if isinstance(service, LlmService) else ()
         _check_waker(entry, service, own_wakers, may_sleep=not all(known))
-        if isinstance(service, OtherService) and service.sleep_mode:
+        if keeps_process(service):
             _check_sleep_mode(entry.at("sleep_mode"), name, service, service.place or device)
 
 
@@ -73,10 +75,15 @@ def _check_waker(
         )
 
 
-def _check_sleep_mode(entry: YamlEntry, name: str, service: OtherService, device: str) -> None:
+def _check_sleep_mode(
+    entry: YamlEntry, name: str, service: LlmService | OtherService, device: str
+) -> None:
     """Refuse that a service keeps its process where nothing of it can sleep, or nobody wakes it."""
-    able = [engine for engine, kind in OTHER_ENGINES.items() if kind.sleep_paths[0]]
-    if service.engine not in able:
+    kinds: Mapping[str, type[LlmServer | AnyCommand]]
+    kinds = LLM_ENGINES if isinstance(service, LlmService) else OTHER_ENGINES
+    able = [engine for engine, kind in kinds.items() if kind.sleep_paths[0]]
+    usual = USUAL if isinstance(service, LlmService) else ""
+    if service.command is not None or (service.engine or usual) not in able:
         ways = " or ".join(f"`engine: {engine}`" for engine in able)
         raise entry.wrong(f"what serves {name} has none", f"remove it, or name {ways}")
     if service.woken_by != "front":

@@ -76,6 +76,8 @@ SEARCHED = {
 
 
 KEPT_ALIVE = {**FAKES["services"]["llm"], "resident": False, "woken_by": "keep_alive"}
+SLEEPING = {"resident": False, "woken_by": "front", "sleep_mode": True}
+SLEEPY = {**FAKES["services"]["llm"], **SLEEPING}
 SPACE = {**FAKES["search_space"], "embed.size": [8, 32]}
 
 
@@ -144,6 +146,22 @@ def test_whether_a_service_of_turns_is_resident_is_searched_and_changes_no_answe
             EMBED,
             {"services": {**FAKES["services"], "embed": EMBED, "llm": KEPT_ALIVE}},
             "services.llm.woken_by: what serves llm does not unload its model by itself",
+        ),
+        (  # a template starts it
+            EMBED,
+            {"services": {**FAKES["services"], "embed": EMBED, "llm": SLEEPY}},
+            "services.llm.sleep_mode: what serves llm has none; remove it, or name `engine: vllm`",
+        ),
+        (
+            EMBED,
+            {
+                "services": {
+                    **FAKES["services"],
+                    "embed": EMBED,
+                    "llm": {"model": "org/m", **SLEEPING},
+                }
+            },
+            "services.llm.sleep_mode: it frees the memory of a GPU alone",
         ),
     ],
 )
