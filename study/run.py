@@ -89,6 +89,8 @@ def foretell(this: Run) -> int:
         raise SetupError(
             f"{error}; or plan for a machine elsewhere: --card 'RTX 3060', or --total-mib N"
         ) from error
+    if this.lanes and source.bench is not None:
+        benches(source.bench, this.lanes)  # the run would refuse them
     this = on_card(this, source)
     from study.run_forecast import say_forecast  # noqa: PLC0415  a dry run alone needs it
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from objectives.engines.engine import LLM_ENGINES
+from objectives.engines.places import PLACE
 from objectives.fitness import WHOLE, Weights
+from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService, Services
 from objectives.traffic.workload import Traffic, Workload
 from study.spec.search_space import OF_TURNS
@@ -13,9 +15,9 @@ from study.spec.services.engines_beside import check_engine
 from study.spec.yaml_node import YamlEntry
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
-# other things have these names, and parameters of engines begin with some
+# other things have these names, or figures that begin with them, and parameters of engines do
 OF_ENGINES = tuple(engine.prefix.removesuffix(".") for engine in LLM_ENGINES.values())
-TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", *WHOLE)
+TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", "free", *WHOLE)
 
 
 def read_beside(services: YamlEntry) -> dict[str, OtherService]:
@@ -27,6 +29,7 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
     entries = services.items() if services.is_present else {}
     others: dict[str, OtherService] = {}
     for name, entry in entries.items():
+        _check_keys(entry, name)
         if name in OF_TURNS:
             continue
         if not entry.is_mapping or "api" not in entry.items():
@@ -49,6 +52,19 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
         check_engine(entry, name, service)
         others[name] = service
     return others
+
+
+def _check_keys(entry: YamlEntry, name: str) -> None:
+    """Refuse a list where a value is fixed, and a page that is named otherwise than by its path."""
+    for key in (PLACE, RESIDENT):
+        if entry.at(key).is_list:
+            way_out = f"write one value, or the list as {name}.{key} in search_space"
+            raise entry.at(key).wrong("a list stands where a single value belongs", way_out)
+    for key in ("health_path", "metrics_path"):
+        page = entry.at(key)
+        if page.is_present and page.text and not page.text.startswith("/"):
+            what = f"{page.quotation} is no path of the server"
+            raise page.wrong(what, "begin it with /, as in /health")
 
 
 def check_rates(entry: YamlEntry, workload: Workload) -> None:

@@ -155,7 +155,8 @@ def _check_device(entry: YamlEntry, device: str, by_name: Mapping[str, str]) -> 
         way_out = "name them, as in `devices: {gpu0: 0, gpu1: 1}`"
         raise entry.wrong("it names a device, and the devices have no names", way_out)
     if device not in by_name:
-        raise entry.wrong(f"there is no device {device!r}", meant(device, [*by_name, HOST]))
+        known = dict.fromkeys((*by_name, HOST))
+        raise entry.wrong(f"there is no device {device!r}", meant(device, [*known]))
 
 
 def _check_precision(
@@ -184,6 +185,9 @@ def _places(top: YamlEntry, services: Services) -> Iterator[tuple[YamlEntry, str
         fixed = top.at("services", name, PLACE)
         listed = top.at("search_space", f"{name}.{PLACE}")
         now = top.at("baseline", f"{name}.{PLACE}")
+        for other in (listed, now):
+            if fixed.is_present and other.is_present:
+                raise fixed.wrong(f"{'.'.join(other.path)} says it too", "remove one")
         for entry in (fixed, now, *(listed.elements() if listed.is_list else ())):
             if entry.is_present:
                 yield entry, name, str(entry.scalar())

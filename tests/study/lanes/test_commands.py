@@ -143,5 +143,6 @@ def test_a_recording_of_two_cards_has_both_and_the_baseline_of_each(tmp_path):
 )
 def test_cards_that_cannot_be_had_are_refused_in_a_line(tmp_path, devices, code, words):
     spec = live_on_cards(tmp_path)
-    run = run_script("run_study.py", spec, "--devices", devices, "--out", tmp_path / "out")
-    assert run.returncode == code and words in run.stderr and run.stderr.count("\n") == 1
+    for more in ((), ("--dry-run",)):
+        run = run_script("run_study.py", spec, "--devices", devices, "--out", tmp_path, *more)
+        assert run.returncode == code and words in run.stderr and run.stderr.count("\n") == 1

@@ -111,6 +111,8 @@ def test_whether_a_service_of_turns_is_resident_is_searched_and_changes_no_answe
         ({**ASLEEP, "woken_by": "hope"}, {}, "services.embed.woken_by: "),
         ({**EMBED, "woken_by": "front"}, {}, "woken_by: the service never sleeps"),
         ({**EMBED, "idle_s": 5}, {}, "idle_s: the service never sleeps"),
+        ({**EMBED, "resident": [True, False]}, {}, "or the list as embed.resident in search_space"),
+        ({**EMBED, "health_path": "health"}, {}, "'health' is no path of the server; begin it"),
         ({**ASLEEP, "woken_by": "front", "idle_s": 0}, {}, "services.embed.idle_s: "),
         ({**EMBED, "sleep_mode": True}, {}, "sleep_mode: the service never sleeps"),
         (
@@ -182,6 +184,7 @@ def test_what_nothing_wakes_may_not_sleep(
         (EMBED, "vllm", {}, "services.vllm: 'vllm' cannot name a service"),
         (EMBED, "llama", {}, "services.llama: 'llama' cannot name a service"),
         (EMBED, "capacity", {}, "'capacity' cannot name a service"),
+        (EMBED, "free", {}, "'free' cannot name a service"),
         (EMBED, "Embed-1", {}, "'Embed-1' cannot name a service"),
         ({**EMBED, "tokens": [9, 3]}, "embed", {}, "services.embed.tokens: the shortest is longer"),
         ({**EMBED, "api": "speech", "texts": 2}, "embed", {}, "services.embed.texts: 2 texts"),

@@ -77,8 +77,11 @@ def test_speech_on_the_cpu_beside_a_gpu_has_a_place_there(tmp_path: Path) -> Non
 
 def _llm(place: str, search_space: Any = None, devices: Any = TWO, **more: Any) -> dict[str, Any]:
     """Return the keys of an LLM that an engine starts."""
-    keys: dict[str, Any] = {"others": {"llm": {"model": "o/m", "place": place, **more}}}
-    if search_space is not None:
+    llm = {"model": "o/m", **more}
+    keys: dict[str, Any] = {"others": {"llm": llm}}
+    if search_space is None:
+        llm["place"] = place
+    else:
         keys |= {"search_space": search_space, "baseline": {"llm.place": place}}
     if "engine" in more:  # it has no share
         keys |= {"search_space": {"vllm_memory_util": None}, "baseline": {"vllm_memory_util": None}}
@@ -94,7 +97,7 @@ def test_an_llm_is_spread_over_a_set_whose_first_device_is_its_own(tmp_path: Pat
     spec = read(tmp_path, **_llm("gpu0+gpu1", search_space={"llm.place": places}))
     assert spec.places["llm"] == (Place("gpu0"), Place("gpu0+gpu1")) and spec.device == "0"
     assert spec.baseline.values["llm.place"] == "gpu0+gpu1"
-    spec = read(tmp_path, **_llm("gpu0"), baseline={"llm.place": "gpu1+gpu0"})
+    spec = read(tmp_path, **_llm("gpu1+gpu0", search_space={}))  # the baseline alone says it
     assert spec.device == "GPU-1234" and spec.places["stt"] == (Place("gpu1"),)
 
 
@@ -195,6 +198,27 @@ SEARCHED = {"search_space": {"stt.place": ["gpu0", "gpu2"]}, "baseline": {"stt.p
                 "baseline": {"whisper.compute_type": "float16"},
             },
             "baseline.whisper.compute_type: services.stt.place says it too",
+        ),
+        (
+            {
+                "stt": {**OURS, "place": "gpu1"},
+                "search_space": {"stt.place": ["gpu0", "gpu1"]},
+                "baseline": {"stt.place": "gpu0"},
+            },
+            "services.stt.place: search_space.stt.place says it too; remove one",
+        ),
+        (
+            {"stt": {**OURS, "place": "gpu1"}, "baseline": {"stt.place": "gpu0"}},
+            "services.stt.place: baseline.stt.place says it too; remove one",
+        ),
+        (
+            {"stt": {**OURS, "place": "elsewhere"}, "devices": {"gpu0": 0, "cpu": None}},
+            "there is no device 'elsewhere'; choose gpu0 or cpu",
+        ),
+        (
+            {"stt": {**OURS, "place": ["gpu0", "gpu1"]}},
+            "services.stt.place: a list stands where a single value belongs; write one value, or "
+            "the list as stt.place in search_space",
         ),
         (
             {"tenants": [{"name": "game", "mib": 100, "device": "gpu7"}]},
