@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import process, run_study
+from commands import run_script, run_study
 from factories import Outcome, cell, make, measurement, oom, words, write_spec
 
 from study.report.html import html
@@ -42,12 +42,12 @@ def test_what_does_not_start_is_said_at_once_and_the_answer_is_what_works(tmp_pa
     assert "What it does: " in said and "Scored higher, but held back: 55 % + tiny" in said
     assert (promotion["baseline"]["vllm_memory_util"], promotion["baseline_works"]) == (0.5, False)
     assert set(promotion["metrics"]) == {"winner", "reference"}
-    confirmed = process("confirm.py", path, cwd=tmp_path)
+    confirmed = run_script("confirm.py", path, cwd=tmp_path)
     assert confirmed.returncode == 5
     assert "nothing that works is in use, so nothing is compared" in confirmed.stdout
     assert "failed again: oom_budget: Free memory" in confirmed.stdout
     assert "it worked in 2 fresh launches so far" in confirmed.stdout
-    refused = process("confirm.py", path, "--claim", "latency", cwd=tmp_path)
+    refused = run_script("confirm.py", path, "--claim", "latency", cwd=tmp_path)
     assert refused.returncode == 2 and "leave --claim out" in refused.stderr
 
 

@@ -8,19 +8,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from forks import Forked, script
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts/dashboard.py"
 
 
 @contextmanager
-def dashboard_of(path: Path) -> Iterator[str]:
+def dashboard_of(path: Path, *, is_fork: bool = False) -> Iterator[str]:
     """Yield the address that the real command prints; it ends on Ctrl-C with exit 0.
 
     Args:
         path: What is looked at: a study's database, or the folder of a rotation.
+        is_fork: Whether it is a fork of this process, and no interpreter.
     """
-    with subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(path), "--port", "0"],
+    start: Any = Forked if is_fork else subprocess.Popen
+    words = (path, "--port", "0")
+    real = [sys.executable, str(SCRIPT), *map(str, words)]
+    with start(
+        script("dashboard.py", *words) if is_fork else real,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -41,6 +41,8 @@ _FORKED = {  # what runs for a file
     str(fakes.FAKE): "import fakes; fakes.main()",
     str(supervisor.KEEPER): "import forks; forks.keep()",
 }
+# what this worker began with comes last in what a fork shows: there is no more room than for that
+_FIRST = {*Path("/proc/self/environ").read_bytes().split(b"\0")}
 _KEPT: list[object] = []  # what would close its file, which has another's number now
 
 
@@ -104,12 +106,12 @@ def _begin(given: Mapping[str, Any], ends: Sequence[int]) -> None:
 
 
 def _show(env: Mapping[str, str]) -> None:
-    """Let /proc say this environment, the mark of a server first, as that of a fresh program."""
+    """Let /proc say this environment, the newest first, as that of a fresh program."""
     ours = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = map(int, ours[47:49])
-    marks = [name for name in env if name == supervisor.MARK]
-    text = "".join(f"{name}={env[name]}\0" for name in (*marks, *env))
-    shown = os.fsencode(text)[: end - start - 1]
+    entries = [os.fsencode(f"{name}={value}") for name, value in reversed(env.items())]
+    entries.sort(key=_FIRST.__contains__)
+    shown = b"\0".join(entries)[: end - start - 1]
     ctypes.memset(start, 0, end - start)  # all of it was copied when Python began
     ctypes.memmove(start, shown, len(shown))
 

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 from captures import COMPLETIONS, Upstream, free_port, serving_upstream
 from commands import ROOT, run_script
+from forks import Forked, script
 from live_factories import live
 
 from objectives.traffic.clips import read_clips
@@ -34,11 +36,15 @@ def upstream() -> Iterator[Upstream]:
 
 
 @contextmanager
-def running(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """Run the real command; it is there with its first lines once it takes traffic."""
-    line = [sys.executable, str(ROOT / "scripts/capture.py"), *map(str, arguments)]
+def running(
+    *arguments: object, is_fork: bool = True
+) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Run the command; it is there with its first lines once it takes traffic."""
+    start: Any = Forked if is_fork else subprocess.Popen
+    real = [sys.executable, str(ROOT / "scripts/capture.py"), *map(str, arguments)]
+    line = script("capture.py", *arguments) if is_fork else real
     servers = sum(a in ("--llm", "--stt") for a in arguments)
-    with subprocess.Popen(
+    with start(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
         assert process.stdout is not None
@@ -54,7 +60,8 @@ def test_a_signal_ends_it_and_a_spec_takes_the_lines_that_it_prints(
     number: signal.Signals, upstream: Upstream, tmp_path: Path
 ) -> None:
     trace, port = tmp_path / "an evening.jsonl", free_port()
-    with running(trace, "--llm", upstream.url, "--llm-port", port) as (process, said):
+    options, is_fork = ("--llm", upstream.url, "--llm-port", port), number is not signal.SIGINT
+    with running(trace, *options, is_fork=is_fork) as (process, said):
         assert said == [f"http://127.0.0.1:{port} takes the place of {upstream.url}\n"]
         for mood in ("", "stream"):
             httpx.post(f"http://127.0.0.1:{port}{COMPLETIONS}?mood={mood}", json=ASKED)

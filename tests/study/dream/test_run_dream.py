@@ -11,12 +11,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from commands import ROOT, run_script
 from dream import dream_file, entry
+from forks import Forked, script
 
+MARKED = "ROTATION_OF_A_TEST"
 MOMENTS = int(os.environ.get("DREAM_KILLS", "3"))
 SLOW = """
 import time
@@ -27,24 +30,26 @@ def evaluate(candidate):
 SPACE = {"x": list(range(1000))}
 
 
-def command(folder: Path, *more: str) -> list[str]:
-    return [
-        sys.executable,
-        str(ROOT / "scripts/run_dream.py"),
-        *("--config", str(folder / "dream.yaml"), "--logdir", str(folder / "log")),
-        *("--out", str(folder / "art"), *more),
-    ]
+def started(folder: Path, *more: str, is_fork: bool = True) -> subprocess.Popen[bytes]:
+    """Start a runner; where it is a fork, so are its turns."""
+    words = ("--config", folder / "dream.yaml", "--logdir", folder / "log", "--out", folder / "art")
+    real = [sys.executable, str(ROOT / "scripts/run_dream.py"), *map(str, words), *more]
+    start: Any = Forked if is_fork else subprocess.Popen
+    line = script("run_dream.py", *words, *more) if is_fork else real
+    env = {**os.environ, MARKED: str(folder)}
+    runner: subprocess.Popen[bytes] = start(line, stdout=subprocess.DEVNULL, env=env)
+    return runner
 
 
-def alive(marker: str) -> list[int]:
-    """Return the processes whose command line holds the text."""
+def alive(folder: Path) -> list[int]:
+    """Return the processes that a runner in a folder has started, and itself."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            is_ours = f"{MARKED}={folder}".encode() in path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if marker in text and int(path.parent.name) != os.getpid():
+        if is_ours:
             found.append(int(path.parent.name))
     return found
 
@@ -75,26 +80,25 @@ def slow(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("forked")
 def test_kills_lose_nothing_that_was_finished(slow: Path) -> None:
     """Kill the runner alone, as the kernel would; set DREAM_KILLS for more moments than here."""
     moments = random.Random(5)
     log = slow / "log/toy.jsonl"
     known: dict[int, dict[str, int]] = {}
     for _ in range(MOMENTS):
-        runner = subprocess.Popen(command(slow), stdout=subprocess.DEVNULL)
+        runner = started(slow)
         count = len(log.read_text().splitlines()) if log.exists() else 0
         until(lambda: log.exists() and len(log.read_text().splitlines()) > count)  # noqa: B023
         time.sleep(moments.uniform(0, 0.5))
+        assert runner.pid in alive(slow)
         runner.kill()
         runner.wait()
-        until(lambda: not alive(str(slow)))  # what it had started ends with it
+        until(lambda: not alive(slow))  # what it had started ends with it
         now = finished(slow)
         assert {n: now[n] for n in known} == known
         known = now
-    ran = subprocess.run(
-        command(slow, "--cycles", "1"), capture_output=True, timeout=120, check=False
-    )
-    assert ran.returncode == 0
+    assert started(slow, "--cycles", "1").wait(120) == 0
     known = finished(slow)
     candidates = [c["x"] for c in known.values()]
     assert len(candidates) == len(set(candidates)) >= MOMENTS
@@ -111,13 +115,13 @@ def test_kills_lose_nothing_that_was_finished(slow: Path) -> None:
 def test_sigterm_ends_all_within_10_s_and_it_goes_on(slow: Path) -> None:
     code = "import time\ndef evaluate(c): time.sleep(60)"
     (slow / "toy.py").write_text(code)
-    runner = subprocess.Popen(command(slow), stdout=subprocess.DEVNULL)
+    runner = started(slow, is_fork=False)
     until(lambda: any((slow / "art/toy/trials").glob("*/*/evaluator.log")))
     began = time.monotonic()
     runner.send_signal(signal.SIGTERM)
     assert runner.wait(30) == 130
     assert time.monotonic() - began < 10
-    assert not alive(str(slow))
+    assert not alive(slow)
     state = json.loads((slow / "log/state.json").read_text())
     assert state["progress"]["spica_toy"]["ending"] == "interrupted" and not state["running"]
 
@@ -170,9 +174,10 @@ def test_the_status_shows_every_experiment_and_runs_nothing(tmp_path: Path) -> N
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_file_that_is_edited_to_nonsense_leaves_the_one_before_in_force(slow: Path) -> None:
     log = slow / "log/runner.log"
-    runner = subprocess.Popen(command(slow, "--cycles", "2"), stdout=subprocess.DEVNULL)
+    runner = started(slow, "--cycles", "2")
     until(lambda: log.exists() and "begins" in log.read_text())
     (slow / "dream.yaml").write_text("experiments: [{name: spica_toy")
     assert runner.wait(120) == 0

@@ -341,7 +341,7 @@ print(json.dumps([[trial.params, trial.user_attrs["role"]] for trial in study.tr
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
-    def go(path, first, last, hash_seed):
+    def go(path, first, last, hash_seed=None):
         command = [
             sys.executable,
             "-c",
@@ -351,16 +351,17 @@ def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
             str(first),
             str(last),
         ]
-        env = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        start = subprocess.Popen if kind == "sqlite" else Forked  # where strings hash differently
+        env = {**os.environ, **({"PYTHONHASHSEED": hash_seed} if hash_seed else {})}
+        start = subprocess.Popen if hash_seed else Forked
         process = start(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT)
         said, _ = process.communicate(timeout=120)
         assert process.returncode == 0
         return json.loads(said)
 
-    whole = go("whole", 0, 24, "1")
-    for first, last in ((0, 9), (9, 24)):
-        parts = go("parts", first, last, str(first))
+    whole = go("whole", 0, 24)
+    go("parts", 0, 9)
+    # in an interpreter of its own strings hash differently
+    parts = go("parts", 9, 24, "9" if kind == "sqlite" else None)
     assert parts == whole
     assert {role for _, role in whole} == {"random", "child", "fresh", "replicate"}
 

@@ -37,7 +37,7 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(logdir: Path) -> Iterator[str]:
-    with dashboard_of(logdir) as url:
+    with dashboard_of(logdir, is_fork=True) as url:
         yield url
 
 
