@@ -42,6 +42,7 @@ def pytest_configure():
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    gc.disable()  # until all tests are found, which leaves next to no garbage
     sys.dont_write_bytecode = False  # else each worker would rewrite the assertions anew
     with without("torch"):  # 3 s for each worker, and none of what we need of it
         import ctranslate2.specs  # noqa: F401
@@ -82,6 +83,7 @@ def pytest_runtest_protocol(item):
 def pytest_collection_finish():
     """Keep what was imported out of every search for garbage: it stays until the end."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item):
