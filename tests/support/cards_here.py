@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import main_of
+from commands import ROOT, main_of
 from fake_lane import CARDS, opened
 from live_factories import live
 
@@ -47,6 +49,20 @@ def spec_of_two(folder: Path, devices: str = "{gpu0: GPU-a, gpu1: GPU-b}") -> Pa
     text = path.read_text().replace("device: cuda", f"devices: {devices}")
     path.write_text(text.replace("\n  stt:\n", "\n  stt:\n    place: gpu1\n"))
     return path
+
+
+def interpreted(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run a script on such a machine in a folder; it, its lanes and their loads are no forks."""
+    path = os.pathsep.join((str(ROOT), str(HERE.parent)))
+    return subprocess.run(
+        [sys.executable, str(HERE), *map(str, words)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def alive(folder: Path) -> list[str]:

@@ -1,16 +1,14 @@
 """The commands with --devices, on cards of numbers: lanes, servers and loads are real processes."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 
 import optuna
 import psutil
 import pytest
-from cards_here import CARDS, HERE, alive, live_on_cards, with_cards
-from commands import ROOT, run_script
+from cards_here import CARDS, alive, live_on_cards, with_cards
+from commands import run_script
 from forks import Forked, script
 from optuna.trial import TrialState
 
@@ -25,16 +23,11 @@ def cards(monkeypatch):
     with_cards(monkeypatch)
 
 
-def started(folder, *, is_fork=True):
-    """Start a study on two cards in a process of its own, and wait until both measure.
-
-    Where it is no fork, it and its lanes are interpreters, as a user's.
-    """
-    words = ("run_study.py", "spec.yaml", "--devices", "all")
-    study = (Forked if is_fork else subprocess.Popen)(
-        script(*words) if is_fork else [sys.executable, HERE, *words],
+def started(folder):
+    """Start a study on two cards in a process of its own, and wait until both measure."""
+    study = Forked(
+        script("run_study.py", "spec.yaml", "--devices", "all"),
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE.parent)))},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -90,8 +83,8 @@ def test_a_driver_that_is_killed_leaves_nothing_behind_and_the_study_goes_on(tmp
 
 def test_a_lane_that_is_killed_takes_its_servers_with_it_and_no_others(tmp_path):
     live_on_cards(tmp_path)
-    study = started(tmp_path, is_fork=False)
-    lanes = [p for p in psutil.Process(study.pid).children() if "fake_lane" in str(p.cmdline())]
+    study = started(tmp_path)
+    lanes = psutil.Process(study.pid).children()
     assert len(lanes) == 2
     lanes[1].kill()
     said, _ = study.communicate(timeout=90)

@@ -4,7 +4,7 @@ Lanes, servers and loads are real processes; cards are of numbers.
 """
 
 import pytest
-from cards_here import spec_of_two, with_cards
+from cards_here import interpreted, spec_of_two, with_cards
 from commands import run_script
 from fake_lane import FOUR
 
@@ -152,7 +152,8 @@ def test_a_card_in_use_is_named_and_the_others_are_locked_no_more(tmp_path):
         assert "or name others with --devices" in refused.stderr
         with sole_use("GPU-a"), sole_use("GPU-b"), sole_use("GPU-d"):
             pass
-        others = run(spec, "--n-trials", "1", devices="0,1,3")
+        words = ("run_study.py", spec, "--devices", "0,1,3", "--n-trials", "1", "--out", "out")
+        others = interpreted(tmp_path, *words)
     assert others.returncode == 0, others.stderr
     assert [t.measurement.measured_on for t in counted(study_of(spec))] == [AB]
 
