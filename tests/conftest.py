@@ -148,6 +148,14 @@ def alone():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def frozen():
+    """Let what is frozen stay so, here and in forks: a plan that was sent would thaw it all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def forked_servers():
     """Fork fake servers off this worker, and what supervises them."""
     with pytest.MonkeyPatch.context() as patch:

@@ -5,8 +5,6 @@ They follow a scrambled Sobol sequence.
 
 from __future__ import annotations
 
-from scipy.stats import qmc
-
 from objectives.allocation import Allocation
 from objectives.search_space.space import Space
 
@@ -19,6 +17,8 @@ def spread(space: Space, count: int) -> list[Allocation]:
     They are all of it where it has fewer. Every beginning of the list is spread over the space too
     (Sobol 1967; scrambled as Owen 1998), so that a part of it can be measured first, or again.
     """
+    from scipy.stats import qmc  # noqa: PLC0415  a second that who spreads nothing need not wait for
+
     values = [list(p.values()) for p in space.parameters]
     count = min(count, space.size or count)
     points = qmc.Sobol(len(values), rng=SEED)

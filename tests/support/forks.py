@@ -30,6 +30,7 @@ from typing import Any
 import fakes
 import pytest
 
+from objectives.apis.short_requests import certificates
 from objectives.load.sending import process as sending
 from objectives.servers import process as servers
 from objectives.servers.supervision import keeper, supervisor
@@ -145,6 +146,7 @@ def script(name: str, *arguments: object) -> list[str]:
 
 def forking(patch: pytest.MonkeyPatch) -> None:
     """Let lanes, load generators and turns be forks of whoever starts them."""
+    certificates()  # they find imported what the first request to a server needs
     for module in (lanes, sending):
         patch.setattr(module, "subprocess", _with(Forked))
     patch.setattr(turn_process, "subprocess", _with(_supervised))
