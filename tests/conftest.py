@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
@@ -55,29 +55,52 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Put tests that run alone last.
+    """Put the live tests first, and those that run alone last.
 
-    Among parallel workers each of them waits until the others are done.
+    One worker has the live ones from the beginning, and the others run the rest beside it. Of
+    those that run alone each waits until the others are done.
     """
-    items.sort(key=_runs_alone)
+    items.sort(key=lambda item: (not _is(item, "live"), _is(item, "cluster")))
 
 
-def _runs_alone(item):
-    return any(item.get_closest_marker(marker) for marker in ("live", "cluster"))
+def _is(item, marker):
+    return item.get_closest_marker(marker) is not None
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    """Run a live test alone, also among parallel workers, and one of a cluster.
+def pytest_runtest_protocol(item, nextitem):
+    """Among parallel workers, run one live test at a time, and one of a cluster alone.
 
-    Real servers need every core, and two pairs of them the memory; Ray gives up where it starts
-    slowly.
+    Two sets of real servers need more memory than there is, and Ray gives up where it starts
+    slowly. A worker has its turn until its next test is no live one, for its servers may run on;
+    these go first where they may, for a measurement that others disturb is made again.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    with (Path(tempfile.gettempdir()) / "gpu-allocation-tests.lock").open("w") as lock:
-        flock(lock, LOCK_EX if _runs_alone(item) else LOCK_SH)
-        return (yield)
+    if _is(item, "live") and not _turn:
+        _turn.append(_lock("live-tests"))
+        flock(_turn[0], LOCK_EX)
+        _go_first(-5)
+    try:
+        with _lock("tests") as lock:
+            flock(lock, LOCK_EX if _is(item, "cluster") else LOCK_SH)
+            return (yield)
+    finally:
+        if _turn and not (nextitem and _is(nextitem, "live")):
+            _go_first(0)
+            _turn.pop().close()
+
+
+_turn = []  # the file that this worker has locked for its live tests
+
+
+def _go_first(niceness):
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
+
+
+def _lock(name):
+    return (Path(tempfile.gettempdir()) / f"gpu-allocation-{name}.lock").open("w")
 
 
 def pytest_collection_finish():

@@ -39,27 +39,9 @@ def job(folder: Path, context: int) -> Job:
 
 
 @pytest.mark.live
-def test_it_is_measured_as_an_llm_and_named_where_it_gets_no_memory(
+def test_it_is_measured_beside_embeddings_that_sleep_and_each_is_named_where_it_gets_no_memory(
     setting: Setting, tmp_path: Path
 ) -> None:
-    known = RampRange.around(1.0, doubling_s=6.0, ramp_s=20.0)  # else a ramp looks for it
-    devices = device_set(open_device("cpu"))
-    with Colocation(setting, devices, tmp_path, ramp_range=known) as colocation:
-        outcome = colocation.measure(job(tmp_path, 8192))
-        failure = colocation.measure(job(tmp_path, 20_000_000)).failure
-    m = outcome.measurement
-    assert m is not None, outcome.failure or outcome.setup_error
-    llm = m.services["llm"]
-    assert m.failure_rate == 0 and llm.ttft_p95_ms and llm.tpot_p95_ms
-    assert (llm.kv_tokens, llm.max_model_len, m.kv_capacity_bound) == (8192, 2048, 4)
-    assert llm.kv_peak_pct and llm.memory_mib and llm.memory_mib > 128  # of cache alone
-    assert m.capacity_turns_per_s and m.services["stt"].wer_pct is not None
-    assert failure is not None and failure.diagnosis is not None
-    assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_startup", "llm")
-
-
-@pytest.mark.live
-def test_embeddings_beside_it_sleep_until_they_are_asked(setting: Setting, tmp_path: Path) -> None:
     embed = OtherService(
         api="embeddings",
         command=(
@@ -73,26 +55,40 @@ def test_embeddings_beside_it_sleep_until_they_are_asked(setting: Setting, tmp_p
         woken_by="front",
     )
     services = {**setting.services, "embed": embed}
-    workload = replace(setting.workload, ramp_s=0.0, beside=traffic_beside(services))
+    workload = replace(setting.workload, beside=traffic_beside(services))
     setting = replace(setting, services=services, workload=workload)
 
-    def asking(context: int) -> Job:
-        values = {**job(tmp_path, 8192).allocation.values, "embed.ctx_size": context}
-        return Job(Allocation(values), 0, tmp_path / f"embed-{context}", is_fresh=True)
+    def asking(context: int, embed_context: int) -> Job:
+        asked = job(tmp_path / str(embed_context), context)
+        values = {**asked.allocation.values, "embed.ctx_size": embed_context}
+        return replace(asked, allocation=Allocation(values), is_fresh=False)
 
-    with Colocation(setting, device_set(open_device("cpu")), tmp_path) as colocation:
-        outcome = colocation.measure(asking(8192))
-        failure = colocation.measure(asking(20_000_000)).failure
+    known = RampRange.around(0.3, doubling_s=3.0, ramp_s=9.0)  # else a ramp looks for it
+    devices = device_set(open_device("cpu"))
+    with Colocation(setting, devices, tmp_path, ramp_range=known) as colocation:
+        outcome = colocation.measure(asking(8192, 8192))
+        failures = {
+            "embed": colocation.measure(asking(8192, 20_000_000)).failure,
+            "llm": colocation.measure(asking(20_000_000, 8192)).failure,
+        }
     m = outcome.measurement
     assert m is not None, outcome.failure or outcome.setup_error
-    asleep = m.services["embed"]
-    assert m.failure_rate == 0 and asleep.cold_starts and asleep.cold_start_s
+    llm, asleep = m.services["llm"], m.services["embed"]
+    assert m.failure_rate == 0 and llm.ttft_p95_ms and llm.tpot_p95_ms
+    assert (llm.kv_tokens, llm.max_model_len, m.kv_capacity_bound) == (8192, 2048, 4)
+    assert llm.kv_peak_pct and llm.memory_mib and llm.memory_mib > 128  # of cache alone
+    assert m.capacity_turns_per_s and m.services["stt"].wer_pct is not None
+    assert asleep.cold_starts and asleep.cold_start_s
     assert asleep.latency_p95_ms and asleep.latency_p95_ms >= 1000 * asleep.cold_start_s
     assert asleep.awake_pct and asleep.awake_pct < 100
     assert asleep.memory_mib and asleep.asleep_mib is not None
     assert asleep.asleep_mib < asleep.memory_mib - 128  # its cache alone was given back
-    assert failure is not None and failure.diagnosis is not None
-    assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_startup", "embed")
+    for victim, failure in failures.items():
+        assert failure is not None and failure.diagnosis is not None
+        assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == (
+            "oom_startup",
+            victim,
+        )
 
 
 @pytest.mark.live

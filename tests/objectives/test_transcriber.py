@@ -289,33 +289,64 @@ def test_without_a_gpu_cuda_is_refused_at_the_start(tmp_path, capsys):
     assert "no CUDA device" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Start the speech server with a real model, once for the tests that need nothing else."""
+    log = tmp_path_factory.mktemp("stt") / "log"
+    with running("--model", str(WEIGHTS / "tiny.en"), log=log) as (process, client):
+        yield process, client, log
+
+
 class TestLive:
     """Checks the speech server with a real model."""
 
     pytestmark = pytest.mark.live
 
-    def test_it_hears_what_was_said_and_the_same_each_time(self, tmp_path):
-        with running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (
-            process,
-            client,
-        ):
-            health = client.get("/health").json()
-            assert (health["status"], health["model"], health["device_used"]) == (
-                "ready",
-                "tiny.en",
-                "cpu",
-            )
-            assert health["compute_type_used"].startswith("int8")
-            assert health["load_s"] > 0
-            texts = [client.post(TRANSCRIPTIONS, files=SOUND).json()["text"] for _ in range(2)]
-            assert texts[0] == texts[1]
-            assert "timer" in texts[0]
-            process.terminate()
-            assert process.wait(timeout=30) == 0
+    def test_it_hears_what_was_said_and_the_same_each_time(self, server):
+        client = server[1]
+        health = client.get("/health").json()
+        assert (health["status"], health["model"], health["device_used"]) == (
+            "ready",
+            "tiny.en",
+            "cpu",
+        )
+        assert health["compute_type_used"].startswith("int8")
+        assert health["load_s"] > 0
+        texts = [client.post(TRANSCRIPTIONS, files=SOUND).json()["text"] for _ in range(2)]
+        assert texts[0] == texts[1]
+        assert "timer" in texts[0]
 
-    def test_a_fixed_output_has_exactly_that_many_tokens(self, tmp_path):
-        options = ("--model", str(WEIGHTS / "tiny.en"), "--fixed-output", "--max-new-tokens", "17")
-        with running(*options, log=tmp_path / "log") as (_, client):
+    def test_requests_queue_and_all_are_answered(self, server):
+        client = server[1]
+        before = json.loads(client.get("/metrics").text)["requests"]
+        with ThreadPoolExecutor(8) as callers:
+            answers = callers.map(
+                lambda clip: client.post(TRANSCRIPTIONS, files={"file": clip.audio}), CLIPS[:8]
+            )
+            assert {answer.status_code for answer in answers} == {200}
+        assert json.loads(client.get("/metrics").text)["requests"] == before + 8
+
+    def test_a_real_lack_of_memory_is_answered_and_the_server_lives_on_until_it_is_ended(
+        self, server
+    ):
+        process, client, log = server
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        size_kib = int(status.partition("VmSize:")[2].split()[0])
+        resource.prlimit(process.pid, resource.RLIMIT_AS, ((size_kib << 10) + (24 << 20), -1))
+        answer = client.post(TRANSCRIPTIONS, files=SOUND)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (-1, -1))
+        assert error_of(answer, 507)["type"] == "out_of_memory"
+        assert client.post(TRANSCRIPTIONS, files=SOUND).status_code == 200
+        assert "out of memory" in log.read_text()
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+    def test_a_fixed_output_has_exactly_that_many_tokens_and_extra_memory_is_held(self, tmp_path):
+        options = ("--fixed-output", "--max-new-tokens", "17", "--extra-mib", "400")
+        model = ("--model", str(WEIGHTS / "tiny.en"))
+        with running(*model, *options, log=tmp_path / "log") as (process, client):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            assert int(status.partition("VmRSS:")[2].split()[0]) > 400 * 1024
             for clip in CLIPS[:3]:
                 answer = client.post(
                     TRANSCRIPTIONS,
@@ -323,26 +354,6 @@ class TestLive:
                     data={"response_format": "verbose_json"},
                 )
                 assert [len(segment["tokens"]) for segment in answer.json()["segments"]] == [17]
-
-    def test_a_real_lack_of_memory_is_answered_and_the_server_lives_on(self, tmp_path):
-        with running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (
-            process,
-            client,
-        ):
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            size_kib = int(status.partition("VmSize:")[2].split()[0])
-            resource.prlimit(process.pid, resource.RLIMIT_AS, ((size_kib << 10) + (24 << 20), -1))
-            answer = client.post(TRANSCRIPTIONS, files=SOUND)
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (-1, -1))
-            assert error_of(answer, 507)["type"] == "out_of_memory"
-            assert client.post(TRANSCRIPTIONS, files=SOUND).status_code == 200
-        assert "out of memory" in (tmp_path / "log").read_text()
-
-    def test_extra_memory_is_really_held(self, tmp_path):
-        options = ("--model", str(WEIGHTS / "tiny.en"), "--extra-mib", "400")
-        with running(*options, log=tmp_path / "log") as (process, _):
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            assert int(status.partition("VmRSS:")[2].split()[0]) > 400 * 1024
 
     def test_no_memory_for_the_model_ends_the_server_with_the_reason(self):
         command = [
@@ -366,16 +377,3 @@ class TestLive:
         assert done.returncode == 1
         assert "out of memory while loading" in done.stderr
         assert "Traceback" in done.stderr
-
-    def test_requests_queue_and_all_are_answered(self, tmp_path):
-        with (
-            running("--model", str(WEIGHTS / "tiny.en"), log=tmp_path / "log") as (_, client),
-            ThreadPoolExecutor(8) as callers,
-        ):
-            answers = list(
-                callers.map(
-                    lambda clip: client.post(TRANSCRIPTIONS, files={"file": clip.audio}), CLIPS[:8]
-                )
-            )
-            assert {answer.status_code for answer in answers} == {200}
-            assert json.loads(client.get("/metrics").text)["requests"] == 8
