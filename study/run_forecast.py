@@ -89,6 +89,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int
         replicates=run.spec.selector.exhausted == "replicate",
         recorded=recorded,
         by_files=files.cell if files else None,
+        lanes=len(run.lanes) or 1,
     )
     launches = source.recording is None
     outlook = replace(outlook, has_today=run.spec.has_today, guard=guard() if launches else None)

@@ -10,6 +10,7 @@ from objectives.devices.device import Device
 from objectives.engines.engine import Engine
 from objectives.errors import BadInput
 from objectives.figures import service_name
+from objectives.on_demand.resident import RESIDENT
 from study.deploy.config.deployed import Stack
 from study.promotion.status import Status
 from study.text import one_line
@@ -44,7 +45,9 @@ def compare_sleepers(data: Mapping[str, Any], path: Path) -> list[str]:
         BadInput: The promotion does not say what wakes one.
     """
     notes, sleepers = list[str](), mapping_at(data, "on_demand")
-    for name in sleepers:
+    searched = [str(k) for k, v in mapping_at(data, "parameters").items() if v is False]
+    asleep = [k.removesuffix(f".{RESIDENT}") for k in searched if k.endswith(f".{RESIDENT}")]
+    for name in dict.fromkeys((*sleepers, *asleep)):
         sleeper, shown = mapping_at(sleepers, name), one_line(str(name))[:20]
         if not (waker := one_line(str(sleeper.get("woken_by") or ""))[:40]):
             what = f"{path}: {shown} sleeps until it is asked, and nothing"

@@ -71,11 +71,12 @@ class Effort:
         is_measured: Whether trials of this study say so; else it is estimated.
         trials: How many are left until each configuration is measured once.
         most_trials: How many the run may make, with those that measure the leaders again.
-        runs: How many runs of `timeout_s` they need.
         timeout_s: Of one run, seconds.
         first_more_s: What the first trial of the study takes beyond that, seconds.
         confirm_s: What a confirmation of their winner takes up to each look, seconds; none where
             that cannot be.
+        lanes: How many trials are measured at once.
+        is_begun: Whether the study has trials, so that its lanes have measured the baseline.
     """
 
     starts: int
@@ -83,20 +84,46 @@ class Effort:
     is_measured: bool
     trials: int
     most_trials: int
-    runs: int
     timeout_s: float
     first_more_s: float = 0.0
     confirm_s: Sequence[float] = ()
+    lanes: int = 1
+    is_begun: bool = False
+
+    @property
+    def once_s(self) -> float:
+        """Return the seconds until all that are left have been measured once.
+
+        In lanes the baseline comes first and alone, and then once on each other card.
+        """
+        bridges = 0 if self.is_begun or not self.trials else self.lanes - 1
+        return self._rounds(self.trials + bridges) * self.each_s
 
     @property
     def first_answer_s(self) -> float:
         """Return the seconds until the next run has measured each configuration once, or ends."""
-        return min(self.timeout_s, self.first_more_s + self.trials * self.each_s)
+        return min(self.timeout_s, self.first_more_s + self.once_s)
 
     @property
     def latest_s(self) -> float:
         """Return the seconds after which the next run has ended at the latest."""
-        return min(self.timeout_s, self.first_more_s + self.most_trials * self.each_s)
+        most_s = self._rounds(self.most_trials) * self.each_s
+        return min(self.timeout_s, self.first_more_s + max(self.once_s, most_s))
+
+    @property
+    def runs(self) -> int:
+        """Return how many runs of `timeout_s` it needs to measure each configuration once."""
+        a_run_s = max(1, int(self.timeout_s // self.each_s)) * self.each_s
+        return math.ceil(self.once_s / a_run_s)
+
+    def within(self, seconds: float) -> int:
+        """Return how many trials a first run makes in a time."""
+        rounds = int(seconds // self.each_s)
+        return rounds if self.lanes == 1 else max(0, self.lanes * (rounds - 1) + 1)
+
+    def _rounds(self, trials: int) -> int:
+        alone = 0 if self.is_begun else min(trials, 1)
+        return alone + math.ceil((trials - alone) / self.lanes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +180,7 @@ def forecast(
     replicates: bool,
     recorded: Sequence[str] | None = None,
     by_files: Callable[[Allocation], Cell] | None = None,
+    lanes: int = 1,
 ) -> Forecast:
     """Return the forecast.
 
@@ -167,6 +195,7 @@ def forecast(
         recorded: Of a replay, the configuration of each launch that it can draw.
         by_files: It is asked what the models' files say of an allocation; None where they are not
             read.
+        lanes: How many trials are measured at once.
     """
     grid = space.grid() if space.size is not None else [baseline]
     listable = (a for a in grid if recorded is None or str(a) in recorded)
@@ -217,8 +246,9 @@ def forecast(
             is_measured=bool(seconds_per_trial),
             trials=trials_left,
             most_trials=most_trials if replicates else trials_left,
-            runs=math.ceil(trials_left / max(1, int(timeout_s // each_s))),
             timeout_s=timeout_s,
             first_more_s=first_more_s,
+            lanes=lanes,
+            is_begun=counted > 0,
         ),
     )

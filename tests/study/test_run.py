@@ -269,6 +269,38 @@ def test_a_plan_tells_the_first_answer_and_when_the_run_ends_at_the_latest(
     assert (f"after {latest_s / 60:.0f} min at the latest" in words) is (latest_s > first_s)
 
 
+@pytest.mark.parametrize(
+    ("counted", "first_s", "latest_s"),
+    [
+        (0, 240.0, 660.0),  # the baseline alone, then it on three cards and nine others; 40 in all
+        (3, 180.0, 600.0),  # the baseline was measured on each: ten in three rounds, 37 in all
+    ],
+)
+def test_a_plan_for_lanes_measures_so_many_at_once_once_the_baseline_is(
+    tmp_path: Path, counted: int, first_s: float, latest_s: float
+) -> None:
+    spec = load(make(tmp_path))
+    plan = forecast(
+        spec.search_space,
+        spec.baseline,
+        setting_of(spec),
+        env={},
+        rooms=roomy(8192.0),
+        measurements=[],
+        done={},
+        counted=counted,
+        seconds_per_trial=60.0,
+        max_trials=40,
+        timeout_s=120.0 if not counted else 86_400.0,
+        replicates=True,
+        lanes=4,
+    )
+    effort = replace(plan.effort, timeout_s=86_400.0)
+    assert (effort.first_answer_s, effort.latest_s) == (first_s, latest_s)
+    assert plan.effort.runs == (1 if counted else 2)
+    assert f"{first_s / 60:.0f} min for 10 trials in 4 lanes: " in "".join(forecast_in_words(plan))
+
+
 def test_a_first_guess_has_both_ramps_of_the_baseline(tmp_path: Path) -> None:
     quiet, loud = Workload(ramp_s=0.0), Workload(ramp_s=100.0)
     assert expected_trial_s(loud, []) - expected_trial_s(quiet, []) == 200.0

@@ -114,10 +114,11 @@ def _words(outlook: WordOutlook) -> list[str]:
 
 def _effort(effort: Effort) -> str:
     source = "measured" if effort.is_measured else "estimated"
+    lanes = f" in {effort.lanes} lanes" if effort.lanes > 1 else ""
     return (
         f"at least {effort.starts} starts of the LLM server for these; "
         f"about {effort.each_s / 60:.1f} min a trial ({source}), "
-        f"{effort.trials * effort.each_s / 60:.0f} min for {effort.trials} trials: "
+        f"{effort.once_s / 60:.0f} min for {effort.trials} trials{lanes}: "
         f"{effort.runs} run(s) of {effort.timeout_s:g} s"
     )
 
@@ -125,7 +126,7 @@ def _effort(effort: Effort) -> str:
 def _answers(effort: Effort) -> str:
     """Say how long it takes to a first answer, and to a confirmed one."""
     first = f"a first answer after about {_time(effort.first_answer_s)}"
-    if (within := int(HOUR_S // effort.each_s)) and effort.first_answer_s > HOUR_S:
+    if (within := effort.within(HOUR_S)) and effort.first_answer_s > HOUR_S:
         first += f" (`--timeout {HOUR_S:g}` gives one of {within} trials)"
     if not effort.trials:
         first = "a first answer is there: no configuration is left to measure for the first time"

@@ -62,6 +62,13 @@ def test_what_wakes_a_service_that_sleeps_is_told_and_without_it_nothing_is_appl
     assert any("embed sleeps until it is asked: that llama_swap wakes it" in n for n in notes)
     with pytest.raises(BadInput, match="embed sleeps until it is asked, and nothing wakes it"):
         admitted(tmp_path, on_demand={"embed": {**sleeper, "woken_by": None}})
+    asleep = {**PROMOTION, "parameters": {**PROMOTION["parameters"], "embed.resident": False}}
+    deployment, file = replace(DEPLOYMENT, not_set=("embed.resident",)), tmp_path / "p.yaml"
+    put({**asleep, "on_demand": {"embed": sleeper}}, file)
+    assert {*notes} <= {*admit(file, deployment, Card(), i_know=False).notes}
+    put(asleep, file)
+    with pytest.raises(BadInput, match="embed sleeps until it is asked, and nothing wakes it"):
+        admit(file, deployment, Card(), i_know=False)
 
 
 TWO_CARDS: Mapping[str, Any] = {
