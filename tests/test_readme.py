@@ -85,7 +85,10 @@ ELSEWHERE = {
         "tests/objectives/rig/test_capture_bench.py",
         "takes minutes; there a short one",
     ),
-    "python scripts/compare_samplers.py": (".ci/run", "takes a minute, or half an hour"),
+    "python scripts/compare_samplers.py": (
+        "tests/study/sampler_benchmark/test_results.py",
+        "takes a minute, or half an hour",
+    ),
     "python scripts/build_optunahub.py": (
         "tests/scripts/test_build_optunahub.py",
         "writes into the repository",
