@@ -42,6 +42,7 @@ WRAPPERS: dict[str, tuple[tuple[str, ...], int]] = {
     "systemd-cat": (("-t", "-p", "--identifier"), 0),
     "flock": (("-w", "-E", "--timeout"), 1),
     "screen": (("-S", "-dmS", "-DmS", "-c", "-t"), 0),
+    "tmux": (("-s", "-n", "-c", "-e", "-t", "-x", "-y", "-L", "-S", "-f"), 1),
     "tini": (("-p", "-e"), 0),
     "dumb-init": (("-r", "--rewrite"), 0),
     "catatonit": ((), 0),
@@ -102,10 +103,10 @@ def _inner(command: Command, first: str) -> Iterable[Command] | None:
     is_text = any(re.fullmatch(r"-\w*c", w) for w in command.argv)
     if (first in SHELLS and len(command.argv) > 1) or (first in OF_USER and is_text):
         return _shell(command)
+    if first == "tmux" and " " in command.argv[-1]:  # a shell's text, in one word
+        return commands(command.argv[-1], replace(command, script=INLINE))
     if first in WRAPPERS:
         return [_wrapper(command, first)]
-    if first == "tmux" and len(command.argv) > 2:
-        return commands(command.argv[-1], replace(command, script=INLINE))
     text = _script(command)
     return None if text is None else commands(text, command, _place(command))
 

@@ -61,6 +61,8 @@ VLLM = {
     "/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.45",
     "systemd-run and a mask of cores": "ExecStart=/usr/bin/systemd-run --scope -p MemoryMax=9G "
     "taskset 0xff /opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.45",
+    "tmux without quotes": "ExecStart=/usr/bin/tmux new -d -s v /opt/v/bin/vllm serve org/m "
+    "--gpu-memory-utilization 0.45",
     "tmux": "ExecStart=/usr/bin/tmux new-session -d -s v '/opt/v/bin/vllm serve org/m "
     "--gpu-memory-utilization 0.45'",
     "another user's shell": "ExecStart=/bin/su - llm -c '/opt/v/bin/vllm serve org/m "
