@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files as files_of_package
@@ -38,9 +39,10 @@ from study.cli.before_run.dry_run_text import forecast_in_words
 from study.confirmation.pairs.time_needed import until_looks_s
 from study.report.headline import how_sure
 from study.report.summary import summary
-from study.search.dry_run import forecast
+from study.search.dry_run import Forecast, forecast
 from study.search.expected_time import expected_trial_s, guess_s
 from study.spec.load import load
+from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
 
@@ -229,6 +231,23 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
     )
 
 
+def plan_of(spec: Spec, done: Mapping[str, bool], counted: int, **more: Any) -> Forecast:
+    """Return the plan of a space of which a trial takes a minute, 40 of them at the most."""
+    return forecast(
+        spec.search_space,
+        spec.baseline,
+        setting_of(spec),
+        env={},
+        rooms=roomy(8192.0),
+        measurements=[],
+        done=done,
+        counted=counted,
+        seconds_per_trial=60.0,
+        max_trials=40,
+        **more,
+    )
+
+
 @pytest.mark.parametrize(
     ("counted", "replicates", "timeout_s", "first_s", "latest_s"),
     [
@@ -250,20 +269,7 @@ def test_a_plan_tells_the_first_answer_and_when_the_run_ends_at_the_latest(
 ) -> None:
     spec = load(make(tmp_path))
     done = {str(a): True for a in spec.search_space.grid()} if counted else {}
-    plan = forecast(
-        spec.search_space,
-        spec.baseline,
-        setting_of(spec),
-        env={},
-        rooms=roomy(8192.0),
-        measurements=[],
-        done=done,
-        counted=counted,
-        seconds_per_trial=60.0,
-        max_trials=40,
-        timeout_s=timeout_s,
-        replicates=replicates,
-    )
+    plan = plan_of(spec, done, counted, timeout_s=timeout_s, replicates=replicates)
     assert (plan.effort.first_answer_s, plan.effort.latest_s) == (first_s, latest_s)
     words = forecast_in_words(plan)[-1]
     assert (f"after {latest_s / 60:.0f} min at the latest" in words) is (latest_s > first_s)
@@ -280,21 +286,8 @@ def test_a_plan_for_lanes_measures_so_many_at_once_once_the_baseline_is(
     tmp_path: Path, counted: int, first_s: float, latest_s: float
 ) -> None:
     spec = load(make(tmp_path))
-    plan = forecast(
-        spec.search_space,
-        spec.baseline,
-        setting_of(spec),
-        env={},
-        rooms=roomy(8192.0),
-        measurements=[],
-        done={},
-        counted=counted,
-        seconds_per_trial=60.0,
-        max_trials=40,
-        timeout_s=120.0 if not counted else 86_400.0,
-        replicates=True,
-        lanes=4,
-    )
+    timeout_s = 86_400.0 if counted else 120.0
+    plan = plan_of(spec, {}, counted, timeout_s=timeout_s, replicates=True, lanes=4)
     effort = replace(plan.effort, timeout_s=86_400.0)
     assert (effort.first_answer_s, effort.latest_s) == (first_s, latest_s)
     assert plan.effort.runs == (1 if counted else 2)
