@@ -17,6 +17,7 @@ from study.analysis.reweigh import card_scales
 from study.bench.source import Source, launches_to_replay, measuring
 from study.cli.end_of_run.end import ended
 from study.cli.live_view import Outlook
+from study.lanes.lanes import Patience
 from study.lanes.measuring import lanes_on
 from study.lanes.rolling import RollingEpoch
 from study.racing.race import Race
@@ -75,7 +76,9 @@ def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[T
     """Measure on several cards at once, each in a lane of its own."""
     terminal, machines = this.terminal, [*([source.bench] if source.bench else []), *source.lanes]
     known = ramp_range_of(study), measured_in(counted(study))
-    with lanes_on(machines, this.folder, *known, terminal.line, this.cluster) as lanes:
+    retries = this.options.retries
+    patience = Patience() if retries is None else Patience(retries=retries)
+    with lanes_on(machines, this.folder, *known, terminal.line, this.cluster, patience) as lanes:
         epoch = RollingEpoch(
             **steps_of(this, study),
             lanes=lanes,

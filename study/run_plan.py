@@ -40,6 +40,7 @@ class RunOptions:
         devices: The cards to measure on, as the command line has them; None for the spec's own.
         cluster: The address of a Ray cluster whose cards to measure on; None for this machine.
         lanes: The most cards to take of it; None takes all that are free.
+        retries: How often a trial whose lane was lost is measured again; None is the usual number.
     """
 
     sampler: str | None = None
@@ -59,6 +60,7 @@ class RunOptions:
     devices: str | None = None
     cluster: str | None = None
     lanes: int | None = None
+    retries: int | None = None
 
     @property
     def is_elsewhere(self) -> bool:

@@ -15,6 +15,7 @@ from objectives.errors import BadInput
 from study.cli.say import at_width
 
 PROGRAM = "gpu-allocation"
+MOST_RETRIES = 100
 LEAST_S, MOST_S = 0.001, 1e7  # of a run, seconds
 SCRIPTS: Mapping[str, str] = {  # by the program's verb that stands for it
     "run": "run_study",
@@ -118,12 +119,24 @@ def add_cluster(options: argparse.ArgumentParser) -> None:
         metavar="N",
         help="with --cluster: the most lanes (default: of all free GPUs)",
     )
+    add(
+        "--retries",
+        type=int,
+        metavar="N",
+        help="with --devices or --cluster: how often a trial whose lane was lost is measured again "
+        "(default 2)",
+    )
 
 
 def check_cluster(options: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     """Refuse options that say nothing together."""
     if arguments.cluster is None and arguments.lanes is not None:
         options.error("--lanes is for --cluster; add it")
+    if arguments.retries is not None:
+        if arguments.cluster is None and arguments.devices is None:
+            options.error("--retries is for --devices or --cluster; add one of them")
+        if not 0 <= arguments.retries <= MOST_RETRIES:
+            options.error(f"--retries must be from 0 to {MOST_RETRIES}, not {arguments.retries}")
     if arguments.cluster is not None and arguments.devices is not None:
         options.error("--devices names cards of this machine; leave it or --cluster out")
 

@@ -101,6 +101,7 @@ def main() -> None:
             devices=arguments.devices,
             cluster=arguments.cluster,
             lanes=arguments.lanes,
+            retries=arguments.retries,
         )
         is_quiet = arguments.quiet and not arguments.dry_run
         terminal = Terminal(quiet=is_quiet, as_json=arguments.json)

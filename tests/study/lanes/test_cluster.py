@@ -188,6 +188,8 @@ class TestSetsInACluster:
         (["--cluster", "auto", "--lanes", "0"], 2, "--lanes must be at least 1"),
         (["--cluster", "auto", "--devices", "all"], 2, "leave it or --cluster out"),
         (["--lanes", "2"], 2, "--lanes is for --cluster"),
+        (["--retries", "2"], 2, "--retries is for --devices or --cluster"),
+        (["--devices", "all", "--retries", "-1"], 2, "--retries must be from 0 to 100, not -1"),
         (["--cluster", "auto", "--lend-from", "a.service"], 2, "--lend-from stops units of this"),
         (["--cluster", "auto"], 3, "RAY_AUTH_MODE is not token here; anybody who reaches"),
     ],

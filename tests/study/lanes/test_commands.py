@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import psutil
@@ -13,6 +15,8 @@ from forks import Forked, script
 from optuna.trial import TrialState
 
 from objectives.recording import read
+from study import run_measuring
+from study.run_plan import RunOptions
 from study.storage.trials import State, counted
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -139,3 +143,23 @@ def test_cards_that_cannot_be_had_are_refused_in_a_line(tmp_path, devices, code,
     for more in ((), ("--dry-run",)):
         run = run_script("run_study.py", spec, "--devices", devices, "--out", tmp_path, *more)
         assert run.returncode == code and words in run.stderr and run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("asked", "retries"), [(None, 2), (0, 0), (5, 5)])
+def test_lanes_try_a_lost_trial_again_as_often_as_is_asked(monkeypatch, asked, retries):
+    class Seen(Exception):
+        pass
+
+    def lanes_on(*arguments):
+        raise Seen(arguments[-1].retries)
+
+    monkeypatch.setattr(run_measuring, "lanes_on", lanes_on)
+    this = SimpleNamespace(
+        options=RunOptions(retries=asked),
+        terminal=SimpleNamespace(line=print),
+        folder=Path(),
+        cluster=None,
+    )
+    source = SimpleNamespace(bench=None, lanes=())
+    with pytest.raises(Seen, match=f"^{retries}$"):
+        run_measuring.measured_in_lanes(this, source, optuna.create_study())
