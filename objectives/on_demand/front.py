@@ -232,20 +232,31 @@ class Front:
 
     async def _show(self, path: bytes, writer: asyncio.StreamWriter) -> None:
         """Answer with a page of the server, which neither wakes it nor keeps it awake."""
-        if not self.is_awake:
-            head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-            writer.write(head + b"Connection: close\r\n\r\n")
-            await writer.drain()
+        if self.is_awake and await self._passed_on(path, writer):
             return
+        head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+        writer.write(head + b"Connection: close\r\n\r\n")
+        await writer.drain()
+
+    async def _passed_on(self, path: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Return whether the server had a page to pass on; one that is just stopped has none."""
+        is_passed_on = False
         async with asyncio.timeout(PAGE_S):
-            back, up = await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                back, up = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                return False
             try:
                 up.write(b"GET %b HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n" % path)
                 while piece := await back.read(PIECE):
+                    is_passed_on = True
                     writer.write(piece)
                     await writer.drain()
+            except ConnectionResetError:
+                pass  # the server was stopped, or the caller hung up
             finally:
                 up.close()
+        return is_passed_on
 
     async def _up(self, caller: Caller) -> asyncio.StreamWriter:
         """Return the caller's connection to the server, which is woken where it sleeps."""

@@ -239,6 +239,26 @@ def test_a_page_is_read_without_waking_it_and_without_keeping_it_awake(begin: Be
     assert (page.status, (now := state(url)) and now.is_awake) == (503, False)
 
 
+SILENT = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/health":
+            self.send_response(200)
+            self.end_headers()
+    def log_message(self, *_): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_a_page_that_the_server_hangs_up_on_is_as_when_it_sleeps(begin: Begin) -> None:
+    """As one does that is stopped while it is asked."""
+    url, _ = begin(sys.executable, "-c", SILENT, "{own_port}")
+    assert health(url) == 200
+    page = request("GET", f"{url}{front.PAGE}/metrics", within_s=WITHIN_S)
+    assert (page.status, page.text) == (503, "")
+
+
 def test_one_that_is_kept_awake_sleeps_when_it_is_told_to(begin: Begin) -> None:
     url, _ = begin(*fake(), idle_s=1.0)
     kept = keep_awake(url)
