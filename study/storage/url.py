@@ -33,6 +33,11 @@ def open_storage(url: str) -> BaseStorage:
             f"the storage {url} is in memory, and would be lost at the end; "
             "name a file, such as --storage sqlite:///study.db"
         )
+    if url.startswith("grpc"):
+        raise BadInput(
+            f"the storage {without_password(url)} is a gRPC proxy, through which a trial cannot be "
+            "told in one transaction; name its database, such as --storage postgresql://..."
+        )
     try:
         storage = optuna.storages.get_storage(_created(url))
         storage.get_all_studies()

@@ -31,6 +31,13 @@ def test_a_storage_in_memory_is_refused(url: str) -> None:
         open_storage(url)
 
 
+@pytest.mark.parametrize("url", ["grpc://localhost:13000", "grpc://user:secret@host:13000"])
+def test_a_proxy_is_refused_with_its_way_out(url: str) -> None:
+    with pytest.raises(BadInput, match=r"is a gRPC proxy, .*name its database") as caught:
+        open_storage(url)
+    assert "secret" not in str(caught.value)
+
+
 def test_several_may_make_one_file_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     with ThreadPoolExecutor(6) as pool:
