@@ -6,12 +6,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from objectives.devices.device import Device, Occupant
+from objectives.devices.device import MIB, Device, Occupant
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.servers.process import TENANT
@@ -117,7 +117,24 @@ class Neighbours:
             and (not is_gpu or _uses_gpu(o.pid))
         ]
         if self.intrusion is None:
-            self.intrusion = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
+            found = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
+            if found is not None and not is_gpu:  # what forks share counted for each of them
+                others = [replace(o, mib=_own_part_mib(o)) for o in others]
+                found = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=False)
+            self.intrusion = found
+
+
+def _own_part_mib(occupant: Occupant) -> float | None:
+    """Return the part of the host's memory that is a process's, MiB.
+
+    What several share is divided among them. That takes long for a large process; of one that may
+    not be read, or has ended, it is what was seen.
+    """
+    try:
+        part: int = psutil.Process(occupant.pid).memory_full_info().pss
+    except psutil.Error:
+        return occupant.mib
+    return part / MIB
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from live_factories import LOW, Phases, setting
 from objectives.colocation import Colocation
 from objectives.devices.device import Occupant
 from objectives.devices.device_set import device_set
+from objectives.devices.open_device import open_device
 from objectives.evaluation import Job, Step
 from objectives.servers import blame, foreign_tenants
 from objectives.servers.foreign_tenants import Neighbours, intrusion
@@ -171,3 +172,37 @@ def test_a_container_of_ours_is_known_by_the_id_that_its_supervisor_has(tmp_path
         supervisor.kill()
     assert not foreign_tenants.in_container(os.getpid(), ["abc123"])
     assert foreign_tenants.in_container(os.getpid(), ["abc123", group or "/"])
+
+
+FORKS = """
+import os, sys, time
+kept = bytearray(300 << 20)
+for number in range(6):
+    if os.fork() == 0:
+        break
+else:
+    print(flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("reserve_mib", "is_seen"), [(1200.0, False), (150.0, True)])
+def test_what_forks_share_is_counted_once(monkeypatch, reserve_mib, is_seen):
+    monkeypatch.setattr(foreign_tenants, "_is_ours", lambda pid: False)
+    monkeypatch.setattr(psutil, "process_iter", lambda *_: mine)
+    mine: list[psutil.Process] = []
+    neighbours = Neighbours(open_device("cpu"), reserve_mib)
+    with subprocess.Popen([sys.executable, "-c", FORKS], stdout=subprocess.PIPE) as root:
+        assert root.stdout and root.stdout.readline()
+        mine += [psutil.Process(root.pid), *psutil.Process(root.pid).children()]
+        for process in mine:
+            process.info = process.as_dict(["pid", "cmdline", "name", "memory_info"])
+        try:
+            assert sum(p.info["memory_info"].rss for p in mine) > 2000 << 20
+            neighbours.look()
+        finally:
+            for process in mine:
+                process.kill()
+    assert (neighbours.intrusion is not None) == is_seen
+    if neighbours.intrusion is not None:
+        assert 280 < neighbours.intrusion.grown_mib < 500

@@ -67,8 +67,10 @@ def test_a_container_ends_whoever_is_killed(docker: Path, tmp_path: Path, victim
             supervisor = int(study.stdout.readline())
             children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
             pids = {"study": [study.pid], "supervisor": [supervisor], "both": [supervisor]}
-            for pid in pids.get(victims, [*map(int, children), supervisor]):
-                os.kill(pid, signal.SIGKILL)
+            killed = pids.get(victims, [supervisor, *map(int, children)])
+            for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none sees another end
+                for pid in killed:
+                    os.kill(pid, number)
             if victims in ("both", "all"):
                 study.kill()
             if victims == "all":  # the keeper too: the next run sees to it
