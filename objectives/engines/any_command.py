@@ -96,8 +96,7 @@ class AnyCommand:
     def command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command, with the values of its options, or what wakes it."""
         command = self.resident_command(allocation, device_env)
-        paths = self.sleep_paths if self.service.sleep_mode else ("", "")
-        argv = woken(command.argv, self.name, self.service, allocation, paths)
+        argv = woken(command.argv, self.name, self.service, allocation, self.sleep_paths)
         return replace(command, argv=argv)
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

@@ -167,8 +167,8 @@ class LlmServer(LlmOptions, ABC):
         """Return the server's command, or what wakes it."""
         command = self.resident_command(allocation, device_env)
         service = replace(self.service, health_path=self.health_path)
-        paths = self.sleep_paths if service.sleep_mode else ("", "")
-        return replace(command, argv=woken(command.argv, self.name, service, allocation, paths))
+        argv = woken(command.argv, self.name, service, allocation, self.sleep_paths)
+        return replace(command, argv=argv)
 
     @abstractmethod
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

@@ -40,14 +40,14 @@ def woken(
         name: The name of the service.
         service: How long it may take, and how soon it sleeps again.
         allocation: It may say whether the service sleeps.
-        paths: Those of the server that let it sleep and wake it; empty where it is stopped.
+        paths: Those of the server that let it sleep and wake it, where it keeps its process.
     """
     if not sleeps(name, service, allocation):
         return argv
     head: tuple[str, ...] = (sys.executable, str(Path(front.__file__)), "--port", "{port}")
     head += ("--health", service.health_path, "--idle-s", f"{service.idle_s:g}")
     head += ("--start-s", f"{service.start_timeout_s:g}")
-    head += ("--sleep", paths[0], "--wake", paths[1]) if paths[0] else ()
+    head += ("--sleep", paths[0], "--wake", paths[1]) if paths[0] and keeps_process(service) else ()
     head += ("--",)
     return (*head, *(word.replace("{port}", front.OWN_PORT) for word in argv))
 

@@ -46,6 +46,15 @@ class YamlEntry:
         where, words = f"{self.file}:{self.line}: {key}", (what, way_out)
         return BadInput(one_line(where + "; ".join(cut(w, LONGEST) for w in words)))
 
+    def refuse_beside(self, other: YamlEntry) -> None:
+        """Refuse a value that stands in another place too.
+
+        Raises:
+            BadInput: The file has both.
+        """
+        if self.is_present and other.is_present:
+            raise self.wrong(f"{'.'.join(other.path)} says it too", "remove one")
+
     def unknown(self, names: Iterable[str]) -> BadInput:
         """Return the error for a key that nobody reads, with the name that was probably meant."""
         return self.wrong("unknown key", meant(self.path[-1], names))

@@ -200,17 +200,7 @@ def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(
 
 def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     spec = load(make(tmp_path))
-    forecast_of = partial(
-        forecast,
-        spec.search_space,
-        spec.baseline,
-        setting_of(spec),
-        env={},
-        rooms=roomy(8192.0),
-        measurements=[],
-        max_trials=40,
-        replicates=True,
-    )
+    forecast_of = partial(plan_of, spec, replicates=True)
     done = {str(a): True for a in spec.search_space.grid()}
     todo = forecast_of(done={}, counted=0, seconds_per_trial=60.0, timeout_s=300.0)
     assert forecast_in_words(todo)[-3:-1] == [
@@ -232,7 +222,7 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
 
 
 def plan_of(spec: Spec, done: Mapping[str, bool], counted: int, **more: Any) -> Forecast:
-    """Return the plan of a space of which a trial takes a minute, 40 of them at the most."""
+    """Return the plan of a space, of 40 trials at the most, each of a minute where none is said."""
     return forecast(
         spec.search_space,
         spec.baseline,
@@ -242,9 +232,8 @@ def plan_of(spec: Spec, done: Mapping[str, bool], counted: int, **more: Any) -> 
         measurements=[],
         done=done,
         counted=counted,
-        seconds_per_trial=60.0,
         max_trials=40,
-        **more,
+        **{"seconds_per_trial": 60.0, **more},
     )
 
 

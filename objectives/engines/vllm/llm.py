@@ -52,8 +52,6 @@ CHANGES_ANSWERS = frozenset(
 )
 SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
 OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
-
-
 SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
 
 

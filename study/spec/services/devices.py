@@ -163,9 +163,8 @@ def _check_precision(
     top: YamlEntry, entry: YamlEntry, place: Place, name: str, service: Service
 ) -> None:
     """Refuse a number format that a service cannot have, or that stands elsewhere too."""
-    where = ".".join(entry.path)
-    if isinstance(service, SttService) and (own := top.at("services", name, "device")).is_present:
-        raise own.wrong(f"{where} says it too", "remove one")
+    if isinstance(service, SttService):
+        top.at("services", name, "device").refuse_beside(entry)
     if not place.precision:
         return
     if not isinstance(service, SttService) or service.command is not None:
@@ -175,8 +174,7 @@ def _check_precision(
             f"CTranslate2 has no {place.precision!r}", meant(place.precision, PRECISIONS)
         )
     for key in ("search_space", "baseline"):
-        if (twin := top.at(key, "whisper.compute_type")).is_present:
-            raise twin.wrong(f"{where} says it too", "remove one")
+        top.at(key, "whisper.compute_type").refuse_beside(entry)
 
 
 def _places(top: YamlEntry, services: Services) -> Iterator[tuple[YamlEntry, str, str]]:
@@ -186,8 +184,7 @@ def _places(top: YamlEntry, services: Services) -> Iterator[tuple[YamlEntry, str
         listed = top.at("search_space", f"{name}.{PLACE}")
         now = top.at("baseline", f"{name}.{PLACE}")
         for other in (listed, now):
-            if fixed.is_present and other.is_present:
-                raise fixed.wrong(f"{'.'.join(other.path)} says it too", "remove one")
+            fixed.refuse_beside(other)
         for entry in (fixed, now, *(listed.elements() if listed.is_list else ())):
             if entry.is_present:
                 yield entry, name, str(entry.scalar())

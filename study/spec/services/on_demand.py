@@ -41,10 +41,8 @@ def check_on_demand(
             raise searched.wrong("it is a yes or no", "write [true, false]")
         if fixed.is_present and not isinstance(value := fixed.scalar(), bool):
             raise fixed.wrong(f"{value} is neither true nor false", "write one of them")
-        own = entry.at(RESIDENT)
-        if own.is_present and (searched.is_present or fixed.is_present):
-            where = ".".join((searched if searched.is_present else fixed).path)
-            raise own.wrong(f"{where} says it too", "remove one")
+        for other in (searched, fixed):
+            entry.at(RESIDENT).refuse_beside(other)
         known = values or ((fixed.scalar(),) if fixed.is_present else (service.resident,))
         own_wakers = llm_engine(service, name).own_wakers if isinstance(service, LlmService) else ()
         _check_waker(entry, service, own_wakers, may_sleep=not all(known))
