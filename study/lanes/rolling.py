@@ -30,6 +30,7 @@ from study.storage.trials import BRIDGE, REPLICATE, Begun, State, counted
 
 Asked = tuple[optuna.Trial, Begun]
 CHOICE = 8  # trials are asked for ahead: more would be proposed with less known
+LATE = 2 * CHOICE  # trials asked for after one that still waits: now it comes first
 RARELY = 256  # configurations that are left: a space that has fewer is looked at for every trial
 BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again, to see it drift
 
@@ -121,7 +122,8 @@ class RollingEpoch(TrialSteps):
         """Return the trial that a lane is to measure next; None where it has to wait.
 
         Of what is asked for it takes what needs the LLM that it runs; else what needs one that no
-        other lane runs. What was measured goes to a card that has not measured it.
+        other lane runs. What was measured goes to a card that has not measured it. None of these
+        keeps a trial waiting for long.
         """
         has_reference = self.scorer.reference is not None
         if not has_reference and self._under_way:  # what others are compared with comes alone
@@ -139,15 +141,17 @@ class RollingEpoch(TrialSteps):
         if not self._asked and self._left() > 0:
             return self._final(lane)
         own, others = launch_keys(lane, self.lanes.living, self._key)
+        newest = max((trial.number for trial, _ in self._asked), default=0)
 
-        def cost(asked: Asked) -> tuple[bool, bool, bool, bool, bool, int]:
+        def cost(asked: Asked) -> tuple[bool, bool, bool, bool, bool, bool, int]:
             trial, begun = asked
             key = self._key(begun.allocation)
             is_kept, is_elsewhere = key == own, key in others
             return (
                 has_reference or str(begun.allocation) != str(self.context.baseline),
                 begun.role == BRIDGE,  # its lane asks for it
-                begun.role == REPLICATE and self._has_measured(lane, begun.allocation),
+                newest - trial.number < LATE,
+                begun.role == REPLICATE and self._is_for_others(lane, begun.allocation),
                 not (is_kept or self.restarts),
                 is_elsewhere and not self.restarts,
                 trial.number,
@@ -155,9 +159,11 @@ class RollingEpoch(TrialSteps):
 
         return min(self._asked, key=cost, default=None)
 
-    def _has_measured(self, lane: Lane, allocation: Allocation) -> bool:
+    def _is_for_others(self, lane: Lane, allocation: Allocation) -> bool:
+        """Return whether a lane's card has measured an allocation that another has not."""
         launches = (t.measurement for t in self.results.measured(allocation))
-        return any(m is not None and m.measured_on == lane.card for m in launches)
+        cards = {launch.measured_on for launch in launches if launch is not None}
+        return lane.card in cards and not cards.issuperset(it.card for it in self.lanes.living)
 
     def _key(self, allocation: Allocation) -> tuple[str, ...]:
         """Return the launch key of an allocation, which takes a while to make."""

@@ -7,21 +7,62 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import optuna
 
 from objectives.capacity.ramp_range import RampRange
+from objectives.devices.device import Identity
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
+from objectives.plain_data.names_of_0_1 import current_conditions
 from objectives.recording import Provenance, RecordedLaunch, Recording, read
 from objectives.recording.kept_replies import Rows
+from study.search.ask import drivers_of
 from study.storage.attributes import IDENTITY, attribute
 from study.storage.comparability import differing_names, identity_of
 from study.storage.replies import replies_of
 from study.storage.trials import State, Trial, rows
 from study.storage.url import open_storage, sqlite_url
+
+# What must be equal for two launches to be comparable, beside versions and the card.
+CONDITIONS = ("workload", "services", "tenants", "load generator")
+
+
+def provenance_of(source: Path) -> Provenance:
+    """Return where a recording or the live studies of a database come from.
+
+    Raises:
+        BadInput: The source is neither.
+    """
+    if source.suffix == ".jsonl":
+        return read(source).provenance
+    own = [
+        (study, identity)
+        for study in _studies(source)
+        if (identity := attribute(study, IDENTITY, dict)).get("measure") == "live"
+    ]
+    if not own:
+        raise BadInput(f"--take {source} holds no live study")
+    study, identity = own[0][0], current_conditions(own[0][1])
+    begun = [t.datetime_start for t in study.get_trials(deepcopy=False) if t.datetime_start]
+    return Provenance(
+        devices=tuple(_devices(study, identity)),
+        versions=identity["server versions"],
+        conditions={name: identity[name] for name in CONDITIONS if name in identity},
+        started=min(begun).astimezone(UTC).isoformat(timespec="seconds") if begun else "",
+        limits=identity.get("limits") or {},
+    )
+
+
+def _devices(study: optuna.Study, identity: Mapping[str, Any]) -> Iterable[Identity]:
+    """Yield the cards that measured a study; CUDA's version is not among what it keeps."""
+    for uuid, driver in drivers_of(study).items():
+        yield Identity(
+            identity["device product"], uuid, float(identity["device total MiB"]), driver, None
+        )
 
 
 def gather(
@@ -71,22 +112,16 @@ def _of_recording(source: Path, provenance: Provenance) -> list[RecordedLaunch]:
 def _of_studies(
     source: Path, spec_conditions: Mapping[str, Any], provenance: Provenance
 ) -> list[RecordedLaunch]:
-    if not source.is_file():
-        raise BadInput(
-            f"--take {source} does not exist; "
-            "name a recording (.jsonl) or the study.db of a live study"
-        )
-    entries, storage = [], open_storage(sqlite_url(source))
+    entries = []
     own_identity = identity_of(
         spec_conditions, provenance.device, provenance.versions, is_live=True
     )
     own_identity["load generator"] = provenance.conditions.get("load generator", 1)
-    for name in optuna.get_all_study_names(storage):
-        study = optuna.load_study(study_name=name, storage=storage)
+    for study in _studies(source):
         identity = attribute(study, IDENTITY, dict)
         if differing := differing_names(identity, own_identity):
             raise BadInput(
-                f"study {name} in {source} was measured under other conditions: "
+                f"study {study.study_name} in {source} was measured under other conditions: "
                 f"{', '.join(differing)}; leave that --take out"
             )
         carried = {
@@ -96,6 +131,17 @@ def _of_studies(
         replies, device = replies_of(study, own, source.parent), study.user_attrs.get("device")
         entries += [_entry(r, device, replies.get(r.number)) for r in own]
     return entries
+
+
+def _studies(source: Path) -> list[optuna.Study]:
+    if not source.is_file():
+        raise BadInput(
+            f"--take {source} does not exist; "
+            "name a recording (.jsonl) or the study.db of a live study"
+        )
+    storage = open_storage(sqlite_url(source))
+    names = optuna.get_all_study_names(storage)
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
 
 
 def _is_launched(r: Trial) -> bool:
@@ -144,7 +190,7 @@ def refuse_other_conditions(earlier: Recording, now: Provenance) -> None:
         BadInput: They differ; the error names the recording and what differs.
     """
     then = earlier.provenance
-    for name in ("workload", "services", "tenants", "load generator"):
+    for name in CONDITIONS:
         if differing_names(_only(name, then), _only(name, now)):
             raise BadInput(
                 f"{earlier.path} was recorded under other conditions: {name}; "

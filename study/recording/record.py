@@ -19,7 +19,12 @@ from study.bench.run_lock import alone
 from study.lanes.cards.named import benches, specs_on
 from study.lanes.measuring import cards_borrowed
 from study.provenance import git_commit
-from study.recording.export_study import first_ramp_range, gather, refuse_other_conditions
+from study.recording.export_study import (
+    first_ramp_range,
+    gather,
+    provenance_of,
+    refuse_other_conditions,
+)
 from study.recording.launching import launch_here, launch_in_lanes
 from study.recording.rounds import rounds
 from study.search.expected_time import TimeBudget
@@ -89,17 +94,22 @@ def record(
 
 
 def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
-    """Merge what other recordings hold into one; no device is needed.
+    """Merge what other recordings and live studies hold into one; no device is needed.
 
     The header is that of the first.
     """
     files = [*([out] if out.exists() else []), *take]
-    if not files or any(f.suffix != ".jsonl" for f in files):
-        raise BadInput("--repeats 0 launches nothing: name recordings (.jsonl) with --take")
-    first, *others = (read(file).provenance for file in files)
+    if not files:
+        raise BadInput(
+            "--repeats 0 launches nothing: name recordings (.jsonl) or a study.db with --take"
+        )
+    first, *others = map(provenance_of, files)
     provenance = first.with_devices(*others)
     spec = on_device(spec, provenance.device.total_mib, provenance.device.product)
-    write(out, provenance, gather(files, conditions_of(spec), provenance, []))
+    entries = gather(files, conditions_of(spec), provenance, [])
+    if provenance.ramp_range is None:
+        provenance = replace(provenance, ramp_range=first_ramp_range(entries))
+    write(out, provenance, entries)
     return read(out)
 
 

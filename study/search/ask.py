@@ -120,16 +120,16 @@ def queue_again(study: optuna.Study, space: Space, allocation: Allocation, role:
 
 def needs_bridge(study: optuna.Study, device: Identity) -> bool:
     """Return whether a card has yet to measure the baseline under its driver."""
-    return bool(_cards(study).get(device.uuid, "") != device.driver)
+    return bool(drivers_of(study).get(device.uuid, "") != device.driver)
 
 
 def note_card(study: optuna.Study, device: Identity) -> None:
     """Note that a card has measured the baseline."""
     if needs_bridge(study, device):
-        study.set_user_attr(CARDS, {**_cards(study), device.uuid: device.driver})
+        study.set_user_attr(CARDS, {**drivers_of(study), device.uuid: device.driver})
 
 
-def _cards(study: optuna.Study) -> dict[str, Any]:
+def drivers_of(study: optuna.Study) -> dict[str, Any]:
     """Return the driver of each card that has measured the baseline, by its UUID."""
     only = attribute(study, "device", dict)  # of a run without lanes
     first = {only.get("uuid", ""): only.get("driver")} if only else {}

@@ -19,6 +19,7 @@ from study.lanes.finals import finals_in
 from study.lanes.lanes import Lanes, Patience
 from study.lanes.process import Here
 from study.lanes.rolling import RollingEpoch
+from study.search.ask import queue_again
 from study.search.known_results import RunLimit
 from study.search.trial_steps import Progress
 from study.spec.load import load
@@ -212,6 +213,17 @@ def test_a_card_measures_the_baseline_again_after_so_many_trials(
     assert [n for n, key in enumerate(keys) if key == BASELINE] == [0, 4, 8]
     seeds = [text.split("seed=")[1].split()[0] for _, text in begun(tmp_path) if BASELINE in text]
     assert len(set(seeds)) == 3
+
+
+def test_a_trial_that_no_lane_prefers_is_measured_before_long(spec, study, tmp_path, monkeypatch):
+    monkeypatch.setattr(rolling, "LATE", 3)
+    run(spec, study, tmp_path, max_trials=4)
+    baseline = context_of_spec(spec).baseline
+    queue_again(study, spec.search_space, baseline, REPLICATE)  # both cards have measured it
+    order = []
+    run(spec, study, tmp_path, max_trials=12, on_lane=lambda lane, begun: order.append(begun))
+    (waited,) = [n for n, b in enumerate(order) if (b.role, b.allocation) == (REPLICATE, baseline)]
+    assert waited <= 4 < len(order) - 1
 
 
 @pytest.mark.parametrize("max_trials", [11, 40])  # the budget ends, or the space

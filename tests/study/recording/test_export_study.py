@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 
 import objectives
@@ -25,6 +26,8 @@ from study.recording.record import record
 from study.recording.rounds import remaining, rounds
 from study.spec.load import load
 from study.spec.setting import conditions_of
+from study.storage.comparability import differing_names
+from study.storage.url import open_storage
 
 SPEC = load(Path(objectives.__file__).parents[1] / "study/specs/h100_recorded.yaml")
 SHIPPED = read(Path(objectives.__file__).parent / "recordings/h100.jsonl")
@@ -75,6 +78,25 @@ def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(l
             twin.diagnosis,
             twin.wall_s,
         )
+
+
+def test_a_live_study_becomes_a_recording_where_no_device_is(live, tmp_path):
+    made = record(live, tmp_path / "made.jsonl", 0, print, take=[STUDIES])
+    shipped = SHIPPED.provenance
+    assert len(made.entries) == 18
+    assert {card.uuid for card in made.provenance.devices} <= {c.uuid for c in shipped.devices}
+    assert made.provenance.device.is_like(shipped.device.product, shipped.device.total_mib)
+    assert made.provenance.versions == shipped.versions
+    assert not differing_names(shipped.conditions, made.provenance.conditions)
+    again = record(live, tmp_path / "again.jsonl", 0, print, take=[made.path, SHIPPED.path])
+    assert len(again.entries) == len(SHIPPED.entries)
+
+
+def test_a_database_without_a_live_study_is_no_recording(live, tmp_path):
+    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+    optuna.create_study(storage=storage, study_name="mine")
+    with pytest.raises(BadInput, match="holds no live study"):
+        record(live, tmp_path / "a.jsonl", 0, print, take=[tmp_path / "study.db"])
 
 
 def test_a_failed_launch_of_a_lane_keeps_its_card(live, tmp_path):
