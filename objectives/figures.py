@@ -22,6 +22,9 @@ DISPLAY_NAMES: Mapping[str, str] = {"stt": "speech", "llm": "LLM"}
 CAPACITY = "capacity_turns_per_s"
 GOODPUT = "goodput_pct"
 EVERY = "any"  # an API: every service has the figure, whatever it speaks
+# APIs of language models, whose answers come token by token: their figures are the same
+COMPLETIONS = "completions"
+STREAMED = (COMPLETIONS, "chat")
 
 
 def service_name(service: str) -> str:
@@ -126,7 +129,7 @@ class Figure:
 TABLE = (
     Figure("latency_ms", "ms", 0, DOWN, short="{} latency", api=EVERY),
     Figure("latency_p95_ms", "ms", 0, DOWN, "{}: 95 % answered within", "{} p95", EVERY),
-    Figure("ttft_ms", "ms", 0, DOWN, short="{} first token", api="completions"),
+    Figure("ttft_ms", "ms", 0, DOWN, short="{} first token", api=COMPLETIONS),
     Figure(
         "ttft_p95_ms",
         "ms",
@@ -134,7 +137,7 @@ TABLE = (
         DOWN,
         "{}: 95 % begin to answer within",
         "{} first token p95",
-        api="completions",
+        api=COMPLETIONS,
     ),
     Figure(
         "tpot_ms",
@@ -143,9 +146,9 @@ TABLE = (
         DOWN,
         "{}: each further token, median",
         "{} each token",
-        api="completions",
+        api=COMPLETIONS,
     ),
-    Figure("tpot_p95_ms", "ms", 1, DOWN, short="{} each token p95", api="completions"),
+    Figure("tpot_p95_ms", "ms", 1, DOWN, short="{} each token p95", api=COMPLETIONS),
     Figure("turn_ttft_ms", "ms", 0, DOWN, short="time of a voice turn to its first LLM word"),
     Figure("turn_ttft_p95_ms", "ms", 0, DOWN, "voice turn: 95 % begin to be answered within"),
     Figure(GOODPUT, "%", 1, UP, "turns that met every limit", "goodput"),
@@ -156,7 +159,7 @@ TABLE = (
     Figure("wer_pct", "%", 1, DOWN, "words wrong", "words wrong", "transcription"),
     Figure("failure_rate", "", 2, DOWN, "requests that failed, as a share"),
     Figure("free_memory_mib", "MiB", 0, UP, "memory that stayed free", "free"),
-    Figure("kv_peak_pct", "%", 0, NEUTRAL, "highest use of the {}'s KV cache", api="completions"),
+    Figure("kv_peak_pct", "%", 0, NEUTRAL, "highest use of the {}'s KV cache", api=COMPLETIONS),
     Figure("gpu_utilization_pct", "%", 0, NEUTRAL),
     Figure("rtfx", "x", 1, UP, api="transcription"),
     Figure("kv_capacity_bound", "", 0, UP),
@@ -204,12 +207,15 @@ def figures_of(apis: Mapping[str, str]) -> dict[str, Figure]:
 
     >>> [name for name in figures_of({"stt": "transcription"}) if name.startswith("stt_")]
     ['stt_latency_ms', 'stt_latency_p95_ms', 'stt_wer_pct', 'stt_rtfx']
+    >>> "chat_ttft_p95_ms" in figures_of({"chat": "chat"})
+    True
     """
     figures: list[Figure] = []
+    kinds = {s: COMPLETIONS if api in STREAMED else api for s, api in apis.items()}
     for is_of_services, run in groupby(TABLE, lambda f: bool(f.api)):
         rows = list(run)
         figures += (
-            [f.of(s) for s, api in apis.items() for f in rows if f.api in (EVERY, api)]
+            [f.of(s) for s, api in kinds.items() for f in rows if f.api in (EVERY, api)]
             if is_of_services
             else rows
         )

@@ -12,6 +12,7 @@ from objectives.plain_data.ranges import Range
 DeviceKind = Literal["cpu", "cuda"]
 Waker = Literal["front", "llama_swap", "socket_activation"]
 LlmWaker = Literal[Waker, "keep_alive"]
+LlmApi = Literal["completions", "chat"]
 # a CPU has no float16; on a GPU int8 is slower, and broken on some
 COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 
@@ -21,6 +22,7 @@ class LlmService:
     """The LLM server is that of an engine, or any OpenAI-compatible one by a command template.
 
     Args:
+        api: How it is spoken to: OpenAI's completions, or its chat where a server has nothing else.
         engine: The program that serves it; empty is the usual one.
         python: The interpreter that has the engine, where that is a package.
         program: The file of the engine, or its name on the PATH, where it is none; empty is the
@@ -46,6 +48,7 @@ class LlmService:
             memory; only of an engine that can.
     """
 
+    api: LlmApi = "completions"
     engine: str = ""
     python: str = sys.executable
     program: str = ""
@@ -120,11 +123,13 @@ class OtherService:
     It takes what memory it needs.
 
     Args:
-        api: How it is spoken to: OpenAI's embeddings, reranking as Jina and vLLM have it, or
-            OpenAI's speech synthesis.
+        api: How it is spoken to: OpenAI's completions or chat of another LLM, its embeddings,
+            reranking as Jina and vLLM have it, or OpenAI's speech synthesis.
         engine: The program that serves it; empty where a template starts it.
-        python: The interpreter that has the engine.
-        model: The model's folder or its id on the hub.
+        python: The interpreter that has the engine, where that is a package.
+        program: The file of an LLM's engine, or its name on the PATH, where it is no package; empty
+            is the engine's usual name.
+        model: The model's folder or its id on the hub, or its file, as the engine takes it.
         args: More flags for the engine.
         command: The template of its command; `{port}` stands where its port will be, and `{NAME.X}`
             where the value of its option X goes, e.g.
@@ -132,10 +137,14 @@ class OtherService:
         per_s: The mean arrival rate of its requests, requests per second.
         burst: The number of its requests that arrive together; their mean rate stays.
         texts: The number of texts in a request.
-        tokens: The shortest and the longest text, tokens, about as many words.
+        tokens: The shortest and the longest text, or prompt of an LLM, tokens, about as many words.
+        output_tokens: The tokens of every answer of an LLM.
         env: More environment variables for the server.
         health_path: The path that answers 200 once the server is ready.
+        metrics_path: The path of an LLM server's Prometheus page.
         served_model: The model's name in requests.
+        vocabulary: The number of token ids that prompts of completions may use; None reads it from
+            the model's files.
         start_timeout_s: The time the server has to become ready, seconds.
         memory_mib: What it holds of its device under load, as far as anybody knows before a launch,
             MiB; only the arithmetic by files reads it.
@@ -149,9 +158,10 @@ class OtherService:
             memory, as its engine can.
     """
 
-    api: Literal["embeddings", "rerank", "speech"]
+    api: Literal[LlmApi, "embeddings", "rerank", "speech"]
     engine: str = ""
     python: str = sys.executable
+    program: str = ""
     model: str = ""
     args: tuple[str, ...] = ()
     command: str | None = None
@@ -159,9 +169,12 @@ class OtherService:
     burst: Annotated[int, Range(1, 10_000)] = 1
     texts: Annotated[int, Range(1, 1000)] = 1
     tokens: Annotated[tuple[int, int], Range(1, 1e5)] = (16, 64)
+    output_tokens: Annotated[int, Range(1, 1e5)] = 64
     env: Mapping[str, str] = field(default_factory=dict)
     health_path: str = "/health"
+    metrics_path: str = "/metrics"
     served_model: str = "model"
+    vocabulary: Annotated[int | None, Range(1, 1e7)] = None
     start_timeout_s: Annotated[float, Range(1, 1e7)] = 120.0
     memory_mib: Annotated[float | None, Range(0, 1e7)] = None
     place: str | None = None

@@ -45,6 +45,9 @@ def conditions(setting: Setting) -> dict[str, Any]:
     compared = as_compared(setting.workload)
     workload = {k: v for k, v in asdict(compared).items() if v is not None and v != ()}
     del workload["hold_s"]  # only a confirmation holds a rate
+    for stream in workload.get("beside", ()):  # what was measured before LLMs beside has no length
+        if not stream["output_tokens"]:
+            del stream["output_tokens"]
     if not setting.workload.ramp_s:
         workload = {k: v for k, v in workload.items() if k not in OF_RAMPS}
     if not setting.workload.turns_per_s:  # what was measured before turns does not say it

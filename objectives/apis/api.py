@@ -11,7 +11,7 @@ from objectives.plain_data.spellable import spellable
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
-ApiName = Literal["completions", "transcription", "embeddings", "rerank", "speech"]
+ApiName = Literal["completions", "chat", "transcription", "embeddings", "rerank", "speech"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,18 +23,23 @@ class StreamError(Exception):
 
 
 class Stream:
-    """A stream reads one streamed completion, and keeps when it began and how long it is.
+    """A stream reads one streamed answer, and keeps when it began and how long it is.
 
     After its first content only the lines that end or count it are parsed.
+
+    Args:
+        has_content: It returns whether an event has content, and raises ValueError where that is
+            not what the API promises; None is that of completions.
 
     Attributes:
         first_s: The time of the first content, on the monotonic clock; None before it.
         tokens: The number of output tokens, as the server counts them; None before its end.
     """
 
-    __slots__ = ("_rest", "_size", "first_s", "tokens")
+    __slots__ = ("_has_content", "_rest", "_size", "first_s", "tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, has_content: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
+        self._has_content = has_content or _has_content
         self.first_s: float | None = None
         self.tokens: int | None = None
         self._rest = b""
@@ -74,7 +79,7 @@ class Stream:
             raise ValueError(f"an event is no object but {quoted(part)}")  # noqa: TRY004  one kind
         if part.get("error") is not None:
             raise StreamError(f"error in the stream: {quoted(part['error'])}")
-        if self.first_s is None and _has_content(part):
+        if self.first_s is None and self._has_content(part):
             self.first_s = time.monotonic()
         if part.get("usage") is not None:
             self.tokens = _counted(part["usage"])
@@ -164,16 +169,15 @@ def completion(request: Request, model: str, vocabulary: int | None) -> bytes:
         model: The name that the server knows its model by.
         vocabulary: The number of the model's token ids; None sends words in their place.
     """
-    body = {
-        "model": model,
-        "prompt": prompt_of(request, vocabulary) if vocabulary else common_words(request),
-        "max_tokens": request.output_tokens,
-        "temperature": 0,
-        "ignore_eos": True,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    return json.dumps(body).encode()
+    prompt = prompt_of(request, vocabulary) if vocabulary else common_words(request)
+    return streamed(request, model, {"prompt": prompt})
+
+
+def streamed(request: Request, model: str, question: Mapping[str, Any]) -> bytes:
+    """Return the body that requests a streamed answer of a fixed length to a question."""
+    length = {"max_tokens": request.output_tokens, "temperature": 0, "ignore_eos": True}
+    stream = {"stream": True, "stream_options": {"include_usage": True}}
+    return json.dumps({"model": model, **question, **length, **stream}).encode()
 
 
 def common_words(request: Request) -> str:

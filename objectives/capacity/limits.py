@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from objectives.figures import flat_name
+from objectives.figures import STREAMED, flat_name
 from objectives.plain_data.ranges import Range
 
 FAILED = "failed_requests"  # what stands in place of a limit where a request failed
@@ -40,7 +40,7 @@ def limit_names(apis: Mapping[str, str]) -> list[str]:
     return [
         flat_name(service, f"{figure}_p95_ms")
         for service, api in apis.items()
-        for figure in ("latency", *(("ttft", "tpot") if api == "completions" else ()))
+        for figure in ("latency", *(("ttft", "tpot") if api in STREAMED else ()))
     ]
 
 

@@ -84,7 +84,8 @@ def diagnose(
             phase as well, even a clean end is a death.
         phase: The phase of the server; None guesses it from the log.
         service: The server; None guesses it from the log.
-        api: How it is spoken to; None takes that of a spec's service, or guesses it too.
+        api: How it is spoken to, or `BESIDE` where it is beside a turn; None takes that of a spec's
+            service, or guesses it too.
         free_before_mib: The memory that was free before the launch, MiB.
         expected_free_mib: The memory that should have been; where less was free, a foreign
             tenant is to blame.

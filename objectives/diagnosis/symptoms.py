@@ -1,4 +1,7 @@
-"""A symptom without a word in any log is named here, by the API of the service that showed it."""
+"""A symptom without a word in any log is named here, by the service that showed it.
+
+One of a turn is known by its API; whatever is beside it has names of its own.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ WITH_A_SHARE = Names(
     "engine_death",
     "shorten `workload.prompt_tokens`",
 )
-BESIDE = Names(
+BESIDE = "beside"  # in place of an API: the service is none of a turn's usual ones
+OF_OTHERS = Names(
     "oom_runtime",
     "cpu_fallback",
     "engine_death",
@@ -45,12 +49,14 @@ SYMPTOMS: Mapping[str, Names] = {
     "transcription": Names(
         "oom_runtime_stt", "stt_cpu_fallback", crashed="oom_runtime_stt", broken="stt_wrong"
     ),
-    "embeddings": BESIDE,
-    "rerank": BESIDE,
-    "speech": BESIDE,
+    BESIDE: OF_OTHERS,
 }
 
 
 def names_of(api: str | None) -> Names:
-    """Return the names of an API's symptoms; those of a server with a share where it has none."""
+    """Return the names of an API's symptoms; those of a server with a share where it has none.
+
+    >>> names_of(BESIDE).out_of_memory, names_of("completions").out_of_memory
+    ('oom_runtime', 'oom_runtime_llm')
+    """
     return SYMPTOMS.get(api or "", WITH_A_SHARE)

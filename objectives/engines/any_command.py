@@ -11,6 +11,7 @@ from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
+from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
 from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
@@ -33,6 +34,7 @@ class AnyCommand:
     service: OtherService
     name: str
     apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "speech")
+    symptoms: ClassVar[str] = BESIDE
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
     changes_answers: ClassVar[frozenset[str]] = frozenset()  # nobody judges them
@@ -152,3 +154,4 @@ def _api(service: OtherService) -> Embeddings | Rerank | Speech:
             return Rerank(service.served_model, service.texts)
         case "speech":
             return Speech(service.served_model)
+    raise AssertionError(f"another engine speaks {service.api}")

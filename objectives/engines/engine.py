@@ -17,6 +17,7 @@ from objectives.engines.sglang import SGLang
 from objectives.engines.vllm.llm import Vllm
 from objectives.engines.vllm.pooling import VllmPooling
 from objectives.errors import SetupError
+from objectives.figures import STREAMED
 from objectives.services import LlmService, OtherService, Service, Services, SttService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
@@ -27,7 +28,7 @@ LLM_ENGINES: Mapping[str, type[LlmServer]] = {
     "ollama": Ollama,
     "sglang": SGLang,
 }
-# of a service beside the turn; without a name a template starts it
+# of a service beside the turn that is no LLM; without a name a template starts it
 OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmPooling}
 SpeechEngine = FasterWhisper
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
@@ -43,6 +44,7 @@ class Engine(Protocol):
             needs.
         has_kv_cache: Whether it may tell of a KV cache.
         api: How it is spoken to.
+        symptoms: By which API's symptoms its failures are named.
         prefix: The beginning of the names of its parameters, e.g. `vllm.`.
         changes_answers: Those of its parameters that change what it answers, without the prefix
             and with underscores.
@@ -74,6 +76,9 @@ class Engine(Protocol):
 
     @property
     def api(self) -> ApiName: ...
+
+    @property
+    def symptoms(self) -> str: ...
 
     @property
     def prefix(self) -> str: ...
@@ -178,8 +183,8 @@ def engine_of(name: str, service: Service) -> Engine:
             return other_engine(service, name)
 
 
-def llm_engine(service: LlmService, name: str = "llm") -> LlmServer:
-    """Return the engine that serves an LLM.
+def llm_engine(service: LlmService | OtherService, name: str = "llm") -> LlmServer:
+    """Return the engine that serves an LLM: that of turns, or one beside it.
 
     Raises:
         SetupError: This version knows no engine of that name.
@@ -195,12 +200,25 @@ def speech_engine(service: SttService, name: str = "stt") -> FasterWhisper:
     return FasterWhisper(service, name)
 
 
-def other_engine(service: OtherService, name: str) -> AnyCommand:
+def engines_beside(api: str) -> tuple[str, ...]:
+    """Return the names of the engines that can serve an API beside the turn.
+
+    >>> engines_beside("rerank"), "llama_cpp" in engines_beside("chat")
+    (('vllm',), True)
+    """
+    if api in STREAMED:
+        return tuple(LLM_ENGINES)
+    return tuple(name for name, kind in OTHER_ENGINES.items() if name and api in kind.apis)
+
+
+def other_engine(service: OtherService, name: str) -> AnyCommand | LlmServer:
     """Return the engine that serves a service beside the turn.
 
     Raises:
         SetupError: This version knows no engine of that name.
     """
+    if service.api in STREAMED:
+        return llm_engine(service, name)
     if (kind := OTHER_ENGINES.get(service.engine)) is None:
         known = ", ".join(filter(None, OTHER_ENGINES))
         raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
@@ -213,8 +231,8 @@ def sharing(services: Services) -> LlmServer | None:
     return next((engine for engine in llms if engine.has_share), None)
 
 
-def with_kv_cache(services: Services) -> LlmServer | None:
-    """Return the engine that serves the LLM; None where there is none."""
+def llm_of_turns(services: Services) -> LlmServer | None:
+    """Return the engine of the LLM that answers turns; None where there is none."""
     llms = (llm_engine(s, n) for n, s in services.items() if isinstance(s, LlmService))
     return next(llms, None)
 
@@ -230,7 +248,8 @@ def engines_of(services: Services) -> tuple[Engine, ...]:
     What takes the memory it needs is started before what asks for a share of it, and whoever
     answers a turn comes after what hears it.
     """
-    return tuple(sorted(in_order(services), key=lambda e: (e.has_share, e.api == "completions")))
+    of_turn = {name for name, s in services.items() if isinstance(s, LlmService)}
+    return tuple(sorted(in_order(services), key=lambda e: (e.has_share, e.name in of_turn)))
 
 
 def apis_of(services: Services) -> dict[str, ApiName]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from objectives.apis.metrics_page import CachePage
-from objectives.engines.engine import LLM_ENGINES, SpeechEngine, llm_engine, with_kv_cache
+from objectives.engines.engine import LLM_ENGINES, SpeechEngine, llm_engine, llm_of_turns
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
@@ -66,7 +66,7 @@ def version_in(services: Services, versions: Mapping[str, Mapping[str, str]]) ->
         services: The services.
         versions: The versions of packages, by service.
     """
-    llm = with_kv_cache(services)
+    llm = llm_of_turns(services)
     return None if llm is None else llm.version_in(versions.get(llm.name, {}))
 
 

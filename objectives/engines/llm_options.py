@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from objectives.allocation import Scalar
-from objectives.services import DeviceKind, LlmService
+from objectives.services import DeviceKind, LlmService, OtherService
 
 DIGITS = 9  # of a number of devices; what has more is no number that a machine has
 
@@ -31,18 +31,30 @@ class LlmOptions:
         name: The service that it serves.
     """
 
-    service: LlmService
+    service: LlmService | OtherService
     name: str = "llm"
-    set_by_us: ClassVar[Mapping[str, str]] = {}  # what to write instead, by option
+    own_prefix: ClassVar[str] = ""  # of the parameters of the LLM that answers turns
+    # what to write instead, by option; {name} stands for the service
+    set_by_us: ClassVar[Mapping[str, str]] = {}
     # option: the other option, and its value, beside which it does nothing
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = {}
     of_several_devices: ClassVar[frozenset[str]] = frozenset()  # over which they spread it
     of_its_set: ClassVar[tuple[str, ...]] = ()  # those of them that its place says
     own_variables: ClassVar[tuple[str, ...]] = ()  # of a shell, that a live study must look at
 
+    @property
+    def is_beside(self) -> bool:
+        """Return whether it serves another LLM beside the one that answers turns."""
+        return isinstance(self.service, OtherService)
+
+    @property
+    def prefix(self) -> str:
+        """Return the beginning of the names of its parameters."""
+        return f"{self.name}." if self.is_beside else self.own_prefix
+
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
-        return self.set_by_us.get(option)
+        return self.set_by_us.get(option, "").format(name=self.name) or None
 
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""

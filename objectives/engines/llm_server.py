@@ -12,18 +12,21 @@ from typing import Any, ClassVar, Literal
 
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint, parsed
+from objectives.apis.chat import Chat, answered, message
 from objectives.apis.completions import Completions, completed
 from objectives.apis.metrics_page import CachePage
 from objectives.apis.short_requests import Ask, answers_once_healthy, page
+from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, flag
 from objectives.engines.llm_options import LlmOptions
+from objectives.engines.places import PLACE
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
-from objectives.figures import flat_name
+from objectives.figures import COMPLETIONS, flat_name
 from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.json_file import inner, read_object, whole
-from objectives.on_demand.resident import waker_conditions, with_waker, woken
-from objectives.services import LlmService
+from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
+from objectives.services import LlmService, OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
 
@@ -66,17 +69,18 @@ def config_number(model: str, key: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class LlmServer(LlmOptions, ABC):
-    """An engine that serves an LLM by the completions API takes the memory that it needs.
+    """An engine that serves an LLM by the completions or the chat API takes what memory it needs.
+
+    Where that LLM is beside the one that answers turns, its parameters have the name of its service
+    before them, and a share of the device is one of them.
 
     Args:
         service: Which model it serves, and how it is started.
         name: The service that it serves.
     """
 
-    api: ClassVar[ApiName] = "completions"
-    has_share: ClassVar[bool] = False
+    asks_for_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = True
-    prefix: ClassVar[str] = ""
     changes_answers: ClassVar[frozenset[str]] = frozenset()
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
     program: ClassVar[str] = ""
@@ -96,6 +100,21 @@ class LlmServer(LlmOptions, ABC):
     sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
     unit_form: ClassVar[UnitForm | None] = None  # how it runs where no study started it
     arithmetic: ClassVar[Arithmetic | None] = None  # what it takes, by its model's files
+
+    @property
+    def api(self) -> ApiName:
+        """Return how it is spoken to."""
+        return self.service.api
+
+    @property
+    def has_share(self) -> bool:
+        """Return whether the share that is searched as the LLM's belongs to it."""
+        return self.asks_for_share and not self.is_beside
+
+    @property
+    def symptoms(self) -> str:
+        """Return by which API's symptoms its failures are named."""
+        return BESIDE if self.is_beside else COMPLETIONS
 
     @property
     def version_command(self) -> tuple[str, ...]:
@@ -120,7 +139,8 @@ class LlmServer(LlmOptions, ABC):
 
     def options(self, allocation: Allocation) -> dict[str, Scalar]:
         """Return the values of its parameters, by their names without its own."""
-        return allocation.options(self.prefix)
+        options = allocation.options(self.prefix)
+        return {name: value for name, value in options.items() if name not in (PLACE, RESIDENT)}
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
@@ -133,9 +153,11 @@ class LlmServer(LlmOptions, ABC):
         }
         if service.engine not in ("", USUAL):
             data["engine"] = service.engine
+        if service.api != COMPLETIONS:
+            data["api"] = service.api
         return data | waker_conditions(service)
 
-    def with_folders(self, folder_of: Callable[[str], str]) -> LlmService:
+    def with_folders(self, folder_of: Callable[[str], str]) -> LlmService | OtherService:
         """Return the service with the folder of its model; a template names its own."""
         service = self.service
         if service.command is not None or self.model_kind != "folder":
@@ -185,8 +207,15 @@ class LlmServer(LlmOptions, ABC):
     def own_settings(self, allocation: Allocation) -> str:
         """Return the flags to set; of a template only its values."""
         if self.service.command is not None:
-            return str(allocation)
+            return self.values_of(allocation)
         return " ".join(flags(self.options(allocation))) or "as it is"
+
+    def values_of(self, allocation: Allocation) -> str:
+        """Return the values that a template may name."""
+        if not self.is_beside:
+            return str(allocation)
+        words = (f"{k}={v}" for k, v in sorted(self.options(allocation).items()))
+        return " ".join(words) or "as it is"
 
     def is_random(self, allocation: Allocation) -> bool:  # noqa: ARG002
         """Return False: its answers are not judged here."""
@@ -203,16 +232,22 @@ class LlmServer(LlmOptions, ABC):
         return None if service.command is not None else config_number(service.model, "vocab_size")
 
     def is_ready(self, url: str, within_s: float, clip: Clip | None = None) -> bool:  # noqa: ARG002
-        """Return whether the health page is 200 and one real completion came back in time."""
-        vocabulary = self.vocabulary()
-        body = {
-            "model": self.model_name,
-            "prompt": prompt(8, 0, vocabulary) if vocabulary else "Say yes.",
-            "max_tokens": 1,
-            "ignore_eos": True,
-        }
-        ask = Ask("POST", url + Completions.path, {"json": body})
-        return answers_once_healthy(url + self.health_path, ask, completed, within_s=within_s)
+        """Return whether the health page is 200 and one real answer came back in time."""
+        api, read = self.spoken(), completed
+        if isinstance(api, Chat):
+            question, read = message("Say yes."), answered
+        else:
+            ids = None if api.vocabulary is None else prompt(8, 0, api.vocabulary)
+            question = {"prompt": ids or "Say yes."}
+        body = {"model": self.model_name, **question, "max_tokens": 1, "ignore_eos": True}
+        ask = Ask("POST", url + api.path, {"json": body})
+        return answers_once_healthy(url + self.health_path, ask, read, within_s=within_s)
+
+    def spoken(self) -> Completions | Chat:
+        """Return how its requests are written and its answers read."""
+        if self.service.api == "chat":
+            return Chat(self.model_name)
+        return Completions(self.model_name, self.vocabulary())
 
     @staticmethod
     def on_page(page: str) -> CachePage:  # noqa: ARG004
@@ -240,8 +275,11 @@ class LlmServer(LlmOptions, ABC):
     ) -> dict[str, Any]:
         """Return how many of the longest requests its KV cache holds at once.
 
-        It bounds the capacity from above and is none; None where the cache's size is not known.
+        It bounds the capacity from above and is none; None where the cache's size is not known. One
+        that is beside those of turns bounds nothing.
         """
+        if self.is_beside:
+            return {}
         tokens = figures[flat_name(self.name, "kv_tokens")]
         bound = None if tokens is None else tokens // sum(workload.longest)
         limit = self.at_once(allocation)
@@ -251,4 +289,4 @@ class LlmServer(LlmOptions, ABC):
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""
-        return Endpoint(url, Completions(self.service.served_model, self.vocabulary()))
+        return Endpoint(url, self.spoken())

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Literal
 
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import Endpoint
-from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import whole
 from objectives.apis.short_requests import page
 from objectives.engines.command import Command, command_of
@@ -83,7 +82,7 @@ class Ollama(LlmServer):
         name: The service that it serves.
     """
 
-    prefix: ClassVar[str] = "ollama."
+    own_prefix: ClassVar[str] = "ollama."
     unit_form: ClassVar[UnitForm | None] = FORM
     # a model's Modelfile says the rest
     changes_answers: ClassVar[frozenset[str]] = frozenset({"kv_cache_type", "new_engine"})
@@ -104,7 +103,7 @@ class Ollama(LlmServer):
         if "context_length" in named or "OLLAMA_CONTEXT_LENGTH" in self.service.env:
             return None
         what = "nothing says the context, which would follow from the device"
-        return what, "search ollama.context_length, or add OLLAMA_CONTEXT_LENGTH to `env`"
+        return what, f"search {self.prefix}context_length, or add OLLAMA_CONTEXT_LENGTH to `env`"
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `ollama.<option>` parameters become OLLAMA_<OPTION>."""
@@ -120,7 +119,7 @@ class Ollama(LlmServer):
     def own_settings(self, allocation: Allocation) -> str:
         """Return the variables to set; of a template only its values."""
         if self.service.command is not None:
-            return str(allocation)
+            return self.values_of(allocation)
         options, service = self.options(allocation), self.service
         if sleeps(self.name, service, allocation) and service.woken_by == KEEP_ALIVE:
             options["keep_alive"] = f"{service.idle_s:g}s"
@@ -151,7 +150,7 @@ class Ollama(LlmServer):
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to; it tells no use of its cache."""
-        return Endpoint(url, Completions(self.model_name, None))
+        return Endpoint(url, self.spoken())
 
 
 def _spelled(value: Scalar) -> str:

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
-from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import CachePage, amount, samples, whole
 from objectives.engines.command import Command, command_of, flag_value
 from objectives.engines.llm_server import LlmServer, flags
@@ -24,9 +23,9 @@ FRACTION = "mem_fraction_static"
 SET_BY_STUDY = {
     "host": "leave it to the study",
     "port": "leave it to the study",
-    "model_path": "use services.llm.model",
-    "model": "use services.llm.model",
-    "served_model_name": "use services.llm.served_model",
+    "model_path": "use services.{name}.model",
+    "model": "use services.{name}.model",
+    "served_model_name": "use services.{name}.served_model",
     "enable_metrics": "leave it to the study, which reads them",
 }
 CHANGES_ANSWERS = frozenset(
@@ -75,7 +74,7 @@ class SGLang(LlmServer):
         name: The service that it serves.
     """
 
-    prefix: ClassVar[str] = "sglang."
+    own_prefix: ClassVar[str] = "sglang."
     unit_form: ClassVar[UnitForm | None] = FORM
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
@@ -99,7 +98,8 @@ class SGLang(LlmServer):
         """Return that nothing says its memory, which would be nearly all that is free."""
         if FRACTION in named or flag_value("--mem-fraction-static", self.service.args):
             return None
-        return "nothing says its memory, which would be nearly all", f"search sglang.{FRACTION}"
+        what = "nothing says its memory, which would be nearly all"
+        return what, f"search {self.prefix}{FRACTION}"
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that SGLang is not installed; None where it is."""
@@ -149,8 +149,7 @@ class SGLang(LlmServer):
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""
-        api = Completions(self.service.served_model, self.vocabulary())
-        return Endpoint(url, api, self.service.metrics_path, usage)
+        return Endpoint(url, self.spoken(), self.service.metrics_path, usage)
 
 
 def usage(metrics: str) -> tuple[float | None, int | None]:

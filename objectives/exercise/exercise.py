@@ -124,7 +124,8 @@ class Exercise:
         most = WARM_UPS + workload.alone_requests
         seeds = [workload.seed + 10_000_019 * (n + 1) for n in range(most)]
         if (own := next((t for t in workload.beside if t.service == service), None)) is not None:
-            return [Request(service, 0.0, own.tokens[1], seed=seed) for seed in seeds]
+            sizes = own.tokens[1], own.output_tokens
+            return [Request(service, 0.0, *sizes, seed=seed) for seed in seeds]
         warm_ups = [Request(service, 0.0, *workload.longest, seed=s) for s in seeds[:WARM_UPS]]
         return [*warm_ups, *alone_requests(workload, service, seeds[WARM_UPS:])]
 

@@ -113,7 +113,9 @@ def drive_turns(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurn
     first = arrivals.upto(KNOWN_S)
     everywhere = {**endpoints, **source.beside}
     plan = Plan(everywhere, first, workload.request_timeout_s, is_whole=arrivals.is_whole)
-    with KvUsage(endpoints) as usage, source.generator.sending(plan, clips) as sending:
+    answering = {t.service for t in workload.of_turns}  # another's full cache bounds no capacity
+    caches = {s: end for s, end in endpoints.items() if s in answering}
+    with KvUsage(caches) as usage, source.generator.sending(plan, clips) as sending:
         running = _Running(sending, workload.seed, source.limits, turns, arrivals)
         running.follow(usage, source.broken, is_over)
         running.drain(source.broken, workload.request_timeout_s)

@@ -38,7 +38,7 @@ class Suspects:
 
     Args:
         servers: The servers by service, in the order in which their logs are read.
-        apis: The API of each service.
+        apis: By which API's symptoms the failures of each service are named.
         tenants: The programs that hold memory beside them.
         measured: What had been measured by then, by flat name.
         devices: The names of each service's devices, in the order in which it counts them.
@@ -97,7 +97,7 @@ def failed_start(
     Args:
         error: It died, or was not ready in time.
         service: The service that it serves.
-        api: How it is spoken to.
+        api: By which API's symptoms its failures are named.
         measured: The figures known by then, by flat name.
         free: The memory that was free before its launch, and that should have been, MiB; of several
             devices that which lacks most.

@@ -79,7 +79,7 @@ class TrialLauncher:
         for name in sleepers:
             if (path := endpoints[name].metrics_path) is not None:
                 endpoints[name] = replace(endpoints[name], metrics_path=front.PAGE + path)
-        apis = {e.name: e.api for e in self.engines}
+        apis = {e.name: e.symptoms for e in self.engines}
         devices = {e.name: self.lineup.names_of(self._place(e, job)) for e in self.engines}
         return endpoints, Suspects(servers, apis, self.tenants, measured, devices)
 
@@ -118,8 +118,9 @@ class TrialLauncher:
             entitled_mib[device] = share_mib + margin_mib
         ready = partial(engine.is_ready, clip=self.clip)
         name, log = engine.name, job.folder / f"{engine.name}.log"
+        kind = engine.symptoms
         begin = partial(
-            self.lineup.start, name, engine.api, command, ready, log, measured, entitled_mib, place
+            self.lineup.start, name, kind, command, ready, log, measured, entitled_mib, place
         )
         if self.lineup.runs(name, command):
             return begin()

@@ -123,7 +123,7 @@ class Lineup:
 
         Args:
             service: The service that it serves.
-            api: How it is spoken to.
+            api: By which API's symptoms its failures are named.
             command: Its command.
             ready: Whether the server at a url is ready.
             log: The file for its output.

@@ -83,7 +83,8 @@ def beside_turns(workload: Workload, for_s: float, salt: int) -> tuple[Request, 
             for _ in range(stream.burst):
                 tokens = int(rng.integers(stream.tokens[0], stream.tokens[1] + 1))
                 seed = int(rng.integers(2**31)) + salt * 2**31
-                requests.append(Request(stream.service, round(at_s, 6), tokens, seed=seed))
+                at = stream.service, round(at_s, 6)
+                requests.append(Request(*at, tokens, stream.output_tokens, seed=seed))
     return tuple(sorted(requests, key=_time))
 
 
@@ -107,14 +108,11 @@ def in_turns(requests: Iterable[Request]) -> tuple[tuple[Request, ...], ...]:
 def _requests(n: int, stream: Traffic, workload: Workload, clips: int) -> list[Request]:
     """Return the requests of the n-th stream."""
     rng = np.random.default_rng([workload.seed, n])
-    match stream.api:
-        case "completions":
-            tokens, output_tokens = workload.prompt_tokens, workload.output_tokens
-            return _texts(rng, n, stream, workload, tokens, output_tokens)
-        case "transcription":
-            return _clips(rng, n, stream, workload, clips)
-        case _:
-            return _texts(rng, n, stream, workload, stream.tokens)
+    if stream.api == "transcription":
+        return _clips(rng, n, stream, workload, clips)
+    if stream in workload.beside:
+        return _texts(rng, n, stream, workload, stream.tokens, stream.output_tokens)
+    return _texts(rng, n, stream, workload, workload.prompt_tokens, workload.output_tokens)
 
 
 def _texts(
@@ -123,7 +121,7 @@ def _texts(
     stream: Traffic,
     workload: Workload,
     tokens: tuple[int, int],
-    output_tokens: int = 0,
+    output_tokens: int,
 ) -> list[Request]:
     """Return the requests of the n-th stream, as long as drawn from the shortest to the longest."""
     shortest, longest = tokens

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from objectives.traffic.trace_slice import Arrival
-from objectives.traffic.workload import Prefix, Request, Workload
+from objectives.traffic.workload import Prefix, Request, Traffic, Workload
 
 
 def passed(workload: Workload) -> dict[str, bool]:
@@ -17,9 +17,9 @@ def passed(workload: Workload) -> dict[str, bool]:
     return {s: audio[s] for s in workload.turn or [s.service for s in reversed(workload.of_turns)]}
 
 
-def _texts(workload: Workload) -> dict[str, tuple[int, int]]:
+def _texts(workload: Workload) -> dict[str, Traffic]:
     """Return how long the texts are that a turn gives to services beside its usual ones."""
-    return {s.service: s.tokens for s in workload.beside if s.service in workload.turn}
+    return {s.service: s for s in workload.beside if s.service in workload.turn}
 
 
 def turn_requests(
@@ -41,13 +41,12 @@ def turn_requests(
         arrival, again = workload.trace.asker(number)
         return turn_like(arrival, workload, services, number, clips, salt + again * 2**10)
     rng = np.random.default_rng([workload.seed, 4, number])
-    shortest, longest = workload.prompt_tokens
     requests, texts = [], _texts(workload)
     for service, is_fed_audio in services.items():
-        low, high = texts.get(service, (shortest, longest))
+        lengths = texts.get(service, workload)
+        low, high = lengths.tokens if isinstance(lengths, Traffic) else lengths.prompt_tokens
         clip, tokens = int(rng.integers(clips)), int(rng.integers(low, high + 1))
-        seed = int(rng.integers(2**31)) + salt * 2**31
-        output_tokens = 0 if service in texts else workload.output_tokens
+        seed, output_tokens = int(rng.integers(2**31)) + salt * 2**31, lengths.output_tokens
         requests.append(
             Request(service, 0.0, clip=clip, turn=number)
             if is_fed_audio
@@ -85,9 +84,9 @@ def turn_like(
     for service, is_fed_audio in services.items():
         clip, seed = int(rng.integers(clips)), int(rng.integers(2**31)) + salt * 2**31
         if service in texts:  # the trace does not say what is spoken of an answer
-            low, high = texts[service]
-            tokens = int(rng.integers(low, high + 1))
-            requests.append(Request(service, 0.0, tokens, seed=seed, turn=number))
+            low, high = texts[service].tokens
+            sizes = int(rng.integers(low, high + 1)), texts[service].output_tokens
+            requests.append(Request(service, 0.0, *sizes, seed=seed, turn=number))
             continue
         llm = Request(service, 0.0, arrival.prompt_tokens, arrival.output_tokens, seed=seed)
         spoken = Request(service, 0.0, clip=clip if arrival.clip is None else arrival.clip)

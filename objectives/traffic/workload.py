@@ -24,13 +24,15 @@ class Traffic:
         per_s: Their mean arrival rate, requests per second.
         burst: The number of requests that arrive together; their mean rate stays.
         tokens: The shortest and the longest text, tokens; of those of turns the workload tells.
+        output_tokens: The length of an answer, tokens; 0 of what is no LLM, and of those of turns.
     """
 
     service: str
-    api: Literal["completions", "transcription", "embeddings", "rerank", "speech"]
+    api: Literal["completions", "chat", "transcription", "embeddings", "rerank", "speech"]
     per_s: float
     burst: int = 1
     tokens: tuple[int, int] = (0, 0)
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

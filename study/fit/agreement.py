@@ -14,6 +14,7 @@ from objectives.recording import RecordedLaunch, Recording
 from objectives.servers.tenants import Tenant
 from objectives.services import Service
 from study.fit.by_files import by_files, held_by
+from study.spec.choices import LLM
 from study.spec.services.of_turns import KINDS
 
 RESERVE_MIB = 512.0
@@ -113,5 +114,5 @@ def _held(cell: Cell, launch: RecordedLaunch) -> Held:
     """Return a launch beside what the files say of it."""
     has_started = launch.diagnosis is None or launch.diagnosis.phase is FailurePhase.LOAD
     measured = launch.measurement or Measurement.from_flat(launch.measured)
-    tokens = (s.kv_tokens for s in measured.services.values() if s.kv_tokens is not None)
-    return Held(cell, has_started, next(tokens, None))
+    llm = measured.services.get(LLM)
+    return Held(cell, has_started, None if llm is None else llm.kv_tokens)

@@ -113,7 +113,7 @@ class ByFiles:
         """Return what the services beside a turn take of a device of the LLM."""
         engines = (other_engine(service, name) for name, service in self.beside.items())
         return tuple(
-            claim(e.name, e.service, e.command(allocation, {}).argv, self.folders)
+            claim(e.name, self.beside[e.name], e.command(allocation, {}).argv, self.folders)
             for e in engines
             if _is_there(e, allocation, name)
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from objectives.devices.device import Identity
 from objectives.devices.device_set import Room
 from objectives.devices.open_device import open_device
-from objectives.engines.engine import in_order, llm_engine, with_kv_cache
+from objectives.engines.engine import in_order, llm_engine, llm_of_turns
 from objectives.engines.every import version_in
 from objectives.engines.places import HOST, Place
 from objectives.errors import BadInput, SetupError
@@ -112,7 +112,7 @@ def named_device(
     )
     if lack := next(filter(None, lacks), None):
         raise SetupError(f"{named.name} has compute capability {named.compute}, and {lack}")
-    llm = with_kv_cache(spec.services)
+    llm = llm_of_turns(spec.services)
     note = None if llm is None else llm.note_on(named.compute)
     has = f"{named.name} has compute capability {named.compute}, and {note}"
     return named.name, named.usable_mib, [*([has] if note else []), *named.notes]

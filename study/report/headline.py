@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from objectives.diagnosis.busy import CPU_PCT
-from objectives.engines.engine import with_kv_cache
+from objectives.engines.engine import llm_of_turns
 from objectives.figures import title_of
 from study.analysis.cost.kv_cache import unfilled_cache
 from study.analysis.decision import Conclusion
@@ -180,5 +180,5 @@ def fresh(c: Confirmation, *, is_alone: bool = False) -> list[str]:
 def unfilled_cache_lines(summary: Summary) -> list[str]:
     """Return warnings where this workload leaves the KV cache so empty that no share can matter."""
     context = summary.context
-    llm = with_kv_cache(context.services)
+    llm = llm_of_turns(context.services)
     return cache_warnings(unfilled_cache(summary.measured, context.workload, llm))

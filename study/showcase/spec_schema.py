@@ -198,7 +198,7 @@ def _limits() -> dict[str, Any]:
     return {
         "type": "object",
         "properties": each,
-        "patternProperties": {f"^{NAME.pattern}_latency_p95_ms$": ms},
+        "patternProperties": {f"^{NAME.pattern}_(latency|ttft|tpot)_p95_ms$": ms},
         "additionalProperties": False,
     }
 

@@ -78,7 +78,7 @@ def read_baseline(
                     f"add `{name}: VALUE` there, or write `baseline: none` if nothing is in use",
                 )
             values[name] = parameter.choices[0] if parameter.choices else parameter.low
-    has_share = any(e.has_share for e in engines if e.api == "completions")
+    has_share = any(e.has_share for e in engines)
     if has_share and SHARE not in values and MEMORY not in values:
         values[SHARE] = _nearest_half(searched.get(SHARE))
         check_bounds(top.at("baseline", SHARE), SHARE, values[SHARE], bounds)

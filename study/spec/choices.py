@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from objectives.figures import figures_of, shown
+from objectives.figures import COMPLETIONS, figures_of, shown
 from study.rule.rule import Claim
 
 SamplerName = Literal[
@@ -34,6 +34,7 @@ OF_MARGINS = (
 
 # the API of each service that a spec has, in the order of a voice turn
 APIS: Mapping[str, str] = {"stt": "transcription", "llm": "completions"}
+LLM = next(name for name, api in APIS.items() if api == COMPLETIONS)  # it answers turns
 FIGURES = figures_of(APIS)
 
 

@@ -82,7 +82,7 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
     name = entry.path[-1]
     server, _, option = name.replace("-", "_").partition(".")
     if name in CLASSIC:
-        llm = next(e for e in engines if e.api == "completions")
+        llm = next(e for e in engines if e.name == OF_TURNS[0])
         if name in OF_MEMORY and not llm.has_share:
             what = "the LLM's engine takes the memory that it needs, and has no share"
             raise entry.wrong(what, f"remove it, and search {llm.prefix}<flag>")

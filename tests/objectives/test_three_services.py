@@ -28,10 +28,12 @@ TURNS = {"window_s": 2, "turns_per_s": 4, "llm_per_s": 0, "stt_per_s": 0, "alone
 def three(mood: str = "well", **more: object) -> Setting:
     usual = setting(**TURNS)
     command = f"{SERVER} --mood {mood} --after 6 --label {{embed.size}}"
+    chats = f"{SERVER} --kv-tokens 90"
     embed = OtherService(api="embeddings", command=command, per_s=5, texts=3, **more)  # type: ignore[arg-type]
     speech = OtherService(api="speech", command=SERVER, per_s=1)
     ranks = OtherService(api="rerank", command=SERVER, per_s=1, texts=2)
-    services = {**usual.services, "embed": embed, "voice": speech, "ranks": ranks}
+    chat = OtherService(api="chat", command=chats, per_s=2, output_tokens=3)
+    services = {**usual.services, "embed": embed, "voice": speech, "ranks": ranks, "chat": chat}
     workload = replace(usual.workload, beside=traffic_beside(services))
     return replace(usual, services=services, workload=workload)
 
@@ -46,8 +48,11 @@ def test_each_service_beside_the_turn_has_its_figures(device, tmp_path) -> None:
     m = outcome.measurement
     assert m is not None, outcome.failure
     offered = {name: s.offered for name, s in m.services.items()}
-    assert offered == {"llm": 8, "stt": 8, "embed": 10, "voice": 2, "ranks": 2}
+    assert offered == {"llm": 8, "stt": 8, "embed": 10, "voice": 2, "ranks": 2, "chat": 4}
     assert all(s.latency_p95_ms and s.interference for s in m.services.values())
+    chat = m.services["chat"]  # another LLM, by the same figures
+    assert chat.ttft_p95_ms and chat.tpot_p95_ms is not None and chat.ttft_p95_ms < 1e6
+    assert m.kv_capacity_bound == 1600 // 20  # that of the LLM which answers turns
     assert m.services["embed"].ttft_ms is None  # its answer comes in one piece
     lines = (tmp_path / "0/replies.jsonl").read_text().splitlines()
     turns = {(r["service"], r["turn"] is None) for r in map(json.loads, lines)}
@@ -156,6 +161,20 @@ def test_one_that_runs_out_of_memory_is_the_victim(device, tmp_path) -> None:
     assert "out of memory" in failure.diagnosis.evidence
 
 
+def test_an_llm_beside_that_runs_out_of_memory_is_the_victim(device, tmp_path) -> None:
+    """Its server says so in its log, in the middle of a stream, and hangs up."""
+    asked = three()
+    command = f"{SERVER} --mood oom-under-load --after 6"
+    chat = OtherService(api="chat", command=command, per_s=5, output_tokens=3)
+    services = {**asked.services, "chat": chat}
+    workload = replace(asked.workload, beside=traffic_beside(services))
+    asked = replace(asked, services=services, workload=workload)
+    with Colocation(asked, device_set(device), tmp_path) as colocation:
+        failure = colocation.measure(job(tmp_path / "0")).failure
+    assert failure is not None and failure.diagnosis is not None
+    assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_runtime", "chat")
+
+
 def test_one_that_is_out_of_memory_at_its_start_is_the_victim(device, tmp_path) -> None:
     with Colocation(three("oom-at-start"), device_set(device), tmp_path) as colocation:
         failure = colocation.measure(job(tmp_path / "0")).failure
@@ -204,7 +223,7 @@ def test_a_ramp_has_the_services_beside_it_at_their_own_rate(device, tmp_path, m
     assert outcome.measurement is not None, outcome.failure
     turns, beside = rows(tmp_path / "0/ramp.jsonl"), rows(tmp_path / "0/ramp_beside.jsonl")
     assert {row["service"] for row in turns} == {"llm", "stt"}
-    assert {row["service"] for row in beside} <= {"embed", "voice", "ranks"}
+    assert {row["service"] for row in beside} <= {"embed", "voice", "ranks", "chat"}
     assert all(row["turn"] is None and row["error"] is None for row in beside)
     times_s = [row["scheduled_s"] for row in beside if row["service"] == "embed"]
     assert len(times_s) / max(row["scheduled_s"] for row in turns) == pytest.approx(5, rel=0.7)

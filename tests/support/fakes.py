@@ -174,6 +174,8 @@ class Fake(Handler):
             time.sleep(3600)
         elif self.path == "/v1/completions":
             self.complete(json.loads(body))
+        elif self.path == "/v1/chat/completions":
+            self.converse(json.loads(body))
         elif self.path == "/v1/audio/transcriptions":
             self.transcribe(body)
         elif self.path in BESIDE:
@@ -184,23 +186,32 @@ class Fake(Handler):
     def complete(self, request: dict) -> None:
         prompt = request["prompt"]
         words = prompt.split() if isinstance(prompt, str) else prompt
+        self.write_out(words, request, YES, {"text": "a"})
+
+    def converse(self, request: dict) -> None:
+        [message] = request["messages"]
+        words = message["content"].split() if message["role"] == "user" else []
+        said = {"message": {"role": "assistant", "content": "yes"}}
+        self.write_out(words, request, {**YES, "choices": [said]}, {"delta": {"content": "a"}})
+
+    def write_out(self, words: list, request: dict, whole: dict, part: dict) -> None:
         if not words or request["model"] != "model" or not request["ignore_eos"]:
             self.answer(400, {"error": "not what a completion needs"})
         elif request.get("stream"):
             is_counted = request["stream_options"]["include_usage"]
             with self.server.working("llm"):
-                self.stream(len(words), request["max_tokens"], is_counted)
+                self.stream(len(words), request["max_tokens"], is_counted, part)
         else:
-            self.answer(200, YES)
+            self.answer(200, whole)
 
-    def stream(self, prompt_tokens: int, tokens: int, is_counted: bool) -> None:
+    def stream(self, prompt_tokens: int, tokens: int, is_counted: bool, part: dict) -> None:
         fake = self.server
         time.sleep(fake.options.delay)
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         if fake.is_due("llm", "oom-under-load", "error-in-stream"):
-            self.chunk({"choices": [{"text": "a"}]})
+            self.chunk({"choices": [part]})
             if fake.mood == "oom-under-load":
                 say(TORCH)
             self.chunk({"error": {"message": DEAD, "type": "InternalServerError", "code": 500}})
@@ -211,7 +222,7 @@ class Fake(Handler):
         else:
             is_empty = fake.mood == "empty"
             for _ in range(0 if is_empty else tokens):
-                self.chunk({"choices": [{"text": "a"}]})
+                self.chunk({"choices": [part]})
             if is_counted and not is_empty:
                 usage = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens}
                 self.chunk({"choices": [], "usage": usage})

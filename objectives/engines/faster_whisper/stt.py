@@ -54,6 +54,7 @@ class FasterWhisper:
     service: SttService
     name: str = "stt"
     api: ClassVar[ApiName] = "transcription"
+    symptoms: ClassVar[str] = api
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
     prefix: ClassVar[str] = "whisper."

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Literal
 
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import Endpoint
-from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import amount, whole
 from objectives.engines.command import Command, command_of
 from objectives.engines.llama_cpp.fit import PROGRAM, LlamaCppArithmetic
@@ -38,9 +37,9 @@ SHORT |= {"ctk": "cache_type_k", "ctv": "cache_type_v", "hfr": "hf_repo", "mu": 
 SET_BY_STUDY = {
     "host": "leave it to the study",
     "port": "leave it to the study",
-    "model": "use services.llm.model",
-    "alias": "use services.llm.served_model",
-    "kv_unified": "write --kv-unified in services.llm.args",
+    "model": "use services.{name}.model",
+    "alias": "use services.{name}.served_model",
+    "kv_unified": "write --kv-unified in services.{name}.args",
     "slots": "leave it to the study, which reads them",
 }
 CHANGES_ANSWERS = frozenset(
@@ -74,7 +73,7 @@ class LlamaCpp(LlmServer):
         name: The service that it serves.
     """
 
-    prefix: ClassVar[str] = "llama."
+    own_prefix: ClassVar[str] = "llama."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "file"
     program: ClassVar[str] = PROGRAM
@@ -85,7 +84,7 @@ class LlamaCpp(LlmServer):
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
-        return self.set_by_us.get(SHORT.get(option, option))
+        return super(LlamaCpp, self).set_by_study(SHORT.get(option, option))
 
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""
@@ -97,7 +96,7 @@ class LlamaCpp(LlmServer):
         if "ctx_size" in named or self._in_args("ctx_size") is not None:
             return None
         what = "nothing says the context, which would follow from the memory that is free"
-        return what, "add `--ctx-size, 8192`, or search llama.ctx_size"
+        return what, f"add `--ctx-size, 8192`, or search {self.prefix}ctx_size"
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `llama.<flag>` parameters become `--<flag>`."""
@@ -151,8 +150,7 @@ class LlamaCpp(LlmServer):
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""
-        api = Completions(self.service.served_model, self.vocabulary())
-        return Endpoint(url, api, SLOTS, partial(usage, is_unified=self._is_unified))
+        return Endpoint(url, self.spoken(), SLOTS, partial(usage, is_unified=self._is_unified))
 
     @property
     def _is_unified(self) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
 from objectives.allocation import OF_MEMORY, SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
-from objectives.apis.completions import Completions
 from objectives.apis.metrics_page import CachePage
 from objectives.engines.command import (
     Command,
@@ -41,7 +40,7 @@ from objectives.services import DeviceKind, LlmService, OtherService
 SET_BY_STUDY: Mapping[str, str] = {
     "host": "leave it to the study",
     "port": "leave it to the study",
-    "served_model_name": "use services.llm.served_model",
+    "served_model_name": "use services.{name}.served_model",
 }
 CHANGES_ANSWERS = frozenset(
     {"model", "model_impl", "tokenizer", "tokenizer_mode", "revision", "tokenizer_revision"}
@@ -53,6 +52,7 @@ CHANGES_ANSWERS = frozenset(
 SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
 OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
 SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
+SHARE_OPTION = "gpu_memory_utilization"
 
 
 def with_sleep_mode(
@@ -93,10 +93,10 @@ class Vllm(LlmServer):
         name: The service that it serves.
     """
 
-    has_share: ClassVar[bool] = True
+    asks_for_share: ClassVar[bool] = True
     title: ClassVar[str] = "vLLM"
     default_share: ClassVar[float] = vllm_flags.DEFAULT_SHARE
-    prefix: ClassVar[str] = "vllm."
+    own_prefix: ClassVar[str] = "vllm."
     arithmetic: ClassVar[Arithmetic | None] = VllmArithmetic()
     unit_form: ClassVar[UnitForm | None] = FORM
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
@@ -119,8 +119,32 @@ class Vllm(LlmServer):
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
-        way_out = self.set_by_us.get(option)
-        return way_out or (f"use {SHARE}" if is_share(f"--{option}") else None)
+        way_out = super(Vllm, self).set_by_study(option)
+        if self.is_beside and option == "model":
+            return f"use services.{self.name}.model"
+        is_other_share = is_share(f"--{option}") and option != self.share_option
+        return way_out or (f"use {self.share_name}" if is_other_share else None)
+
+    @property
+    def share_option(self) -> str:
+        """Return the option that is its share; empty where that is the LLM's own parameter."""
+        return SHARE_OPTION if self.is_beside else ""
+
+    @property
+    def share_name(self) -> str:
+        """Return the parameter that is its share."""
+        return f"{self.prefix}{SHARE_OPTION}" if self.is_beside else SHARE
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
+        """Return that nothing says its share, which would be nearly all; None where something does.
+
+        Args:
+            named: The options that the search space or the baseline names.
+        """
+        if not self.is_beside or SHARE_OPTION in named or any(map(is_share, self.service.args)):
+            return None
+        what = f"nothing says its share, which would be {100 * self.default_share:g} %"
+        return what, f"search {self.share_name}, or name it in baseline or args"
 
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""
@@ -171,8 +195,9 @@ class Vllm(LlmServer):
         service = self.service
         argv: tuple[str, ...] = (service.python, *SERVER, "--model", service.model)
         argv += ("--served-model-name", service.served_model)
-        argv += ("--gpu-memory-utilization", f"{allocation.share:g}", *service.args)
-        argv += flags(self._spread(allocation) | self.options(allocation))
+        if self.has_share:
+            argv += ("--gpu-memory-utilization", f"{allocation.share:g}")
+        argv += (*service.args, *flags(self._spread(allocation) | self.options(allocation)))
         env = {**OWN_ENV, **device_env}
         argv, env = with_sleep_mode(argv, env, self.name, service, allocation)
         return command_of(service, argv, env, allocation, service.model)
@@ -184,7 +209,7 @@ class Vllm(LlmServer):
         value that the template names.
         """
         template = self.service.command
-        options = self._spread(allocation) | memory_options(allocation.options("vllm."))
+        options = self._spread(allocation) | memory_options(self.options(allocation))
         if template is not None:
             named = placeholders(template) - {*OF_MEMORY}
             options = {k: v for k, v in sorted(allocation.values.items()) if k in named}
@@ -199,11 +224,11 @@ class Vllm(LlmServer):
     def own_settings(self, allocation: Allocation) -> str:
         """Return the flags to set; of a template only its values."""
         if self.service.command is not None:
-            return str(allocation)
-        words = [f"--gpu-memory-utilization {allocation.share:g}"]
+            return self.values_of(allocation)
+        words = [f"--gpu-memory-utilization {allocation.share:g}"] if self.has_share else []
         options = self._spread(allocation) | self.options(allocation)
         words += [f"--{k.replace('_', '-')} {v}" for k, v in options.items()]
-        return " ".join(words)
+        return " ".join(words) or "as it is"
 
     def _spread(self, allocation: Allocation) -> dict[str, Scalar]:
         """Return the option that spreads it over its devices.
@@ -250,5 +275,4 @@ class Vllm(LlmServer):
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""
-        api = Completions(self.service.served_model, self.vocabulary())
-        return Endpoint(url, api, self.service.metrics_path, usage)
+        return Endpoint(url, self.spoken(), self.service.metrics_path, usage)

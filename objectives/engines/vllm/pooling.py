@@ -14,7 +14,13 @@ from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
 from objectives.engines.places import PLACE
 from objectives.engines.vllm import flags as vllm_flags
-from objectives.engines.vllm.llm import OWN_ENV, SERVER, SLEEP_PATHS, with_sleep_mode
+from objectives.engines.vllm.llm import (
+    OWN_ENV,
+    SERVER,
+    SHARE_OPTION,
+    SLEEP_PATHS,
+    with_sleep_mode,
+)
 from objectives.engines.vllm.needs import (
     PACKAGES,
     SERVER_PACKAGES,
@@ -25,7 +31,6 @@ from objectives.engines.vllm.needs import (
 from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService
 
-SHARE_OPTION = "gpu_memory_utilization"
 OURS = "leave it to the study"
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from objectives.apis.api import Api, Endpoint
+from objectives.apis.chat import Chat
 from objectives.apis.completions import Completions
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import Transcriptions
@@ -89,7 +90,7 @@ def _plain(api: Api) -> dict[str, Any]:
             return {"name": "completions", **asdict(api)}
         case Transcriptions():
             return {"name": "transcription"}
-        case Embeddings() | Rerank() | Speech():
+        case Chat() | Embeddings() | Rerank() | Speech():
             return {"name": type(api).__name__.lower(), **asdict(api)}
     raise TypeError(f"{api!r} has no plain form")
 
@@ -98,6 +99,8 @@ def _api(data: Mapping[str, Any]) -> Api:
     match data["name"]:
         case "completions":
             return Completions(data["model"], data["vocabulary"])
+        case "chat":
+            return Chat(data["model"])
         case "embeddings":
             return Embeddings(data["model"], data["texts"])
         case "rerank":

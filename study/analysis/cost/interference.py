@@ -9,6 +9,7 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.measurement import INFINITE, Measurement
+from study.spec.choices import LLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class ShareSummary:
         share: The LLM's share of the memory.
         launches: How many launches there are.
         interference: Median latency together / alone by service, x; None where not measured.
-        kv_peak_pct: The highest use of the KV cache; None where no server reported it.
+        kv_peak_pct: The highest use of the LLM's KV cache; None where its server reported none.
         kv_tokens: What the smallest cache of this share holds.
         kv_limited: Whether some ramp broke at a full KV cache.
         kv_tokens_most: What the largest cache of this share holds.
@@ -47,18 +48,18 @@ def by_share(launches: Iterable[tuple[Allocation, Measurement]]) -> list[ShareSu
                 name: _median(m.services[name].interference for m in group if name in m.services)
                 for name in dict.fromkeys(name for m in group for name in m.services)
             },
-            max(values_of_services(group, "kv_peak_pct"), default=None),
-            min(values_of_services(group, "kv_tokens"), default=None),
+            max(values_of_llm(group, "kv_peak_pct"), default=None),
+            min(values_of_llm(group, "kv_tokens"), default=None),
             any(m.capacity_bound_by == "kv" for m in group),
-            max(values_of_services(group, "kv_tokens"), default=None),
+            max(values_of_llm(group, "kv_tokens"), default=None),
         )
         for share, group in sorted(groups.items())
     ]
 
 
-def values_of_services(group: Sequence[Measurement], field: str) -> list[Any]:
-    """Return a figure of every service that has it, over all measurements."""
-    services = (service for m in group for service in m.services.values())
+def values_of_llm(group: Sequence[Measurement], field: str) -> list[Any]:
+    """Return a figure of the LLM that answers turns, of all measurements that have it."""
+    services = (m.services[LLM] for m in group if LLM in m.services)
     return [value for s in services if (value := getattr(s, field)) is not None]
 
 

@@ -10,7 +10,7 @@ from objectives.allocation import Allocation
 from objectives.engines.llm_server import LlmServer
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
-from study.analysis.cost.interference import by_share, values_of_services
+from study.analysis.cost.interference import by_share, values_of_llm
 
 HALF_PCT = 50.0
 PRESSED = 1.1  # tokens requested, over those that the smallest cache holds: there it must preempt
@@ -134,7 +134,7 @@ def unfilled_cache(
     burst = math.ceil(tokens / request_tokens)
     limits = [] if llm is None else [llm.at_once(a) for a, _ in pairs]
     max_seqs = min((n for n in limits if n is not None), default=None)
-    lengths = values_of_services([m for _, m in pairs], "max_model_len")
+    lengths = values_of_llm([m for _, m in pairs], "max_model_len")
     max_len = min(map(int, lengths), default=None if llm is None else llm.longest_taken({}))
     in_use = max((s.kv_peak_pct or 0.0) / 100.0 * (s.kv_tokens or 0) for s in shares)
     load = FillingLoad(

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from optuna.exceptions import StorageInternalError
 import objectives
 from objectives import recording
 from objectives.allocation import Allocation
-from objectives.engines.engine import apis_of, llm_engine, with_kv_cache
+from objectives.engines.engine import apis_of, llm_engine, llm_of_turns
 from objectives.errors import BadInput
 from objectives.figures import EVERY, flat_name
 from objectives.measurement import Measurement
@@ -28,7 +27,7 @@ from objectives.services import LlmService
 from objectives.traffic.workload import Workload
 from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.cost.phases import phase_seconds
-from study.spec.choices import APIS
+from study.spec.choices import APIS, LLM
 from study.storage.attributes import IDENTITY, attribute, damaged
 from study.storage.comparability import LIFETIME
 from study.storage.context import context_of
@@ -116,7 +115,7 @@ def of_study(study: optuna.Study) -> Cost:
         identity={k: v for k, v in identity.items() if k != LIFETIME},
         workload=context.workload,
         apis=apis,
-        llm=with_kv_cache(context.services),
+        llm=llm_of_turns(context.services),
     )
 
 
@@ -127,9 +126,8 @@ def of_recording(source: recording.Recording) -> Cost:
         _ = conditions["workload"]["prompt_tokens"]  # a recording names every key
         workload: Workload = from_plain(Workload, conditions["workload"])
         services = conditions["services"]
-        prompted = [services[name] for name, api in APIS.items() if api == "completions"]
-        args = tuple(chain.from_iterable(service["args"] for service in prompted))
-        llm = LlmService(engine=prompted[0].get("engine", ""), args=args)
+        prompted = services[LLM]
+        llm = LlmService(engine=prompted.get("engine", ""), args=tuple(prompted["args"]))
     except (KeyError, TypeError) as error:
         raise BadInput(
             f"{source.path}:1: its workload or services are not those of a recording ({error})"

@@ -6,6 +6,7 @@ import re
 
 from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.places import PLACE
+from objectives.figures import STREAMED
 from objectives.fitness import WHOLE, Weights
 from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService, Services
@@ -16,7 +17,10 @@ from study.spec.yaml_node import YamlEntry
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 # other things have these names, or figures that begin with them, and parameters of engines do
-OF_ENGINES = tuple(engine.prefix.removesuffix(".") for engine in LLM_ENGINES.values())
+OF_ENGINES = tuple(engine.own_prefix.removesuffix(".") for engine in LLM_ENGINES.values())
+OF_SEVERAL = ("embeddings", "rerank")  # texts in a request
+OF_LLMS = ("program", "metrics_path", "vocabulary", "output_tokens")
+APIS = ("completions", "chat", *OF_SEVERAL, "speech")
 TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", "free", *WHOLE)
 
 
@@ -35,7 +39,7 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
         if not entry.is_mapping or "api" not in entry.items():
             raise entry.wrong(
                 "it is neither `llm` nor `stt`, and names no api",
-                "write `api: embeddings`, rerank or speech, and its `command:` or `engine:`",
+                f"write `api:` {', '.join(APIS[:-1])} or {APIS[-1]}, and `command:` or `engine:`",
             )
         if not NAME.fullmatch(name) or name in TAKEN:
             raise entry.wrong(
@@ -46,9 +50,12 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
         if service.tokens[0] > service.tokens[1]:
             what = "the shortest is longer than the longest"
             raise entry.at("tokens").wrong(what, "write [low, high]")
-        if service.api == "speech" and service.texts != 1:
-            what = f"{service.texts} texts, where one is spoken at a time"
+        if service.api not in OF_SEVERAL and service.texts != 1:
+            what = f"{service.texts} texts, where {service.api} takes one at a time"
             raise entry.at("texts").wrong(what, "leave it out")
+        for key in OF_LLMS if service.api not in STREAMED else ():
+            if entry.at(key).is_present:
+                raise entry.at(key).wrong("only an LLM has it", "remove it")
         check_engine(entry, name, service)
         others[name] = service
     return others
@@ -87,7 +94,7 @@ def check_rates(entry: YamlEntry, workload: Workload) -> None:
 def traffic_beside(services: Services) -> tuple[Traffic, ...]:
     """Return what the services beside a turn get."""
     return tuple(
-        Traffic(name, s.api, s.per_s, s.burst, s.tokens)
+        Traffic(name, s.api, s.per_s, s.burst, s.tokens, s.output_tokens * (s.api in STREAMED))
         for name, s in services.items()
         if isinstance(s, OtherService)
     )

@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from objectives.engines.engine import OTHER_ENGINES, other_engine
+from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, engines_beside, other_engine
 from objectives.engines.llm_options import option_of
+from objectives.engines.llm_server import LlmServer
 from objectives.services import OtherService
-from study.spec.services.files import interpreter, model_at
+from study.spec.services.files import interpreter, model_at, program_at
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
-OF_ENGINES = ("python", "model", "args")
+OF_ENGINES = ("python", "program", "model", "args")
+
+ENGINES = tuple(filter(None, dict.fromkeys((*LLM_ENGINES, *OTHER_ENGINES))))
 
 
 def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
@@ -27,10 +30,16 @@ def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
     Raises:
         BadInput: There is one; it has file, line and key.
     """
-    if service.engine not in OTHER_ENGINES:
-        known = tuple(filter(None, OTHER_ENGINES))
+    known = engines_beside(service.api)
+    if service.engine in ENGINES and service.engine not in known:
+        way_out = " or ".join((*(f"`engine: {name}`" for name in known), "a `command:`"))
+        raise entry.at("api").wrong(
+            f"{service.engine} does not speak {service.api}", f"name {way_out}, or another api"
+        )
+    if service.engine and service.engine not in known:
         raise entry.at("engine").wrong(
-            f"unknown engine {service.engine!r}", f"{meant(service.engine, known)}, or a `command:`"
+            f"unknown engine {service.engine!r}",
+            f"{meant(service.engine, known or ENGINES)}, or a `command:`",
         )
     if not service.engine:
         if service.command is None:
@@ -42,12 +51,15 @@ def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
     engine = other_engine(service, name)
     if service.command is not None:
         raise entry.at("command").wrong(f"{service.engine} has its own", "remove one of them")
-    if service.api not in engine.apis:
-        raise entry.at("api").wrong(
-            f"{service.engine} does not speak {service.api}", f"write {' or '.join(engine.apis)}"
-        )
     if not service.model:
-        raise entry.at("model").wrong("it is missing", "name the model's folder or hub id")
+        kind = engine.model_kind if isinstance(engine, LlmServer) else "folder"
+        what = "folder or hub id" if kind == "folder" else kind
+        raise entry.at("model").wrong("it is missing", f"name the model's {what}")
+    has_program = isinstance(engine, LlmServer) and bool(engine.program)
+    for key in ("python",) if has_program else ("program",):
+        if entry.at(key).is_present:
+            other = "program" if has_program else "python"
+            raise entry.at(key).wrong(f"{service.engine} has none", f"name its `{other}:`")
     for word in service.args:
         if engine.sets_itself(word):
             flag = word.partition("=")[0]
@@ -77,5 +89,11 @@ def with_files(
         raise entry.at("args").wrong(*wrong)
     if folder is None:
         return service
-    python = interpreter(entry.at("python"), service.python, folder)
-    return replace(service, python=python, model=model_at(entry.at("model"), service.model, folder))
+    if not isinstance(engine, LlmServer) or engine.model_kind != "name":
+        is_file = isinstance(engine, LlmServer) and engine.model_kind == "file"
+        model = model_at(entry.at("model"), service.model, folder, is_file=is_file)
+        service = replace(service, model=model)
+    if isinstance(engine, LlmServer) and engine.program:
+        program = program_at(entry.at("program"), service.program or engine.program, folder)
+        return replace(service, program=program)
+    return replace(service, python=interpreter(entry.at("python"), service.python, folder))

@@ -9,6 +9,7 @@ from objectives.engines.any_command import AnyCommand
 from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, llm_engine
 from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.places import HOST
+from objectives.figures import STREAMED
 from objectives.on_demand.resident import KEEP_ALIVE, RESIDENT, keeps_process
 from objectives.search_space.parameter import Parameter
 from objectives.servers.supervision.container import runs_container
@@ -78,7 +79,7 @@ def _check_sleep_mode(
 ) -> None:
     """Refuse that a service keeps its process where nothing of it can sleep, or nobody wakes it."""
     kinds: Mapping[str, type[LlmServer | AnyCommand]]
-    kinds = LLM_ENGINES if isinstance(service, LlmService) else OTHER_ENGINES
+    kinds = LLM_ENGINES if service.api in STREAMED else OTHER_ENGINES
     able = [engine for engine, kind in kinds.items() if kind.sleep_paths[0]]
     usual = USUAL if isinstance(service, LlmService) else ""
     if service.command is not None or (service.engine or usual) not in able:

@@ -714,7 +714,7 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ({"metrics": "{target_direction: {llm_latency_ms: sideways}}"}, ("'sideways' is not known",)),
     (
         {"services": "{tts: {}}"},
-        ("services.tts: it is neither `llm` nor `stt`", "write `api: embeddings`"),
+        ("services.tts: it is neither `llm` nor `stt`", "write `api:` completions, chat,"),
     ),
     (
         {"services": "{llm: {pyhton: x}}"},

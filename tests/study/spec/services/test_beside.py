@@ -180,7 +180,12 @@ def test_what_nothing_wakes_may_not_sleep(
     [
         ({"command": SERVER}, "embed", {}, "services.embed: it is neither `llm` nor `stt`"),
         (3, "embed", {}, "services.embed: it is neither"),
-        ({**EMBED, "api": "chat"}, "embed", {}, "services.embed.api: "),
+        ({**EMBED, "api": "poetry"}, "embed", {}, "services.embed.api: "),
+        ({**EMBED, "api": "chat", "texts": 2}, "embed", {}, "2 texts, where chat takes one"),
+        ({**EMBED, "output_tokens": 8}, "embed", {}, "output_tokens: only an LLM has it"),
+        ({**EMBED, "vocabulary": 8}, "embed", {}, "vocabulary: only an LLM has it"),
+        ({**EMBED, "engine": "ollama"}, "embed", {}, "embed.api: ollama does not speak embeddings"),
+        ({**EMBED, "engine": "lama"}, "embed", {}, "embed.engine: unknown engine 'lama'"),
         (EMBED, "vllm", {}, "services.vllm: 'vllm' cannot name a service"),
         (EMBED, "llama", {}, "services.llama: 'llama' cannot name a service"),
         (EMBED, "capacity", {}, "'capacity' cannot name a service"),
