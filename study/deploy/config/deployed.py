@@ -67,7 +67,7 @@ class Probe:
     """
 
     kind: Literal[
-        "completion", "transcription", "embeddings", "rerank", "speech", "command", "none"
+        "completion", "chat", "transcription", "embeddings", "rerank", "speech", "command", "none"
     ] = "none"
     url: str | None = None
     model: str = "model"
@@ -116,7 +116,7 @@ class Deployed:
 
     set: Mapping[str, Binding]
     unit: str | None = None
-    api: Literal["embeddings", "rerank", "speech"] | None = None
+    api: Literal["completions", "chat", "embeddings", "rerank", "speech"] | None = None
     container: str | None = None
     python: str | None = None
     version_url: str | None = None

@@ -107,7 +107,9 @@ def _check_apis(services: YamlEntry, deployment: Deployment) -> None:
     """Refuse a service beside the LLM and speech that does not say how it is spoken to."""
     for name, service in deployment.services.items():
         if (name in KINDS) is not (service.api is None):
-            way_out = "remove it" if name in KINDS else "write embeddings, rerank or speech"
+            way_out = (
+                "remove it" if name in KINDS else "write how it is spoken to: chat, embeddings, ..."
+            )
             what = "the name says it already" if name in KINDS else "it is missing"
             raise services.at(name, "api").wrong(what, way_out)
 

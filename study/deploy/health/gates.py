@@ -100,19 +100,21 @@ def try_gates(
     for name, service in deployment.services.items():
         results += _alive(target, name, service)
     for engine in deployment.engines():
-        if engine.has_kv_cache:
+        service = deployment.services[engine.name]
+        if engine.has_kv_cache and (service.api is None or service.metrics_url is not None):
+            title = "KV tokens" if service.api is None else f"KV tokens of {engine.name}"
             expected = (kv_expected or {}).get(engine.name)
-            results.append(_kv_cache(expected, kv_tokens(deployment.services[engine.name])))
+            results.append(_kv_cache(title, expected, kv_tokens(service)))
     return results
 
 
-def _kv_cache(expected: int | None, tokens: int | None) -> GateResult:
+def _kv_cache(title: str, expected: int | None, tokens: int | None) -> GateResult:
     if not expected or tokens is None:
         whose = "the trial" if not expected else "the running server"
-        return GateResult("KV tokens", "not run", f"{whose} does not tell them")
+        return GateResult(title, "not run", f"{whose} does not tell them")
     off = abs(tokens - expected) / expected
     detail = f"{tokens:,}, the trial's {expected:,} ({100 * off:.1f} % off)"
-    return GateResult("KV tokens", "pass" if off <= KV_TOLERANCE else "fail", detail)
+    return GateResult(title, "pass" if off <= KV_TOLERANCE else "fail", detail)
 
 
 def _alive(target: Target, name: str, service: Deployed) -> list[GateResult]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from objectives.apis.chat import answered, message
 from objectives.apis.completions import completed
 from objectives.apis.metrics_page import amount, samples
 from objectives.apis.short_requests import NoAnswer, certificates, page, request
@@ -21,6 +22,7 @@ from objectives.traffic.workload import Request
 from study.deploy.config.deployed import Deployed, Probe
 
 PROBE_TOKENS = 16
+SAY = "Say yes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,10 @@ def _error(probe: Probe) -> str | None:
 
 def _body(probe: Probe) -> dict[str, Any]:
     """Return what is sent, as httpx takes it."""
-    if probe.kind == "completion":
-        prompt = {"prompt": "Say yes.", "max_tokens": PROBE_TOKENS, "ignore_eos": True}
-        return {"json": {"model": probe.model, **prompt}}
+    if probe.kind in ("completion", "chat"):
+        asked = {"prompt": SAY} if probe.kind == "completion" else message(SAY)
+        length = {"max_tokens": PROBE_TOKENS, "ignore_eos": True}
+        return {"json": {"model": probe.model, **asked, **length}}
     if probe.kind == "transcription":
         clip = _clip()
         sound = (clip.name, clip.audio, "audio/flac")
@@ -81,6 +84,8 @@ def _is_whole(probe: Probe, body: bytes) -> bool:
     """
     if probe.kind == "completion":
         return bool(completed(body).strip())
+    if probe.kind == "chat":
+        return bool(answered(body).strip())
     if probe.kind == "transcription":
         return bool(transcript(body).strip())
     return not _of_texts(probe).read(body).is_empty

@@ -57,9 +57,10 @@ class Units:
         """Return what a person should know: units that would stay dead, or stop with ours."""
         lines = []
         for engine in (e for e in self.deployment.engines() if e.quiet_death):
-            name = engine.name
+            name, service = engine.name, self.deployment.services[engine.name]
             unit = units.unit(self.names[name])
-            if unit.restart != "always" and not self.deployment.services[name].restart_always:
+            is_known = service.api is None  # which engine serves what is beside them, is not
+            if is_known and unit.restart != "always" and not service.restart_always:
                 lines.append(
                     f"{unit.name} has Restart={unit.restart}: {engine.quiet_death}; "
                     f"write `restart_always: true` below services.{name} to have Restart=always "

@@ -76,6 +76,22 @@ def test_a_third_service_has_an_api_and_its_own_parameters(tmp_path: Path) -> No
         deployment_of(tmp_path, text.replace("    api: embeddings\n", ""))
 
 
+def test_a_second_llm_has_an_api_and_its_own_parameters(tmp_path: Path) -> None:
+    own = "    set: {tags.ctx_size: {flag: --ctx-size, low: 512, high: 65536, whole: true}}"
+    probe = "    probe: {kind: chat, url: http://127.0.0.1:8080/v1/chat/completions}\n"
+    third = f"\n  tags:\n    unit: tags.service\n    api: chat\n{own}\n{probe}"
+    text = EXAMPLE.replace("\nstart_order:", f"{third}start_order:")
+    deployment = deployment_of(
+        tmp_path, text.replace("start_order: [stt,", "start_order: [stt, tags,")
+    )
+    assert [(e.name, e.api, e.prefix) for e in deployment.engines()][2] == ("tags", "chat", "tags.")
+    [a] = assignments(
+        {"tags.ctx_size": 8192, "unused": 1}, replace(deployment, not_set=("unused",))
+    )
+    assert (a.service, str(a)) == ("tags", "--ctx-size 8192")
+    assert [e.name for e in deployment.engines() if e.has_share] == ["llm"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

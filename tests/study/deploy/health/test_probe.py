@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from odd_servers import listening, saying
 
-from study.deploy.config.deployed import Deployed
-from study.deploy.health.probe import read_counters
+from study.deploy.config.deployed import Deployed, Probe
+from study.deploy.health.probe import read_counters, send_probe
 
+CHAT = b'{"choices": [{"message": {"role": "assistant", "content": "%s"}}]}'
 NAME = "vllm:e2e_request_latency_seconds_bucket"
 ODD = ["NaN", "-1", "x", "1e400", "9" * 400, "--"]
 
@@ -21,3 +22,13 @@ def test_a_bucket_that_cannot_be_is_not_counted(odd: str) -> None:
     assert counters is not None
     assert counters.buckets == ((1.0, 90.0), (float("inf"), 100.0))
     assert (counters.requests, counters.p95_ms) == (100, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_answered"),
+    [(CHAT % b"yes", True), (CHAT % b" ", False), (b'{"choices": []}', False), (b"[]", False)],
+)
+def test_a_chat_is_answered_or_it_is_not(body: bytes, is_answered: bool) -> None:
+    with listening({"chat": saying(body)}) as urls:
+        result = send_probe(Probe(kind="chat", url=f"{urls['chat']}/v1/chat/completions"))
+    assert result is not None and (result.error is None) is is_answered
