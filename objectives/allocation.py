@@ -12,7 +12,6 @@ SHARE = "vllm_memory_util"
 MEMORY = "vllm_memory_mib"  # the same in MiB: a share of one device only
 OF_MEMORY = (SHARE, MEMORY)
 SPEECH = "whisper_model_size"
-SPEECH_PLACE = "stt.place"
 SPEECH_RESIDENT = "stt.resident"
 DEFAULT_BOUNDS: Mapping[str, tuple[float, float]] = {SHARE: (0.30, 0.70)}
 
@@ -23,7 +22,7 @@ def is_of_speech(parameter: str) -> bool:
     >>> is_of_speech(SPEECH), is_of_speech("whisper.beam_size"), is_of_speech(SHARE)
     (True, True, False)
     """
-    return parameter in (SPEECH, SPEECH_PLACE, SPEECH_RESIDENT) or parameter.startswith("whisper.")
+    return parameter == SPEECH or parameter.startswith(("whisper.", "stt."))
 
 
 def share_of(mib: float, total_mib: float) -> float:

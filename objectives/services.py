@@ -70,10 +70,11 @@ class LlmService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SttService:
-    """The speech server is ours on faster-whisper, or any OpenAI-compatible one by a template.
+    """The speech server is that of an engine, or any OpenAI-compatible one by a template.
 
     Args:
-        python: The interpreter that has faster-whisper.
+        engine: The program that serves it; empty is ours on faster-whisper.
+        python: The interpreter that has the engine.
         models: The folder or hub id of each size, e.g. `{tiny: .servers/models/whisper/tiny.en}`.
         device: The device that our server runs on.
         compute_type: CTranslate2's number format, e.g. `float16`, or `int8` on a CPU.
@@ -81,9 +82,9 @@ class SttService:
         language: The language of the speech, by its code.
         extra_mib: The memory that the process holds in production beside the model, MiB; it is
             really allocated.
-        args: More flags for our server.
+        args: More flags for the engine.
         env: More environment variables for the server.
-        command: A template in place of our server.
+        command: A template in place of the engine's command.
         health_path: The path that answers 200 once the server is ready.
         random_weights: The sizes whose weights are random: each answer has
             `fixed_output_tokens`, and no word error rate is measured.
@@ -96,6 +97,7 @@ class SttService:
         woken_by: What starts it in production where it is not resident.
     """
 
+    engine: str = ""
     python: str = sys.executable
     models: Mapping[str, str] = field(default_factory=dict)
     device: DeviceKind = "cuda"

@@ -14,6 +14,7 @@ from objectives.traffic.workload import Request
 
 BOUNDARY = "c5d1f7a2e94b48c8"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
+MODEL = "whisper-1"  # its name in requests, as OpenAI calls it
 MOST_BYTES = 2**19  # of an answer; an hour of speech has 60,000 characters
 SOUNDS = {
     ".flac": "audio/flac",
@@ -28,15 +29,20 @@ SOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class Transcriptions:
-    """This API of speech recognition takes a clip and answers its words."""
+    """This API of speech recognition takes a clip and answers its words.
 
+    Args:
+        language: The language of clips that name none, by its code; None leaves it to the server.
+    """
+
+    language: str | None = None
     path: ClassVar[str] = "/v1/audio/transcriptions"
     content_type: ClassVar[str] = FORM
     is_fed_audio: ClassVar[bool] = True
 
     def body(self, request: Request, clips: Sequence[Clip]) -> bytes:
         """Return the body of a request."""
-        return transcription(clips[request.clip])
+        return transcription(clips[request.clip], self.language)
 
     def reading(self) -> WholeBody:
         """Return what reads one answer."""
@@ -61,12 +67,17 @@ def transcript(body: bytes) -> str:
     return spellable(text)
 
 
-def transcription(clip: Clip) -> bytes:
-    """Return the body of content type `FORM`: a clip's sound with the fields of OpenAI's form."""
+def transcription(clip: Clip, language: str | None = None) -> bytes:
+    """Return the body of content type `FORM`: a clip's sound with the fields of OpenAI's form.
+
+    Args:
+        clip: The clip.
+        language: Its language, where it names none itself.
+    """
     name = clip.name.translate({34: "%22", 13: "%0D", 10: "%0A"})
-    values = {"model": "whisper-1", "response_format": "json"}
-    if clip.language is not None:
-        values["language"] = clip.language
+    values = {"model": MODEL, "response_format": "json"}
+    if (spoken := clip.language or language) is not None:
+        values["language"] = spoken
     fields = "".join(
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
         for key, value in values.items()

@@ -53,14 +53,20 @@ class LogRule:
 def patterns() -> dict[str, Any]:
     """Return patterns.yaml and the engines' files as plain data, without the set-up errors."""
     data: dict[str, Any] = _read("patterns.yaml")
-    for file in sorted(files("objectives.engines").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".yaml"):
-            own = _loaded(file)
-            data["rules"] += own.get("rules", [])
-            for part in ("phases", "speakers"):
-                for name, regexes in own.get(part, {}).items():
-                    data[part][name] += regexes
+    for file in sorted(_of_engines(), key=lambda file: file.name):
+        own = _loaded(file)
+        data["rules"] += own.get("rules", [])
+        for part in ("phases", "speakers"):
+            for name, regexes in own.get(part, {}).items():
+                data[part][name] += regexes
     return data
+
+
+def _of_engines() -> Iterator[Traversable]:
+    """Yield the files of the engines: each stands beside its engine's module, or in its folder."""
+    for entry in files("objectives.engines").iterdir():
+        inside = entry.iterdir() if entry.is_dir() else (entry,)
+        yield from (file for file in inside if file.name.endswith(".yaml"))
 
 
 @cache

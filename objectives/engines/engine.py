@@ -14,8 +14,10 @@ from objectives.engines.llama_cpp.llm import LlamaCpp
 from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.ollama import Ollama
 from objectives.engines.sglang import SGLang
+from objectives.engines.speech_server import SpeechServer
 from objectives.engines.vllm.llm import Vllm
 from objectives.engines.vllm.pooling import VllmPooling
+from objectives.engines.vllm.transcription import VllmTranscription
 from objectives.errors import SetupError
 from objectives.figures import STREAMED
 from objectives.services import LlmService, OtherService, Service, Services, SttService
@@ -30,6 +32,8 @@ LLM_ENGINES: Mapping[str, type[LlmServer]] = {
 }
 # of a service beside the turn that is no LLM; without a name a template starts it
 OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmPooling}
+# of the speech that turns begin with; without a name ours serves it, or a template
+SPEECH_ENGINES: Mapping[str, type[SpeechServer]] = {"": FasterWhisper, "vllm": VllmTranscription}
 SpeechEngine = FasterWhisper
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
 
@@ -195,9 +199,16 @@ def llm_engine(service: LlmService | OtherService, name: str = "llm") -> LlmServ
     return kind(service, name)
 
 
-def speech_engine(service: SttService, name: str = "stt") -> FasterWhisper:
-    """Return the engine that serves speech."""
-    return FasterWhisper(service, name)
+def speech_engine(service: SttService, name: str = "stt") -> SpeechServer:
+    """Return the engine that serves speech.
+
+    Raises:
+        SetupError: This version knows no engine of that name.
+    """
+    if (kind := SPEECH_ENGINES.get(service.engine)) is None:
+        known = ", ".join(filter(None, SPEECH_ENGINES))
+        raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
+    return kind(service, name)
 
 
 def engines_beside(api: str) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ class ByFiles:
             allocation,
             _argv(self.llm, allocation),
             self.model,
-            self._speech(allocation, name),
+            self._speech(allocation, host, name),
             host,
             request_tokens=self.request_tokens,
             version=self.version,
@@ -118,13 +118,13 @@ class ByFiles:
             if _is_there(e, allocation, name)
         )
 
-    def _speech(self, allocation: Allocation, name: str) -> SpeechMemory:
+    def _speech(self, allocation: Allocation, host: Host, name: str) -> SpeechMemory:
         """Return what speech takes of a device of the LLM."""
         stt = speech_engine(self.stt)
         if not _is_there(stt, allocation, name):
             return SpeechMemory(0.0)
         parameters = self.speech_parameters.get(allocation.speech)
-        return stt.memory(allocation, parameters, is_cpu=self.host.is_cpu)
+        return stt.memory(allocation, parameters, host)
 
 
 def _is_there(engine: Engine, allocation: Allocation, name: str) -> bool:

@@ -89,7 +89,7 @@ def _plain(api: Api) -> dict[str, Any]:
         case Completions():
             return {"name": "completions", **asdict(api)}
         case Transcriptions():
-            return {"name": "transcription"}
+            return {"name": "transcription", **asdict(api)}
         case Chat() | Embeddings() | Rerank() | Speech():
             return {"name": type(api).__name__.lower(), **asdict(api)}
     raise TypeError(f"{api!r} has no plain form")
@@ -108,7 +108,7 @@ def _api(data: Mapping[str, Any]) -> Api:
         case "speech":
             return Speech(data["model"])
         case _:
-            return Transcriptions()
+            return Transcriptions(data["language"])
 
 
 def plain_clips(clips: Iterable[Clip]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from objectives.devices.device import BY_BUS, INDEX, ORDER, VISIBLE
+from objectives.engines.engine import speech_engine
 from objectives.engines.places import HOST, PLACE, Place
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, Services, SttService
@@ -19,11 +20,6 @@ from study.text import meant
 CARD = re.compile(rf"{INDEX}|(GPU|MIG)-[0-9A-Za-z/-]+")
 DEVICE = re.compile(rf"cpu|cuda|(cuda:)?{CARD.pattern}")
 ONLY = "gpu"  # the name of a GPU that has none, beside the CPU
-# CTranslate2's number formats (its documentation, "Quantization and reduced precision")
-PRECISIONS = (
-    *("int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16"),
-    *("float16", "bfloat16", "float32"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +163,14 @@ def _check_precision(
         top.at("services", name, "device").refuse_beside(entry)
     if not place.precision:
         return
-    if not isinstance(service, SttService) or service.command is not None:
+    formats: Sequence[str] = ()
+    if isinstance(service, SttService) and service.command is None:
+        formats = speech_engine(service, name).precisions
+    if not formats:
         raise entry.wrong(f"{name} takes no number format", f"write {place.on} alone")
-    if place.precision not in PRECISIONS:
+    if place.precision not in formats:
         raise entry.wrong(
-            f"CTranslate2 has no {place.precision!r}", meant(place.precision, PRECISIONS)
+            f"CTranslate2 has no {place.precision!r}", meant(place.precision, formats)
         )
     for key in ("search_space", "baseline"):
         top.at(key, "whisper.compute_type").refuse_beside(entry)

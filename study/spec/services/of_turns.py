@@ -11,10 +11,17 @@ from typing import Literal
 
 from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
 from objectives.engines.command import placeholders
-from objectives.engines.engine import LLM_ENGINES, Engine, engine_of, in_order, llm_engine
+from objectives.engines.engine import (
+    LLM_ENGINES,
+    SPEECH_ENGINES,
+    Engine,
+    engine_of,
+    in_order,
+    llm_engine,
+    speech_engine,
+)
 from objectives.engines.llm_options import option_of
 from objectives.engines.places import PLACE
-from objectives.model_files.whisper import HUB
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.services import COMPUTE_TYPES, LlmService, OtherService, Services, SttService
@@ -33,13 +40,18 @@ def named_engines(services: YamlEntry, beside: Services) -> tuple[Engine, ...]:
     """Return the engine of each service, as far as its parameters go.
 
     Raises:
-        BadInput: This version knows no engine of the LLM's name.
+        BadInput: This version knows no engine of a name.
     """
-    entry = services.at("llm", "engine")
+    llm = _engine_name(services.at("llm", "engine"), LLM_ENGINES)
+    stt = _engine_name(services.at("stt", "engine"), SPEECH_ENGINES)
+    return in_order({"llm": LlmService(engine=llm), "stt": SttService(engine=stt), **beside})
+
+
+def _engine_name(entry: YamlEntry, known: Iterable[str]) -> str:
     name = entry.build(str) if entry.is_present else ""
-    if name and name not in LLM_ENGINES:
-        raise entry.wrong(f"unknown engine {name!r}", meant(name, tuple(LLM_ENGINES)))
-    return in_order({"llm": LlmService(engine=name), "stt": SttService(), **beside})
+    if name and name not in known:
+        raise entry.wrong(f"unknown engine {name!r}", meant(name, tuple(filter(None, known))))
+    return name
 
 
 def read_services(
@@ -58,7 +70,7 @@ def read_services(
     entry = top.at("services")
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
     llm, notes = _llm(entry.at("llm"), folder, [*named])
-    stt = _stt(entry.at("stt"), device, folder)
+    stt = _stt(entry.at("stt"), device, folder, [*named])
     if any(p.name in OF_MEMORY for p in parameters):
         refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)
     beside = {n: with_files(entry.at(n), n, s, named, folder) for n, s in beside.items()}
@@ -117,7 +129,7 @@ def _llm(entry: YamlEntry, folder: Path | None, named: list[str]) -> tuple[LlmSe
     return replace(llm, program=program_at(entry.at("program"), program, folder)), notes
 
 
-def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
+def _stt(entry: YamlEntry, device: str, folder: Path | None, named: Iterable[str]) -> SttService:
     stt: SttService = entry.build(SttService) if entry.is_present else SttService()
     if not entry.at("device").is_present:
         stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
@@ -125,13 +137,29 @@ def _stt(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
         raise entry.at("device").wrong("cuda, where the study's device is cpu", "write cpu")
     if not entry.at("compute_type").is_present:
         stt = replace(stt, compute_type=COMPUTE_TYPES[stt.device])
-    if stt.command is not None:
+    if stt.engine:
+        _check_speech_engine(entry, stt, named)
+    if stt.command is not None or folder is None:
         return stt
-    return (
-        stt
-        if folder is None
-        else replace(stt, python=interpreter(entry.at("python"), stt.python, folder))
-    )
+    return replace(stt, python=interpreter(entry.at("python"), stt.python, folder))
+
+
+def _check_speech_engine(entry: YamlEntry, stt: SttService, named: Iterable[str]) -> None:
+    """Refuse what the engine of speech does not have, or that nothing says what it must be told."""
+    engine = speech_engine(stt)
+    if stt.command is not None:
+        raise entry.at("command").wrong(f"{stt.engine} has its own", "remove one of them")
+    for key in {key for kind in SPEECH_ENGINES.values() for key in kind.own_keys}:
+        if entry.at(key).is_present and key not in engine.own_keys:
+            way_out = f"remove it; its flags are {engine.prefix}<flag> and args"
+            raise entry.at(key).wrong(f"{stt.engine} has no such key", way_out)
+    for word in stt.args:
+        if engine.sets_itself(word):
+            flag = word.partition("=")[0]
+            raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
+    ours = (name.removeprefix(engine.prefix) for name in named if name.startswith(engine.prefix))
+    if wrong := engine.missing([option_of(name) for name in ours]):
+        raise entry.at("args").wrong(*wrong)
 
 
 def _check_template(
@@ -172,9 +200,10 @@ def with_models(
     if stt.command is not None:
         return services
     models: dict[str, str] = {}
+    hub = speech_engine(stt).hub
     for size in sizes:
         entry = top.at("services", "stt", "models", size)
-        model = stt.models.get(size, HUB.get(size))
+        model = stt.models.get(size, hub.get(size))
         if model is None:
             raise entry.wrong(
                 f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from objectives.engines.engine import SpeechEngine
 from objectives.plain_data.ranges import Range
 from objectives.services import SttService
 from study.spec.yaml_node import YamlEntry
@@ -11,10 +12,7 @@ from study.text import meant
 
 PREFIX = "whisper."
 ARITHMETIC = "compute_type"
-ARITHMETICS = (  # of CTranslate2
-    *("int8", "int8_float16", "int8_float32", "int8_bfloat16", "int16"),
-    *("float16", "bfloat16", "float32"),
-)
+ARITHMETICS = SpeechEngine.precisions
 BY_ITSELF = ("auto", "default")  # it takes what the device does best, or the model's file has
 WHOLE: Mapping[str, Range] = {
     "beam_size": Range(1, 10_000),
@@ -27,7 +25,7 @@ WHOLE: Mapping[str, Range] = {
 def check_speech_options(top: YamlEntry, stt: SttService) -> None:
     """Refuse values that our speech server cannot be started with.
 
-    Another server, which a template starts, is not known here.
+    Another server, of an engine or a template, is not known here.
 
     Args:
         top: The spec.
@@ -36,7 +34,7 @@ def check_speech_options(top: YamlEntry, stt: SttService) -> None:
     Raises:
         BadInput: A value is wrong; the error has its line.
     """
-    if stt.command is not None:
+    if stt.command is not None or stt.engine:
         return
     entries = [(top.at("services", "stt", ARITHMETIC), ARITHMETIC)]
     entries += [

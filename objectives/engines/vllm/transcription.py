@@ -1,0 +1,129 @@
+"""The engine vLLM, where it transcribes: it serves one Whisper in a share of the device."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+from objectives.allocation import SPEECH, Allocation
+from objectives.apis.metrics_page import amount
+from objectives.apis.transcription import MODEL, Transcriptions
+from objectives.engines.command import Command, command_of
+from objectives.engines.llm_options import option_of
+from objectives.engines.llm_server import flags
+from objectives.engines.speech_server import SpeechServer
+from objectives.engines.vllm import flags as vllm_flags
+from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
+from objectives.engines.vllm.llm import OWN_ENV, SERVER, SHARE_OPTION
+from objectives.engines.vllm.needs import (
+    PACKAGES,
+    SERVER_PACKAGES,
+    missing_package,
+    old_driver,
+    weak_card,
+)
+from objectives.engines.vllm.pooling import OURS
+from objectives.fit.cell import CONTEXT_MIB, Host, SpeechMemory
+from objectives.model_files.whisper import HUB
+from objectives.on_demand.resident import with_waker
+
+READS_SOUND = "soundfile"  # of vllm[audio]; without it each clip is refused
+SLACK_MIB = 400.0
+SET_BY_STUDY = {
+    "model": f"use {SPEECH}",
+    "served_model_name": OURS,
+    "host": OURS,
+    "port": OURS,
+    "runner": OURS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VllmTranscription(SpeechServer):
+    """This engine is vLLM with a Whisper: weights and KV cache lie in its share of the device.
+
+    The share is one of the whole device, beside which that of an LLM is another.
+    """
+
+    hub: ClassVar[Mapping[str, str]] = {
+        size: f"openai/whisper-{'large-v3-turbo' if size == 'turbo' else size}"
+        for size in HUB
+        if not size.startswith("distil")
+    }
+    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
+    server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
+    packages: ClassVar[tuple[str, ...]] = (*PACKAGES, READS_SOUND)
+    title: ClassVar[str] = "vLLM"
+
+    def own_conditions(self) -> dict[str, Any]:
+        """Return what of its own keys changes figures, as plain data."""
+        return {"engine": self.service.engine, "language": self.service.language}
+
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does."""
+        return word.startswith("-") and option_of(word) in self.set_by_us
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
+        """Return that nothing says its share, which would be nearly all; None where something does.
+
+        Args:
+            named: The options that the search space or the baseline names.
+        """
+        if SHARE_OPTION in named or any(map(vllm_flags.is_share, self.service.args)):
+            return None
+        what = f"nothing says its share, which would be {100 * vllm_flags.DEFAULT_SHARE:g} %"
+        return what, f"search {self.prefix}{SHARE_OPTION}, or name it in baseline or args"
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:
+        """Return in a sentence that vLLM, or what it reads sound with, is not installed."""
+        if (missing := missing_package(self.name, self.service.python, versions)) is not None:
+            return missing
+        if READS_SOUND in versions:
+            return None
+        python = self.service.python
+        return (
+            f"services.{self.name}.python: {python} has vLLM and no {READS_SOUND}, without which "
+            f"it refuses each clip; run `{python} -m pip install 'vllm[audio]'`"
+        )
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
+        """Return in a sentence why a driver is too old for vLLM; None where it is not."""
+        return old_driver(versions, driver)
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence that vLLM does not run on a card; None where it may."""
+        return weak_card(self.name, compute)
+
+    def memory(self, allocation: Allocation, parameters: int | None, host: Host) -> SpeechMemory:  # noqa: ARG002
+        """Return its share of a device, with its processes beyond it."""
+        share = self._share(allocation)
+        if share is None:
+            return SpeechMemory(None, f"nothing says the share of {self.name}")
+        beyond_mib = FRONT_ENDS_MIB if host.is_cpu else CONTEXT_MIB
+        return SpeechMemory(share * host.total_mib + beyond_mib, slack_mib=SLACK_MIB)
+
+    def _share(self, allocation: Allocation) -> float | None:
+        """Return its share of the device; None where nothing says it."""
+        if (searched := self.options(allocation).get(SHARE_OPTION)) is not None:
+            return amount(str(searched))
+        words = pairwise((*self.service.args, ""))
+        said = [w.partition("=")[2] or v for w, v in words if vllm_flags.is_share(w)]
+        return amount(said[-1]) if said else None
+
+    def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
+        """Return the server's command; `NAME.<flag>` parameters become `--<flag>`."""
+        service, model = self.service, self.model(allocation)
+        argv: tuple[str, ...] = (service.python, *SERVER, "--model", model)
+        argv += ("--served-model-name", MODEL, *service.args, *flags(self.options(allocation)))
+        return command_of(service, argv, {**OWN_ENV, **device_env}, allocation, model)
+
+    def settings(self, allocation: Allocation) -> str:
+        """Return the size of its model and the flags to set."""
+        words = (f"model size {allocation.speech}", *flags(self.options(allocation)))
+        return with_waker(" ".join(words), self.name, self.service, allocation)
+
+    def spoken(self) -> Transcriptions:
+        """Return how it is spoken to: it would look for the language of a clip that names none."""
+        return Transcriptions(self.service.language)
