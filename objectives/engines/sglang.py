@@ -1,7 +1,8 @@
 """The engine SGLang: this module knows its command line, KV cache and retractions.
 
 Written from its documentation and sources of 0.4 to 0.5 (server_args.py, managers/scheduler.py,
-docs on production metrics); nobody has run it here: it needs CUDA, and its wheels no CPU has.
+docs on production metrics), and compared with a start of 0.5.23 on a CPU (guide services.md);
+nobody has run it on a GPU here.
 `sglang.mem_fraction_static` is a fraction of what is free as it starts, for weights and KV cache.
 """
 
@@ -155,10 +156,18 @@ class SGLang(LlmServer):
 def usage(metrics: str) -> tuple[float | None, int | None]:
     """Return KV cache usage in percent and retractions so far; None where the page lacks them.
 
+    The count of retractions is on the page from the first one on, beside those of the moment, which
+    always are.
+
     >>> usage('sglang:token_usage{model_name="m"} 0.25')
     (25.0, None)
+    >>> usage('sglang:token_usage 0.25\\nsglang:num_retracted_reqs{tp_rank="0"} 0.0')
+    (25.0, 0)
     """
     shares = [value for _, value in samples(metrics, "sglang:token_usage")]
-    retractions = [value for _, value in samples(metrics, "sglang:num_retracted_requests_total")]
+    now, so_far = (
+        [value for _, value in samples(metrics, f"sglang:num_retracted_{name}")]
+        for name in ("reqs", "requests_total")
+    )
     usage_pct = 100.0 * max(shares) if shares and max(shares) <= 1 else None
-    return usage_pct, int(sum(retractions)) if retractions else None
+    return usage_pct, int(sum(so_far)) if so_far or now else None

@@ -8,14 +8,16 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from objectives.allocation import SPEECH, Allocation
+from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import amount
 from objectives.apis.transcription import MODEL, Transcriptions
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
-from objectives.engines.llm_server import flags
+from objectives.engines.llm_server import engine_page, flags
 from objectives.engines.speech_server import SpeechServer
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
+from objectives.engines.vllm.kv_cache import kv_cache, usage
 from objectives.engines.vllm.llm import OWN_ENV, SERVER, SHARE_OPTION
 from objectives.engines.vllm.needs import (
     PACKAGES,
@@ -30,6 +32,7 @@ from objectives.model_files.whisper import HUB
 from objectives.on_demand.resident import with_waker
 
 READS_SOUND = "soundfile"  # of vllm[audio]; without it each clip is refused
+PAGE = "/metrics"
 SLACK_MIB = 400.0
 SET_BY_STUDY = {
     "model": f"use {SPEECH}",
@@ -47,6 +50,7 @@ class VllmTranscription(SpeechServer):
     The share is one of the whole device, beside which that of an LLM is another.
     """
 
+    has_kv_cache: ClassVar[bool] = True
     hub: ClassVar[Mapping[str, str]] = {
         size: f"openai/whisper-{'large-v3-turbo' if size == 'turbo' else size}"
         for size in HUB
@@ -127,3 +131,16 @@ class VllmTranscription(SpeechServer):
     def spoken(self) -> Transcriptions:
         """Return how it is spoken to: it would look for the language of a clip that names none."""
         return Transcriptions(self.service.language)
+
+    def figures(self, url: str, log: str) -> dict[str, Any]:
+        """Return its own account of its KV cache."""
+        cache = kv_cache(engine_page(url, PAGE), log)
+        return {
+            "kv_tokens": cache.tokens,
+            "kv_cache_mib": cache.mib,
+            "max_model_len": cache.max_model_len,
+        }
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, how it is spoken to, and its page of the use of its cache."""
+        return Endpoint(url, self.spoken(), PAGE, usage)

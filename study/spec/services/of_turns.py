@@ -24,10 +24,11 @@ from objectives.engines.llm_options import option_of
 from objectives.engines.places import PLACE
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
-from objectives.services import COMPUTE_TYPES, LlmService, OtherService, Services, SttService
+from objectives.services import LlmService, OtherService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
 from study.spec.services.engines_beside import with_files
 from study.spec.services.files import file_at, interpreter, model_at, program_at
+from study.spec.speech.service import read_speech
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -70,7 +71,7 @@ def read_services(
     entry = top.at("services")
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
     llm, notes = _llm(entry.at("llm"), folder, [*named])
-    stt = _stt(entry.at("stt"), device, folder, [*named])
+    stt = read_speech(entry.at("stt"), device, folder, [*named])
     if any(p.name in OF_MEMORY for p in parameters):
         refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)
     beside = {n: with_files(entry.at(n), n, s, named, folder) for n, s in beside.items()}
@@ -127,39 +128,6 @@ def _llm(entry: YamlEntry, folder: Path | None, named: list[str]) -> tuple[LlmSe
         return replace(llm, python=python), notes
     program = llm.program or engine.program
     return replace(llm, program=program_at(entry.at("program"), program, folder)), notes
-
-
-def _stt(entry: YamlEntry, device: str, folder: Path | None, named: Iterable[str]) -> SttService:
-    stt: SttService = entry.build(SttService) if entry.is_present else SttService()
-    if not entry.at("device").is_present:
-        stt = replace(stt, device="cpu" if device == "cpu" else "cuda")
-    elif stt.device == "cuda" and device == "cpu":
-        raise entry.at("device").wrong("cuda, where the study's device is cpu", "write cpu")
-    if not entry.at("compute_type").is_present:
-        stt = replace(stt, compute_type=COMPUTE_TYPES[stt.device])
-    if stt.engine:
-        _check_speech_engine(entry, stt, named)
-    if stt.command is not None or folder is None:
-        return stt
-    return replace(stt, python=interpreter(entry.at("python"), stt.python, folder))
-
-
-def _check_speech_engine(entry: YamlEntry, stt: SttService, named: Iterable[str]) -> None:
-    """Refuse what the engine of speech does not have, or that nothing says what it must be told."""
-    engine = speech_engine(stt)
-    if stt.command is not None:
-        raise entry.at("command").wrong(f"{stt.engine} has its own", "remove one of them")
-    for key in {key for kind in SPEECH_ENGINES.values() for key in kind.own_keys}:
-        if entry.at(key).is_present and key not in engine.own_keys:
-            way_out = f"remove it; its flags are {engine.prefix}<flag> and args"
-            raise entry.at(key).wrong(f"{stt.engine} has no such key", way_out)
-    for word in stt.args:
-        if engine.sets_itself(word):
-            flag = word.partition("=")[0]
-            raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
-    ours = (name.removeprefix(engine.prefix) for name in named if name.startswith(engine.prefix))
-    if wrong := engine.missing([option_of(name) for name in ours]):
-        raise entry.at("args").wrong(*wrong)
 
 
 def _check_template(

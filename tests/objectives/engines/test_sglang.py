@@ -1,4 +1,4 @@
-"""Checks what is known of SGLang from its documentation: nobody has run it here."""
+"""Checks what is known of SGLang from its documentation, and from 0.5.23 as it ran on a CPU."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from objectives.allocation import Allocation
 from objectives.apis.metrics_page import CachePage
 from objectives.diagnosis.diagnose import diagnose
+from objectives.diagnosis.log import FailurePhase, parse
 from objectives.engines.engine import llm_engine
 from objectives.engines.every import cache_on, latency_histograms
 from objectives.engines.sglang import SGLang, usage
@@ -21,6 +22,28 @@ LOG = """\
 [2025-05-02 08:26:40] max_total_num_tokens=441962, chunked_prefill_size=8192, \
 max_running_requests=4096, context_len=32768
 [2025-05-02 08:26:41] The server is fired up and ready to roll!
+"""
+# 0.5.23 on a CPU, a tiny LLM; cut
+REAL = """\
+[2026-11-30 02:12:28] server_args={'model_path': 'm', 'tokenizer_path': 'm', 'port': 5}
+[2026-11-30 02:13:41] Ignore import error when loading sglang.srt.models.inkling: No module named \
+'cutlass'
+[2026-11-30 02:13:51] KV Cache is allocated. dtype: torch.float16, #tokens: 17345, \
+K size: 1.06 GB, V size: 1.06 GB
+[2026-11-30 02:13:51] max_total_num_tokens=17345, chunked_prefill_size=4096, \
+max_prefill_tokens=16384, max_running_requests=2168, context_len=4096, available_cpu_mem=18.33 GB
+[2026-11-30 02:13:56] INFO:     Application startup complete.
+[2026-11-30 02:13:58] Prefill batch, #new-seq: 1, #new-token: 29, #cached-token: 0, \
+token usage: 0.00, #running-req: 0, #queue-req: 0, #pending-token: 0, cpu graph: False
+[2026-11-30 02:14:00] The server is fired up and ready to roll!
+"""
+LABELS = 'engine_type="unified",model_name="model",moe_ep_rank="0",pp_rank="0",tp_rank="0"'
+REAL_PAGE = f"""\
+# HELP sglang:num_retracted_reqs The number of retracted requests.
+sglang:num_retracted_reqs{{{LABELS},pid="5531"}} 0.0
+sglang:num_queue_reqs{{{LABELS}}} 0.0
+sglang:token_usage{{{LABELS}}} 0.125
+sglang:fwd_occupancy{{{LABELS}}} NaN
 """
 NO_ROOM = """\
 [2025-05-02 08:26:14] server_args=ServerArgs(model_path='m', port=5)
@@ -65,6 +88,22 @@ def test_its_cache_is_told_by_its_log() -> None:
     }
     nothing = {"kv_tokens": None, "kv_cache_mib": None, "max_model_len": None}
     assert engine().figures("http://h", "") == nothing
+
+
+def test_a_real_log_tells_its_cache_its_phases_and_no_failure() -> None:
+    """Its words of imports that it ignores are none, and those of its own warm-up no load."""
+    told = engine().figures("http://h", REAL)
+    assert (told["kv_tokens"], told["max_model_len"]) == (17345, 4096)
+    assert told["kv_cache_mib"] == pytest.approx(2.12 * 1024)
+    assert diagnose(REAL) is None
+    log = parse(REAL)
+    assert log.phase(REAL.index("KV Cache is")) is FailurePhase.START
+    assert log.phase(len(REAL)) is FailurePhase.LOAD
+
+
+def test_a_real_page_tells_that_nothing_was_retracted_yet() -> None:
+    assert usage(REAL_PAGE) == (12.5, 0)
+    assert cache_on(REAL_PAGE) == CachePage(used_pct=12.5, preemptions=0, waiting=0.0)
 
 
 def test_the_use_of_its_cache_is_that_of_its_fullest_part() -> None:

@@ -35,6 +35,19 @@ ANSWERS = (
     ("19_bm_george.flac", " Book the dentist for March 3rd at 11."),
 )
 
+LOG = """\
+(Worker pid=7011) INFO 11-30 01:48:53 [cpu_worker.py:260] Auto set (0.46/23.54) GiB for KV cache \
+on node 0, with 1.41 GiB requested memory for the worker. 0.95 GiB memory was consumed by non-kv \
+usages.
+(EngineCore pid=6404) INFO 11-30 01:48:53 [kv_cache_utils.py:2327] CPU KV cache size: 7,864 \
+tokens, Maximum concurrency for 448 tokens per request: 17.56x
+INFO:     Application startup complete.
+"""
+PAGE = """\
+vllm:kv_cache_usage_perc{engine="0",model_name="whisper-1"} 0.25
+vllm:num_preemptions_total{engine="0",model_name="whisper-1"} 0.0
+"""
+
 
 def read(folder: Path, shares: tuple[float, ...] = (0.05, 0.1), **stt: Any) -> Spec:
     searched = {SHARE: list(shares)} if shares else {}
@@ -115,6 +128,18 @@ def test_real_answers_are_read_with_their_words() -> None:
         body = {"text": text, "usage": {"type": "duration", "seconds": 3}}
         assert transcript(json.dumps(body).encode()) == text
         assert references[name].split()[0] in text.lower() or references[name].split()[0] in text
+
+
+def test_it_tells_of_its_cache_as_an_llm_does() -> None:
+    engine = speech_engine(SttService(engine="vllm"))
+    assert engine.figures("http://127.0.0.1:1", LOG) == {
+        "kv_tokens": 7864,
+        "kv_cache_mib": pytest.approx(0.46 * 1024),
+        "max_model_len": 448,
+    }
+    endpoint = engine.endpoint("http://h:1")
+    assert endpoint.metrics_path == "/metrics" and endpoint.usage(PAGE) == (25.0, 0)
+    assert speech_engine(SttService()).endpoint("http://h:1").metrics_path is None
 
 
 def test_its_interpreter_and_card_are_looked_at() -> None:
