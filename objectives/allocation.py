@@ -13,6 +13,7 @@ MEMORY = "vllm_memory_mib"  # the same in MiB: a share of one device only
 OF_MEMORY = (SHARE, MEMORY)
 SPEECH = "whisper_model_size"
 SPEECH_RESIDENT = "stt.resident"
+HEARER = SPEECH_RESIDENT.partition(".")[0]  # the service that hears turns
 DEFAULT_BOUNDS: Mapping[str, tuple[float, float]] = {SHARE: (0.30, 0.70)}
 
 
@@ -99,6 +100,18 @@ class Allocation:
         awake = {k: v for k, v in self.options("stt.").items() if f"stt.{k}" != SPEECH_RESIDENT}
         options = self.options("whisper.") | awake
         return " ".join([self.speech, *(f"{k}={v}" for k, v in sorted(options.items()))])
+
+    def words_key(self, service: str) -> str:
+        """Return what the words of a service that transcribes depend on.
+
+        >>> Allocation({"whisper_model_size": "base", "notes.beams": 5}).words_key("notes")
+        'notes beams=5'
+        """
+        if service == HEARER:
+            return self.speech_key
+        options = sorted(self.options(f"{service}.").items())
+        resident = SPEECH_RESIDENT.removeprefix(f"{HEARER}.")
+        return " ".join([service, *(f"{k}={v}" for k, v in options if k != resident)])
 
     @property
     def all_options(self) -> dict[str, Scalar]:

@@ -213,7 +213,7 @@ class Colocation:
         def once() -> Hold:
             prediction = self._starts.prediction(job.allocation, self._lineup)
             servers = self._launched(job, self.on_phase, prediction)
-            self.exercise.alone(servers, "", is_scored=False)
+            self.exercise.alone(servers, {})
             source = self.exercise.turns(servers, self.setting.limits)
             held, turns, is_late = hold(source, servers, rate_per_s)
             _write(job.folder, "hold", turns)
@@ -317,12 +317,12 @@ class Colocation:
         began = CpuTime.now()
         for engine in self._engines:
             measured |= engine.bounds(measured, self.setting.workload, allocation)
-        speech, is_scored = (
-            allocation.speech_key,
-            not any(e.is_random(allocation) for e in self._engines),
-        )
-        alone = self.exercise.alone(servers, speech, is_scored=is_scored)
-        words = self.exercise.word_figures(servers.endpoints, speech)
+        hearers = (e for e in self._engines if e.api == "transcription")
+        heard = {
+            e.name: allocation.words_key(e.name) for e in hearers if not e.is_random(allocation)
+        }
+        alone = self.exercise.alone(servers, heard)
+        words = self.exercise.word_figures(servers.endpoints, heard)
         measured |= self._ramp(job, servers)
         if not is_worth(Measurement.from_flat(measured | words)):
             raise GivenUp(measured)

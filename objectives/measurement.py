@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum, auto
 from functools import cache
-from itertools import chain
 from typing import Any, Self
 
 from objectives.figures import flat_name, service_and_field
@@ -232,9 +231,9 @@ class Measurement:
         return " ".join(self.devices) or None
 
     @property
-    def word_errors(self) -> tuple[WordErrors, ...]:
-        """Return every scored clip of every service that transcribes."""
-        return tuple(chain.from_iterable(s.word_errors for s in self.services.values()))
+    def words(self) -> Mapping[str, tuple[WordErrors, ...]]:
+        """Return the scored clips of each service that transcribes."""
+        return {name: s.word_errors for name, s in self.services.items() if s.word_errors}
 
     def on_device(self, uuid: str) -> Self:
         """Return it with this UUID for its device, where that has none."""

@@ -126,7 +126,7 @@ class OtherService:
 
     Args:
         api: How it is spoken to: OpenAI's completions or chat of another LLM, its embeddings,
-            reranking as Jina and vLLM have it, or OpenAI's speech synthesis.
+            reranking as Jina and vLLM have it, or OpenAI's speech synthesis or transcription.
         engine: The program that serves it; empty where a template starts it.
         python: The interpreter that has the engine, where that is a package.
         program: The file of an LLM's engine, or its name on the PATH, where it is no package; empty
@@ -160,7 +160,7 @@ class OtherService:
             memory, as its engine can.
     """
 
-    api: Literal[LlmApi, "embeddings", "rerank", "speech"]
+    api: Literal[LlmApi, "embeddings", "rerank", "speech", "transcription"]
     engine: str = ""
     python: str = sys.executable
     program: str = ""

@@ -16,6 +16,8 @@ from objectives.traffic.workload import Request
 MOST_TOKENS = 10_000_000  # of one answer
 MOST_BYTES = 64 * 2**20  # of one stream, which is not kept
 LONGEST_LINE = 2**20  # bytes of one event, which is
+DONE = b"[DONE]"
+PARSED = (b'"completion_tokens"', b'"error"', DONE)  # lines that end, count or break an answer
 
 
 class StreamError(Exception):
@@ -36,14 +38,15 @@ class Stream:
         tokens: The number of output tokens, as the server counts them; None before its end.
     """
 
-    __slots__ = ("_has_content", "_rest", "_size", "first_s", "tokens")
+    __slots__ = ("_has_content", "_is_ended", "_last", "_rest", "_size", "first_s", "tokens")
 
     def __init__(self, has_content: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
         self._has_content = has_content or _has_content
         self.first_s: float | None = None
         self.tokens: int | None = None
-        self._rest = b""
+        self._rest = self._last = b""
         self._size = 0
+        self._is_ended = False
 
     def feed(self, data: bytes) -> None:
         """Read the next piece of the body, cut anywhere.
@@ -62,17 +65,16 @@ class Stream:
         self._rest, data = data[end:], data[:end]
         if len(self._rest) > LONGEST_LINE:
             raise ValueError(f"an event of more than {LONGEST_LINE:,} bytes")
-        if (
-            self.first_s is not None
-            and b'"completion_tokens"' not in data
-            and b'"error"' not in data
-        ):
+        if len(data) > len(b"\r\n"):
+            self._last = data
+        if self.first_s is not None and not any(word in data for word in PARSED):
             return
         for line in data.splitlines():
             self._read(line)
 
     def _read(self, line: bytes) -> None:
-        if not line.startswith(b"data:") or line[5:].strip() in (b"", b"[DONE]"):
+        if not line.startswith(b"data:") or line[5:].strip() in (b"", DONE):
+            self._is_ended |= line[5:].strip() == DONE
             return
         part = parsed(line[5:])
         if not isinstance(part, dict):
@@ -83,17 +85,31 @@ class Stream:
             self.first_s = time.monotonic()
         if part.get("usage") is not None:
             self.tokens = _counted(part["usage"])
+        self._is_ended |= self.tokens is not None or _is_finished(part)
 
     def answer(self) -> Answer:
         """Return when the content began and how long it is.
 
         Raises:
             StreamError: The server reports an error.
-            ValueError: The last event, without an end of its line, is not what the API promises.
+            ValueError: The last event, without an end of its line, is not what the API promises,
+                or it is not the end of an answer, by any of the ways to say so.
         """
+        last = self._last
         self.feed(b"\n")
+        for line in () if self._is_ended else (last + self._last).splitlines():
+            self._read(line)
+        if self.first_s is not None and not self._is_ended:
+            raise ValueError("the stream ends in the middle of an answer")
         is_empty = self.first_s is None or self.tokens == 0
         return Answer(is_empty, self.first_s, self.tokens)
+
+
+def _is_finished(part: Mapping[str, Any]) -> bool:
+    """Return whether an event says why its answer ends there."""
+    choices = part.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return isinstance(first, dict) and first.get("finish_reason") is not None
 
 
 def completed(body: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from objectives.apis.api import Answer, WholeBody, parsed, quoted
 from objectives.plain_data.spellable import spellable
@@ -33,16 +33,18 @@ class Transcriptions:
 
     Args:
         language: The language of clips that name none, by its code; None leaves it to the server.
+        model: The name that the server knows its model by.
     """
 
     language: str | None = None
+    model: str = MODEL
     path: ClassVar[str] = "/v1/audio/transcriptions"
     content_type: ClassVar[str] = FORM
     is_fed_audio: ClassVar[bool] = True
 
     def body(self, request: Request, clips: Sequence[Clip]) -> bytes:
         """Return the body of a request."""
-        return transcription(clips[request.clip], self.language)
+        return transcription(clips[request.clip], self.language, self.model)
 
     def reading(self) -> WholeBody:
         """Return what reads one answer."""
@@ -67,15 +69,23 @@ def transcript(body: bytes) -> str:
     return spellable(text)
 
 
-def transcription(clip: Clip, language: str | None = None) -> bytes:
+def form(clip: Clip, spoken: Transcriptions) -> dict[str, Any]:
+    """Return what asks for the words of a clip, as httpx takes it."""
+    language = {"language": spoken.language} if spoken.language else {}
+    sound = (clip.name, clip.audio, content_type(clip.name))
+    return {"files": {"file": sound}, "data": {"model": spoken.model, **language}}
+
+
+def transcription(clip: Clip, language: str | None = None, model: str = MODEL) -> bytes:
     """Return the body of content type `FORM`: a clip's sound with the fields of OpenAI's form.
 
     Args:
         clip: The clip.
         language: Its language, where it names none itself.
+        model: The name that the server knows its model by.
     """
     name = clip.name.translate({34: "%22", 13: "%0D", 10: "%0A"})
-    values = {"model": MODEL, "response_format": "json"}
+    values = {"model": model, "response_format": "json"}
     if (spoken := clip.language or language) is not None:
         values["language"] = spoken
     fields = "".join(

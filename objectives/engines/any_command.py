@@ -11,6 +11,7 @@ from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
+from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
@@ -33,11 +34,12 @@ class AnyCommand:
 
     service: OtherService
     name: str
-    apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "speech")
+    apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "speech", "transcription")
     symptoms: ClassVar[str] = BESIDE
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
-    changes_answers: ClassVar[frozenset[str]] = frozenset()  # nobody judges them
+    # nobody judges them but words, which are counted
+    changes_answers: ClassVar[frozenset[str]] = frozenset()
     version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
@@ -119,14 +121,15 @@ class AnyCommand:
         """Return False: the words that are counted are not its."""
         return False
 
-    def is_ready(self, url: str, within_s: float, clip: Clip) -> bool:  # noqa: ARG002
+    def is_ready(self, url: str, within_s: float, clip: Clip) -> bool:
         """Return whether the health page is 200 and one real answer came back in time."""
-        api = _api(self.service)
+        api, health_url = _api(self.service), url + self.service.health_path
+        if isinstance(api, Transcriptions):
+            ask = Ask("POST", url + api.path, form(clip, api))
+            return answers_once_healthy(health_url, ask, transcript, within_s=within_s)
         request = Request(self.name, 0.0, PROBE_TOKENS)
         ask = Ask("POST", url + api.path, {"json": json.loads(api.body(request, ()))})
-        return answers_once_healthy(
-            url + self.service.health_path, ask, api.read, within_s=within_s
-        )
+        return answers_once_healthy(health_url, ask, api.read, within_s=within_s)
 
     def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  it tells nothing
         """Return nothing: it tells nothing of itself."""
@@ -146,7 +149,7 @@ class AnyCommand:
         return Endpoint(url, _api(self.service))
 
 
-def _api(service: OtherService) -> Embeddings | Rerank | Speech:
+def _api(service: OtherService) -> Embeddings | Rerank | Speech | Transcriptions:
     match service.api:
         case "embeddings":
             return Embeddings(service.served_model, service.texts)
@@ -154,4 +157,6 @@ def _api(service: OtherService) -> Embeddings | Rerank | Speech:
             return Rerank(service.served_model, service.texts)
         case "speech":
             return Speech(service.served_model)
+        case "transcription":
+            return Transcriptions(model=service.served_model)
     raise AssertionError(f"another engine speaks {service.api}")

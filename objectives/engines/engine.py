@@ -263,6 +263,17 @@ def engines_of(services: Services) -> tuple[Engine, ...]:
     return tuple(sorted(in_order(services), key=lambda e: (e.has_share, e.name in of_turn)))
 
 
+def hearers(services: Services) -> list[str]:
+    """Return the names of the services that transcribe."""
+    names = services.items()
+    return [n for n, s in names if isinstance(s, SttService) or s.api == "transcription"]
+
+
+def hears_alike(services: Services, one: Allocation, other: Allocation) -> bool:
+    """Return whether every service that transcribes is configured alike by two allocations."""
+    return all(one.words_key(name) == other.words_key(name) for name in hearers(services))
+
+
 def apis_of(services: Services) -> dict[str, ApiName]:
     """Return the API of each service, in the order of a voice turn."""
     return {engine.name: engine.api for engine in engines_of(services)}

@@ -85,6 +85,7 @@ class LlmServer(LlmOptions, ABC):
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
     program: ClassVar[str] = ""
     title: ClassVar[str] = ""  # what people call it, where it has a share
+    share_option: ClassVar[str] = ""  # that is its share, where the LLM is beside that of turns
     default_share: ClassVar[float] = math.nan  # where nothing says it
     health: ClassVar[str] = ""  # its own page of health, where a service names none
     packages: ClassVar[tuple[str, ...]] = ()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
-from objectives.apis.transcription import MODEL, Transcriptions, content_type, transcript
+from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.engines.command import Command
 from objectives.engines.places import PLACE
 from objectives.engines.unit_form import UnitForm
@@ -163,10 +163,7 @@ class SpeechServer(ABC):
 
     def is_ready(self, url: str, within_s: float, clip: Clip) -> bool:
         """Return whether the health page is 200 and one real transcription came back in time."""
-        language = self.spoken().language
-        fields = {"model": MODEL} | ({"language": language} if language else {})
-        sound = (clip.name, clip.audio, content_type(clip.name))
-        ask = Ask("POST", url + Transcriptions.path, {"files": {"file": sound}, "data": fields})
+        ask = Ask("POST", url + Transcriptions.path, form(clip, self.spoken()))
         path = self.service.health_path
         return answers_once_healthy(url + path, ask, transcript, within_s=within_s)
 

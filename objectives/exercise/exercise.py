@@ -32,7 +32,9 @@ WARM_UPS = 2
 
 
 class Exercise:
-    """An exercise replays one workload and remembers the word errors of each speech configuration.
+    """An exercise replays one workload, and remembers the word errors of what transcribes.
+
+    They are kept by what the words of a service depend on (`Allocation.words_key`).
 
     Args:
         workload: The traffic pattern.
@@ -61,17 +63,15 @@ class Exercise:
         other.word_errors = self.word_errors
         return other
 
-    def alone(
-        self,
-        servers: ReadyServers,
-        speech: str,
-        *,
-        is_scored: bool,
-    ) -> list[Reply]:
-        """Warm up both services, then load each alone; return the replies of the second part.
+    def alone(self, servers: ReadyServers, word_keys: Mapping[str, str]) -> list[Reply]:
+        """Warm up all services, then load each alone; return the replies of the second part.
 
-        The speech whose words are counted is sent once per speech configuration. What sleeps is
-        kept awake from here on, until a window begins.
+        The speech whose words are counted is sent once to each configuration of a service that
+        transcribes. What sleeps is kept awake from here on, until a window begins.
+
+        Args:
+            servers: The servers.
+            word_keys: What the words of each service depend on whose words are counted.
 
         Raises:
             TrialFailed: A request failed; it is the first that did. Or a server does not wake.
@@ -101,19 +101,20 @@ class Exercise:
             )
             raise_first(replies, servers.suspects)
             self._probes = probes_of(queue, replies) or self._probes
-        if is_scored and speech not in self.word_errors:
-            servers.on_phase(Phase(Step.WORDS))
-            self.word_errors[speech] = count_words(
-                servers, self.words, self.workload.request_timeout_s
-            )
+        for service, key in word_keys.items():
+            if key not in self.word_errors:
+                servers.on_phase(Phase(Step.WORDS))
+                self.word_errors[key] = count_words(
+                    servers, service, self.words, self.workload.request_timeout_s
+                )
         return replies
 
-    def word_figures(self, endpoints: Endpoints, speech: str) -> dict[str, Any]:
+    def word_figures(self, endpoints: Endpoints, word_keys: Mapping[str, str]) -> dict[str, Any]:
         """Return the word errors of each service that transcribes; none where none were scored."""
-        words = self.word_errors.get(speech, ())
         figures: dict[str, Any] = {}
         for service, endpoint in endpoints.items():
             if endpoint.api.is_fed_audio:
+                words = self.word_errors.get(word_keys.get(service, ""), ())
                 figures[flat_name(service, "word_errors")] = words
                 figures[flat_name(service, "wer_pct")] = wer_pct(words) if words else None
         return figures

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from objectives.capacity.ramp_range import DOUBLINGS, TWICE
 from objectives.diagnosis.patterns import patterns
+from objectives.engines.engine import hearers
 from objectives.services import Service
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
@@ -31,7 +32,8 @@ def longest_measurement_s(
     if workload.ramp_s > 0:  # also again in the range that the first one found, and again late
         doubling_s = max(workload.ramp_doubling_s, workload.ramp_s / TWICE)
         loads_s += 4 * _load_s(services, workload, DOUBLINGS * doubling_s)
-    return (1 + retries) * (launch_s(services, workload) + _words_s(workload, words) + loads_s)
+    words_s = len(hearers(services)) * _words_s(workload, words)
+    return (1 + retries) * (launch_s(services, workload) + words_s + loads_s)
 
 
 def longest_hold_s(services: Mapping[str, Service], workload: Workload) -> float:

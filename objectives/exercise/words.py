@@ -14,14 +14,15 @@ from objectives.traffic.workload import Request
 
 
 def count_words(
-    servers: ReadyServers, words: Sequence[Clip], timeout_s: float
+    servers: ReadyServers, service: str, words: Sequence[Clip], timeout_s: float
 ) -> tuple[WordErrors, ...]:
-    """Send speech to the service that transcribes, and count the words of each clip.
+    """Send speech to a service that transcribes, and count the words of each clip.
 
     One that hears nothing in a clip has missed all of its words.
 
     Args:
         servers: The servers.
+        service: The name of the service.
         words: The speech.
         timeout_s: How long an answer may take, seconds.
 
@@ -29,7 +30,6 @@ def count_words(
         TrialFailed: A request failed.
     """
     endpoints = servers.endpoints
-    service = next(name for name, end in endpoints.items() if end.api.is_fed_audio)
     requests = [Request(service, 0.0, clip=n) for n in range(len(words))]
     replies = list[Reply]()
     while rest := requests[len(replies) :]:  # an empty answer ends what follows it

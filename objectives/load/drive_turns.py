@@ -108,7 +108,7 @@ def drive_turns(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurn
         requests = turn_requests(workload, services, number, len(clips), salt)
         return [replace(request, at_s=turns.times_s[number]) for request in requests]
 
-    others = beside_turns(workload, rate.ramp_s, salt) if source.beside else ()
+    others = beside_turns(workload, rate.ramp_s, salt, len(clips)) if source.beside else ()
     arrivals = _Arrivals(turns.times_s, requests_of, others)
     first = arrivals.upto(KNOWN_S)
     everywhere = {**endpoints, **source.beside}

@@ -6,7 +6,7 @@ written without spaces, a character is a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -179,6 +179,39 @@ def gate(
     arm, room = upper - point if point < limit_points else point - lower, abs(limit_points - point)
     minutes = sum(clip_seconds) / 60 * ((arm / room) ** 2 - 1)  # an interval shrinks with 1/sqrt(n)
     return Gate(WordVerdict.CANNOT_TELL, point, lower, upper, minutes)
+
+
+def worst_gate(
+    candidate: Mapping[str, Sequence[WordErrors]],
+    baseline: Mapping[str, Sequence[WordErrors]],
+    *,
+    same: Collection[str],
+    limit_points: float = 1.0,
+    clip_seconds: Sequence[float] | None = None,
+) -> Gate:
+    """Compare the words of each service that transcribes, and return the answer of the worst.
+
+    Args:
+        candidate: The candidate's word errors, by service.
+        baseline: The baseline's.
+        same: The services that both configure alike.
+        limit_points: As of `gate`.
+        clip_seconds: As of `gate`.
+    """
+    gates = [
+        gate(
+            candidate.get(service, ()),
+            baseline.get(service, ()),
+            limit_points=limit_points,
+            clip_seconds=clip_seconds,
+            same_configuration=service in same,
+        )
+        for service in dict.fromkeys((*baseline, *candidate))
+    ]
+    worst_first = [WordVerdict.FAIL, WordVerdict.NOT_MEASURED, WordVerdict.CANNOT_TELL]
+    ranks = {verdict: n for n, verdict in enumerate((*worst_first, WordVerdict.PASS))}
+    by_rank = sorted(gates, key=lambda g: (ranks[g.verdict], -(g.difference_points or 0.0)))
+    return by_rank[0] if by_rank else Gate(WordVerdict.NOT_MEASURED)
 
 
 def points(sums: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -55,7 +55,7 @@ def trace(workload: Workload, clips: int) -> tuple[Request, ...]:
     return tuple(sorted(requests, key=_time))
 
 
-def beside_turns(workload: Workload, for_s: float, salt: int) -> tuple[Request, ...]:
+def beside_turns(workload: Workload, for_s: float, salt: int, clips: int) -> tuple[Request, ...]:
     """Return what the services beside a turn get while turns arrive, sorted by time.
 
     Each gets its own constant rate, by a Poisson process; the same seed gives the same times, and
@@ -65,10 +65,11 @@ def beside_turns(workload: Workload, for_s: float, salt: int) -> tuple[Request, 
         workload: The traffic pattern.
         for_s: How long turns arrive, seconds.
         salt: It tells the texts of one ramp from those of another.
+        clips: The number of speech clips.
 
     >>> from objectives.traffic.workload import Traffic
     >>> embed = Traffic("embed", "embeddings", per_s=2.0, burst=3, tokens=(16, 64))
-    >>> requests = beside_turns(Workload(beside=(embed,)), for_s=60.0, salt=1)
+    >>> requests = beside_turns(Workload(beside=(embed,)), for_s=60.0, salt=1, clips=24)
     >>> {r.service for r in requests}, len(requests) % 3, 60 < len(requests) < 180
     ({'embed'}, 0, True)
     """
@@ -84,7 +85,11 @@ def beside_turns(workload: Workload, for_s: float, salt: int) -> tuple[Request, 
                 tokens = int(rng.integers(stream.tokens[0], stream.tokens[1] + 1))
                 seed = int(rng.integers(2**31)) + salt * 2**31
                 at = stream.service, round(at_s, 6)
-                requests.append(Request(*at, tokens, stream.output_tokens, seed=seed))
+                requests.append(
+                    Request(*at, clip=seed % clips)
+                    if stream.api == "transcription"
+                    else Request(*at, tokens, stream.output_tokens, seed=seed)
+                )
     return tuple(sorted(requests, key=_time))
 
 

@@ -83,7 +83,7 @@ def turn_like(
     requests, texts = [], _texts(workload)
     for service, is_fed_audio in services.items():
         clip, seed = int(rng.integers(clips)), int(rng.integers(2**31)) + salt * 2**31
-        if service in texts:  # the trace does not say what is spoken of an answer
+        if service in texts and not is_fed_audio:  # a trace does not say how long
             low, high = texts[service].tokens
             sizes = int(rng.integers(low, high + 1)), texts[service].output_tokens
             requests.append(Request(service, 0.0, *sizes, seed=seed, turn=number))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from objectives.engines.engine import hears_alike
 from objectives.speech.wer import WordVerdict
 from study.analysis.common_cards import on_common_cards
 from study.analysis.configurations import Configuration
@@ -69,7 +70,8 @@ def ineligibility(
         return Ineligibility(Reason.OUT_OF_MEMORY)
     if any(m.lag_exceeded for m in records):
         return Ineligibility(Reason.LATE_REQUESTS)
-    is_other_speech = configuration.allocation.speech_key != context.baseline.speech_key
+    own, today = configuration.allocation, context.baseline
+    is_other_speech = not hears_alike(context.services, own, today)
     words = configuration.word_gate or WordVerdict.NOT_MEASURED
     if is_other_speech and words != WordVerdict.PASS:
         minutes = tuple(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from objectives.capacity.limits import LIMIT_MS, Limit, limit_names
+from objectives.engines.engine import hears_alike
 from objectives.errors import BadInput
 from objectives.fitness import (
     PRESETS,
@@ -18,7 +19,7 @@ from objectives.fitness import (
 )
 from objectives.measurement import Measurement
 from objectives.recording.kept_replies import Rows, under
-from objectives.speech.wer import Gate, gate, gate_constraint
+from objectives.speech.wer import Gate, gate_constraint, worst_gate
 from study.analysis.decision import Decision, decision_of
 from study.cards.card_scales import CardScales, scales_of
 from study.spec.model import FitnessRule
@@ -182,25 +183,29 @@ def words_judged(trials: Sequence[Trial], context: StudyContext) -> list[Trial]:
     today = context.baseline
     if any(str(t.allocation) == str(today) for t in launched):
         return list(trials)
+    services = context.services
     first = sorted(
-        launched, key=lambda t: (t.allocation.speech_key != today.speech_key, not t.is_reference)
+        launched,
+        key=lambda t: (not hears_alike(services, t.allocation, today), not t.is_reference),
     )
-    basis = next((t for t in first if t.measurement and t.measurement.word_errors), None)
+    basis = next((t for t in first if t.measurement and t.measurement.words), None)
     if basis is None or basis.measurement is None:
         return list(trials)
-    known: dict[str, Gate] = {}
+    known: dict[tuple[str, ...], Gate] = {}
+    old = basis.measurement.words
     judged = []
     for t in trials:
         if t.measurement is None:
             judged.append(t)
             continue
-        speech = t.allocation.speech_key
+        keys = {n: t.allocation.words_key(n) for n in {**old, **t.measurement.words}}
+        speech = tuple(keys.values())
         if speech not in known:  # the clips are the same, and scored once
-            known[speech] = gate(
-                t.measurement.word_errors,
-                basis.measurement.word_errors,
+            known[speech] = worst_gate(
+                t.measurement.words,
+                old,
+                same={n for n, key in keys.items() if key == basis.allocation.words_key(n)},
                 limit_points=context.gates.wer_points,
-                same_configuration=speech == basis.allocation.speech_key,
             )
         share = gate_constraint(known[speech], context.gates.wer_points)
         constraints = {**t.constraints, "word_error_rate": share}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import engines_of
+from objectives.engines.engine import engines_of, hears_alike
 from objectives.services import Services
 from objectives.speech.power import spoken_words, words_needed
 from objectives.traffic.clips import SHIPPED, Clip, read_clips
@@ -54,7 +54,7 @@ def word_outlook(
         source: The clips whose words are counted.
         limit_points: How many points more wrong words a winner may have.
     """
-    others = [a for a in candidates if a.speech_key != baseline.speech_key]
+    others = [a for a in candidates if not hears_alike(services, a, baseline)]
     engines = engines_of(services)
 
     def is_counted(allocation: Allocation) -> bool:

@@ -14,6 +14,7 @@ from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.other_llm import read_other_llm
 from study.init_spec.servers.other_speech import read_other_stt
 from study.init_spec.servers.programs import Program, program_of
+from study.init_spec.servers.second_llm import read_second_llm
 from study.init_spec.servers.speech_unit import Speech, names_size, read_stt
 
 OF_WHISPER = (*(known.engine for known in SpeechEngine.unit_form.known),)
@@ -71,6 +72,12 @@ def services(units: Sequence[Running], size: str | None, llm_model: str | None =
         other = _other(unit, program, {b.name for b in beside})
         if isinstance(other, Beside):
             beside.append(other)
+            if other.llm is not None:
+                notes += other.llm.notes
+                notes.append(
+                    f"{unit.unit} is {other.name}, beside {llm.unit}, which is named first and so "
+                    "taken for the LLM that answers turns"
+                )
         elif other:
             notes.append(other)
     read = read_llm(llm) if llm_program.key == USUAL else None
@@ -90,9 +97,10 @@ def _speech(unit: Running, program: Program | None, size: str | None) -> Speech:
 
 def _other(unit: Running, program: Program | None, taken: set[str]) -> Beside | str:
     """Return what another server is; empty for what has no part in a GPU."""
-    if program is not None and program.role in ("llm", "stt"):
-        kind = "a second LLM" if program.role == "llm" else "a second speech server"
-        return tenant(unit, f"{kind} ({program.engine})")
+    if program is not None and program.role == "llm":
+        return read_second_llm(unit, program, taken)
+    if program is not None and program.role == "stt":
+        return tenant(unit, f"a second speech server ({program.engine})")
     if program is not None:
         return read_beside(unit, program, taken)
     if unit.container is not None and not has_gpu(unit):

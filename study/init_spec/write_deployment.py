@@ -203,7 +203,7 @@ def _beside(beside: Beside, notes: list[str]) -> dict[str, Any]:
         "set": settings,
         "health_url": at + beside.health_path,
         "probe": {
-            "kind": beside.api,
+            "kind": "completion" if beside.llm is not None else beside.api,
             "url": at + PATHS[beside.api],
             "model": beside.served_model,
         },

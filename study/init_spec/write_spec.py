@@ -79,7 +79,7 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
         "services": {
             name: own | ({"place": places.by_service[name]} if places.devices else {})
             for name, own in {
-                "llm": _llm(llm, places),
+                "llm": _llm(llm, is_spread=AND in places.by_service.get("llm", "")),
                 "stt": _stt(stt, places),
                 **{b.name: _beside(b) for b in found.beside},
             }.items()
@@ -89,8 +89,7 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
     }
 
 
-def _llm(llm: Llm, places: Places) -> dict[str, Any]:
-    is_spread = AND in places.by_service.get("llm", "")
+def _llm(llm: Llm, *, is_spread: bool = False) -> dict[str, Any]:
     if llm.command is None:
         engine = {"engine": llm.key} if llm.key else {}
         started = {"program": llm.program} if llm.program else {"python": llm.python}
@@ -130,6 +129,8 @@ def _stt(stt: Speech, places: Places) -> dict[str, Any]:
 
 
 def _beside(beside: Beside) -> dict[str, Any]:
+    if (llm := beside.llm) is not None and llm.command is None:
+        return {"api": beside.api, "engine": USUAL, **_llm(llm)}
     own: dict[str, Any] = {
         "api": beside.api,
         "command": beside.command,

@@ -5,15 +5,15 @@ That is its fitness, its constraints, and the verdict of every gate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-from objectives.allocation import Allocation
+from objectives.allocation import HEARER, Allocation
 from objectives.diagnosis.diagnose import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.speech.wer import Gate, WordErrors, gate, gate_constraint
+from objectives.speech.wer import Gate, WordErrors, gate_constraint, worst_gate
 from objectives.traffic.clips import SHIPPED, read_clips
 from objectives.traffic.workload import Workload
 from study.cards.card_scales import CardScales
@@ -77,9 +77,9 @@ class Scorer:
         self,
         measured: Measurement,
         reference: Reference,
-        words_today: Sequence[WordErrors],
+        words_today: Mapping[str, Sequence[WordErrors]],
         *,
-        same_speech: bool,
+        heard_alike: Collection[str],
         clip_seconds: Sequence[float] | None = None,
     ) -> Score:
         """Return fitness against the reference, and every constraint.
@@ -87,18 +87,18 @@ class Scorer:
         Args:
             measured: What a launch measured.
             reference: What the terms of the fitness are relative to.
-            words_today: The word errors that its own are held against.
-            same_speech: Whether those are of the same speech configuration, so that they cannot
-                differ.
+            words_today: The word errors that its own are held against, by service.
+            heard_alike: The services of which those are of the same configuration, so that they
+                cannot differ.
             clip_seconds: The length of each clip whose words are counted, seconds.
         """
         value = self.fitness(measured, reference)
-        words = gate(
-            measured.word_errors,
+        words = worst_gate(
+            measured.words,
             words_today,
+            same=heard_alike,
             limit_points=self.gates.wer_points,
             clip_seconds=clip_seconds,
-            same_configuration=same_speech,
         )
         free_mib = measured.device.free_memory_mib
         p95 = [s.latency_p95_ms for s in measured.services.values()]
@@ -141,11 +141,11 @@ def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
 
 
 class _Words(NamedTuple):
-    """The words that others are held against: how near to the baseline's, of which speech."""
+    """The words that others are held against: how near to the baseline's, of which allocation."""
 
     rank: int
-    speech: str
-    errors: tuple[WordErrors, ...]
+    allocation: Allocation
+    errors: Mapping[str, Sequence[WordErrors]]
 
 
 @dataclass(slots=True)
@@ -172,10 +172,11 @@ class StudyScorer:
     _scales: CardScales = field(init=False)
     _own: dict[str, Reference] = field(default_factory=dict, init=False)  # by card
     _due: int = field(default=0, init=False)  # of so many launches, once they are asked for
-    _words: _Words = field(default_factory=lambda: _Words(-1, "", ()), init=False)
+    _words: _Words = field(init=False)
 
     def __post_init__(self) -> None:
         self._scales = CardScales(str(self.baseline))
+        self._words = _Words(-1, self.baseline, {})
 
     def take(self, allocation: Allocation, measured: Measurement) -> bool:
         """Note what was launched: whose words count, the reference, and how its card stands.
@@ -187,10 +188,11 @@ class StudyScorer:
             self.reference = reference_of(measured)
         is_reference = is_first and self.reference is not None
         rank = 2 if str(allocation) == str(self.baseline) else int(is_reference) - 1
-        if allocation.speech_key == self.baseline.speech_key:
+        hearers = {HEARER, *measured.words}
+        if hearers == _heard_alike(hearers, allocation, self.baseline):
             rank = max(rank, 1)
         if rank > self._words.rank:
-            self._words = _Words(rank, allocation.speech_key, measured.word_errors)
+            self._words = _Words(rank, allocation, measured.words)
         if self.reference is not None:
             value = self.scorer.fitness(measured, self.reference).value
             self._scales.add(str(allocation), measured, value)
@@ -219,9 +221,14 @@ class StudyScorer:
             measured,
             self._reference_on(measured.measured_on),
             self._words.errors,
-            same_speech=allocation.speech_key == self._words.speech,
+            heard_alike=_heard_alike(measured.words, allocation, self._words.allocation),
             clip_seconds=self.clip_seconds,
         )
+
+
+def _heard_alike(services: Iterable[str], one: Allocation, other: Allocation) -> set[str]:
+    """Return those of the services that transcribe which two allocations configure alike."""
+    return {name for name in services if one.words_key(name) == other.words_key(name)}
 
 
 def study_scorer(context: StudyContext, trials: Sequence[Trial]) -> StudyScorer:

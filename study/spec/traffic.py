@@ -166,7 +166,9 @@ def stress(
     llm = [Request("llm", 0.0, longest, output, seed=seed + n) for n in range(count)]
     stt = [Request("stt", 0.0, clip=n) for n in range(len(clips))]
     beside = [
-        Request(t.service, 0.0, t.tokens[1], t.output_tokens, seed=seed + n)
+        Request(t.service, 0.0, clip=n % len(clips))
+        if t.api == "transcription"
+        else Request(t.service, 0.0, t.tokens[1], t.output_tokens, seed=seed + n)
         for t in main.workload.beside
         for n in range(max(4, t.burst))
     ]

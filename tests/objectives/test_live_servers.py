@@ -1,10 +1,11 @@
-"""Three real servers share the CPU: an LLM, speech recognition, and embeddings.
+"""Four real servers share the CPU: two LLMs of two engines, speech recognition, and embeddings.
 
 They are started once: held at a rate, captured, measured, and moved.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
@@ -59,11 +60,21 @@ def colocation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colocation]
         texts=2,
         start_timeout_s=600.0,
     )
+    chat = OtherService(
+        api="chat",
+        engine="llama_cpp",
+        program=f"{ROOT}/.servers/llama/bin/llama-server",
+        model=f"{ROOT}/.servers/llama/tiny.gguf",
+        args=("--parallel", "2", "--threads", "1", "--cache-ram", "0"),
+        per_s=1.0,
+        tokens=(16, 24),
+        output_tokens=12,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         setting = setting_of(load(ROOT / "tests/specs/ci_live.yaml"))
         services = {n: replace(s, place="cpu") for n, s in setting.services.items()}
-        services |= {"embed": replace(embed, place="cpu")}
+        services |= {n: replace(s, place="cpu") for n, s in {"chat": chat, "embed": embed}.items()}
         beside = traffic_beside(services)
         longer = {"hold_s": 10.0, "request_timeout_s": 120.0}
         workload = replace(setting.workload, ramp_s=0.0, **longer, beside=beside)
@@ -74,10 +85,11 @@ def colocation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colocation]
             yield colocation
 
 
-def job(folder: Path, share: float, place: str = "cpu/int8") -> Job:
+def job(folder: Path, share: float, place: str = "cpu/int8", context: int = 4096) -> Job:
     folder.mkdir(exist_ok=True)
     values = {"vllm_memory_util": 0.08, "whisper_model_size": "tiny.en", "stt.place": place}
-    return Job(Allocation({**values, "embed.gpu_memory_utilization": share}), 0, folder)
+    more = {"embed.gpu_memory_utilization": share, "chat.ctx_size": context}
+    return Job(Allocation({**values, **more}), 0, folder)
 
 
 @pytest.mark.live
@@ -113,7 +125,7 @@ def test_what_they_answer_is_captured_and_replayed(
     colocation: Colocation, tmp_path: Path, generator
 ) -> None:
     colocation.prepare(job(tmp_path, 0.02))
-    engines = [e for e in engines_of(colocation.setting.services) if e.name != "embed"]
+    engines = [e for e in engines_of(colocation.setting.services) if e.name in ("llm", "stt")]
     servers = {e.name: colocation._lineup.server(e.name) for e in engines}
     llm, stt = servers["llm"], servers["stt"]
     service = colocation.setting.services["llm"]
@@ -160,14 +172,31 @@ def test_they_are_measured_and_moved_and_what_gets_no_memory_is_named(
 ) -> None:
     outcome = colocation.measure(job(tmp_path / "int8", 0.02))
     moved = colocation.measure(job(tmp_path / "float32", 0.02, "cpu/float32")).measurement
-    failure = colocation.measure(job(tmp_path / "none", 0.995, "cpu/float32")).failure
+    failures = {
+        "embed": colocation.measure(job(tmp_path / "none", 0.995, "cpu/float32")).failure,
+        "chat": colocation.measure(job(tmp_path / "long", 0.02, context=20_000_000)).failure,
+    }
     m = outcome.measurement
     assert m is not None, outcome.failure or outcome.setup_error
-    assert set(m.services) == {"llm", "stt", "embed"}
+    assert set(m.services) == {"llm", "stt", "embed", "chat"}
     workload = colocation.setting.workload
     assert m.failure_rate == 0 and m.services["embed"].offered == round(workload.window_s)
     assert all(s.latency_p95_ms and s.memory_mib for s in m.services.values())
+    llm, chat = m.services["llm"], m.services["chat"]
+    assert chat.offered == round(workload.window_s)
+    assert chat.ttft_p95_ms and chat.tpot_p95_ms and chat.ttft_p95_ms < chat.latency_p95_ms
+    assert (chat.kv_tokens, chat.max_model_len) == (4096, 2048) and chat.kv_peak_pct is not None
+    assert llm.kv_tokens not in (None, 4096) and llm.max_model_len == 1024
+    sent = [json.loads(line) for line in (tmp_path / "int8/replies.jsonl").read_text().splitlines()]
+    assert {r["tokens"] for r in sent if r["service"] == "chat"} == {12}
     assert moved is not None and moved.services["stt"].start_s
-    assert (moved.services["llm"].start_s, moved.services["embed"].start_s) == (0, 0)
+    kept = {name: moved.services[name].start_s for name in ("llm", "embed", "chat")}
+    assert kept == {"llm": 0, "embed": 0, "chat": 0}
+    for victim, failure in failures.items():
+        assert failure is not None and failure.diagnosis is not None
+        assert failure.diagnosis.victim == victim
+    failure = failures["embed"]
+    assert failure is not None and failure.diagnosis and failure.diagnosis.deficit_mib
+    failure = failures["chat"]
     assert failure is not None and failure.diagnosis is not None
-    assert failure.diagnosis.victim == "embed" and failure.diagnosis.deficit_mib
+    assert failure.diagnosis.failure_class == "oom_startup"  # its engine's log says so

@@ -33,13 +33,16 @@ def three(mood: str = "well", **more: object) -> Setting:
     speech = OtherService(api="speech", command=SERVER, per_s=1)
     ranks = OtherService(api="rerank", command=SERVER, per_s=1, texts=2)
     chat = OtherService(api="chat", command=chats, per_s=2, output_tokens=3)
-    services = {**usual.services, "embed": embed, "voice": speech, "ranks": ranks, "chat": chat}
+    heard = f"{SERVER} --label {{notes.beams}}"
+    notes = OtherService(api="transcription", command=heard, per_s=1, served_model="base")
+    others = {"embed": embed, "voice": speech, "ranks": ranks, "chat": chat, "notes": notes}
+    services = {**usual.services, **others}
     workload = replace(usual.workload, beside=traffic_beside(services))
     return replace(usual, services=services, workload=workload)
 
 
 def job(folder: Path) -> Job:
-    return Job(replace(LOW, values={**LOW.values, "embed.size": 8}), 0, folder)
+    return Job(replace(LOW, values={**LOW.values, "embed.size": 8, "notes.beams": 1}), 0, folder)
 
 
 def test_each_service_beside_the_turn_has_its_figures(device, tmp_path) -> None:
@@ -48,7 +51,9 @@ def test_each_service_beside_the_turn_has_its_figures(device, tmp_path) -> None:
     m = outcome.measurement
     assert m is not None, outcome.failure
     offered = {name: s.offered for name, s in m.services.items()}
-    assert offered == {"llm": 8, "stt": 8, "embed": 10, "voice": 2, "ranks": 2, "chat": 4}
+    assert offered == {"llm": 8, "stt": 8, "embed": 10, "voice": 2, "ranks": 2, "chat": 4} | {
+        "notes": 2
+    }
     assert all(s.latency_p95_ms and s.interference for s in m.services.values())
     chat = m.services["chat"]  # another LLM, by the same figures
     assert chat.ttft_p95_ms and chat.tpot_p95_ms is not None and chat.ttft_p95_ms < 1e6
@@ -58,6 +63,25 @@ def test_each_service_beside_the_turn_has_its_figures(device, tmp_path) -> None:
     turns = {(r["service"], r["turn"] is None) for r in map(json.loads, lines)}
     assert turns >= {("embed", True), ("voice", True), ("ranks", True), ("llm", False)}
     assert ("embed", False) not in turns
+
+
+def test_the_words_of_each_service_that_transcribes_are_counted_once(device, tmp_path) -> None:
+    usual = three()
+    turns = replace(usual.services["stt"], random_weights=())
+    asked = replace(usual, services={**usual.services, "stt": turns})
+    values = {**job(tmp_path).allocation.values, "notes.beams": 5}
+    (tmp_path / "1").mkdir()  # no other server is started there
+    with Colocation(asked, device_set(device), tmp_path) as colocation:
+        m = colocation.measure(job(tmp_path / "0")).measurement
+        counted = {**colocation.exercise.word_errors}
+        again = colocation.measure(Job(Allocation(values), 0, tmp_path / "1")).measurement
+        assert [k for k in colocation.exercise.word_errors if k not in counted] == ["notes beams=5"]
+    assert m is not None and again is not None
+    for measured in (m, again):
+        stt, notes = measured.services["stt"], measured.services["notes"]
+        assert stt.word_errors == notes.word_errors and len(stt.word_errors) == 24
+        assert stt.wer_pct == notes.wer_pct and notes.rtfx
+    assert set(counted) == {"base", "notes beams=1"}
 
 
 def test_one_that_sleeps_is_woken_by_the_window_and_its_start_is_in_the_answer(
@@ -223,7 +247,7 @@ def test_a_ramp_has_the_services_beside_it_at_their_own_rate(device, tmp_path, m
     assert outcome.measurement is not None, outcome.failure
     turns, beside = rows(tmp_path / "0/ramp.jsonl"), rows(tmp_path / "0/ramp_beside.jsonl")
     assert {row["service"] for row in turns} == {"llm", "stt"}
-    assert {row["service"] for row in beside} <= {"embed", "voice", "ranks", "chat"}
+    assert {row["service"] for row in beside} <= {"embed", "voice", "ranks", "chat", "notes"}
     assert all(row["turn"] is None and row["error"] is None for row in beside)
     times_s = [row["scheduled_s"] for row in beside if row["service"] == "embed"]
     assert len(times_s) / max(row["scheduled_s"] for row in turns) == pytest.approx(5, rel=0.7)

@@ -56,7 +56,7 @@ def changed(measured: Measurement, **figures: Any) -> Measurement:
     """Return the same measurement with other figures, by flat name."""
     names = (*measured.flat(), "used_mib_by_s", "ramp", "ladder")
     old = {name: measured.figure(name) for name in names}
-    return Measurement.from_flat({**old, "word_errors": measured.word_errors, **figures})
+    return Measurement.from_flat({**old, "word_errors": measured.words.get("stt", ()), **figures})
 
 
 def oom(deficit_mib: float | None = 600.0) -> Diagnosis:

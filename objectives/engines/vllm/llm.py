@@ -95,6 +95,7 @@ class Vllm(LlmServer):
 
     asks_for_share: ClassVar[bool] = True
     title: ClassVar[str] = "vLLM"
+    share_option: ClassVar[str] = SHARE_OPTION
     default_share: ClassVar[float] = vllm_flags.DEFAULT_SHARE
     own_prefix: ClassVar[str] = "vllm."
     arithmetic: ClassVar[Arithmetic | None] = VllmArithmetic()
@@ -122,13 +123,9 @@ class Vllm(LlmServer):
         way_out = super(Vllm, self).set_by_study(option)
         if self.is_beside and option == "model":
             return f"use services.{self.name}.model"
-        is_other_share = is_share(f"--{option}") and option != self.share_option
+        is_its_own = self.is_beside and option == SHARE_OPTION
+        is_other_share = is_share(f"--{option}") and not is_its_own
         return way_out or (f"use {self.share_name}" if is_other_share else None)
-
-    @property
-    def share_option(self) -> str:
-        """Return the option that is its share; empty where that is the LLM's own parameter."""
-        return SHARE_OPTION if self.is_beside else ""
 
     @property
     def share_name(self) -> str:

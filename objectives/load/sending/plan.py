@@ -108,7 +108,7 @@ def _api(data: Mapping[str, Any]) -> Api:
         case "speech":
             return Speech(data["model"])
         case _:
-            return Transcriptions(data["language"])
+            return Transcriptions(data["language"], data["model"])
 
 
 def plain_clips(clips: Iterable[Clip]) -> list[dict[str, Any]]:

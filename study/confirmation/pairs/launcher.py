@@ -132,7 +132,7 @@ def scored_words(journal: PairsJournal, of: Subject) -> dict[str, tuple[WordErro
     for pair in journal.pairs:
         for launch in pair.launches:
             is_winner = (pair.stage, launch.role) == ("ab", "winner")
-            key = (of.winner if is_winner else of.baseline).speech_key
-            if scored := launch.measured["main"].word_errors:
-                words[key] = scored
+            allocation = of.winner if is_winner else of.baseline
+            for service, scored in launch.measured["main"].words.items():
+                words[allocation.words_key(service)] = scored
     return words

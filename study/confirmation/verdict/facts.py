@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Literal
 
-from objectives.speech.wer import Gate, WordVerdict, gate
+from objectives.speech.wer import Gate, WordVerdict, worst_gate
 from study.confirmation.records import ROLES, Pair, PairsJournal, Role
 from study.confirmation.subject import Subject
 from study.rule.hard_facts import HardFacts, LaunchFailure
@@ -98,16 +98,15 @@ def words_of(journal: PairsJournal, of: Subject) -> Gate:
     """
     if of.rule.is_alone:
         return Gate(WordVerdict.PASS)
-    is_same = of.winner.speech_key == of.baseline.speech_key
     pairs = journal.of("ab")
     new, old = (
-        pairs[-1].of(role).measured[of.rule.main].word_errors if pairs else ()
+        pairs[-1].of(role).measured[of.rule.main].words if pairs else {}
         for role in ("winner", "baseline")
     )
-    return gate(
+    return worst_gate(
         new,
         old,
+        same={n for n in new if of.winner.words_key(n) == of.baseline.words_key(n)},
         limit_points=of.spec.gates.wer_points,
         clip_seconds=[c.seconds for c in of.words],
-        same_configuration=is_same and bool(new),
     )

@@ -116,7 +116,9 @@ class Deployed:
 
     set: Mapping[str, Binding]
     unit: str | None = None
-    api: Literal["completions", "chat", "embeddings", "rerank", "speech"] | None = None
+    api: (
+        Literal["completions", "chat", "embeddings", "rerank", "speech", "transcription"] | None
+    ) = None
     container: str | None = None
     python: str | None = None
     version_url: str | None = None

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from objectives.allocation import Scalar
 from objectives.engines.every import form_of
 from objectives.engines.unit_form import Role, Speaks
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.llm_unit import SECRET_FLAGS, kept_env, port_of, split_flags
+from study.init_spec.servers.llm_unit import SECRET_FLAGS, Llm, kept_env, port_of, split_flags
 from study.init_spec.servers.other_llm import number
 from study.init_spec.servers.programs import Program
 from study.init_spec.servers.template import literal, template
 
 NAMES: Mapping[Role, str] = {"embeddings": "embed", "rerank": "rerank", "speech": "tts"}
-PATHS: Mapping[Role, str] = {
+PATHS: Mapping[str, str] = {
+    "completions": "/v1/completions",
     "embeddings": "/v1/embeddings",
     "rerank": "/v1/rerank",
     "speech": "/v1/audio/speech",
@@ -57,11 +59,12 @@ class Beside:
         port: Where it listens.
         options: Its options that are searched, with today's values, by the study's parameter.
         flags: The flag of each.
+        llm: What it is, where it is a second LLM; None: it is none.
     """
 
     running: Running
     name: str
-    api: Role
+    api: Role | Literal["completions"]
     command: str
     env: Mapping[str, str]
     health_path: str
@@ -69,6 +72,7 @@ class Beside:
     port: int
     options: Mapping[str, Scalar]
     flags: Mapping[str, str]
+    llm: Llm | None = None
 
 
 def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | str:

@@ -10,6 +10,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 from objectives import recording
+from objectives.engines.engine import hears_alike
 from objectives.errors import BadInput
 from objectives.fitness import reference_of
 from study.sampler_benchmark.problems.problem import Problem, repeat_noise, tabulated
@@ -51,10 +52,10 @@ def _recorded_cells(
         raise BadInput(f"{spec.measure}: the baseline has no finite latency")
     scorer, cells, deficits = Scorer(spec.fitness, spec.gates, spec.workload), [], []
     for allocation in spec.search_space.grid():
-        same = allocation.speech_key == spec.baseline.speech_key
+        alike = baseline.words if hears_alike(spec.services, allocation, spec.baseline) else ()
         repeats = entries.cell(allocation)
         scores = [
-            scorer.score(e.measurement, reference, baseline.word_errors, same_speech=same)
+            scorer.score(e.measurement, reference, baseline.words, heard_alike=alike)
             for e in repeats
             if e.measurement
         ]

@@ -20,7 +20,8 @@ NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 OF_ENGINES = tuple(engine.own_prefix.removesuffix(".") for engine in LLM_ENGINES.values())
 OF_SEVERAL = ("embeddings", "rerank")  # texts in a request
 OF_LLMS = ("program", "metrics_path", "vocabulary", "output_tokens")
-APIS = ("completions", "chat", *OF_SEVERAL, "speech")
+OF_TEXTS = ("texts", "tokens")  # keys of what is sent no clips
+APIS = ("completions", "chat", *OF_SEVERAL, "speech", "transcription")
 TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", "free", *WHOLE)
 
 
@@ -50,6 +51,9 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
         if service.tokens[0] > service.tokens[1]:
             what = "the shortest is longer than the longest"
             raise entry.at("tokens").wrong(what, "write [low, high]")
+        for key in OF_TEXTS if service.api == "transcription" else ():
+            if entry.at(key).is_present:
+                raise entry.at(key).wrong("clips are sent, and no texts", "remove it")
         if service.api not in OF_SEVERAL and service.texts != 1:
             what = f"{service.texts} texts, where {service.api} takes one at a time"
             raise entry.at("texts").wrong(what, "leave it out")

@@ -45,7 +45,7 @@ def test_whose_turn_it_is_to_speak_is_no_content() -> None:
     fed(delta(content="a"), delta(content="b"), USAGE, stream=stream)
     answer = stream.answer()
     assert answer.first_s is not None and answer.first_s >= before_s
-    assert (answer.tokens, answer.is_empty) == (3, False)
+    assert (answer.tokens, answer.is_empty) == (3, False)  # a usage says that this is all
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,21 @@ def test_an_error_in_the_stream_is_one_and_an_answer_of_nothing_is_empty() -> No
         fed(delta(content="a"), {"error": {"message": "EngineCore died"}})
     assert fed({"choices": [BEGIN]}, {"choices": []}).answer().is_empty
     assert fed(delta(content=""), {"usage": {"completion_tokens": 0}}).answer().is_empty
-    assert fed(delta(content="a")).answer().tokens is None  # a server that counts none
+    ends = {"choices": [{"delta": {}, "finish_reason": "length"}]}
+    assert fed(delta(content="a"), ends).answer().tokens is None  # a server that counts none
+
+
+@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b"data: [DONE]", b"\n", b""])
+def test_a_stream_that_ends_in_the_middle_is_no_answer(end: bytes) -> None:
+    """Its server hung up as if that were all: it is no answer of few tokens."""
+    for stream in (Chat("m").reading(), Stream()):
+        part = {"delta": {"content": "a"}, "text": "a", "finish_reason": None}
+        fed({"choices": [part]}, {"choices": [part]}, stream=stream).feed(end)
+        if b"DONE" in end:
+            assert not stream.answer().is_empty
+        else:
+            with pytest.raises(ValueError, match="ends in the middle"):
+                stream.answer()
 
 
 @pytest.mark.parametrize(

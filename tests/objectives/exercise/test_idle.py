@@ -126,7 +126,7 @@ def test_a_ramp_that_was_given_up_leaves_its_servers_idle(generator, fake):
         steps.append(phase.step)
 
     servers = ReadyServers(generator, endpoints, suspects, on_phase)
-    exercise.alone(servers, "", is_scored=False)
+    exercise.alone(servers, {})
     source = exercise.turns(servers, dict.fromkeys(DEFAULT_LIMITS, 60_000.0))
     rate = RampRate(10.0, 20.0, 0.5, "geometric")
     sent = turns.drive_ramp(source, rate)

@@ -20,7 +20,7 @@ NOBODY = Suspects({}, {}, [])
 def counted(generator, server, suspects=NOBODY):
     endpoints = endpoints_of(server.url, server.url, 2048, None)
     servers = ReadyServers(generator, endpoints, suspects, lambda _: None)
-    return count_words(servers, WORDS, timeout_s=60)
+    return count_words(servers, "stt", WORDS, timeout_s=60)
 
 
 def test_each_clip_is_held_against_its_own_references(generator, fake):

@@ -108,10 +108,10 @@ def test_a_well_pair_is_measured(device, tmp_path, monkeypatch):
 def test_words_are_scored_once_for_each_speech_configuration(device, tmp_path):
     with Colocation(setting(is_scored=True), device_set(device), tmp_path) as colocation:
         first = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
-        colocation.exercise.word_errors["base"] = first.word_errors[:1]
+        colocation.exercise.word_errors["base"] = first.words["stt"][:1]
         second = colocation.measure(Job(LOW, 1, tmp_path / "0")).measurement
-    assert first.word_errors[0].errors == 0  # the fake says the words of the first clip, always
-    assert len(first.word_errors) == len(read_clips("assistant"))
+    assert first.words["stt"][0].errors == 0  # the fake says the words of the first clip, always
+    assert len(first.words["stt"]) == len(read_clips("assistant"))
     assert first.figure("stt_wer_pct") > 50
     assert second.figure("stt_wer_pct") == 0  # from what is remembered: not scored again
 
@@ -123,7 +123,7 @@ def test_words_are_counted_over_clips_of_their_own(device, tmp_path):
         exercise = colocation.exercise
         colocation.under(Exercise(exercise.workload, exercise.clips, words=(said, other)), None)
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
-    assert m.word_errors == (WordErrors(0, 6), WordErrors(1, 6))
+    assert m.words["stt"] == (WordErrors(0, 6), WordErrors(1, 6))
     assert m.figure("stt_offered") == 8  # of the window: these clips are no traffic
 
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from faster_whisper import decode_audio
 
-from objectives.speech.wer import Gate, WordErrors, WordVerdict, gate, wer_pct, word_errors
+from objectives.speech.wer import (
+    Gate,
+    WordErrors,
+    WordVerdict,
+    gate,
+    wer_pct,
+    word_errors,
+    worst_gate,
+)
 from objectives.traffic.clips import read_clips
 from objectives.transcriber import Whisper, options
 
@@ -67,6 +75,15 @@ def test_a_configuration_passes_against_itself():
     assert gate(words, list(words), same_configuration=True) == Gate(
         WordVerdict.PASS, 0.0, 0.0, 0.0
     )
+
+
+def test_of_several_services_the_worst_answers():
+    good, bad = clips_with(0.03), clips_with(0.12, seed=1)
+    old = {"stt": good, "notes": good}
+    assert worst_gate({"stt": good, "notes": bad}, old, same={"stt"}).verdict == "fail"
+    assert worst_gate({"stt": bad, "notes": good}, old, same={"stt", "notes"}).verdict == "pass"
+    assert worst_gate({"stt": good}, old, same={"stt"}) == Gate(WordVerdict.NOT_MEASURED)
+    assert worst_gate({}, {}, same=()) == Gate(WordVerdict.NOT_MEASURED)
 
 
 def test_a_much_worse_model_fails():

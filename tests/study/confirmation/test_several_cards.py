@@ -265,4 +265,4 @@ def test_a_lane_measures_a_pair_on_real_servers_under_each_workload(
         main, held_out = (launch.measured[w] for w in ("main", "voice_assistant"))
         assert (main.figure("llm_offered"), held_out.figure("llm_offered")) == (6, 6)
         assert (main.figure("llm_start_s") or 0) > 0 == held_out.figure("llm_start_s")
-        assert main.word_errors
+        assert main.words

@@ -6,14 +6,17 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 
 from objectives.errors import BadInput
+from objectives.services import OtherService
 from study.init_spec.init_spec import InitOptions, write_files
 from study.init_spec.places import places_of
 from study.init_spec.roles import Services, services
 from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
 from study.init_spec.write_spec import spec_of, write_spec
+from study.spec.load import load
 
 LLM = "[Service]\nExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.5\n"
 STT = "[Service]\nExecStart=/opt/s/bin/python /opt/s/server.py --model base\n"
@@ -374,9 +377,44 @@ def test_a_third_service_becomes_an_entry_of_services(folder: Path, start: str) 
     assert spec_of("my", places_of(found, None), found, None)["services"][name]["api"] == api
 
 
+SECOND = {
+    "/opt/v/bin/vllm serve org/coder --gpu-memory-utilization 0.2 --max-model-len 2048": (
+        {"engine": "vllm", "model": "org/coder", "args": ["--max-model-len", "2048"]},
+        {"llm2.gpu_memory_utilization": 0.2},
+    ),
+    "/opt/l/llama-server -m /m/small.gguf -c 8192 --port 8088": (
+        {"engine": "llama_cpp", "model": "/m/small.gguf", "program": "/opt/l/llama-server"},
+        {"llm2.ctx_size": 8192},
+    ),
+    "/usr/bin/docker run --gpus all vllm/vllm-openai --model org/coder "
+    "--gpu-memory-utilization 0.2": (
+        {"health_path": "/health"},
+        {"llm2.gpu_memory_utilization": 0.2},
+    ),
+}
+
+
+@pytest.mark.parametrize("start", SECOND)
+def test_a_second_llm_becomes_an_entry_of_services(folder: Path, start: str) -> None:
+    own, today = SECOND[start]
+    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "stt.service")
+    spec = spec_of("my", places_of(found, None), found, None)
+    entry = spec["services"]["llm2"]
+    assert {k: entry.get(k) for k in own} == own and entry["api"] == "completions"
+    assert spec["baseline"].items() >= today.items() and found.llm.model == "org/m"
+    assert all(name in spec["search_space"] for name in today)
+    if "command" in entry:
+        assert "{llm2.gpu_memory_utilization}" in entry["command"]
+    assert any("is llm2, beside llm.service" in note for note in found.notes)
+    file = folder / "my.yaml"
+    file.write_text(yaml.safe_dump({k: v for k, v in spec.items() if v is not None}))
+    loaded = load(file, is_here=False)
+    assert isinstance(loaded.services["llm2"], OtherService)
+
+
 TENANTS = {
     "/opt/c/bin/python main.py --listen": "is not known here (/opt/c/bin/python main.py --listen)",
-    "/opt/v/bin/vllm serve org/coder": "is a second LLM (vLLM)",
+    "/opt/t/bin/python /opt/tabbyAPI/main.py": "is a second LLM (TabbyAPI) that is not read",
     "/opt/w/bin/wyoming-piper --voice en": "is Piper, which does not speak /v1/audio/speech",
     "/usr/bin/docker run ghcr.io/huggingface/text-embeddings-inference:1 --model-id "
     "org/bge-reranker-base": "is text-embeddings-inference, whose /rerank is not Jina's",

@@ -42,8 +42,8 @@ def row(spec: Spec, number: int, share: float, size: str, **figures: Any) -> Tri
     reference = reference_of(usual)
     assert reference is not None
     scorer = Scorer(spec.fitness, spec.gates, spec.workload)
-    words, seconds = usual.word_errors, [4.0] * 24
-    scored = scorer.score(measured, reference, words, same_speech=same, clip_seconds=seconds)
+    alike, seconds = {"stt"} if same else set(), [4.0] * 24
+    scored = scorer.score(measured, reference, usual.words, heard_alike=alike, clip_seconds=seconds)
     return Trial(
         number=number,
         allocation=Allocation({"vllm_memory_util": share, "whisper_model_size": size}),

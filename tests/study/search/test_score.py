@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from factories import make, measurement, words, write_spec
 
+from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.fitness import Reference
-from study.search.score import Score, Scorer, failure_constraint
+from study.search.score import Score, Scorer, StudyScorer, failure_constraint
 from study.spec.load import load
 
 REFERENCE = Reference({"stt": 800.0, "llm": 2500.0}, 8)
@@ -24,8 +25,8 @@ def scored(
     spec = load(write_spec(folder, **changes))
     scorer = Scorer(spec.fitness, spec.gates, spec.workload)
     measured = measurement(**figures)
-    usual = measurement().word_errors
-    return scorer.score(measured, REFERENCE, usual, same_speech=same_speech)
+    usual = measurement().words
+    return scorer.score(measured, REFERENCE, usual, heard_alike={"stt"} if same_speech else set())
 
 
 def test_a_complete_trial_sets_every_constraint_below_0_when_met(tmp_path: Path) -> None:
@@ -58,6 +59,23 @@ def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(
     assert (fails.word_gate.verdict, fails.is_feasible) == ("fail", False)
     unclear = scored(tmp_path, {"word_errors": words(6)}, same_speech=False)
     assert (unclear.word_gate.verdict, unclear.is_feasible) == ("cannot_tell", True)
+
+
+def test_each_service_that_transcribes_has_a_gate_of_its_own(tmp_path: Path) -> None:
+    """One that hears as before does not hide that another hears worse."""
+    make(tmp_path)
+    spec = load(write_spec(tmp_path))
+    scorer = StudyScorer(Scorer(spec.fitness, spec.gates, spec.workload), spec.baseline, None)
+    today = measurement(notes_latency_p95_ms=9.0, notes_word_errors=words(4))
+    values = spec.baseline.values
+    deaf = measurement(notes_latency_p95_ms=9.0, notes_word_errors=words(24, spoken=4))
+    scorer.take(Allocation({**values, "notes.beams": 5}), today)  # no service of the baseline's
+    scorer.take(spec.baseline, today)
+    beams = Allocation({**values, "notes.beams": 1})
+    found = scorer.score(beams, deaf)
+    assert (found.word_gate.verdict, found.is_feasible) == ("fail", False)
+    same = scorer.score(spec.baseline, deaf)  # its words cannot differ
+    assert (same.word_gate.verdict, same.is_feasible) == ("pass", True)
 
 
 def test_the_same_speech_passes_whatever_its_words(tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def test_what_nothing_wakes_may_not_sleep(
         (3, "embed", {}, "services.embed: it is neither"),
         ({**EMBED, "api": "poetry"}, "embed", {}, "services.embed.api: "),
         ({**EMBED, "api": "chat", "texts": 2}, "embed", {}, "2 texts, where chat takes one"),
+        ({**EMBED, "api": "transcription", "tokens": [1, 2]}, "embed", {}, "tokens: clips are"),
         ({**EMBED, "output_tokens": 8}, "embed", {}, "output_tokens: only an LLM has it"),
         ({**EMBED, "vocabulary": 8}, "embed", {}, "vocabulary: only an LLM has it"),
         ({**EMBED, "engine": "ollama"}, "embed", {}, "embed.api: ollama does not speak embeddings"),
