@@ -27,8 +27,8 @@ from study.dashboard.front import FrontApp
 from study.dashboard.gate import LOOPBACK, Gate
 from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import SeveralFolders
+from study.storage.backends.patient import PatientStorage
 from study.storage.find import folder_of, names, promotions_of, refuse_without_studies
-from study.storage.patient import PatientStorage
 from study.storage.trials import DOMINATED
 from study.storage.url import open_storage
 

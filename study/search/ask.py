@@ -16,8 +16,8 @@ from objectives.search_space.space import Space, suggest
 from study.search.score import Score, StudyScorer
 from study.search.tell import set_attributes
 from study.storage.attributes import attribute
+from study.storage.backends.patient import together
 from study.storage.owner import PROCESS, Owner
-from study.storage.patient import together
 from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
 
 CARDS = "cards"  # of a study: the driver of each card that has measured the baseline

@@ -22,7 +22,7 @@ from study.search.known_results import Ending, RunLimit
 from study.search.others import wait_for
 from study.search.tell import give_up
 from study.search.trial_steps import TrialSteps
-from study.storage.patient import together
+from study.storage.backends.patient import together
 from study.storage.trials import Begun, State, Trial, counted
 
 

@@ -39,10 +39,10 @@ from study.search.tell import (
 )
 from study.spec.model import Selector
 from study.storage.artifacts import attach
+from study.storage.backends.patient import together, written_here_alone
 from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
 from study.storage.owner import Owner
-from study.storage.patient import together, written_here_alone
 from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
 
 

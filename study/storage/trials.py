@@ -22,7 +22,7 @@ from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from objectives.plain_data.names_of_0_1 import current_names
 from objectives.plain_data.spellable import spellable
 from objectives.speech.wer import WordVerdict
-from study.storage.patient import uncollected
+from study.storage.backends.patient import uncollected
 
 BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more

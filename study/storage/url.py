@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import optuna
@@ -13,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, S
 
 from objectives import waiting
 from objectives.errors import BadInput
-from study.storage.patient import PatientStorage
+from study.storage.backends.patient import PatientStorage
 from study.text import one_line
 
 RACES, RACE_S = 20, 0.1  # how often, and how long apart, tables are looked for that others make
@@ -33,11 +34,8 @@ def open_storage(url: str) -> BaseStorage:
             f"the storage {url} is in memory, and would be lost at the end; "
             "name a file, such as --storage sqlite:///study.db"
         )
-    if url.startswith("grpc"):
-        raise BadInput(
-            f"the storage {without_password(url)} is a gRPC proxy, through which a trial cannot be "
-            "told in one transaction; name its database, such as --storage postgresql://..."
-        )
+    if url.startswith("grpc:"):
+        return _proxy(url)
     try:
         storage = optuna.storages.get_storage(_created(url))
         storage.get_all_studies()
@@ -56,6 +54,17 @@ def open_storage(url: str) -> BaseStorage:
             "name another, such as --storage sqlite:///study.db"
         ) from error
     return storage
+
+
+def _proxy(url: str) -> BaseStorage:
+    try:
+        from study.storage.backends.proxy import open_proxy  # noqa: PLC0415  its packages are an extra
+    except ImportError as error:
+        raise BadInput(
+            f"the storage {without_password(url)} needs packages: "
+            "python -m pip install 'gpu-allocation-study[grpc]'"
+        ) from error
+    return open_proxy(url)
 
 
 def _created(url: str) -> PatientStorage:
@@ -80,11 +89,8 @@ def is_in_memory(url: str) -> bool:
     >>> [is_in_memory(f"sqlite://{rest}") for rest in ("", "/:memory:", "/study.db")]
     [True, True, False]
     """
-    try:
-        parsed = make_url(url)
-    except SQLAlchemyError:
-        return False
-    if parsed.get_backend_name() != "sqlite":
+    parsed = _parsed(url)
+    if parsed is None or parsed.get_backend_name() != "sqlite":
         return False
     name = parsed.database or ""
     return not name or ":memory:" in name or parsed.query.get("mode") == "memory"
@@ -92,11 +98,8 @@ def is_in_memory(url: str) -> bool:
 
 def sqlite_file(url: str) -> Path | None:
     """Return the file behind an SQLite URL; None for any other storage."""
-    try:
-        parsed = make_url(url)
-    except SQLAlchemyError:
-        return None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    parsed = _parsed(url)
+    if parsed is None or parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None
     return Path(parsed.database)
 
@@ -117,8 +120,20 @@ def sqlite_url(file: Path) -> str:
 
 
 def without_password(url: str) -> str:
-    """Return a storage's URL with its password hidden."""
+    """Return a storage's URL with its password hidden, also where it is none that can be read.
+
+    >>> without_password("postgresql://me:secret@host:port/study")
+    'postgresql://***@host:port/study'
+    """
+    parsed = _parsed(url)
+    if parsed is not None:
+        return parsed.render_as_string(hide_password=True)
+    return re.sub("//.*@", "//***@", url)
+
+
+def _parsed(url: str) -> URL | None:
+    """Return what a URL says; None where it is none, or its port no number."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return url
+        return make_url(url)
+    except (SQLAlchemyError, ValueError):
+        return None

@@ -21,10 +21,10 @@ from objectives.measurement import Measurement
 from study.search.epoch import Epoch
 from study.search.trial_steps import Progress
 from study.spec.load import load
-from study.storage import patient
+from study.storage.backends import patient
+from study.storage.backends.patient import PatientStorage, together, uncollected
 from study.storage.context import keep
 from study.storage.owner import PROCESS
-from study.storage.patient import PatientStorage, together, uncollected
 from study.storage.url import open_storage
 
 LOST = OperationalError("COMMIT", {}, Exception("server closed the connection"))
