@@ -203,8 +203,8 @@ def explain(
     api: str | None,
 ) -> Diagnosis:
     """Return the diagnosis of a rule's match; a known phase and service outrank the log's."""
-    if rule.reason_class is not None and (reason := _reason(rule, log)) is not None:
-        match, rule = reason, replace(rule, failure_class=rule.reason_class)
+    if (reason := _reason(rule, log)) is not None:
+        match, rule = reason[1], replace(rule, failure_class=reason[0])
     at, end = match.span()
     when = phase or (log.phase(at) if FailurePhase.LOAD in rule.phases else FailurePhase.START)
     speaker: str | None = rule.speakers[0]
@@ -232,18 +232,23 @@ def explain(
     return Diagnosis(name, victim, when, lack, evidence, rule.way_out)
 
 
-def tells_a_reason(text: str, api: str) -> bool:
-    """Return whether a failed answer says why, and it is no memory.
+def told_reason(text: str, api: str) -> str | None:
+    """Return the failure that an answer names as why it failed; None where it names none.
 
-    >>> tells_a_reason('HTTP 500: {"detail": "InvalidDataError: no audio"}', "transcription")
-    True
+    >>> told_reason('HTTP 500: {"detail": "InvalidDataError: no audio"}', "transcription")
+    'stt_wrong'
     """
     log = parse(text)
-    return any(_reason(rule, log) is not None for rule in rules() if api in rule.speakers)
+    found = (_reason(rule, log) for rule in rules() if api in rule.speakers)
+    return next((reason[0] for reason in found if reason is not None), None)
 
 
-def _reason(rule: LogRule, log: Log) -> Match | None:
-    return min(matches_of(rule.reasons, log.quiet), key=re.Match.start, default=None)
+def _reason(rule: LogRule, log: Log) -> tuple[str, Match] | None:
+    """Return the first failure of which a line is there, with the first such line."""
+    for failure_class, regexes in rule.reasons.items():
+        if matches := [*matches_of(regexes, log.quiet)]:
+            return failure_class, min(matches, key=re.Match.start)
+    return None
 
 
 def _service_of(speaker: str | None) -> str | None:

@@ -6,8 +6,8 @@ What one engine alone says stands in a file beside that engine, and is read with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -31,8 +31,7 @@ class LogRule:
         deficit: The patterns of the missing memory.
         exits: The exit statuses that mean the same without any words.
         flags: The exceptions: `oom`, `keeps`, `any_level`, `raised`, `unless_stopped`.
-        reason_class: The name of the failure instead, where a line of `reasons` is there.
-        reasons: The patterns of such a line.
+        reasons: The patterns of lines that say why, by the name of the failure instead.
         way_out: What a person does about it; None where that depends on the study.
     """
 
@@ -44,8 +43,7 @@ class LogRule:
     deficit: Sequence[str] = ()
     exits: Sequence[int] = ()
     flags: Sequence[str] = ()
-    reason_class: str | None = None
-    reasons: Sequence[str] = ()
+    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     way_out: str | None = None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from objectives import waiting
 from objectives.devices.device import Device
-from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose, tells_a_reason
+from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose, told_reason
 from objectives.diagnosis.log import FailurePhase, read_log
 from objectives.diagnosis.symptoms import names_of
 from objectives.errors import (
@@ -183,9 +183,9 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     if is_refused and names.way_out is not None:
         return SetupError(f"the {who} server refuses our requests ({why}); {names.way_out}")
     has_crashed = status is not None and status >= 500
-    if has_crashed and tells_a_reason(symptom.text, suspects.apis.get(symptom.service or "", "")):
-        has_crashed = False
     name = names.crashed if has_crashed else names.broken
+    if has_crashed:
+        name = told_reason(symptom.text, suspects.apis.get(symptom.service or "", "")) or name
     service = symptom.service or [*suspects.servers][-1]
     return raised(Diagnosis(name, service, FailurePhase.LOAD, None, why), measured)
 

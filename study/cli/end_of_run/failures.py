@@ -84,7 +84,8 @@ def advice(
         least = math.ceil(min(least_mib) / total_mib * 100) / 100
         lines.append(f"the smallest share that starts is about {least:.2f}")
     too_small = [(a, d) for a, d in failed if consequence_of(d.failure_class).breaks == "kv_cache"]
-    too_small = [(a, d) for a, d in too_small if a.has_share]
+    sharing = [None, *(e.name for e in engines if e.has_share)]  # another's is its own option
+    too_small = [(a, d) for a, d in too_small if a.has_share and d.victim in sharing]
     if too_small and not least_mib:
         shares = sorted({a.share for a, _ in too_small})
         short = [d.deficit_mib for _, d in too_small if d.deficit_mib]

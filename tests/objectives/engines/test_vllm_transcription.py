@@ -204,3 +204,19 @@ def test_too_small_a_share_is_named_by_its_own_log() -> None:
     told = diagnose(log, exit_code=1, phase=FailurePhase.START, service="stt", api="transcription")
     assert told is not None and told.failure_class == "oom_budget" and told.victim == "stt"
     assert told.deficit_mib == pytest.approx((2.35 - 1.20) * 1024)
+
+
+def test_an_engine_that_died_is_no_want_of_memory() -> None:
+    """Its answers are 500 then, which by itself would count as memory."""
+    log = (
+        "INFO:     Application startup complete.\n"
+        "ERROR [async_llm.py:787] AsyncLLM output_handler failed.\n"
+        "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack "
+        "trace (above) for the root cause.\n"
+        'INFO: 127.0.0.1:5 - "POST /v1/audio/transcriptions HTTP/1.1" 500 Internal Server Error\n'
+    )
+    told = diagnose(log, phase=FailurePhase.LOAD, service="stt", api="transcription")
+    assert told is not None and told.failure_class == "engine_death"
+    silent = log.splitlines(keepends=True)
+    told = diagnose("".join([silent[0], silent[-1]]), service="stt", api="transcription")
+    assert told is not None and told.failure_class == "oom_runtime_stt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from commands import run_study
@@ -48,6 +49,11 @@ def test_the_least_to_free_and_who_holds_it_are_named() -> None:
 def test_shares_that_are_too_small_say_by_how_much() -> None:
     *_, last = advice([(at(0.4), small(1200.0)), (at(0.45), small(600.0))], [], 12_000, [], ENGINES)
     assert last == "shares 0.4, 0.45 are too small for one request: give more, by at least 0.05"
+
+
+def test_a_cache_of_speech_that_is_too_small_says_nothing_of_the_share() -> None:
+    of_speech = replace(small(100.0), victim="stt")
+    assert not any("share" in line for line in advice([(at(0.4), of_speech)], [], 1e4, [], ENGINES))
 
 
 def test_measured_figures_give_the_smallest_share_and_the_longest_request_once_a_share() -> None:
