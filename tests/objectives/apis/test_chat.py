@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from objectives.apis.api import Endpoint
 from objectives.apis.chat import Chat, answered
 from objectives.apis.completions import Stream, StreamError
-from objectives.load.sending.plan import Plan, _api, _plain
+from objectives.apis.transcription import Transcriptions
+from objectives.load.sending.plan import Plan
 from objectives.traffic.workload import Request
 
 BEGIN = {"delta": {"role": "assistant", "content": ""}}
@@ -34,7 +36,12 @@ def test_a_request_is_one_message_as_long_as_it_should_be_and_unlike_others() ->
     assert first["role"] == "user" and len(first["content"].split()) == 12
     assert first != second
     assert bodies[0]["max_tokens"] == 5 and bodies[0]["stream"] and bodies[0]["ignore_eos"]
-    assert _api(_plain(Chat("m"))) == Chat("m") and Plan  # it crosses to the sender
+
+
+@pytest.mark.parametrize("api", [Chat("m"), Transcriptions("de", "m")])
+def test_it_crosses_to_what_sends_it(api: Chat | Transcriptions) -> None:
+    plan = Plan({"c": Endpoint("http://x", api)}, [], 1.0)
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))).endpoints["c"].api == api
 
 
 def test_whose_turn_it_is_to_speak_is_no_content() -> None:
