@@ -21,7 +21,7 @@ from objectives.services import OtherService
 from objectives.setting import Setting, conditions
 from study.spec.services.beside import traffic_beside
 
-pytestmark = pytest.mark.usefixtures("forked")
+pytestmark = [pytest.mark.waits, pytest.mark.usefixtures("forked")]
 TURNS = {"window_s": 2, "turns_per_s": 4, "llm_per_s": 0, "stt_per_s": 0, "alone_requests": 2}
 
 
@@ -210,7 +210,10 @@ def test_a_turn_may_pass_more_services_one_after_the_other(device, tmp_path) -> 
     asked = three()
     services = {**asked.services, "voice": OtherService(api="speech", command=SERVER, per_s=0)}
     workload = replace(
-        asked.workload, turn=("stt", "llm", "voice"), beside=traffic_beside(services)
+        asked.workload,
+        turn=("stt", "llm", "voice"),
+        beside=traffic_beside(services),
+        hold_s=4.0,
     )
     asked = replace(asked, services=services, workload=workload)
     (tmp_path / "1").mkdir()  # no server is started there
