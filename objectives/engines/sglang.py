@@ -1,7 +1,7 @@
 """The engine SGLang: this module knows its command line, KV cache and retractions.
 
 Written from its documentation and sources of 0.4 to 0.5 (server_args.py, managers/scheduler.py,
-docs on production metrics), and compared with a start of 0.5.23 on a CPU (guide services.md);
+docs on production metrics), and compared with a start of 0.5.23 on a CPU (guide engines.md);
 nobody has run it on a GPU here.
 `sglang.mem_fraction_static` is a fraction of what is free as it starts, for weights and KV cache.
 """
