@@ -70,10 +70,13 @@ class StartTimeout(StudyError):
         name: The server's name.
         log: The file that holds its output.
         timeout_s: The time that it had, seconds.
+        why: How it refused a real request while it was healthy; empty where it did not.
     """
 
-    def __init__(self, name: str, log: Path, timeout_s: float) -> None:
-        super().__init__(f"the {name} server was not ready within {timeout_s:g} s; its log: {log}")
+    def __init__(self, name: str, log: Path, timeout_s: float, why: str = "") -> None:
+        but = f", but healthy: it refuses a real request ({why})" if why else ""
+        what = f"the {name} server was not ready within {timeout_s:g} s{but}"
+        super().__init__(f"{what}; its log: {log}")
         self.name = name
         self.log = log
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 4 * 2**20  # of an answer
 PAGE_S = 5.0
 ANSWER_S = 60.0  # a first one may compile
+REFUSALS = (400, 401, 403, 404, 405, 413, 415, 422)  # which no patience changes
 AS_IT_IS = {"Accept-Encoding": "identity"}  # a few bytes may unpack to gigabytes
 
 
@@ -53,6 +54,10 @@ class Ask:
 
 class NoAnswer(Exception):
     """No whole answer came, not in time, or one that is too long; its text says which."""
+
+
+class Refused(Exception):
+    """A healthy server refuses a real request, as it will each time; its text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,9 @@ def answers_once_healthy(
         ask: What is asked then.
         read: It reads the answer, and raises ValueError where it is not what the API promises.
         within_s: How long all of it may take, seconds; a page and an answer have their own limits.
+
+    Raises:
+        Refused: It is healthy, and says that the request is wrong.
     """
     until_s = time.monotonic() + within_s
     with Asking() as asking:
@@ -194,6 +202,9 @@ def answers_once_healthy(
         left_s = min(ANSWER_S, until_s - time.monotonic())
         try:
             answer = asking.request(ask.method, ask.url, within_s=left_s, **ask.body)
+            if answer.status in REFUSALS:
+                said = " ".join(answer.text[:200].split())
+                raise Refused(f"HTTP {answer.status}: {said}")
             read(answer.body)
         except (NoAnswer, ValueError):
             return False

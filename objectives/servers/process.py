@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives import waiting
+from objectives.apis.short_requests import Refused
 from objectives.diagnosis.log import read_log
 from objectives.engines.command import Command
 from objectives.errors import ServerDied, StartTimeout
@@ -124,16 +125,19 @@ def _served(
         launch = {"mark": mark, "pid": process.pid, "command": str(command), "container": launched}
         write_atomic(record, json.dumps(launch), mode=PRIVATE)
         url = f"http://127.0.0.1:{port}"
-        deadline = started + command.start_timeout_s
+        deadline, why = started + command.start_timeout_s, ""
         while True:
             left_s = deadline - time.monotonic()
-            is_ready = left_s > 0 and ready(url, left_s) and time.monotonic() <= deadline
+            try:
+                is_ready = left_s > 0 and ready(url, left_s) and time.monotonic() <= deadline
+            except Refused as refused:
+                is_ready, why = False, str(refused)
             if process.poll() is not None:
                 raise ServerDied(name, log, _exit_code(process, status))
             if is_ready:
                 break
             if time.monotonic() > deadline:
-                raise StartTimeout(name, log, command.start_timeout_s)
+                raise StartTimeout(name, log, command.start_timeout_s, why)
             waiting.sleep(READY_LOOK_S)
         yield Server(name, url, log, process.pid, time.monotonic() - started, process, status)
     finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from objectives.apis.short_requests import Refused
 from objectives.devices.device import MIB
 from objectives.devices.device_set import device_set
 from objectives.engines.faster_whisper.stt import FasterWhisper
@@ -149,7 +150,8 @@ def test_ready_is_a_real_answer_of_both_kinds(fake, mood, is_ready):
 
 def test_an_open_port_that_answers_otherwise_is_not_ready(fake):
     url = fake().url
-    assert not Vllm(LlmService(command="any", served_model="another")).is_ready(url, 60)
+    with pytest.raises(Refused, match=r"HTTP 400: .*not what a completion needs"):
+        Vllm(LlmService(command="any", served_model="another")).is_ready(url, 60)
     assert not Vllm(LlmService(command="any", health_path="/no-such-page")).is_ready(url, 60)
     assert not FasterWhisper(SttService(health_path="/no-such-page")).is_ready(url, 60, CLIP)
     assert not FasterWhisper(SttService()).is_ready("http://127.0.0.1:1", 60, CLIP)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from odd_servers import ANSWERS, always, listening
 
+from objectives.apis.short_requests import Refused
 from objectives.engines.command import Command
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import ServerDied, StartTimeout
@@ -149,6 +150,21 @@ def test_a_server_that_is_late_is_ended(tmp_path, fake_command):
         pytest.fail("it is not ready")
     assert marks
     assert marked(marks[0]) == []
+
+
+def test_a_healthy_server_that_refuses_what_it_is_asked_is_late_for_that_reason(
+    tmp_path, fake_command
+):
+    """Such as a model without a chat template: its log says nothing of it."""
+
+    def ready(url, within_s):
+        raise Refused("HTTP 400: no chat template")
+
+    with (
+        pytest.raises(StartTimeout, match=r"healthy: it refuses .* \(HTTP 400: no chat template\)"),
+        serving("a", fake_command(start_timeout_s=0.2), log=tmp_path / "a.log", ready=ready),
+    ):
+        pytest.fail("it is not ready")
 
 
 def test_a_page_that_drips_holds_no_start(tmp_path, fake_command):
