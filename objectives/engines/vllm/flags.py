@@ -6,7 +6,7 @@ config/vllm.py, utils/argparse_utils.py, platforms/cpu.py, v1/worker/gpu_worker.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
 from objectives.allocation import Scalar
@@ -20,6 +20,7 @@ OVERRIDES: Mapping[str, tuple[str, str]] = {
     "config": ("config", "its file may set kv-cache-memory-bytes, and the study does not see it"),
 }
 DEFAULT_SHARE = 0.92  # where no flag sets it, as read in 0.25 and 0.32; it was 0.9 in older ones
+SHARE_OPTION = "gpu_memory_utilization"
 SHARE_FLAGS: Mapping[str, str] = {
     "gpu-memory-utilization": "gpu",
     "device-memory-utilization": "device-mem",
@@ -62,6 +63,22 @@ def is_share(word: str) -> bool:
     """
     name = flag_name(word) or ""
     return any(_is_short_for(name, full, least) for full, least in SHARE_FLAGS.items())
+
+
+def missing_share(
+    parameter: str, named: Collection[str], args: Iterable[str]
+) -> tuple[str, str] | None:
+    """Return that nothing says a share, which would be nearly all; None where something does.
+
+    Args:
+        parameter: Its name in a spec.
+        named: The options that the search space or the baseline names.
+        args: More flags.
+    """
+    if SHARE_OPTION in named or any(map(is_share, args)):
+        return None
+    what = f"nothing says its share, which would be {100 * DEFAULT_SHARE:g} %"
+    return what, f"search {parameter}, or name it in baseline or args"
 
 
 @lru_cache(maxsize=4096)  # each launch of a study is asked for the words of its one command

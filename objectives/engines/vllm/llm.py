@@ -21,7 +21,13 @@ from objectives.engines.places import PLACE, devices_of, place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
-from objectives.engines.vllm.flags import flag_name, is_share, memory_options
+from objectives.engines.vllm.flags import (
+    SHARE_OPTION,
+    flag_name,
+    is_share,
+    memory_options,
+    missing_share,
+)
 from objectives.engines.vllm.kv_cache import cache_on, kv_cache, usage
 from objectives.engines.vllm.needs import (
     LEAST_COMPUTE,
@@ -52,7 +58,6 @@ CHANGES_ANSWERS = frozenset(
 SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
 OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
 SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
-SHARE_OPTION = "gpu_memory_utilization"
 
 
 def with_sleep_mode(
@@ -138,10 +143,9 @@ class Vllm(LlmServer):
         Args:
             named: The options that the search space or the baseline names.
         """
-        if not self.is_beside or SHARE_OPTION in named or any(map(is_share, self.service.args)):
+        if not self.is_beside:
             return None
-        what = f"nothing says its share, which would be {100 * self.default_share:g} %"
-        return what, f"search {self.share_name}, or name it in baseline or args"
+        return missing_share(self.share_name, named, self.service.args)
 
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""

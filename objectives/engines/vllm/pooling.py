@@ -13,11 +13,10 @@ from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
 from objectives.engines.places import PLACE
-from objectives.engines.vllm import flags as vllm_flags
+from objectives.engines.vllm.flags import SHARE_OPTION, missing_share
 from objectives.engines.vllm.llm import (
     OWN_ENV,
     SERVER,
-    SHARE_OPTION,
     SLEEP_PATHS,
     with_sleep_mode,
 )
@@ -74,10 +73,7 @@ class VllmPooling(AnyCommand):
         Args:
             named: The options that the search space or the baseline names.
         """
-        if SHARE_OPTION in named or any(map(vllm_flags.is_share, self.service.args)):
-            return None
-        what = f"nothing says its share, which would be {100 * vllm_flags.DEFAULT_SHARE:g} %"
-        return what, f"search {self.prefix}{SHARE_OPTION}, or name it in baseline or args"
+        return missing_share(f"{self.prefix}{SHARE_OPTION}", named, self.service.args)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM is not installed; None where it is."""

@@ -15,10 +15,10 @@ from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import engine_page, flags
 from objectives.engines.speech_server import SpeechServer
-from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
+from objectives.engines.vllm.flags import SHARE_OPTION, is_share, missing_share
 from objectives.engines.vllm.kv_cache import kv_cache, usage
-from objectives.engines.vllm.llm import OWN_ENV, SERVER, SHARE_OPTION
+from objectives.engines.vllm.llm import OWN_ENV, SERVER
 from objectives.engines.vllm.needs import (
     PACKAGES,
     SERVER_PACKAGES,
@@ -75,10 +75,7 @@ class VllmTranscription(SpeechServer):
         Args:
             named: The options that the search space or the baseline names.
         """
-        if SHARE_OPTION in named or any(map(vllm_flags.is_share, self.service.args)):
-            return None
-        what = f"nothing says its share, which would be {100 * vllm_flags.DEFAULT_SHARE:g} %"
-        return what, f"search {self.prefix}{SHARE_OPTION}, or name it in baseline or args"
+        return missing_share(f"{self.prefix}{SHARE_OPTION}", named, self.service.args)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM, or what it reads sound with, is not installed."""
@@ -113,7 +110,7 @@ class VllmTranscription(SpeechServer):
         if (searched := self.options(allocation).get(SHARE_OPTION)) is not None:
             return amount(str(searched))
         words = pairwise((*self.service.args, ""))
-        said = [w.partition("=")[2] or v for w, v in words if vllm_flags.is_share(w)]
+        said = [w.partition("=")[2] or v for w, v in words if is_share(w)]
         return amount(said[-1]) if said else None
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
