@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from commands import ROOT
+from forked import Forked
 
+from objectives import spica_gpu_allocation
 from objectives.fitness import PRESETS, fixed_fitness
 from objectives.measurement import Measurement
 from objectives.spica_gpu_allocation import SPEC_VARIABLE, SpicaGPUAllocation
@@ -39,8 +42,20 @@ KEYS = [
 
 
 @pytest.fixture
-def evaluator() -> SpicaGPUAllocation:
+def evaluator(monkeypatch: pytest.MonkeyPatch) -> SpicaGPUAllocation:
+    """Return one whose interpreter is a fork; the other tests start one each."""
+    namespace = SimpleNamespace(**vars(subprocess) | {"run": forked})
+    monkeypatch.setattr(spica_gpu_allocation, "subprocess", namespace)
     return SpicaGPUAllocation(SPEC, python=sys.executable)
+
+
+def forked(
+    line: list[str], *, capture_output: bool, check: bool, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    assert capture_output and not check
+    with Forked(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(line, process.returncode, str(out), str(err))
 
 
 def test_a_candidate_is_measured_itself(evaluator: SpicaGPUAllocation) -> None:
