@@ -101,6 +101,9 @@ def test_each_share_is_a_memory_of_its_own_and_options_of_speech_are_of_speech(
     assert engine.memory(alone, None, card).mib is None
     by_args = speech_engine(SttService(engine="vllm", args=("--gpu-memory-utilization=0.2",)))
     assert by_args.memory(alone, None, card).mib == 2_500
+    host = Host(product="a CPU", total_mib=24_105, held_mib=0, reserve_mib=0, is_cpu=True)
+    started = Allocation({**alone.values, SHARE: 0.06})
+    assert engine.memory(started, None, host).mib == pytest.approx(2_571, rel=0.01)  # as measured
 
 
 def test_a_model_that_no_folder_is_named_for_is_openais(tmp_path: Path) -> None:
