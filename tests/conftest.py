@@ -15,7 +15,6 @@ from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
 import pytest
-from beside import Beside, spread
 from commands import without
 from container_rig import ENGINES
 from fakes import FAKE
@@ -59,10 +58,9 @@ def pytest_collection_modifyitems(items):
     """Put the live tests first, and those that run alone last.
 
     One worker has the live ones from the beginning, and the others run the rest beside it. Of
-    those that run alone each waits until the others are done. Those that mostly wait begin first.
+    those that run alone each waits until the others are done.
     """
     items.sort(key=lambda item: (not _is(item, "live"), _is(item, "cluster")))
-    items[:] = spread(items, _beside.takes)
 
 
 def _is(item, marker):
@@ -79,8 +77,6 @@ def pytest_runtest_protocol(item, nextitem):
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    if _is(item, "cluster"):
-        _beside.finish()
     if _is(item, "live") and not _turn:
         _turn.append(_lock("live-tests"))
         flock(_turn[0], LOCK_EX)
@@ -93,30 +89,6 @@ def pytest_runtest_protocol(item, nextitem):
         if _turn and not (nextitem and _is(nextitem, "live")):
             _go_first(0)
             _turn.pop().close()
-
-
-_beside = Beside()
-
-
-@pytest.hookimpl(specname="pytest_runtest_protocol", tryfirst=True)
-def pytest_run_beside(item, nextitem):
-    """Run a test that mostly waits in a fork, beside those that follow."""
-    is_beside = _beside.takes(item)
-    if is_beside:
-        _beside.add(item, nextitem)
-        item.session._setupstate.teardown_exact(nextitem)
-    _beside.go_on()
-    return True if is_beside else None
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session):
-    """Wait at the end for those that run beside the others."""
-    try:
-        return (yield)
-    finally:
-        if not (session.shouldfail or session.shouldstop):
-            _beside.finish()
 
 
 _turn = []  # the file that this worker has locked for its live tests

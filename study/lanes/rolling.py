@@ -29,8 +29,8 @@ from study.storage.context import RAMP_RANGE
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, counted
 
 Asked = tuple[optuna.Trial, Begun]
-CHOICE = 8  # trials are asked for ahead: more would be proposed with less known
-LATE = 2 * CHOICE  # trials asked for after one that still waits: now it comes first
+CHOICE = 4  # trials are asked for ahead: more would be proposed with less known
+LATE = 4 * CHOICE  # trials asked for after one that still waits: now it comes first
 RARELY = 256  # configurations that are left: a space that has fewer is looked at for every trial
 BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again, to see it drift
 

@@ -21,7 +21,7 @@ from objectives.services import OtherService
 from objectives.setting import Setting, conditions
 from study.spec.services.beside import traffic_beside
 
-pytestmark = [pytest.mark.waits, pytest.mark.usefixtures("forked")]
+pytestmark = pytest.mark.usefixtures("forked")
 TURNS = {"window_s": 2, "turns_per_s": 4, "llm_per_s": 0, "stt_per_s": 0, "alone_requests": 2}
 
 

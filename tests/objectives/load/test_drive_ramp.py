@@ -18,8 +18,6 @@ from objectives.traffic.clips import read_clips
 from objectives.traffic.trace import turn_requests
 from objectives.traffic.workload import Workload
 
-pytestmark = pytest.mark.waits
-
 CLIPS = read_clips("assistant")
 PLAN = Workload(prompt_tokens=(8, 16), output_tokens=3, request_timeout_s=5)
 EASY = {"stt_latency_p95_ms": 60_000.0, "llm_ttft_p95_ms": 60_000.0}

@@ -27,8 +27,6 @@ from objectives.load.sending.plan import (
 from objectives.traffic.clips import Clip, read_clips
 from objectives.traffic.workload import Prefix, Request
 
-pytestmark = pytest.mark.waits
-
 CLIPS = read_clips("assistant")
 LLM = Request("llm", 0.0, prompt_tokens=12, output_tokens=5, seed=3)
 NOBODY = endpoints_of("http://127.0.0.1:1", "http://127.0.0.1:1", 2048, None)

@@ -20,8 +20,6 @@ from objectives.on_demand import front
 from objectives.on_demand.sleeping import State, Watch, keep_awake, put_to_sleep, state
 from objectives.servers.ports import claimed_port
 
-pytestmark = pytest.mark.waits
-
 WITHIN_S = 30.0
 Begin = Callable[..., tuple[str, subprocess.Popen[bytes]]]
 

@@ -23,8 +23,6 @@ from objectives.rig.install_cpu_servers import (
 from objectives.rig.install_llama_cpp import LLAMA_CPP
 from objectives.rig.tiny_llm import CHAT_TEMPLATE, write_llm
 
-pytestmark = pytest.mark.waits
-
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts/install_cpu_servers.py"
 
 

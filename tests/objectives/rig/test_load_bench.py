@@ -14,8 +14,6 @@ from objectives.rig.generators import Sent
 from objectives.rig.load_bench import compare_generators, run_table, save
 from objectives.traffic.workload import Request
 
-pytestmark = pytest.mark.waits
-
 
 @pytest.fixture
 def stub():

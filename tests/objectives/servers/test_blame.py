@@ -23,8 +23,6 @@ from objectives.servers.tenants import Tenant
 from objectives.speech.wer import WordErrors
 from objectives.traffic.clips import Clip, read_clips
 
-pytestmark = pytest.mark.waits
-
 HIGH = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 TINY = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "tiny"})
 AFTER = 4  # readiness, two warm-ups and one request alone; the mood shows under joint load

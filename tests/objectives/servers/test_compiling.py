@@ -13,8 +13,6 @@ from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Job, Step
 
-pytestmark = pytest.mark.waits
-
 # vLLM 0.26 on an H200, 2026-11-29
 COMPILED = (
     "INFO 11-29 11:20:03 [decorators.py:708] saved AOT compiled function to "

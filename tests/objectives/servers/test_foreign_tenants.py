@@ -19,8 +19,6 @@ from objectives.evaluation import Job, Step
 from objectives.servers import blame, foreign_tenants
 from objectives.servers.foreign_tenants import Neighbours, intrusion
 
-pytestmark = pytest.mark.waits
-
 UNMET = {"llm_ttft_p95_ms": 0.01}  # so that a ramp is broken at once: fake servers never break
 # a process that lives and is not below this one
 GAME = Occupant(os.getppid(), "a game", 4000.0, "game.service")

@@ -33,8 +33,6 @@ from objectives.measurement import Measurement
 from study.cli.console import Terminal
 from study.cli.exit_codes import exiting
 
-pytestmark = pytest.mark.waits
-
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 PROGRAM = ROOT / "study/__main__.py"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")

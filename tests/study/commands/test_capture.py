@@ -25,8 +25,6 @@ from objectives.traffic.clips import read_clips
 from study.spec.load import load
 from study.spec.traces.captured_requests import captured
 
-pytestmark = pytest.mark.waits
-
 ASKED = {"model": "m", "prompt": "one two", "max_tokens": 3}
 CLIPS = read_clips("assistant")
 

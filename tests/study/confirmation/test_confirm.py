@@ -34,8 +34,6 @@ from study.promotion.seal import verify
 from study.rule.rule import Claim
 from study.search.expected_time import TimeBudget
 
-pytestmark = pytest.mark.waits
-
 
 @pytest.fixture(autouse=True)
 def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_generator: None) -> None:

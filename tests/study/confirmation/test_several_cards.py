@@ -35,7 +35,7 @@ from study.lanes.lanes import Lanes, Patience
 from study.lanes.process import Here
 from study.promotion.seal import verify
 
-pytestmark = [pytest.mark.waits, pytest.mark.usefixtures("forked")]
+pytestmark = pytest.mark.usefixtures("forked")
 CARDS = "GPU-a,GPU-b"
 NEVER_LATE = (  # a busy machine is none of these tests' business
     "from objectives.load import figures_of_replies; figures_of_replies._is_late = lambda _: False;"

@@ -23,8 +23,6 @@ from studies import Shared, copied
 from objectives.diagnosis.diagnose import Diagnosis
 from study.storage.context import CONTEXT_ATTRIBUTE
 
-pytestmark = pytest.mark.waits(whole=True)
-
 PLOTS = (
     "The space, as measured",
     "Latency against capacity",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from container_rig import IMAGE, OPTIONS, give
-from production_rig import LLM, STT, Machine, forking, production
+from production_rig import LLM, STT, Machine, production
 from systemd_rig import REPOSITORY, UNITS
 
 MOUNTS = f"-v {REPOSITORY}:{REPOSITORY}:ro -v /etc/moods:/etc/moods -e MOODS=/etc/moods"
@@ -23,8 +23,6 @@ RESTART = """#!/bin/sh -e
 {run} -d --name llm {image} {fake} llm --port {llm} --gpu-memory-utilization $SHARE > /dev/null 2>&1
 {run} -d --name stt -e WHISPER_MODEL=$SIZE {image} {fake} stt --port {stt} > /dev/null 2>&1
 """
-
-pytestmark = pytest.mark.waits(before=forking, whole=True)
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from production_rig import LLM, STT, Machine, forking, production
+from production_rig import LLM, STT, Machine, production
 
 OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
 PENDING = "/etc/gpu-allocation/voice/pending.json"
 DEAD_MAN = "gpu-allocation-voice-dead-man.service"
 TRIAL = "zzz-gpu-allocation-2-trial.conf"
-
-pytestmark = pytest.mark.waits(before=forking, whole=True)
 
 
 @pytest.fixture(scope="module")

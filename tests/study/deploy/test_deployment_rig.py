@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -19,29 +19,48 @@ OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
 TRIAL = "zzz-gpu-allocation-2-trial.conf"
 
 
-pytestmark = pytest.mark.waits(before=forking)
-
-
-@contextmanager
-def booted() -> Iterator[Machine]:
-    """Boot a machine on the old version."""
-    with production() as rigged:
+def booted() -> tuple[ExitStack, Machine]:
+    """Boot a machine on the old version; the stack ends it."""
+    with ExitStack() as stack:
+        rigged = stack.enter_context(production())
         rigged.wait(30, lambda: rigged.running() == OLD)
+        return stack.pop_all(), rigged
+
+
+@pytest.fixture(scope="module")
+def boot() -> Iterator[Callable[[], tuple[ExitStack, Machine]]]:
+    """Give one machine after the other; the next one boots while a test runs on the last."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(booted)
+
+        def take() -> tuple[ExitStack, Machine]:
+            nonlocal coming
+            here, coming = coming, pool.submit(booted)
+            return here.result()
+
+        yield take
+        if coming.exception() is None:
+            coming.result()[0].close()
+
+
+@pytest.fixture
+def machine(boot: Callable[[], tuple[ExitStack, Machine]]) -> Iterator[Machine]:
+    stack, rigged = boot()
+    with stack:
         yield rigged
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
-    with booted() as rigged:
-        yield rigged
-
-
-@pytest.fixture
-def machines(machine: Machine) -> Iterator[list[Machine]]:
+def machines(
+    boot: Callable[[], tuple[ExitStack, Machine]], machine: Machine
+) -> Iterator[list[Machine]]:
     """Return two machines, on which cases that mostly wait run at once."""
     forking()  # once, before several threads ask for it
-    with booted() as other:
-        yield [machine, other]
+    with ExitStack() as stack:
+        others = [boot()]
+        for ends, _ in others:
+            stack.enter_context(ends)
+        yield [machine, *(rigged for _, rigged in others)]
 
 
 def at_once(

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from commands import ROOT, run_script
 
-pytestmark = pytest.mark.waits
-
 EXPERIMENTS = {"toy": 4, "sqlite_options": 4, "gpu_allocation": 20}
 
 

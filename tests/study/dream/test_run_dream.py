@@ -19,8 +19,6 @@ from commands import ROOT, run_script
 from dream import dream_file, entry
 from forks import Forked, script
 
-pytestmark = pytest.mark.waits
-
 MARKED = "ROTATION_OF_A_TEST"
 MOMENTS = int(os.environ.get("DREAM_KILLS", "3"))
 SLOW = """

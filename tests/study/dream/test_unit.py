@@ -11,8 +11,6 @@ import pytest
 import yaml
 from systemd_rig import REPOSITORY, SPEC, UNITS, Rig, rig, wait_until
 
-pytestmark = pytest.mark.waits(whole=True)
-
 RUN, UNIT, JUDGE = str(REPOSITORY / "scripts/run_dream.py"), "dream.service", "judge.service"
 TOY = """
 import subprocess, time

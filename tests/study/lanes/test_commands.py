@@ -19,7 +19,7 @@ from study import run_measuring
 from study.run_plan import RunOptions
 from study.storage.trials import State, counted
 
-pytestmark = [pytest.mark.waits, pytest.mark.usefixtures("forked")]
+pytestmark = pytest.mark.usefixtures("forked")
 
 
 @pytest.fixture(autouse=True)

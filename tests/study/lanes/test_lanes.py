@@ -17,7 +17,7 @@ from study.lanes.lane import Ended, GivenBack, Task
 from study.lanes.lanes import Lanes, Patience
 from study.lanes.process import Here
 
-pytestmark = [pytest.mark.waits, pytest.mark.usefixtures("forked")]
+pytestmark = pytest.mark.usefixtures("forked")
 QUICK = Patience(silent_s=60.0, overtime_s=20.0, memory_s=1.0, end_s=10.0)
 SHARES = (0.40, 0.45, 0.50, 0.55)
 

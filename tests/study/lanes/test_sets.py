@@ -20,7 +20,7 @@ from study.spec.load import load
 from study.storage.find import study_in
 from study.storage.trials import BRIDGE, counted
 
-pytestmark = [pytest.mark.waits, pytest.mark.usefixtures("forked")]
+pytestmark = pytest.mark.usefixtures("forked")
 AB, CD = "GPU-a GPU-b", "GPU-c GPU-d"
 
 

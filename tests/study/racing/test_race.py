@@ -26,8 +26,6 @@ from study.spec.setting import setting_of
 from study.storage.trials import BASELINE, State, rows
 from study.tournament import recommend
 
-pytestmark = pytest.mark.waits
-
 WINDOW_S = 2.0
 # the LLM's share is how long both services wait before an answer, seconds
 TODAY, OTHER, LAST, POOR, NEXT = 0.1, 0.11, 0.105, 0.9, 0.05

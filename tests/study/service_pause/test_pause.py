@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
 
-pytestmark = pytest.mark.waits(whole=True)
-
 JUDGE, WHISPER, OFF = "judge.service", "whisper.service", "old.service"
 UNIT = """
 [Service]

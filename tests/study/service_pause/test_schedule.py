@@ -5,8 +5,6 @@ import sys
 import pytest
 from systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
 
-pytestmark = pytest.mark.waits(whole=True)
-
 MAKE = str(REPOSITORY / "scripts/schedule_study.py")
 STUDY = "gpu-allocation-study.service"
 

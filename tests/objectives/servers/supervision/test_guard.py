@@ -22,8 +22,6 @@ from objectives.servers.process import marked, reap_left_behind
 from objectives.servers.supervision import cgroup
 from objectives.servers.supervision.guard import Guard, guard_in_words, permits
 
-pytestmark = pytest.mark.waits
-
 REPOSITORY = Path(__file__).resolve().parents[4]
 GONE_S = 10.0
 

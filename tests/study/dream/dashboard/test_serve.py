@@ -15,8 +15,6 @@ from dashboards import dashboard_of
 from dream import dream_file, entry
 from forks import forking
 
-pytestmark = pytest.mark.waits(whole=True)
-
 
 @pytest.fixture(scope="module")
 def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -25,7 +25,7 @@ from objectives.servers.process import marked
 from study.cli.exit_codes import exiting
 from study.storage.trials import Trial, rows
 
-pytestmark = [pytest.mark.waits, pytest.mark.usefixtures("forked")]
+pytestmark = pytest.mark.usefixtures("forked")
 GONE_S = 10.0
 
 

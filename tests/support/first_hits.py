@@ -1,0 +1,83 @@
+"""When the tournament first meets the best 1 % where lanes that are free ask one by one.
+
+    python tests/support/first_hits.py --lanes 8 --seeds 60
+
+The baseline is measured alone. Then each lane that is free takes the oldest trial that is asked
+for; a trial takes 0.7 to 1.4 of its usual time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import random
+from statistics import fmean, stdev
+
+import optuna
+
+from study.lanes.rolling import CHOICE
+from study.sampler_benchmark.problems.suites import problem
+from study.sampler_benchmark.samplers import AS_VALUE, contestant, telling
+from study.sampler_benchmark.trial_run import EXACT, _tell, _tell_failure
+
+BUDGET = 120
+
+
+def first_hit(name: str, seed: int, lanes: int, ahead: int) -> int | None:
+    """Return the trial, counted as it was told, that first met the target; None where none did."""
+    asked_of = problem(name, seed)
+    space, way = dict(asked_of.space), telling("tournament")
+    sampler = contestant(
+        "tournament",
+        seed=seed,
+        space=asked_of.space,
+        budget=BUDGET,
+        batch=lanes,
+        monotone=asked_of.monotone,
+    )
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    rng, order = random.Random(seed), itertools.count()
+    waiting: list[optuna.Trial] = []
+    ends: list[tuple[float, int, optuna.Trial]] = []
+    launches: dict[object, int] = {}
+    values: list[float] = []
+    now_s, told, begun = 0.0, 0, 0
+    while told < BUDGET:
+        while len(ends) < (lanes if told else 1) and begun < BUDGET:
+            while len(waiting) < (min(lanes, ahead) if told else 1):
+                waiting.append(study.ask(space))
+            heapq.heappush(ends, (now_s + rng.uniform(0.7, 1.4), next(order), waiting.pop(0)))
+            begun += 1
+        now_s, _, trial = heapq.heappop(ends)
+        told += 1
+        key = asked_of.key(trial.params)
+        truth, repeat = asked_of.outcome(key), launches.get(key, 0)
+        launches[key] = repeat + 1
+        if not truth.fits:
+            _tell_failure(study, trial, truth, min(values, default=0.0), way)
+            continue
+        values.append(truth.value + asked_of.noise(key, repeat))
+        is_named = asked_of.has_memory and not asked_of.is_silent and way != AS_VALUE
+        _tell(study, trial, truth, values[-1], is_named)
+        if asked_of.regret_of(truth.value) <= asked_of.near + EXACT:
+            return told
+    return None
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--problem", default="mixed")
+    options.add_argument("--lanes", type=int, default=8)
+    options.add_argument("--ahead", type=int, default=CHOICE, help="so many are asked for ahead")
+    options.add_argument("--seeds", type=int, default=60)
+    given = options.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    hits = [first_hit(given.problem, n, given.lanes, given.ahead) for n in range(given.seeds)]
+    trials = [BUDGET if hit is None else hit for hit in hits]
+    interval = 1.96 * stdev(trials) / len(trials) ** 0.5
+    print(f"{given.lanes} lanes: {fmean(trials):.1f} ± {interval:.1f}, {hits.count(None)} missed")
+
+
+if __name__ == "__main__":
+    main()
