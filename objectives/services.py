@@ -141,6 +141,7 @@ class OtherService:
         texts: The number of texts in a request.
         tokens: The shortest and the longest text, or prompt of an LLM, tokens, about as many words.
         output_tokens: The tokens of every answer of an LLM.
+        language: The language of clips that name none, by its code; None leaves it to the server.
         env: More environment variables for the server.
         health_path: The path that answers 200 once the server is ready.
         metrics_path: The path of an LLM server's Prometheus page.
@@ -172,6 +173,7 @@ class OtherService:
     texts: Annotated[int, Range(1, 1000)] = 1
     tokens: Annotated[tuple[int, int], Range(1, 1e5)] = (16, 64)
     output_tokens: Annotated[int, Range(1, 1e5)] = 64
+    language: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     health_path: str = "/health"
     metrics_path: str = "/metrics"

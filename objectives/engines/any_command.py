@@ -42,12 +42,16 @@ class AnyCommand:
     changes_answers: ClassVar[frozenset[str]] = frozenset()
     version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
     options_of_ours: ClassVar[tuple[str, ...]] = ()
     sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Return the packages whose versions matter; by default none is known."""
+        return ()
 
     @property
     def prefix(self) -> str:
@@ -67,6 +71,8 @@ class AnyCommand:
             "command": service.command,
             "env": dict(service.env),
         }
+        if service.language is not None:
+            data["language"] = service.language
         return {**data, **waker_conditions(service), "texts": service.texts}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:  # noqa: ARG002
@@ -158,5 +164,5 @@ def _api(service: OtherService) -> Embeddings | Rerank | Speech | Transcriptions
         case "speech":
             return Speech(service.served_model)
         case "transcription":
-            return Transcriptions(model=service.served_model)
+            return Transcriptions(service.language, service.served_model)
     raise AssertionError(f"another engine speaks {service.api}")

@@ -15,8 +15,8 @@ from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.ollama import Ollama
 from objectives.engines.sglang import SGLang
 from objectives.engines.speech_server import SpeechServer
+from objectives.engines.vllm.beside import VllmBeside
 from objectives.engines.vllm.llm import Vllm
-from objectives.engines.vllm.pooling import VllmPooling
 from objectives.engines.vllm.transcription import VllmTranscription
 from objectives.errors import SetupError
 from objectives.figures import STREAMED
@@ -31,7 +31,7 @@ LLM_ENGINES: Mapping[str, type[LlmServer]] = {
     "sglang": SGLang,
 }
 # of a service beside the turn that is no LLM; without a name a template starts it
-OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmPooling}
+OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmBeside}
 # of the speech that turns begin with; without a name ours serves it, or a template
 SPEECH_ENGINES: Mapping[str, type[SpeechServer]] = {"": FasterWhisper, "vllm": VllmTranscription}
 SpeechEngine = FasterWhisper

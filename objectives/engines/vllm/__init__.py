@@ -1,1 +1,1 @@
-"""The engine vLLM: serving an LLM, pooling a model, and what its flags do to its memory."""
+"""The engine vLLM: how it serves each kind of model, and what its flags do to its memory."""

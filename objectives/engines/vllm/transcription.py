@@ -15,22 +15,22 @@ from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import engine_page, flags
 from objectives.engines.speech_server import SpeechServer
+from objectives.engines.vllm.beside import OURS
 from objectives.engines.vllm.flags import SHARE_OPTION, is_share, missing_share
 from objectives.engines.vllm.kv_cache import kv_cache, usage
 from objectives.engines.vllm.llm import OWN_ENV, SERVER
 from objectives.engines.vllm.needs import (
     PACKAGES,
+    READS_SOUND,
     SERVER_PACKAGES,
-    missing_package,
+    missing_sound,
     old_driver,
     weak_card,
 )
-from objectives.engines.vllm.pooling import OURS
 from objectives.fit.cell import CONTEXT_MIB, Host, SpeechMemory
 from objectives.model_files.whisper import HUB
 from objectives.on_demand.resident import with_waker
 
-READS_SOUND = "soundfile"  # of vllm[audio]; without it each clip is refused
 PAGE = "/metrics"
 # of its other processes on a CPU, outside its share: 1,125 in one start of 0.32 with `base`
 FRONT_ENDS_MIB = 1125.0
@@ -80,15 +80,7 @@ class VllmTranscription(SpeechServer):
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM, or what it reads sound with, is not installed."""
-        if (missing := missing_package(self.name, self.service.python, versions)) is not None:
-            return missing
-        if READS_SOUND in versions:
-            return None
-        python = self.service.python
-        return (
-            f"services.{self.name}.python: {python} has vLLM and no {READS_SOUND}, without which "
-            f"it refuses each clip; run `{python} -m pip install 'vllm[audio]'`"
-        )
+        return missing_sound(self.name, self.service.python, versions)
 
     def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
         """Return in a sentence why a driver is too old for vLLM; None where it is not."""

@@ -60,6 +60,8 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
         for key in OF_LLMS if service.api not in STREAMED else ():
             if entry.at(key).is_present:
                 raise entry.at(key).wrong("only an LLM has it", "remove it")
+        if service.api != "transcription" and entry.at("language").is_present:
+            raise entry.at("language").wrong("only what transcribes has it", "remove it")
         check_engine(entry, name, service)
         others[name] = service
     return others

@@ -1,4 +1,4 @@
-"""The engine vLLM, where it embeds texts or ranks them: it pools what a model says of each."""
+"""The engine vLLM beside the turn: it embeds texts, ranks them, or transcribes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from objectives.engines.vllm.llm import (
 )
 from objectives.engines.vllm.needs import (
     PACKAGES,
+    READS_SOUND,
     SERVER_PACKAGES,
     missing_package,
+    missing_sound,
     old_driver,
     weak_card,
 )
@@ -34,23 +36,27 @@ OURS = "leave it to the study"
 
 
 @dataclass(frozen=True, slots=True)
-class VllmPooling(AnyCommand):
-    """This engine is vLLM with a model that embeds or ranks.
+class VllmBeside(AnyCommand):
+    """This engine is vLLM with a model that embeds, ranks or transcribes.
 
-    A model made of a generator holds a KV cache in its share; any other checks only at its start
-    that so much is free, and takes what it needs.
+    A Whisper, or a model made of a generator, holds a KV cache in its share; any other checks only
+    at its start that so much is free, and takes what it needs.
     """
 
-    apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank")
+    apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "transcription")
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
-    packages: ClassVar[tuple[str, ...]] = PACKAGES
     sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Return the packages whose versions matter."""
+        return (*PACKAGES, READS_SOUND) if self.service.api == "transcription" else PACKAGES
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
         service = self.service
         own = {"engine": service.engine, "model": Path(service.model).name}
-        return {**super(VllmPooling, self).conditions(), **own, "args": list(service.args)}
+        return {**super(VllmBeside, self).conditions(), **own, "args": list(service.args)}
 
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:
         """Return the service with the folder of its model."""
@@ -76,8 +82,9 @@ class VllmPooling(AnyCommand):
         return missing_share(f"{self.prefix}{SHARE_OPTION}", named, self.service.args)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
-        """Return in a sentence that vLLM is not installed; None where it is."""
-        return missing_package(self.name, self.service.python, versions)
+        """Return in a sentence that vLLM, or what it reads sound with, is not installed."""
+        lacks = missing_sound if self.service.api == "transcription" else missing_package
+        return lacks(self.name, self.service.python, versions)
 
     def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
         """Return in a sentence why a driver is too old for vLLM; None where it is not."""
@@ -91,7 +98,8 @@ class VllmPooling(AnyCommand):
         """Return the server's command; `NAME.<flag>` parameters become `--<flag>`."""
         service = self.service
         argv: tuple[str, ...] = (service.python, *SERVER, "--model", service.model)
-        argv += ("--served-model-name", service.served_model, "--runner", "pooling", *service.args)
+        runner = () if service.api == "transcription" else ("--runner", "pooling")
+        argv += ("--served-model-name", service.served_model, *runner, *service.args)
         options = allocation.options(self.prefix)
         argv += flags({k: v for k, v in options.items() if k not in (RESIDENT, PLACE)})
         argv, env = with_sleep_mode(argv, {**OWN_ENV, **device_env}, self.name, service, allocation)

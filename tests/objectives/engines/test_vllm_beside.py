@@ -1,4 +1,4 @@
-"""vLLM serves embeddings and rankings too: its command, what it needs, and what is ours to set."""
+"""vLLM serves a model beside the turn: its command, what it needs, and what is ours to set."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from objectives.allocation import Allocation
 from objectives.engines.engine import engine_of
 from objectives.errors import BadInput
 from objectives.services import OtherService
+from objectives.traffic.clips import Clip
+from objectives.traffic.workload import Request
 from study.spec.load import load
 from study.spec.model import Spec
 
@@ -49,6 +51,29 @@ def test_its_command_pools_in_the_share_that_is_searched(tmp_path: Path) -> None
     assert command.env["CUDA_VISIBLE_DEVICES"] == "0"
     assert engine.memory_key(spec.baseline) == "gpu_memory_utilization=0.05"
     assert engine.conditions()["model"] == "bert"
+
+
+def test_it_transcribes_in_the_share_that_is_searched(tmp_path: Path) -> None:
+    notes = {k: v for k, v in EMBED.items() if k != "args"} | {
+        "api": "transcription",
+        "model": "org/whisper",
+        "language": "de",
+        "served_model": "w",
+    }
+    spec = read(tmp_path, notes)
+    engine = engine_of("embed", spec.services["embed"])
+    command = " ".join(engine.command(spec.baseline, {}).with_port(5))
+    assert "--model org/whisper --served-model-name w --gpu-memory-utilization 0.05" in command
+    body = engine.endpoint("http://host").api.body(
+        Request("embed", 0.0, 0, clip=0), [Clip("a.wav", b"RIFF", 1.0, ("yes",))]
+    )
+    assert b'name="language"\r\n\r\nde\r\n' in body and b'name="model"\r\n\r\nw\r\n' in body
+    assert engine.conditions()["language"] == "de"
+    assert "has vLLM and no soundfile" in str(engine.lack({"vllm": "0.26.0"}))
+    assert engine.lack({"vllm": "0.26.0", "soundfile": "0.13"}) is None
+    assert "soundfile" in engine.packages
+    other = engine_of("ranks", OtherService(api="rerank", engine="vllm", model="m"))
+    assert "soundfile" not in other.packages
 
 
 def test_it_sleeps_as_any_other(tmp_path: Path) -> None:
@@ -98,6 +123,7 @@ def test_its_interpreter_and_card_are_looked_at() -> None:
         ({**EMBED, "python": "no-such-python"}, (0.1,), "'no-such-python' is not on the PATH"),
         ({**EMBED, "args": ["--runner", "x"]}, (0.1,), "args: --runner is set by the study"),
         (EMBED, (), "services.embed.args: nothing says its share, which would be 92 %"),
+        ({**EMBED, "language": "en"}, (0.1,), "language: only what transcribes has it"),
         ({"api": "embeddings"}, (), "services.embed.command: it is missing"),
         ({"api": "rerank", "command": "x {port}", "args": ["-x"]}, (), "only an engine has it"),
     ],
