@@ -12,7 +12,7 @@ from objectives.model_files.attention import Attention, attention_of
 from objectives.model_files.gguf_header import Gguf, Length
 from objectives.model_files.json_file import inner, read_object, whole
 
-ANOTHER = "name the folder of a language model under services.llm.model"
+ANOTHER = "name the folder of a language model as the `model` of the service"
 TEXT = ("text_config", "llm_config", "language_config", "thinker_config")  # of models of more kinds
 OTHER_PARTS = ("vision_config", "audio_config", "vision_tower", "thinker_config", "visual")
 NO_TEXT = ("ForMaskedLM", "Classification", "QuestionAnswering", "BertModel", "ForCTC")

@@ -26,6 +26,7 @@ from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, OtherService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
+from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import with_files
 from study.spec.services.files import file_at, interpreter, model_at, program_at
 from study.spec.speech.service import read_speech
@@ -71,6 +72,11 @@ def read_services(
     entry = top.at("services")
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
     llm, notes = _llm(entry.at("llm"), folder, [*named])
+    notes += [
+        f"services names no {name}: the usual one is measured; every study has one"
+        for name in OF_TURNS
+        if entry.is_present and not entry.at(name).is_present
+    ]
     stt = read_speech(entry.at("stt"), device, folder, [*named])
     if any(p.name in OF_MEMORY for p in parameters):
         refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)

@@ -48,6 +48,16 @@ def test_without_one_nothing_changes(tmp_path: Path) -> None:
     assert spec.workload.beside == () and spec.fitness.weights is None
 
 
+@pytest.mark.parametrize("name", ["llm", "stt"])
+def test_one_of_a_turn_that_is_not_named_is_said(tmp_path: Path, name: str) -> None:
+    services = {k: v for k, v in FAKES["services"].items() if k != name}
+    path = tmp_path / "one.yaml"
+    path.write_text(
+        yaml.safe_dump({**FAKES, "services": services, "measure": {"recorded": "h100.jsonl"}})
+    )
+    assert any(f"services names no {name}: the usual one" in note for note in load(path).notes)
+
+
 def test_weights_of_its_own_count(tmp_path: Path) -> None:
     spec = read(tmp_path, fitness={"weights": {"embed": 0.0, "llm": 0.4}})
     weights = spec.fitness.effective_weights
