@@ -28,6 +28,7 @@ SET_BY_STUDY = {
     "max_loaded_models": "leave it to the study, which loads one",
     "noprune": "leave it to the study",
 }
+ADDRESS = "OLLAMA_HOST"
 USUAL: Mapping[str, Scalar] = {"keep_alive": -1, "max_loaded_models": 1, "num_parallel": 1}
 
 
@@ -65,7 +66,7 @@ FORM = UnitForm(
             own={CONTEXT: "ollama.context_length"},
             port=11434,
             health_path="/api/version",
-            address="OLLAMA_HOST",
+            address=ADDRESS,
             prefix="OLLAMA_",
             loaded=loaded_model,
         )
@@ -99,7 +100,9 @@ class Ollama(LlmServer):
         return self.service.model or self.service.served_model
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
-        """Return that nothing says its context, which would follow from the device."""
+        """Return that nothing says its context, or that its own address would be another."""
+        if ADDRESS in self.service.env:
+            return f"{ADDRESS} in `env` is set by the study itself", "remove it"
         if "context_length" in named or "OLLAMA_CONTEXT_LENGTH" in self.service.env:
             return None
         what = "nothing says the context, which would follow from the device"
@@ -112,7 +115,7 @@ class Ollama(LlmServer):
         own = {f"OLLAMA_{name.upper()}": _spelled(value) for name, value in options.items()}
         named = {**own, **{k: v for k, v in service.env.items() if k not in own}}
         words = [f"{k}={v}" for k, v in named.items() if k.startswith("OLLAMA_")]
-        argv = ("env", "OLLAMA_HOST=127.0.0.1:{port}", *words)
+        argv = ("env", f"{ADDRESS}=127.0.0.1:{{port}}", *words)
         argv += (self.executable, "serve", *service.args)
         return command_of(service, argv, device_env, allocation, service.model)
 

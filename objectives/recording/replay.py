@@ -177,5 +177,5 @@ class Recording:
         when = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
         return (
             f"measured on {p.device.product} with {p.device.total_mib / 1024:.1f} GiB"
-            f"{driver}{several} {when} with {versions}"
+            f"{driver}{several} {when}{f' with {versions}' if versions else ''}"
         )

@@ -76,8 +76,8 @@ def record(
         raise BadInput(
             f"{spec.name}: a recording needs lists or stepped ranges, not a continuous range"
         )
-    if not out.suffix or out.is_dir():
-        raise BadInput(f"--out {out} names no file; write one such as {out}.jsonl")
+    if out.suffix != ".jsonl" or out.is_dir():
+        raise BadInput(f"--out {out} names no recording; write one such as {out.stem}.jsonl")
     if not repeats:
         return _merge(spec, out, take)
     specs = specs_on(devices, spec, tell)

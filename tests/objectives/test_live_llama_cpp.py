@@ -11,14 +11,12 @@ import pytest
 from objectives.allocation import Allocation, Scalar
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
-from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device
 from objectives.evaluation import Job
 from objectives.rig.install_llama_cpp import is_installed
-from objectives.services import LlmService, OtherService
+from objectives.services import LlmService
 from objectives.setting import Setting
 from study.spec.load import load
-from study.spec.services.beside import traffic_beside
 from study.spec.setting import setting_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,46 +28,30 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
         assert os.environ.get("CI") != "true", "CI must run it"
         pytest.skip("llama.cpp is not installed; run: python scripts/install_cpu_servers.py")
     monkeypatch.chdir(ROOT)
-    return setting_of(load(ROOT / "tests/specs/llama_live.yaml"))
+    return setting_of(load(ROOT / "tests/specs/three_services.yaml"))
 
 
-def job(folder: Path, context: int) -> Job:
-    values: dict[str, Scalar] = {"llama.ctx_size": context, "whisper_model_size": "tiny.en"}
-    return Job(Allocation(values), 0, folder / str(context), is_fresh=True)
+def job(folder: Path, context: int, embed_context: int = 8192) -> Job:
+    values: dict[str, Scalar] = {
+        "llama.ctx_size": context,
+        "embed.ctx_size": embed_context,
+        "whisper_model_size": "tiny.en",
+        "stt.place": "cpu/int8",
+    }
+    return Job(Allocation(values), 0, folder / f"{context}-{embed_context}")
 
 
 @pytest.mark.live
 def test_it_is_measured_beside_embeddings_that_sleep_and_each_is_named_where_it_gets_no_memory(
     setting: Setting, tmp_path: Path
 ) -> None:
-    embed = OtherService(
-        api="embeddings",
-        command=(
-            f"{ROOT}/.servers/llama/bin/python {ROOT}/objectives/rig/llama_server.py "
-            f"-m {ROOT}/.servers/llama/tiny.gguf -c {{embed.ctx_size}} --threads 1 "
-            "--cache-ram 0 --embeddings --port {port}"
-        ),
-        per_s=0.5,
-        resident=False,
-        idle_s=1.0,
-        woken_by="front",
-    )
-    services = {**setting.services, "embed": embed}
-    workload = replace(setting.workload, beside=traffic_beside(services))
-    setting = replace(setting, services=services, workload=workload)
-
-    def asking(context: int, embed_context: int) -> Job:
-        asked = job(tmp_path / str(embed_context), context)
-        values = {**asked.allocation.values, "embed.ctx_size": embed_context}
-        return replace(asked, allocation=Allocation(values), is_fresh=False)
-
     known = RampRange.around(0.3, doubling_s=3.0, ramp_s=9.0)  # else a ramp looks for it
-    devices = device_set(open_device("cpu"))
+    devices = {"cpu": open_device("cpu")}
     with Colocation(setting, devices, tmp_path, ramp_range=known) as colocation:
-        outcome = colocation.measure(asking(8192, 8192))
+        outcome = colocation.measure(job(tmp_path, 8192))
         failures = {
-            "embed": colocation.measure(asking(8192, 20_000_000)).failure,
-            "llm": colocation.measure(asking(20_000_000, 8192)).failure,
+            "embed": colocation.measure(job(tmp_path, 8192, 20_000_000)).failure,
+            "llm": colocation.measure(job(tmp_path, 20_000_000)).failure,
         }
     m = outcome.measurement
     assert m is not None, outcome.failure or outcome.setup_error
@@ -99,7 +81,7 @@ def test_a_file_that_is_no_model_is_a_set_up_error(setting: Setting, tmp_path: P
     assert isinstance(llm, LlmService)
     services = {**setting.services, "llm": replace(llm, model=str(file), vocabulary=2048)}
     setting = replace(setting, services=services)
-    with Colocation(setting, device_set(open_device("cpu")), tmp_path) as colocation:
+    with Colocation(setting, {"cpu": open_device("cpu")}, tmp_path) as colocation:
         outcome = colocation.measure(job(tmp_path, 8192))
     assert outcome.setup_error is not None
     assert "invalid magic" in outcome.setup_error and "fetch the model again" in outcome.setup_error

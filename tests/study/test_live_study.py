@@ -1,4 +1,4 @@
-"""A short live study on real vLLM and Whisper is killed, leaves nothing, and goes on to its end."""
+"""Short live studies on real servers: one is killed and goes on, one has three services."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from commands import run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "tests/specs/ci_live.yaml"
+THREE = ROOT / "tests/specs/three_services.yaml"
 LATEST_S = 900.0
 FIGURES = (
     "fitness",
@@ -152,6 +153,29 @@ def test_a_study_killed_under_load_leaves_nothing_and_goes_on_to_a_verdict(tmp_p
     [storage] = out.glob("*/study.db")
     ran = run_script("report.py", storage, "-o", tmp_path / "report.html")
     assert ran.returncode == 0 and (tmp_path / "report.html").stat().st_size > 10_000, ran
+
+
+@pytest.mark.live
+def test_three_services_on_two_places_are_measured_and_the_third_finds_no_memory(
+    tmp_path: Path,
+) -> None:
+    data = yaml.safe_load(THREE.read_text())
+    data["workload"] |= {"ramp_s": 0, "words": str(THREE.parent / "eight_clips")}
+    spec = tmp_path / "three.yaml"
+    spec.write_text(yaml.safe_dump(data))
+    with running(spec, tmp_path / "out") as study:
+        assert study.wait() == 0, study.output.read_text()
+        assert study.left() == {}
+    [file] = study.out.glob("*/epoch_*/metrics.jsonl")
+    trials = [json.loads(line) for line in file.read_text().splitlines()]
+    measured = {t["stt.place"]: t for t in trials if t["status"] == "complete"}
+    assert {*measured} == {"cpu/int8", "cpu/float32"}, trials
+    for trial in measured.values():
+        figures = [trial[f"{name}_latency_p95_ms"] for name in ("llm", "stt", "embed")]
+        assert all(math.isfinite(f) and f > 0 for f in figures), trial
+        assert trial["embed_cold_starts"] and trial["embed_awake_pct"] < 100, trial
+    failed = {(t["failure_class"], t["failure_victim"]) for t in trials if t["status"] == "pruned"}
+    assert failed == {("oom_startup", "embed")}, trials
 
 
 def check_trial(trial: dict[str, Any]) -> None:

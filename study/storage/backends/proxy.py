@@ -76,10 +76,10 @@ def open_proxy(url: str) -> ProxyStorage:
     """
     parts = urlsplit(url)
     try:
-        host, port = parts.hostname, parts.port or PORT
+        host, port = parts.hostname, PORT if parts.port is None else parts.port
     except ValueError:
         host, port = None, PORT
-    if host is None or parts.path.strip("/") or parts.username or parts.password:
+    if not (host and port) or parts.path.strip("/") or parts.username or parts.password:
         raise BadInput("a gRPC proxy is named by host and port: --storage grpc://127.0.0.1:13000")
     try:
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):

@@ -39,6 +39,11 @@ def test_parameters_become_variables_and_win_over_those_of_the_service() -> None
     assert engine().settings(allocation(num_parallel=2)) == "OLLAMA_NUM_PARALLEL=2"
 
 
+def test_its_address_is_the_studys() -> None:
+    refused = engine(env={"OLLAMA_HOST": "0.0.0.0", "OLLAMA_CONTEXT_LENGTH": "4096"}).missing(())
+    assert refused == ("OLLAMA_HOST in `env` is set by the study itself", "remove it")
+
+
 def test_its_own_way_to_sleep_is_told_for_production_and_measured_behind_the_front() -> None:
     asleep = engine(resident=False, woken_by="keep_alive", idle_s=300.0)
     made = asleep.command(allocation(context_length=8192), {}).argv

@@ -92,6 +92,14 @@ def test_a_live_study_becomes_a_recording_where_no_device_is(live, tmp_path):
     assert len(again.entries) == len(SHIPPED.entries)
 
 
+def test_what_is_no_recording_is_never_written_over(live, tmp_path):
+    taken = Path(shutil.copy(STUDIES, tmp_path / "study.db"))
+    before = taken.read_bytes()
+    with pytest.raises(BadInput, match=r"study.db names no recording; write one such as study.js"):
+        record(live, taken, 0, print, take=[taken])
+    assert taken.read_bytes() == before
+
+
 def test_a_database_without_a_live_study_is_no_recording(live, tmp_path):
     storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
     optuna.create_study(storage=storage, study_name="mine")

@@ -98,7 +98,12 @@ def test_what_names_no_proxy_that_runs_is_refused(served, monkeypatch):
     monkeypatch.setattr(proxy, "OPENED_S", 0.5)
     with pytest.raises(BadInput, match=f"no gRPC proxy answers at 127.0.0.1:{port}; start"):
         open_storage(f"grpc://127.0.0.1:{port}")
-    for url in ("grpc://user:secret@host:13000", "grpc://host:13000/name", "grpc://host:no"):
+    for url in (
+        "grpc://user:secret@host:13000",
+        "grpc://host:13000/name",
+        "grpc://host:no",
+        "grpc://host:0",
+    ):
         with pytest.raises(BadInput, match="is named by host and port") as caught:
             open_storage(url)
         assert "secret" not in str(caught.value)
