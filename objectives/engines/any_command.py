@@ -15,12 +15,19 @@ from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
+from objectives.engines.places import PLACE
 from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload
 
 PROBE_TOKENS = 16
+# options of a template by these names change no answer; what another does nobody knows
+KEEPS_ANSWERS = frozenset(
+    {PLACE, RESIDENT, "batch_size", "max_batch_size", "max_num_seqs", "max_num_batched_tokens"}
+    | {"threads", "num_threads", "workers", "num_workers", "parallel", "concurrency"}
+    | {"max_concurrency", "max_concurrent_requests", "share", "gpu_memory_utilization"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,6 @@ class AnyCommand:
     symptoms: ClassVar[str] = BESIDE
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
-    # nobody judges them but words, which are counted
-    changes_answers: ClassVar[frozenset[str]] = frozenset()
     version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
@@ -86,6 +91,10 @@ class AnyCommand:
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""
         return word.startswith("-") and self.set_by_study(option_of(word)) is not None
+
+    def may_change_answers(self, option: str) -> bool:
+        """Return whether an option may change its answers, but for words, which are counted."""
+        return self.api != "transcription" and option not in KEEPS_ANSWERS
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
         """Return None: its template says everything."""

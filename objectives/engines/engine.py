@@ -50,8 +50,6 @@ class Engine(Protocol):
         api: How it is spoken to.
         symptoms: By which API's symptoms its failures are named.
         prefix: The beginning of the names of its parameters, e.g. `vllm.`.
-        changes_answers: Those of its parameters that change what it answers, without the prefix
-            and with underscores.
         version_command: The command that prints its version; none where its packages tell it.
         packages: The packages whose versions matter.
         server_packages: Those of them that are the server itself, the one that tells its own
@@ -88,9 +86,6 @@ class Engine(Protocol):
     def prefix(self) -> str: ...
 
     @property
-    def changes_answers(self) -> frozenset[str]: ...
-
-    @property
     def version_command(self) -> tuple[str, ...]: ...
 
     @property
@@ -123,6 +118,13 @@ class Engine(Protocol):
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
+
+    def may_change_answers(self, option: str) -> bool:
+        """Return whether an option may change answers that nobody judges.
+
+        Args:
+            option: Its name without the prefix, with underscores.
+        """
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence what is not installed; None where all is.

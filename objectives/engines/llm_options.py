@@ -36,6 +36,8 @@ class LlmOptions:
     own_prefix: ClassVar[str] = ""  # of the parameters of the LLM that answers turns
     # what to write instead, by option; {name} stands for the service
     set_by_us: ClassVar[Mapping[str, str]] = {}
+    # options that change what it answers, with underscores
+    changes_answers: ClassVar[frozenset[str]] = frozenset()
     # option: the other option, and its value, beside which it does nothing
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = {}
     of_several_devices: ClassVar[frozenset[str]] = frozenset()  # over which they spread it
@@ -55,6 +57,10 @@ class LlmOptions:
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
         return self.set_by_us.get(option, "").format(name=self.name) or None
+
+    def may_change_answers(self, option: str) -> bool:
+        """Return whether an option changes what it answers, which nobody judges."""
+        return option.partition(".")[0] in self.changes_answers
 
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""

@@ -81,7 +81,6 @@ class LlmServer(LlmOptions, ABC):
 
     asks_for_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = True
-    changes_answers: ClassVar[frozenset[str]] = frozenset()
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
     program: ClassVar[str] = ""
     title: ClassVar[str] = ""  # what people call it, where it has a share

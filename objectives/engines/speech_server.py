@@ -38,7 +38,6 @@ class SpeechServer(ABC):
     symptoms: ClassVar[str] = api
     has_share: ClassVar[bool] = False
     has_kv_cache: ClassVar[bool] = False
-    changes_answers: ClassVar[frozenset[str]] = frozenset()  # its words are counted
     version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
@@ -86,6 +85,10 @@ class SpeechServer(ABC):
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
         return self.set_by_us.get(option)
+
+    def may_change_answers(self, option: str) -> bool:  # noqa: ARG002
+        """Return False: its words are counted."""
+        return False
 
     def sets_itself(self, word: str) -> bool:  # noqa: ARG002
         """Return whether the study sets what this word of `args` does."""

@@ -23,6 +23,7 @@ from study.deploy.comparison import (
     gets_worse,
     least_free_mib,
     mapping_at,
+    not_judged,
     number_at,
 )
 from study.deploy.config.deployment import Deployment
@@ -160,7 +161,7 @@ def admit(
     measured_on = mapping_at(data, "other_devices") if device is not None else {}
     others = other_cards(measured_on, taken_mib, dict.fromkeys(shared, share), path)
     notes += where_notes(places, deployment.services)
-    notes += gets_worse(data)
+    notes += (*gets_worse(data), *not_judged(data))
     return Admitted(
         path=path,
         sha256=str(data["sha256"]),

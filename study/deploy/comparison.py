@@ -140,6 +140,14 @@ def gets_worse(data: Mapping[str, Any]) -> list[str]:
     return [f"it was confirmed although these get worse: {one_line(', '.join(names))}"]
 
 
+def not_judged(data: Mapping[str, Any]) -> list[str]:
+    """Return which of its options may change answers that nobody judged, a sentence."""
+    names = mapping_at(data, "gates").get("not_judged")
+    if not isinstance(names, list) or not names:
+        return []
+    return [f"nobody judged the answers that {one_line(', '.join(map(str, names)))} may change"]
+
+
 def least_free_mib(data: Mapping[str, Any]) -> float | None:
     """Return the least free memory of the study's window and the confirmation's stress, MiB.
 

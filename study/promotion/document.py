@@ -120,6 +120,7 @@ def document(
         "gates": {
             "word_error_rate": winner.word_gate and winner.word_gate.value,
             "llm_quality": context.gates.llm_quality,
+            "not_judged": list(context.unjudged(winner.allocation)),
         },
         "passed_over": list(passed_over),
         "started_first": new["started_first"],

@@ -23,6 +23,7 @@ from study.report.answer import (
     worse,
 )
 from study.report.roles import failing, in_a_clause
+from study.report.service_words import not_judged
 from study.report.simpler import simpler
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
@@ -83,6 +84,8 @@ def answer_lines(summary: Summary) -> list[str]:
             lines += [in_figures(summary, other)]
         elif today is not None and not summary.is_rejected:
             lines += free_memory(summary)
+        if not summary.is_rejected:
+            lines += not_judged(summary.context, other.allocation)
     return [*lines, *no_good_rate(summary.today), *simpler(summary)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from objectives.allocation import Allocation
 from objectives.capacity.ramp_figures import limits_of
 from objectives.engines.engine import apis_of
 from objectives.figures import latency_p95_names, service_name
@@ -28,6 +29,12 @@ def sharers(context: StudyContext) -> str:
     kinds = {"LLM": "an LLM", "speech": "speech recognition"}
     names = [kinds.get(n, n) for n in map(service_name, context.services)]
     return " and ".join(", ".join(names).rsplit(", ", 1))
+
+
+def not_judged(context: StudyContext, allocation: Allocation) -> list[str]:
+    """Say which options of an allocation may change answers that nobody judged."""
+    names = " and ".join(", ".join(context.unjudged(allocation)).rsplit(", ", 1))
+    return [f"Nobody judged the answers that {names} may change."] if names else []
 
 
 def traffic_in_words(context: StudyContext) -> str:

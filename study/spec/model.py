@@ -77,7 +77,8 @@ class Gates:
     Args:
         wer_points: The word error rate may exceed the baseline's by so many points.
         free_memory_mib: So much memory must stay free, MiB.
-        llm_quality: Set where the search may change the LLM's answers, which nobody judges.
+        llm_quality: Set where the search may change answers that nobody judges: of an LLM, or of
+            another service that does not transcribe.
     """
 
     wer_points: Annotated[float, Range(0, 100)] = 1.0

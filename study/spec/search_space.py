@@ -76,7 +76,7 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
 
     Args:
         entry: The parameter.
-        quality: Whether the LLM's answers may change.
+        quality: Whether answers that nobody judges may change.
         engines: One a service.
     """
     name = entry.path[-1]
@@ -96,12 +96,15 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
         raise entry.wrong("unknown parameter", way_out)
     if way_out := engine.set_by_study(option) or "":
         raise entry.wrong("it is set by the study itself", way_out)
-    if option.split(".")[0] in engine.changes_answers and quality is None:
+    if engine.may_change_answers(option) and quality is None:
         way_out = (
             "remove it, or accept that with `gates: {llm_quality: unmeasured}`, "
             "which marks the promotion"
         )
-        raise entry.wrong("it changes the LLM's answers, whose quality is not measured", way_out)
+        whose = "changes the LLM's answers"
+        if engine.name not in OF_TURNS:
+            whose = f"may change the answers of {engine.name}"
+        raise entry.wrong(f"it {whose}, whose quality is not measured", way_out)
 
 
 def read_parameter(

@@ -12,7 +12,7 @@ from objectives.allocation import Allocation, Scalar
 from objectives.capacity.ramp_range import RampRange
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
-from objectives.engines.engine import commands_of
+from objectives.engines.engine import commands_of, in_order
 from objectives.engines.places import place_of
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA, from_plain
@@ -105,6 +105,23 @@ class StudyContext:
         """
         places = {n: place_of(n, s, allocation) for n, s in self.services.items()}
         return {name: place.on for name, place in places.items() if place is not None}
+
+    def unjudged(self, allocation: Allocation) -> tuple[str, ...]:
+        """Return the options by which an allocation may change answers that nobody judges.
+
+        They are searched, and have another value than in use today, where anything is.
+        """
+        today = self.baseline.values if self.has_today else {}
+        owns = [(e.prefix, e.may_change_answers) for e in in_order(self.services)]
+        return tuple(
+            name
+            for name in self.searched
+            if name not in today or allocation.values.get(name) != today[name]
+            if any(
+                name.startswith(prefix) and may(name.removeprefix(prefix).replace("-", "_"))
+                for prefix, may in owns
+            )
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON, without the secrets of the services."""

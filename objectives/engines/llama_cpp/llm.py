@@ -86,6 +86,10 @@ class LlamaCpp(LlmServer):
         """Return what to write in place of an option that the study sets; None for any other."""
         return super(LlamaCpp, self).set_by_study(SHORT.get(option, option))
 
+    def may_change_answers(self, option: str) -> bool:
+        """Return whether an option changes what it answers, by its short name too."""
+        return super(LlamaCpp, self).may_change_answers(SHORT.get(option, option))
+
     def sets_itself(self, word: str) -> bool:
         """Return whether the study sets what this word of `args` does."""
         option = SHORT.get(option_of(word), option_of(word))

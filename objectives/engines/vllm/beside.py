@@ -15,6 +15,7 @@ from objectives.engines.llm_server import flags
 from objectives.engines.places import PLACE
 from objectives.engines.vllm.flags import SHARE_OPTION, missing_share
 from objectives.engines.vllm.llm import (
+    CHANGES_ANSWERS,
     OWN_ENV,
     SERVER,
     SLEEP_PATHS,
@@ -33,6 +34,7 @@ from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService
 
 OURS = "leave it to the study"
+OF_POOLING = {"pooler_config", "override_pooler_config"}  # they change answers too
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,11 @@ class VllmBeside(AnyCommand):
             "model": f"{own}.model",
             "served_model_name": f"{own}.served_model",
         }.get(option)
+
+    def may_change_answers(self, option: str) -> bool:
+        """Return whether a flag changes its answers, but for words, which are counted."""
+        changes = CHANGES_ANSWERS | OF_POOLING
+        return self.service.api != "transcription" and option in changes
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its share, which would be nearly all; None where something does.

@@ -136,6 +136,22 @@ def test_what_it_cannot_do_is_refused(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("option", ["dtype", "quantization", "pooler_config"])
+def test_a_flag_that_changes_its_answers_is_accepted_in_words_alone(
+    tmp_path: Path, option: str
+) -> None:
+    name = f"embed.{option}"
+    more = {
+        "search_space": {**FAKES["search_space"], SHARE: [0.1], name: ["a", "b"]},
+        "baseline": {**FAKES["baseline"], SHARE: 0.1, name: "a"},
+    }
+    with pytest.raises(BadInput, match="may change the answers of embed"):
+        read(tmp_path, EMBED, **more)
+    assert read(tmp_path, EMBED, **more, gates={"llm_quality": "unmeasured"}).search_space.size == 4
+    hears = OtherService(api="transcription", engine="vllm", model="m")
+    assert not engine_of("embed", hears).may_change_answers(option)
+
+
 def test_its_share_may_stand_among_its_flags(tmp_path: Path) -> None:
     args = ["--gpu-memory-utilization=0.1"]
     assert read(tmp_path, {**EMBED, "args": args}, ()).services["embed"].place is None

@@ -232,6 +232,12 @@ def test_what_was_confirmed_although_it_gets_worse_says_so_before_it_is_applied(
     assert told in promotion.notes
 
 
+def test_what_nobody_judged_is_told_before_it_is_applied(tmp_path: Path) -> None:
+    told = "nobody judged the answers that embed.dtype may change"
+    assert told not in admitted(tmp_path).notes
+    assert told in admitted(tmp_path, gates={"not_judged": ["embed.dtype"]}).notes
+
+
 def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:
     admitted(tmp_path)
     file = tmp_path / "p.yaml"

@@ -17,11 +17,15 @@ from objectives.services import OtherService
 from objectives.speech.wer import WordVerdict
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace_slice import Arrival, TraceOptions
+from study.analysis.configurations import configurations_in
 from study.analysis.decision import Decision, decision_of
+from study.deploy.comparison import not_judged
 from study.promotion.document import Origin, document, improvement_pct, write_promotion
 from study.promotion.seal import verify
 from study.report.answer import ahead_by_its_own_launches
+from study.report.headline import answer_lines
 from study.report.reasons import passed_over, why
+from study.report.summary import Summary
 from study.search.score import Scorer
 from study.spec.load import load
 from study.spec.model import Spec
@@ -282,6 +286,30 @@ def test_a_promotion_of_an_llm_on_a_set_says_its_cards_and_the_flag(spec: Spec) 
     assert data["other_devices"]["gpu1"]["uuid"] == "GPU-2"
     assert data["set"]["llm"].endswith(" --tensor-parallel-size 2")
     assert "--tensor-parallel-size 2" in data["commands"]["llm"]
+
+
+def test_a_promotion_and_the_answer_name_what_nobody_judged(spec: Spec) -> None:
+    option = "embed.dtype"
+    rows = [row(spec, 0, 0.5, "base"), row(spec, 7, 0.55, "base", **FAST)]
+    values = [{**t.allocation.values, option: v} for t, v in zip(rows, "ab", strict=True)]
+    rows = [replace(t, allocation=Allocation(v)) for t, v in zip(rows, values, strict=True)]
+    plain = context_of(spec, None)
+    context = replace(
+        plain,
+        services={**plain.services, "embed": OtherService(api="embeddings", command="x")},
+        searched={**plain.searched, option: ("a", "b")},
+        baseline=Allocation(values[0]),
+        gates=replace(plain.gates, llm_quality="unmeasured"),
+    )
+    decision = decision_of(rows, context)
+    data = document(decision, context, ORIGIN, why="", passed_over=())
+    assert data["gates"]["llm_quality"] == "unmeasured"
+    assert data["gates"]["not_judged"] == [option]
+    said = "obody judged the answers that embed.dtype may change"
+    assert said in not_judged(data)[0]
+    shown = Summary(context, rows, configurations_in(rows), decision, "s", "random", None)
+    assert f"N{said}." in answer_lines(shown)
+    assert written(spec)["gates"]["not_judged"] == not_judged(written(spec)) == []
 
 
 def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from factories import context_of_spec
 from live_factories import FAKES, SERVER
 
 from objectives.allocation import Allocation
@@ -16,13 +18,13 @@ from objectives.services import OtherService
 from study.spec.load import load
 from study.spec.model import Spec
 
-EMBED = {"api": "embeddings", "command": f"{SERVER} --label {{embed.size}}", "per_s": 2}
+EMBED = {"api": "embeddings", "command": f"{SERVER} --label {{embed.batch_size}}", "per_s": 2}
 
 
 def read(folder: Path, embed: Any = EMBED, name: str = "embed", **more: Any) -> Spec:
     services = {**FAKES["services"], name: embed}
-    space = {**FAKES["search_space"], f"{name}.size": [8, 32]}
-    baseline = {**FAKES["baseline"], f"{name}.size": 8}
+    space = {**FAKES["search_space"], f"{name}.batch_size": [8, 32]}
+    baseline = {**FAKES["baseline"], f"{name}.batch_size": 8}
     path = folder / "three.yaml"
     keys = {"services": services, "search_space": space, "baseline": baseline}
     path.write_text(yaml.safe_dump({**FAKES, **keys, **more}, sort_keys=False))
@@ -66,8 +68,8 @@ def test_weights_of_its_own_count(tmp_path: Path) -> None:
 
 def test_whether_it_is_resident_is_searched(tmp_path: Path) -> None:
     embed = {**EMBED, "woken_by": "llama_swap", "idle_s": 30}
-    space = {**FAKES["search_space"], "embed.size": [8, 32], "embed.resident": [True, False]}
-    today = {**FAKES["baseline"], "embed.size": 8, "embed.resident": True}
+    space = {**FAKES["search_space"], "embed.batch_size": [8, 32], "embed.resident": [True, False]}
+    today = {**FAKES["baseline"], "embed.batch_size": 8, "embed.resident": True}
     spec = read(tmp_path, embed, search_space=space, baseline=today)
     assert spec.search_space.size == 8
     asleep = Allocation({**spec.baseline.values, "embed.resident": False})
@@ -75,20 +77,59 @@ def test_whether_it_is_resident_is_searched(tmp_path: Path) -> None:
     awake, fronted = (engine.command(a, {}).argv for a in (spec.baseline, asleep))
     assert fronted[-len(awake) :] == tuple(w.replace("{port}", "{own_port}") for w in awake)
     assert engine.memory_key(asleep) == engine.memory_key(spec.baseline)
-    assert engine.settings(asleep) == "size=8, woken by llama_swap, stopped after 30 s"
+    assert engine.settings(asleep) == "batch_size=8, woken by llama_swap, stopped after 30 s"
+
+
+@pytest.mark.parametrize(
+    ("service", "option", "is_judged"),
+    [
+        ({"api": "embeddings"}, "dtype", False),
+        ({"api": "rerank"}, "precision", False),
+        ({"api": "speech"}, "model", False),
+        ({"api": "speech"}, "threads", True),
+        ({"api": "transcription"}, "model", True),
+    ],
+)
+def test_what_may_change_answers_that_nobody_judges_is_accepted_in_words_alone(
+    tmp_path: Path, service: Any, option: str, *, is_judged: bool
+) -> None:
+    name = f"other.{option}"
+    own = {**service, "command": f"{SERVER} --label {{{name}}}"}
+    more = {
+        "services": {**FAKES["services"], "other": own},
+        "search_space": {**FAKES["search_space"], name: ["a", "b"]},
+        "baseline": {**FAKES["baseline"], name: "a"},
+    }
+    accepted = read(tmp_path, **more, gates={"llm_quality": "unmeasured"})
+    another = Allocation({**accepted.baseline.values, name: "b"})
+    context = context_of_spec(accepted)
+    assert context.unjudged(accepted.baseline) == ()
+    assert context.unjudged(another) == (() if is_judged else (name,))
+    new = replace(context, has_today=False)
+    assert new.unjudged(accepted.baseline) == context.unjudged(another)
+    if is_judged:
+        assert read(tmp_path, **more).search_space.size == 4
+        return
+    message = f"{name}: it may change the answers of other, .*`gates: {{llm_quality: unmeasured}}`"
+    with pytest.raises(BadInput, match=message):
+        read(tmp_path, **more)
 
 
 ASLEEP = {**EMBED, "resident": False}
 SEARCHED = {
-    "search_space": {**FAKES["search_space"], "embed.size": [8], "embed.resident": [True, False]},
-    "baseline": {**FAKES["baseline"], "embed.size": 8, "embed.resident": True},
+    "search_space": {
+        **FAKES["search_space"],
+        "embed.batch_size": [8],
+        "embed.resident": [True, False],
+    },
+    "baseline": {**FAKES["baseline"], "embed.batch_size": 8, "embed.resident": True},
 }
 
 
 KEPT_ALIVE = {**FAKES["services"]["llm"], "resident": False, "woken_by": "keep_alive"}
 SLEEPING = {"resident": False, "woken_by": "front", "sleep_mode": True}
 SLEEPY = {**FAKES["services"]["llm"], **SLEEPING}
-SPACE = {**FAKES["search_space"], "embed.size": [8, 32]}
+SPACE = {**FAKES["search_space"], "embed.batch_size": [8, 32]}
 
 
 @pytest.mark.parametrize(("name", "waker"), [("llm", "llama_swap"), ("stt", "socket_activation")])
@@ -100,7 +141,7 @@ def test_whether_a_service_of_turns_is_resident_is_searched_and_changes_no_answe
         tmp_path,
         services={**FAKES["services"], "embed": EMBED, name: own},
         search_space={**SPACE, f"{name}.resident": [True, False]},
-        baseline={**FAKES["baseline"], "embed.size": 8, f"{name}.resident": True},
+        baseline={**FAKES["baseline"], "embed.batch_size": 8, f"{name}.resident": True},
     )
     asleep = Allocation({**spec.baseline.values, f"{name}.resident": False})
     engine = engine_of(name, spec.services[name])
@@ -132,7 +173,11 @@ def test_whether_a_service_of_turns_is_resident_is_searched_and_changes_no_answe
         ),
         ({**ASLEEP, "woken_by": "front"}, SEARCHED, "resident: search_space.embed.resident says"),
         (
-            {**ASLEEP, "command": "docker run -p {port}:80 {embed.size}", "woken_by": "front"},
+            {
+                **ASLEEP,
+                "command": "docker run -p {port}:80 {embed.batch_size}",
+                "woken_by": "front",
+            },
             {},
             "services.embed.command: it runs a container",
         ),
@@ -205,7 +250,7 @@ def test_what_nothing_wakes_may_not_sleep(
         ({**EMBED, "tokens": [9, 3]}, "embed", {}, "services.embed.tokens: the shortest is longer"),
         ({**EMBED, "api": "speech", "texts": 2}, "embed", {}, "services.embed.texts: 2 texts"),
         ({**EMBED, "command": "serve"}, "embed", {}, "it has no {port}"),
-        ({**EMBED, "command": SERVER}, "embed", {}, "embed.size is searched and not in it"),
+        ({**EMBED, "command": SERVER}, "embed", {}, "embed.batch_size is searched and not in it"),
         ({**EMBED, "per_s": 0.01}, "embed", {}, "services.embed.per_s: it sends 0.01 requests"),
         ({**EMBED, "model": "x"}, "embed", {}, "services.embed.model: only an engine has it"),
         (EMBED, "embed", {"limits": {"embed_ttft_p95_ms": 5}}, "embed_ttft_p95_ms: it is no limit"),
