@@ -50,6 +50,7 @@ class AnyCommand:
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
+    share_option: ClassVar[str] = ""
     options_of_ours: ClassVar[tuple[str, ...]] = ()
     sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
 

@@ -51,6 +51,7 @@ class Engine(Protocol):
         symptoms: By which API's symptoms its failures are named.
         prefix: The beginning of the names of its parameters, e.g. `vllm.`.
         version_command: The command that prints its version; none where its packages tell it.
+        share_option: The option that is its share of a device, where that is its own.
         packages: The packages whose versions matter.
         server_packages: Those of them that are the server itself, the one that tells its own
             version first.
@@ -87,6 +88,9 @@ class Engine(Protocol):
 
     @property
     def version_command(self) -> tuple[str, ...]: ...
+
+    @property
+    def share_option(self) -> str: ...
 
     @property
     def packages(self) -> tuple[str, ...]: ...

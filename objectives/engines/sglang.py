@@ -75,6 +75,7 @@ class SGLang(LlmServer):
         name: The service that it serves.
     """
 
+    share_option: ClassVar[str] = FRACTION
     own_prefix: ClassVar[str] = "sglang."
     unit_form: ClassVar[UnitForm | None] = FORM
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS

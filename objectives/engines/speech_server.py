@@ -43,6 +43,7 @@ class SpeechServer(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str] = ""  # what people call it
     unit_form: ClassVar[UnitForm | None] = None  # how it runs where no study started it
+    share_option: ClassVar[str] = ""  # that is its share of a device
     options_of_ours: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""

@@ -47,6 +47,7 @@ class VllmBeside(AnyCommand):
 
     apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "transcription")
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
+    share_option: ClassVar[str] = SHARE_OPTION
     sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
 
     @property

@@ -57,6 +57,7 @@ class VllmTranscription(SpeechServer):
         for size in HUB
         if not size.startswith("distil")
     }
+    share_option: ClassVar[str] = SHARE_OPTION
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
     packages: ClassVar[tuple[str, ...]] = (*PACKAGES, READS_SOUND)

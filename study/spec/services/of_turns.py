@@ -29,6 +29,7 @@ from study.spec.memory.overrides import refuse_overrides
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import with_files
 from study.spec.services.files import file_at, interpreter, model_at, program_at
+from study.spec.services.shares import refuse_shares
 from study.spec.speech.service import read_speech
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -87,8 +88,11 @@ def read_services(
             own = _of(engine_of(label, service), parameters)
             names = {SHARE, SPEECH, *named}
             _check_template(entry.at(label, "command"), service.command, own, names)
+    searched, baseline = top.at("search_space"), top.at("baseline")
+    today = baseline.items() if baseline.is_mapping else {}
     for engine in in_order(services):
         _check_options(engine, named)
+        refuse_shares(engine, parameters, searched.items() if searched.is_mapping else {}, today)
     return services, notes
 
 

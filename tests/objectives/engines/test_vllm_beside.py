@@ -152,6 +152,16 @@ def test_a_flag_that_changes_its_answers_is_accepted_in_words_alone(
     assert not engine_of("embed", hears).may_change_answers(option)
 
 
+@pytest.mark.parametrize("share", [(0.5, 1.5), (0, 0.1), (-1,), ("a", "b"), (True, False)])
+def test_what_is_no_share_is_refused(tmp_path: Path, share: Any) -> None:
+    with pytest.raises(
+        BadInput, match=r"search_space.embed.gpu_memory_util\w+: .* is no share of a"
+    ):
+        read(tmp_path, EMBED, share)
+    with pytest.raises(BadInput, match=r"baseline.embed.gpu_memory_utilization: 7 is no share"):
+        read(tmp_path, EMBED, (), baseline={**FAKES["baseline"], SHARE: 7})
+
+
 def test_its_share_may_stand_among_its_flags(tmp_path: Path) -> None:
     args = ["--gpu-memory-utilization=0.1"]
     assert read(tmp_path, {**EMBED, "args": args}, ()).services["embed"].place is None

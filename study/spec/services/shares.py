@@ -1,0 +1,45 @@
+"""Refuse a share of a device that is none, of the services that have one of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from objectives.allocation import Scalar
+from objectives.engines.engine import Engine
+from objectives.search_space.parameter import Parameter
+from study.spec.yaml_node import YamlEntry
+
+
+def refuse_shares(
+    engine: Engine,
+    parameters: Iterable[Parameter],
+    searched: Mapping[str, YamlEntry],
+    baseline: Mapping[str, YamlEntry],
+) -> None:
+    """Refuse values of an engine's share that are not above 0 and at most 1.
+
+    Args:
+        engine: The engine.
+        parameters: What is searched.
+        searched: The entries of the search space, by parameter.
+        baseline: Those of the baseline.
+
+    Raises:
+        BadInput: There is one; it has file, line and key.
+    """
+    name = f"{engine.prefix}{engine.share_option}"
+    if not engine.share_option or engine.service.command is not None:
+        return
+    for p in parameters:
+        if p.name == name and (wrong := _wrong(p.choices or (p.low, p.high))):
+            raise searched[name].wrong(*wrong)
+    if name in baseline and (wrong := _wrong((baseline[name].scalar(),))):
+        raise baseline[name].wrong(*wrong)
+
+
+def _wrong(values: Iterable[Scalar | None]) -> tuple[str, str] | None:
+    """Return what is wrong with the values of a share, and the way out; None where nothing is."""
+    for value in values:
+        if isinstance(value, bool | str | None) or not 0 < value <= 1:
+            return f"{value!r} is no share of a device", "write numbers above 0 and at most 1"
+    return None
