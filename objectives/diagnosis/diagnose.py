@@ -245,7 +245,9 @@ def told_reason(text: str, api: str) -> str | None:
 
 def _reason(rule: LogRule, log: Log) -> tuple[str, Match] | None:
     """Return the first failure of which a line is there, with the first such line."""
-    for failure_class, regexes in rule.reasons.items():
+    if "asks_why" not in rule.flags:
+        return None
+    for failure_class, regexes in patterns()["reasons"].items():
         if matches := [*matches_of(regexes, log.quiet)]:
             return failure_class, min(matches, key=re.Match.start)
     return None

@@ -6,8 +6,8 @@ What one engine alone says stands in a file beside that engine, and is read with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-SETUP_ERROR = "setup_error"  # its rules have a file of their own
+SETUP_ERROR = "setup_error"  # the class of the rules in setup_errors.yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,7 @@ class LogRule:
         phases: The phases of a launch in which such a line counts.
         deficit: The patterns of the missing memory.
         exits: The exit statuses that mean the same without any words.
-        flags: The exceptions: `oom`, `keeps`, `any_level`, `raised`, `unless_stopped`.
-        reasons: The patterns of lines that say why, by the name of the failure instead.
+        flags: The exceptions: `oom`, `keeps`, `any_level`, `asks_why`, `raised`, `unless_stopped`.
         way_out: What a person does about it; None where that depends on the study.
     """
 
@@ -43,20 +42,22 @@ class LogRule:
     deficit: Sequence[str] = ()
     exits: Sequence[int] = ()
     flags: Sequence[str] = ()
-    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     way_out: str | None = None
 
 
 @cache
 def patterns() -> dict[str, Any]:
-    """Return patterns.yaml and the engines' files as plain data, without the set-up errors."""
-    data: dict[str, Any] = _read("patterns.yaml")
+    """Return patterns.yaml, setup_errors.yaml and the engines' files as plain data."""
+    data: dict[str, Any] = _read("patterns.yaml") | {"setup_errors": _read("setup_errors.yaml")}
     for file in sorted(_of_engines(), key=lambda file: file.name):
         own = _loaded(file)
-        data["rules"] += own.get("rules", [])
-        for part in ("phases", "speakers"):
-            for name, regexes in own.get(part, {}).items():
-                data[part][name] += regexes
+        for part in ("rules", "setup_errors", "ignore"):
+            data[part] = own.pop(part, []) + data[part]
+        for part in ("reasons", "phases", "speakers"):
+            for name, regexes in own.pop(part, {}).items():
+                data[part].setdefault(name, []).extend(regexes)
+        if own:
+            raise ValueError(f"{file.name} has parts that no one reads: {', '.join(own)}")
     return data
 
 
@@ -70,16 +71,12 @@ def _of_engines() -> Iterator[Traversable]:
 @cache
 def rules() -> tuple[LogRule, ...]:
     """Return every rule in the order in which they are tried."""
-    setup = [
-        LogRule(
-            **{"failure_class": SETUP_ERROR, "speakers": [*patterns()["services"].values()]} | e
-        )
-        for e in _read("setup_errors.yaml")
-    ]
+    data = patterns()
+    of_setup = {"failure_class": SETUP_ERROR, "speakers": [*data["services"].values()]}
+    entries = [*data["rules"], *(of_setup | entry for entry in data["setup_errors"])]
+    order: list[str] = data["order"]
     return tuple(
-        rule
-        for entry in patterns()["rules"]
-        for rule in (setup if entry == SETUP_ERROR else [LogRule(**entry)])
+        sorted((LogRule(**e) for e in entries), key=lambda rule: order.index(rule.failure_class))
     )
 
 

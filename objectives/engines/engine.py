@@ -12,7 +12,7 @@ from objectives.engines.command import Command
 from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.engines.llama_cpp.llm import LlamaCpp
 from objectives.engines.llm_server import USUAL, LlmServer
-from objectives.engines.ollama import Ollama
+from objectives.engines.ollama.llm import Ollama
 from objectives.engines.sglang import SGLang
 from objectives.engines.speech_server import SpeechServer
 from objectives.engines.vllm.beside import VllmBeside

@@ -9,9 +9,10 @@ import pytest
 
 from objectives.allocation import Allocation
 from objectives.apis.completions import Completions
-from objectives.engines import llm_server, ollama
+from objectives.engines import llm_server
 from objectives.engines.engine import llm_engine
-from objectives.engines.ollama import Ollama
+from objectives.engines.ollama import llm as ollama
+from objectives.engines.ollama.llm import Ollama
 from objectives.services import LlmService
 from objectives.traffic.workload import Request
 
