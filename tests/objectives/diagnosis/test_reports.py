@@ -58,7 +58,7 @@ SETUP = {
         "/usr/bin/ld: cannot find -lcuda: No such file or directory",
         "AssertionError: libcuda.so cannot found!",
     ],
-    "VLLM_WORKER_MULTIPROCESSING_METHOD": [
+    "VLLM_WORKER_MULTIPROC_METHOD": [
         "RuntimeError: Cannot re-initialize CUDA in forked subprocess. To use CUDA with "
         "multiprocessing, you must use the 'spawn' start method",
     ],
