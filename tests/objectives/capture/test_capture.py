@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -225,8 +226,9 @@ def test_a_reader_that_dies_takes_no_traffic_with_it(upstream: Upstream, tmp_pat
     def reader() -> psutil.Process:
         while True:
             for child in psutil.Process().children():
-                if "objectives.capture.reader" in child.cmdline():
-                    return child
+                with suppress(psutil.NoSuchProcess):  # others of this worker end meanwhile
+                    if "objectives.capture.reader" in child.cmdline():
+                        return child
             time.sleep(0.02)
 
     with capturing(tmp_path, upstream) as capture:
