@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,10 +16,11 @@ from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_options import option_of
 from objectives.engines.places import PLACE
+from objectives.engines.server_defaults import ServerDefaults
 from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Request, Workload
+from objectives.traffic.workload import Request
 
 PROBE_TOKENS = 16
 # options of a template by these names change no answer; what another does nobody knows
@@ -31,7 +32,7 @@ KEEPS_ANSWERS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class AnyCommand:
+class AnyCommand(ServerDefaults):
     """This engine is whatever a template starts; what it holds is known once it was started.
 
     Args:
@@ -43,15 +44,6 @@ class AnyCommand:
     name: str
     apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "speech", "transcription")
     symptoms: ClassVar[str] = BESIDE
-    has_share: ClassVar[bool] = False
-    has_kv_cache: ClassVar[bool] = False
-    version_command: ClassVar[tuple[str, ...]] = ()
-    server_packages: ClassVar[tuple[str, ...]] = ()
-    stack_flags: ClassVar[Mapping[str, str]] = {}
-    quiet_death: ClassVar[str] = ""
-    compiling: ClassVar[str] = ""
-    share_option: ClassVar[str] = ""
-    options_of_ours: ClassVar[tuple[str, ...]] = ()
     sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
 
     @property
@@ -96,10 +88,6 @@ class AnyCommand:
     def may_change_answers(self, option: str) -> bool:
         """Return whether an option may change its answers, but for words, which are counted."""
         return self.api != "transcription" and option not in KEEPS_ANSWERS
-
-    def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
-        """Return None: its template says everything."""
-        return None
 
     def lack(self, versions: Mapping[str, str]) -> str | None:  # noqa: ARG002
         """Return None: what its command needs is not known."""
@@ -146,19 +134,6 @@ class AnyCommand:
         request = Request(self.name, 0.0, PROBE_TOKENS)
         ask = Ask("POST", url + api.path, {"json": json.loads(api.body(request, ()))})
         return answers_once_healthy(health_url, ask, api.read, within_s=within_s)
-
-    def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  it tells nothing
-        """Return nothing: it tells nothing of itself."""
-        return {}
-
-    def bounds(
-        self,
-        figures: Mapping[str, Any],  # noqa: ARG002
-        workload: Workload,  # noqa: ARG002
-        allocation: Allocation,  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Return nothing: its memory bounds no number of requests."""
-        return {}
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""

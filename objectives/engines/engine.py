@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
@@ -35,6 +35,7 @@ OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmBes
 # of the speech that turns begin with; without a name ours serves it, or a template
 SPEECH_ENGINES: Mapping[str, type[SpeechServer]] = {"": FasterWhisper, "vllm": VllmTranscription}
 SpeechEngine = FasterWhisper
+T = TypeVar("T")
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
 
 
@@ -199,10 +200,7 @@ def llm_engine(service: LlmService | OtherService, name: str = "llm") -> LlmServ
     Raises:
         SetupError: This version knows no engine of that name.
     """
-    if (kind := LLM_ENGINES.get(service.engine or USUAL)) is None:
-        known = ", ".join(LLM_ENGINES)
-        raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
-    return kind(service, name)
+    return _kind(LLM_ENGINES, service.engine or USUAL, name)(service, name)
 
 
 def speech_engine(service: SttService, name: str = "stt") -> SpeechServer:
@@ -211,10 +209,7 @@ def speech_engine(service: SttService, name: str = "stt") -> SpeechServer:
     Raises:
         SetupError: This version knows no engine of that name.
     """
-    if (kind := SPEECH_ENGINES.get(service.engine)) is None:
-        known = ", ".join(filter(None, SPEECH_ENGINES))
-        raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
-    return kind(service, name)
+    return _kind(SPEECH_ENGINES, service.engine, name)(service, name)
 
 
 def engines_beside(api: str) -> tuple[str, ...]:
@@ -236,10 +231,19 @@ def other_engine(service: OtherService, name: str) -> AnyCommand | LlmServer:
     """
     if service.api in STREAMED:
         return llm_engine(service, name)
-    if (kind := OTHER_ENGINES.get(service.engine)) is None:
-        known = ", ".join(filter(None, OTHER_ENGINES))
-        raise SetupError(f"services.{name}.engine: {service.engine!r} is none of {known}")
-    return kind(service, name)
+    return _kind(OTHER_ENGINES, service.engine, name)(service, name)
+
+
+def _kind(kinds: Mapping[str, type[T]], engine: str, name: str) -> type[T]:
+    """Return the class of an engine by its name.
+
+    Raises:
+        SetupError: This version knows none; it names those that serve such a service.
+    """
+    if (kind := kinds.get(engine)) is None:
+        known = ", ".join(filter(None, kinds))
+        raise SetupError(f"services.{name}.engine: {engine!r} is none of {known}")
+    return kind
 
 
 def sharing(services: Services) -> LlmServer | None:

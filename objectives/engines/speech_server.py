@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,17 +14,17 @@ from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.engines.command import Command
 from objectives.engines.places import PLACE
+from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import named_parameters
 from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
 from objectives.services import SttService
 from objectives.traffic.clips import Clip
-from objectives.traffic.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechServer(ABC):
+class SpeechServer(ServerDefaults, ABC):
     """An engine that transcribes takes the memory that it needs.
 
     Args:
@@ -36,18 +36,9 @@ class SpeechServer(ABC):
     name: str = "stt"
     api: ClassVar[ApiName] = "transcription"
     symptoms: ClassVar[str] = api
-    has_share: ClassVar[bool] = False
-    has_kv_cache: ClassVar[bool] = False
-    version_command: ClassVar[tuple[str, ...]] = ()
-    server_packages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str] = ""  # what people call it
     unit_form: ClassVar[UnitForm | None] = None  # how it runs where no study started it
-    share_option: ClassVar[str] = ""  # that is its share of a device
-    options_of_ours: ClassVar[tuple[str, ...]] = ()
-    stack_flags: ClassVar[Mapping[str, str]] = {}
-    quiet_death: ClassVar[str] = ""
-    compiling: ClassVar[str] = ""
     own_prefix: ClassVar[str] = ""  # of its parameters, where that is not the service's name
     own_keys: ClassVar[frozenset[str]] = frozenset()  # of an entry, which no other engine has
     precisions: ClassVar[tuple[str, ...]] = ()  # the number formats that its place may name
@@ -94,14 +85,6 @@ class SpeechServer(ABC):
     def sets_itself(self, word: str) -> bool:  # noqa: ARG002
         """Return whether the study sets what this word of `args` does."""
         return False
-
-    def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
-        """Return what `args` must say and does not, and the way out; None where nothing is.
-
-        Args:
-            named: The options that the search space or the baseline names.
-        """
-        return None
 
     @abstractmethod
     def lack(self, versions: Mapping[str, str]) -> str | None:
@@ -170,19 +153,6 @@ class SpeechServer(ABC):
         ask = Ask("POST", url + Transcriptions.path, form(clip, self.spoken()))
         path = self.service.health_path
         return answers_once_healthy(url + path, ask, transcript, within_s=within_s)
-
-    def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  it tells nothing
-        """Return what it tells of itself; by default nothing."""
-        return {}
-
-    def bounds(
-        self,
-        figures: Mapping[str, Any],  # noqa: ARG002
-        workload: Workload,  # noqa: ARG002
-        allocation: Allocation,  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Return nothing: its memory bounds no number of requests."""
-        return {}
 
     def spoken(self) -> Transcriptions:
         """Return how it is spoken to; by default it knows the language itself."""

@@ -173,6 +173,13 @@ def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> 
     )
 
 
+def with_ramp_range(provenance: Provenance, entries: Iterable[RecordedLaunch]) -> Provenance:
+    """Return a provenance with the range of the first ramp where it has none."""
+    if provenance.ramp_range is not None:
+        return provenance
+    return replace(provenance, ramp_range=first_ramp_range(entries))
+
+
 def first_ramp_range(entries: Iterable[RecordedLaunch]) -> dict[str, float] | None:
     """Return the range of the first ramp that showed a capacity; None where none did."""
     for e in entries:

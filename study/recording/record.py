@@ -20,10 +20,10 @@ from study.lanes.cards.named import benches, specs_on
 from study.lanes.measuring import cards_borrowed
 from study.provenance import git_commit
 from study.recording.export_study import (
-    first_ramp_range,
     gather,
     provenance_of,
     refuse_other_conditions,
+    with_ramp_range,
 )
 from study.recording.launching import launch_here, launch_in_lanes
 from study.recording.rounds import rounds
@@ -107,9 +107,7 @@ def _merge(spec: Spec, out: Path, take: Sequence[Path]) -> Recording:
     provenance = first.with_devices(*others)
     spec = on_device(spec, provenance.device.total_mib, provenance.device.product)
     entries = gather(files, conditions_of(spec), provenance, [])
-    if provenance.ramp_range is None:
-        provenance = replace(provenance, ramp_range=first_ramp_range(entries))
-    write(out, provenance, entries)
+    write(out, with_ramp_range(provenance, entries), entries)
     return read(out)
 
 
@@ -149,8 +147,7 @@ def _known(
         taken = (read(file).provenance for file in take if file.suffix == ".jsonl")
         provenance = provenance.with_devices(*taken)
         entries = gather(take, conditions_of(spec), provenance, entries)
-        if provenance.ramp_range is None:
-            provenance = replace(provenance, ramp_range=first_ramp_range(entries))
+        provenance = with_ramp_range(provenance, entries)
         write(out, provenance, entries)
     return entries, provenance
 

@@ -90,26 +90,18 @@ def race(
         monotone=problem.monotone,
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    space, way = dict(problem.space), telling(name)
-    counts: dict[Coordinates, int] = {}
+    space, told = dict(problem.space), Telling(study, problem, name)
     path = [(0, problem.regret_of(problem.worst))]
-    worst, first_hit = 0.0, None
+    first_hit = None
     fresh = min(budget, problem.size or budget)
     repeats = oom = oom_repeats = number = 0
     named: dict[int, Named] = {}
     while number < budget and not (to_target and first_hit):
         for trial in [study.ask(space) for _ in range(min(batch, budget - number))]:
             number += 1
-            key = problem.key(trial.params)
-            k = counts.get(key, 0)
-            counts[key] = k + 1
-            repeats += k > 0 and number <= fresh
-            truth = problem.outcome(key)
+            truth, is_repeat = told.tell(trial)
+            repeats += is_repeat and number <= fresh
             if truth.fits:
-                value = truth.value + problem.noise(key, k)
-                worst = value if number - oom == 1 else min(worst, value)
-                is_named = problem.has_memory and not problem.is_silent and way != AS_VALUE
-                _tell(study, trial, truth, value, is_named)
                 regret = problem.regret_of(truth.value)
                 if regret < path[-1][1]:
                     path.append((number, regret))
@@ -117,8 +109,7 @@ def race(
                         first_hit = number
             else:
                 oom += 1
-                oom_repeats += k > 0
-                _tell_failure(study, trial, truth, worst, way)
+                oom_repeats += is_repeat
             if to_target and first_hit:
                 break
             if number in CHECKPOINTS and not to_target:
@@ -141,23 +132,46 @@ def race(
     )
 
 
-def _tell(
-    study: optuna.Study, trial: Trial, truth: Truth, value: float, is_constrained: bool
-) -> None:
-    if is_constrained:
-        trial.set_constraint("memory", truth.deficit)
-    study.tell(trial, value)
+class Telling:
+    """It tells a study what its trials find, in the way that its sampler can learn from.
 
+    Args:
+        study: The study.
+        problem: What it asks for.
+        name: The name of the sampler.
+    """
 
-def _tell_failure(study: optuna.Study, trial: Trial, truth: Truth, worst: float, way: str) -> None:
-    """Tell a sampler that a trial was out of memory, in the way that it can learn from."""
-    if way != AS_VALUE:
-        trial.set_constraint("memory", truth.deficit)
-    if way == AS_PRUNED:
-        trial.report(0.0, 0)  # as a live study does
-        study.tell(trial, state=TrialState.PRUNED)
-    else:
-        study.tell(trial, worst)
+    def __init__(self, study: optuna.Study, problem: Problem, name: str) -> None:
+        self._study, self._problem, self._way = study, problem, telling(name)
+        self._counts: dict[Coordinates, int] = {}
+        self._worst: float | None = None
+
+    def tell(self, trial: Trial) -> tuple[Truth, bool]:
+        """Tell one trial; return what is true of it, and whether its configuration came before."""
+        problem, way = self._problem, self._way
+        key = problem.key(trial.params)
+        k = self._counts.get(key, 0)
+        self._counts[key] = k + 1
+        truth = problem.outcome(key)
+        if not truth.fits:
+            self._tell_failure(trial, truth)
+            return truth, k > 0
+        value = truth.value + problem.noise(key, k)
+        self._worst = value if self._worst is None else min(self._worst, value)
+        if problem.has_memory and not problem.is_silent and way != AS_VALUE:
+            trial.set_constraint("memory", truth.deficit)
+        self._study.tell(trial, value)
+        return truth, k > 0
+
+    def _tell_failure(self, trial: Trial, truth: Truth) -> None:
+        """Tell that a trial was out of memory."""
+        if self._way != AS_VALUE:
+            trial.set_constraint("memory", truth.deficit)
+        if self._way == AS_PRUNED:
+            trial.report(0.0, 0)  # as a live study does
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._study.tell(trial, 0.0 if self._worst is None else self._worst)
 
 
 def _named(study: optuna.Study, problem: Problem) -> Named:

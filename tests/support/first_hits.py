@@ -18,8 +18,8 @@ import optuna
 
 from study.lanes.rolling import CHOICE
 from study.sampler_benchmark.problems.suites import problem
-from study.sampler_benchmark.samplers import AS_VALUE, contestant, telling
-from study.sampler_benchmark.trial_run import EXACT, _tell, _tell_failure
+from study.sampler_benchmark.samplers import contestant
+from study.sampler_benchmark.trial_run import EXACT, Telling
 
 BUDGET = 120
 
@@ -27,7 +27,7 @@ BUDGET = 120
 def first_hit(name: str, seed: int, lanes: int, ahead: int) -> int | None:
     """Return the trial, counted as it was told, that first met the target; None where none did."""
     asked_of = problem(name, seed)
-    space, way = dict(asked_of.space), telling("tournament")
+    space = dict(asked_of.space)
     sampler = contestant(
         "tournament",
         seed=seed,
@@ -37,11 +37,10 @@ def first_hit(name: str, seed: int, lanes: int, ahead: int) -> int | None:
         monotone=asked_of.monotone,
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
+    telling = Telling(study, asked_of, "tournament")
     rng, order = random.Random(seed), itertools.count()
     waiting: list[optuna.Trial] = []
     ends: list[tuple[float, int, optuna.Trial]] = []
-    launches: dict[object, int] = {}
-    values: list[float] = []
     now_s, told, begun = 0.0, 0, 0
     while told < BUDGET:
         while len(ends) < (lanes if told else 1) and begun < BUDGET:
@@ -51,16 +50,8 @@ def first_hit(name: str, seed: int, lanes: int, ahead: int) -> int | None:
             begun += 1
         now_s, _, trial = heapq.heappop(ends)
         told += 1
-        key = asked_of.key(trial.params)
-        truth, repeat = asked_of.outcome(key), launches.get(key, 0)
-        launches[key] = repeat + 1
-        if not truth.fits:
-            _tell_failure(study, trial, truth, min(values, default=0.0), way)
-            continue
-        values.append(truth.value + asked_of.noise(key, repeat))
-        is_named = asked_of.has_memory and not asked_of.is_silent and way != AS_VALUE
-        _tell(study, trial, truth, values[-1], is_named)
-        if asked_of.regret_of(truth.value) <= asked_of.near + EXACT:
+        truth, _ = telling.tell(trial)
+        if truth.fits and asked_of.regret_of(truth.value) <= asked_of.near + EXACT:
             return told
     return None
 

@@ -88,11 +88,9 @@ def read_services(
             own = _of(engine_of(label, service), parameters)
             names = {SHARE, SPEECH, *named}
             _check_template(entry.at(label, "command"), service.command, own, names)
-    searched, baseline = top.at("search_space"), top.at("baseline")
-    today = baseline.items() if baseline.is_mapping else {}
     for engine in in_order(services):
         _check_options(engine, named)
-        refuse_shares(engine, parameters, searched.items() if searched.is_mapping else {}, today)
+        refuse_shares(engine, parameters, top)
     return services, notes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from objectives.allocation import Scalar
 from objectives.engines.engine import Engine
@@ -10,19 +10,13 @@ from objectives.search_space.parameter import Parameter
 from study.spec.yaml_node import YamlEntry
 
 
-def refuse_shares(
-    engine: Engine,
-    parameters: Iterable[Parameter],
-    searched: Mapping[str, YamlEntry],
-    baseline: Mapping[str, YamlEntry],
-) -> None:
+def refuse_shares(engine: Engine, parameters: Iterable[Parameter], top: YamlEntry) -> None:
     """Refuse values of an engine's share that are not above 0 and at most 1.
 
     Args:
         engine: The engine.
         parameters: What is searched.
-        searched: The entries of the search space, by parameter.
-        baseline: Those of the baseline.
+        top: The whole spec.
 
     Raises:
         BadInput: There is one; it has file, line and key.
@@ -32,9 +26,10 @@ def refuse_shares(
         return
     for p in parameters:
         if p.name == name and (wrong := _wrong(p.choices or (p.low, p.high))):
-            raise searched[name].wrong(*wrong)
-    if name in baseline and (wrong := _wrong((baseline[name].scalar(),))):
-        raise baseline[name].wrong(*wrong)
+            raise top.at("search_space", name).wrong(*wrong)
+    today = top.at("baseline", name)
+    if today.is_present and (wrong := _wrong((today.scalar(),))):
+        raise today.wrong(*wrong)
 
 
 def _wrong(values: Iterable[Scalar | None]) -> tuple[str, str] | None:
