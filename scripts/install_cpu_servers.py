@@ -1,6 +1,6 @@
-"""Install the live servers for a machine without a GPU: vLLM, llama.cpp, tiny LLMs, two Whispers.
+"""Install the live servers for a machine without a GPU: vLLM, llama.cpp, speech, two Whispers.
 
-    python scripts/install_cpu_servers.py                       into .servers/, 3.6 GB, in 2 to 5
+    python scripts/install_cpu_servers.py                       into .servers/, 4.5 GB, in 2 to 5
                                                                 minutes
     python scripts/install_cpu_servers.py --into /srv/servers   elsewhere; name its paths in your
                                                                 spec

@@ -27,7 +27,7 @@ from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
 from objectives.load.generator import Generator
-from objectives.rig.install_cpu_servers import VLLM, WHISPERS
+from objectives.rig.install_cpu_servers import VENVS, WHISPERS, is_installed
 from objectives.servers import process
 from objectives.servers.process import serving
 from objectives.servers.retries import IMPATIENT_VARIABLE
@@ -122,9 +122,9 @@ def pytest_runtest_setup(item):
 
 
 def missing_servers() -> str | None:
-    stamp = SERVERS / "vllm/.installed"
-    if not stamp.is_file() or stamp.read_text() != VLLM:
-        return VLLM
+    for name, package in VENVS.items():
+        if not is_installed(SERVERS / name, package):
+            return package
     models = [
         SERVERS / "models/llm",
         *(SERVERS / "models/whisper" / source.size for source in WHISPERS),

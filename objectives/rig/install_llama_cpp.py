@@ -17,12 +17,6 @@ PROGRAM = "llama-server"
 Step = Callable[[tuple[str, ...], str], None]
 
 
-def is_installed(venv: Path) -> bool:
-    """Return whether a folder has all of it, of this version."""
-    stamp = venv / ".installed"
-    return stamp.is_file() and stamp.read_text() == LLAMA_CPP
-
-
 def install_llama_cpp(venv: Path, step: Step) -> None:
     """Build a venv with bin/llama-server and tiny.gguf; its stamp comes last.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.colocation import Colocation
 from objectives.devices.open_device import open_device
 from objectives.evaluation import Job
-from objectives.rig.install_llama_cpp import is_installed
 from objectives.services import LlmService
 from objectives.setting import Setting
 from study.spec.load import load
@@ -24,9 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
-    if not is_installed(ROOT / ".servers/llama"):
-        assert os.environ.get("CI") != "true", "CI must run it"
-        pytest.skip("llama.cpp is not installed; run: python scripts/install_cpu_servers.py")
     monkeypatch.chdir(ROOT)
     return setting_of(load(ROOT / "tests/specs/three_services.yaml"))
 

