@@ -6,7 +6,7 @@ Both are plain data and cross a process as such. A failure is an outcome, not an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +16,6 @@ from objectives.diagnosis.busy import Busy
 from objectives.diagnosis.diagnose import Diagnosis
 from objectives.errors import GivenUp, OutOfMemory, SetupError, TrialFailed
 from objectives.measurement import Measurement
-from objectives.plain_data.by_type import from_plain
-from objectives.plain_data.infinity import plain, with_infinity
 
 
 class Step(StrEnum):
@@ -62,8 +60,6 @@ class Phase:
 
 
 OnPhase = Callable[[Phase], None]
-
-
 IsWorth = Callable[[Measurement], bool]
 
 
@@ -88,22 +84,6 @@ class Job:
     is_fresh: bool = False
     is_worth: IsWorth | None = field(default=None, compare=False, repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data, without the question whether it is worth its time."""
-        values = dict(self.allocation.values)
-        return {
-            "allocation": values,
-            "seed": self.seed,
-            "folder": str(self.folder),
-            "is_fresh": self.is_fresh,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Job:
-        """Return the job of this data."""
-        allocation = Allocation(data["allocation"])
-        return cls(allocation, data["seed"], Path(data["folder"]), data["is_fresh"])
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -123,17 +103,6 @@ class Failure:
     def of(cls, error: TrialFailed) -> Failure:
         """Return the failure of a launch."""
         return cls(error.diagnosis, isinstance(error, OutOfMemory), error.measured)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data; an infinite figure is the string "inf"."""
-        data: dict[str, Any] = plain(asdict(self))
-        return data
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Failure:
-        """Return the inverse of `to_json`."""
-        measured = with_infinity(data["measured"])
-        return cls(from_plain(Diagnosis, data["diagnosis"]), data["is_ruled_out"], measured)
 
     def __str__(self) -> str:
         return f"{self.diagnosis.failure_class}: {self.diagnosis.evidence}"
@@ -165,30 +134,6 @@ class Outcome:
         if isinstance(error, GivenUp):
             return cls(given_up=error.measured)
         return cls(failure=Failure.of(error))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data; an infinite figure is the string "inf"."""
-        failure = self.failure and self.failure.to_json()
-        measurement = self.measurement and self.measurement.to_json()
-        return {
-            "measurement": measurement,
-            "failure": failure,
-            "setup_error": self.setup_error,
-            "given_up": None if self.given_up is None else plain(dict(self.given_up)),
-            "wall_s": self.wall_s,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
-        """Return the inverse of `to_json`."""
-        measurement, failure, given_up = data["measurement"], data["failure"], data["given_up"]
-        return cls(
-            Measurement.from_json(measurement) if measurement else None,
-            Failure.from_json(failure) if failure else None,
-            data["setup_error"],
-            None if given_up is None else with_infinity(given_up),
-            data["wall_s"],
-        )
 
     def raise_for_setup(self) -> Self:
         """Return it.

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
+from itertools import repeat
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 # what reading plain data raises where a file was damaged: each reader makes one sentence of it
@@ -25,28 +27,31 @@ def from_plain(kind: Any, data: Any) -> Any:
     """Return the value of a type that `dataclasses.asdict` and JSON turned into plain data.
 
     Args:
-        kind: A dataclass of dataclasses, sequences, mappings by text, optional and plain values; of
-            several dataclasses it is the first that has every field of the data.
+        kind: A dataclass of dataclasses, sequences, mappings by text, paths, optional and plain
+            values; of several dataclasses it is the first that has every field of the data.
         data: The plain data.
 
     Raises:
         KeyError: The data has a field that the dataclass lacks.
         TypeError: A field is missing, or of another kind.
-        ValueError: A name is none of an enum.
+        ValueError: A name is none of an enum, or a tuple of another length.
 
     >>> from_plain(tuple[int, ...] | None, [1, 2]), from_plain(tuple[int, ...] | None, None)
     ((1, 2), None)
     """
     if is_dataclass(kind):
         return _dataclass(kind, mapping_of(data))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
+    if isinstance(kind, type):
+        return kind(data) if issubclass(kind, (Enum, Path)) else data
     arguments = [a for a in get_args(kind) if a is not types.NoneType]
     match get_origin(kind):
         case typing.Union | types.UnionType if data is not None:
             return from_plain(_that_fits(arguments, data), data)
         case origin if origin in (tuple, Sequence):
-            return tuple(from_plain(arguments[0], v) for v in data)
+            is_of_one = origin is Sequence or Ellipsis in arguments
+            kinds = repeat(arguments[0]) if is_of_one else arguments
+            pairs = zip(kinds, data, strict=not is_of_one)
+            return tuple(from_plain(k, v) for k, v in pairs)
         case origin if origin is Mapping:
             return {k: from_plain(arguments[1], v) for k, v in mapping_of(data).items()}
     return data

@@ -184,8 +184,8 @@ class Lanes:
         lane.told, lane.is_prepared = len(self._measured), False
         lane.task, lane.attempt, lane.last = task, self._attempts, task.job.allocation
         lane.since_s = lane.heard_s = time.monotonic()
-        is_raced = task.job.is_worth is not None
-        order = Order(lane.attempt, task.job, is_raced, self.ramp_range, new, task.under)
+        is_raced, job = task.job.is_worth is not None, replace(task.job, is_worth=None)
+        order = Order(lane.attempt, job, is_raced, self.ramp_range, new, task.under)
         lane.process.tell(order)
 
     def wait(self) -> list[Ended | GivenBack]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, get_args
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
@@ -15,26 +16,10 @@ from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain, mapping_of
-from objectives.plain_data.infinity import plain
 from objectives.setting import Setting
 from objectives.traffic.workload import Request, Workload
 
 Measured = Sequence[tuple[Allocation, Measurement]]
-
-
-@dataclass(frozen=True, slots=True)
-class OfPlainData:
-    """A message crosses a pipe by the types of its fields."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return dict(plain(asdict(self)))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        message: Self = from_plain(cls, data)
-        return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +45,9 @@ class Opening:
         """Return the UUIDs as `study.lanes.lane.Lane.card` does."""
         return " ".join(self.cards.values())
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "cards": dict(self.cards),
-            "cores": self.cores,
-            "setting": asdict(self.setting),
-            "folder": str(self.folder),
-            "measurements": _measured_to_json(self.measurements),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(
-            dict(data["cards"]),
-            tuple(data["cores"]),
-            from_plain(Setting, data["setting"]),
-            Path(data["folder"]),
-            _measured_from_json(data["measurements"]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Under(OfPlainData):
+class Under:
     """A job may be measured under other traffic than that of the setting.
 
     Args:
@@ -117,29 +81,6 @@ class Order:
     measurements: Measured
     under: Under | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "attempt": self.attempt,
-            "job": self.job.to_json(),
-            "is_raced": self.is_raced,
-            "ramp_range": self.ramp_range and self.ramp_range.to_json(),
-            "measurements": _measured_to_json(self.measurements),
-            "under": self.under and self.under.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(
-            data["attempt"],
-            Job.from_json(data["job"]),
-            data["is_raced"],
-            _range(data["ramp_range"]),
-            _measured_from_json(data["measurements"]),
-            Under.from_json(data["under"]) if data["under"] else None,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
@@ -151,18 +92,9 @@ class Prepare:
 
     job: Job
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {"job": self.job.to_json()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(Job.from_json(data["job"]))
-
 
 @dataclass(frozen=True, slots=True)
-class Verdict(OfPlainData):
+class Verdict:
     """A verdict answers a question.
 
     Args:
@@ -175,7 +107,7 @@ class Verdict(OfPlainData):
 
 
 @dataclass(frozen=True, slots=True)
-class Ready(OfPlainData):
+class Ready:
     """A lane is ready: it has opened its cards, or has prepared a job.
 
     Args:
@@ -188,7 +120,7 @@ class Ready(OfPlainData):
 
 
 @dataclass(frozen=True, slots=True)
-class Beat(OfPlainData):
+class Beat:
     """A beat says every few seconds that the lane lives.
 
     Args:
@@ -199,7 +131,7 @@ class Beat(OfPlainData):
 
 
 @dataclass(frozen=True, slots=True)
-class Doing(OfPlainData):
+class Doing:
     """A phase begins in a lane.
 
     Args:
@@ -223,19 +155,6 @@ class Question:
     number: int
     so_far: Measurement
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "attempt": self.attempt,
-            "number": self.number,
-            "so_far": self.so_far.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        return cls(data["attempt"], data["number"], Measurement.from_json(data["so_far"]))
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -253,24 +172,9 @@ class Answer:
     wall_s: float
     ramp_range: RampRange | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "attempt": self.attempt,
-            "outcome": self.outcome.to_json(),
-            "wall_s": self.wall_s,
-            "ramp_range": self.ramp_range and self.ramp_range.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`."""
-        outcome = Outcome.from_json(data["outcome"])
-        return cls(data["attempt"], outcome, data["wall_s"], _range(data["ramp_range"]))
-
 
 @dataclass(frozen=True, slots=True)
-class Refusal(OfPlainData):
+class Refusal:
     """A lane cannot measure at all.
 
     Args:
@@ -281,32 +185,32 @@ class Refusal(OfPlainData):
 
 
 Message = Opening | Order | Prepare | Verdict | Ready | Beat | Doing | Question | Answer | Refusal
-KINDS = (Opening, Order, Prepare, Verdict, Ready, Beat, Doing, Question, Answer, Refusal)
 
 
 def line_of(message: Message) -> bytes:
     """Return a message as one line."""
-    return json.dumps({"kind": type(message).__name__, **message.to_json()}).encode() + b"\n"
+    data = {"kind": type(message).__name__, **_plain(message)}
+    return json.dumps(data, default=_plain).encode() + b"\n"
 
 
 def message_of(line: bytes) -> Message:
-    """Return the message of a line.
+    """Return the message of a line, by the types of its fields.
 
     Raises:
         One of `ODD_DATA`: It is none.
     """
     data = dict(mapping_of(json.loads(line)))
-    kind = {k.__name__: k for k in KINDS}[data.pop("kind")]
-    return kind.from_json(data)
+    kind = {k.__name__: k for k in get_args(Message)}[data.pop("kind")]
+    message: Message = from_plain(kind, data)
+    return message
 
 
-def _range(data: Mapping[str, Any] | None) -> RampRange | None:
-    return RampRange.from_json(data) if data else None
+def _plain(value: Any) -> Any:
+    """Return what JSON lacks: a dataclass by its fields, a path as text.
 
-
-def _measured_to_json(measurements: Measured) -> list[Any]:
-    return [[dict(a.values), m.to_json()] for a, m in measurements]
-
-
-def _measured_from_json(data: Sequence[Any]) -> Measured:
-    return [(Allocation(values), Measurement.from_json(m)) for values, m in data]
+    Raises:
+        TypeError: It is nothing that crosses a pipe.
+    """
+    if is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in fields(value)}
+    return dict(value) if isinstance(value, Mapping) else os.fspath(value)
