@@ -22,7 +22,7 @@ from study.bench.bench import bench, borrowed
 from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.spec.setting import setting_of
-from study.wording import phase_in_words
+from study.wording.phases import phase_in_words
 
 
 @dataclass(frozen=True, slots=True)

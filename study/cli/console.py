@@ -20,7 +20,7 @@ from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import beside_others, outcome_in_words
 from study.storage.trials import Begun, Trial
 from study.text import visible, wrapped_at
-from study.wording import phase_in_words
+from study.wording.phases import phase_in_words
 
 
 def console_of(*, stderr: bool = False) -> Console:

@@ -26,7 +26,8 @@ from study.report.answer import launches_in_words
 from study.report.service_words import first_look
 from study.storage.context import StudyContext
 from study.storage.trials import Begun, Trial
-from study.wording import phase_in_words, short
+from study.wording.allocations import short
+from study.wording.phases import phase_in_words
 
 LABEL = len("best so far")
 MEMORY_PERIOD_S = 1.0  # memory is not read more often than this

@@ -12,7 +12,7 @@ from study.lanes.lane import short_name
 from study.report.charts.data import bars, launches_drawn, memory_use, total_text
 from study.report.charts.marks import CATEGORY_COLOURS, phase_colours
 from study.storage.trials import State, Trial
-from study.wording import short
+from study.wording.allocations import short
 
 OUTCOMES: Sequence[tuple[str, Category, Callable[[Trial], bool]]] = (
     ("measured", Category.WORKS, lambda t: t.state is State.COMPLETE),

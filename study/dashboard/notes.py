@@ -30,14 +30,8 @@ from study.report.trial_words import (
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 from study.text import one_line
-from study.wording import (
-    FAILURES,
-    NO_GOOD_RATE,
-    WORD_GATES,
-    allocation_in_words,
-    server_in_words,
-    short,
-)
+from study.wording.allocations import allocation_in_words, short
+from study.wording.failures import FAILURES, NO_GOOD_RATE, WORD_GATES, server_in_words
 
 Starts = dict[tuple[str | None, ...], memory_budget.StartFigures]  # by the memory keys of services
 MOST_ROWS = 100  # of the table of configurations

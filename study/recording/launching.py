@@ -19,7 +19,7 @@ from study.recording.in_lanes import RollingRecord, folder_name, has_time
 from study.recording.rounds import remaining
 from study.search.expected_time import TimeBudget
 from study.spec.model import Spec
-from study.wording import phase_in_words
+from study.wording.phases import phase_in_words
 
 
 def launch_here(

@@ -15,7 +15,7 @@ from study.report.comparison import change
 from study.report.summary import Summary
 from study.rule.rule import Claim
 from study.storage.context import StudyContext
-from study.wording import allocation_in_words, choice_in_words, short
+from study.wording.allocations import allocation_in_words, choice_in_words, short
 
 NAMED = 3  # of what gets worse; the table has all
 USERS = "concurrent_capacity"  # the capacity in other words

@@ -11,7 +11,7 @@ from study.analysis.compare import Difference, FigureVerdict
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.roles import held_against, in_a_clause
 from study.report.summary import Summary
-from study.wording import NO_GOOD_RATE
+from study.wording.failures import NO_GOOD_RATE
 
 VERDICT_WORDS = {
     FigureVerdict.BOUND: "not known: ≥ is a lower bound",

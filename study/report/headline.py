@@ -28,7 +28,7 @@ from study.report.simpler import simpler
 from study.report.summary import Summary
 from study.report.trial_words import outcome_in_words
 from study.text import capital, cut
-from study.wording import allocation_in_words, short
+from study.wording.allocations import allocation_in_words, short
 
 
 def standing(summary: Summary) -> str:

@@ -35,7 +35,7 @@ from study.report.service_words import limits_in_words, sharers
 from study.report.summary import Summary
 from study.report.trial_words import configuration_rows, without_paths, wrapped
 from study.spec.choices import effect_figures
-from study.wording import short
+from study.wording.allocations import short
 
 QUESTION = (
     "How much of the device's memory should the LLM server get, and which speech model fits beside "

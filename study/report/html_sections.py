@@ -22,7 +22,8 @@ from study.report.effects.card_words import cards_in_words
 from study.report.reasons import over
 from study.report.service_words import limits_in_words, traffic_in_words
 from study.report.summary import Summary
-from study.wording import FAILURES, failure_in_words, short
+from study.wording.allocations import short
+from study.wording.failures import FAILURES, failure_in_words
 
 
 def pictures(summary: Summary) -> dict[str, Any]:

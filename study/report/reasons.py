@@ -9,7 +9,8 @@ from study.analysis.decision import Conclusion, Decision, PassedOver
 from study.analysis.promotion_eligibility import Ineligibility, Reason, broken_limits
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import CONSTRAINTS, short
+from study.wording.allocations import short
+from study.wording.failures import CONSTRAINTS
 
 NAMED = 3  # of what is ineligible for one reason; a promotion names all
 INELIGIBLE: Mapping[Reason, str] = {

@@ -6,7 +6,7 @@ from objectives.diagnosis.log import FailurePhase
 from study.analysis.configurations import Configuration
 from study.analysis.promotion_eligibility import broken_limits
 from study.report.summary import Summary
-from study.wording import CONSTRAINTS
+from study.wording.failures import CONSTRAINTS
 
 
 def failing(today: Configuration | None) -> str:

@@ -8,7 +8,7 @@ from study.analysis.gain import gain_in
 from study.analysis.greater_share import GreaterShare, greater_share
 from study.report.answer import amount_in_words
 from study.report.summary import Summary
-from study.wording import memory_in_words
+from study.wording.allocations import memory_in_words
 
 
 def simpler(summary: Summary) -> list[str]:

@@ -18,7 +18,8 @@ from study.report.reasons import ineligible, over
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
 from study.storage.trials import State, Trial
-from study.wording import NO_GOOD_RATE, number, short
+from study.wording.allocations import short
+from study.wording.failures import NO_GOOD_RATE
 
 WINNER = CATEGORY_WORDS[Category.WINNER]
 
@@ -110,7 +111,7 @@ def mean_capacity(c: Configuration) -> str:
     """Return the mean capacity of a configuration, `≥` where a ramp never broke."""
     if c.has_no_good_rate:
         return NO_GOOD_RATE
-    return f"{'≥ ' * c.is_lower_bound}{number(c.mean(CAPACITY), 2)}"
+    return f"{'≥ ' * c.is_lower_bound}{figure(CAPACITY).text(c.mean(CAPACITY))}"
 
 
 def ladder_in_words(m: Measurement) -> str:

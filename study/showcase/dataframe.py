@@ -29,7 +29,7 @@ from study.spec.choices import APIS
 from study.spec.load import load as load_spec
 from study.storage.find import folder_of, storage_url, study_in
 from study.storage.trials import Trial
-from study.wording import timed_phase_in_words
+from study.wording.phases import timed_phase_in_words
 
 
 def replayed_storage() -> str:

@@ -22,7 +22,7 @@ from study.run_plan import RunOptions
 from study.spec.choices import effect_figures
 from study.spec.load import load
 from study.storage.find import study_in
-from study.wording import short
+from study.wording.allocations import short
 
 PICTURE = Path("study/guides/recording.svg")
 README, GUIDE = Path("README.md"), Path("study/guides/recording.md")

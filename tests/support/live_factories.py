@@ -23,7 +23,7 @@ from study.bench.bench import Bench
 from study.promotion import seal
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.wording import phase_in_words
+from study.wording.phases import phase_in_words
 
 SERVER = f"{sys.executable} -IS {FAKE} --port {{port}}"
 LOW = Allocation({"vllm_memory_util": 0.4, "whisper_model_size": "base"})

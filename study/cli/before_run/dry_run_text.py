@@ -9,7 +9,7 @@ from objectives.servers.supervision.guard import guard_in_words
 from study.bench.word_outlook import WordOutlook
 from study.cli.before_run.fit_text import sentence, shares
 from study.search.dry_run import LISTED, Effort, Forecast, Prospect
-from study.wording import short
+from study.wording.allocations import short
 
 MOST_UNKNOWN = 3  # configurations that have a line each
 HOUR_S = 3600.0  # within which an owner may want a first answer

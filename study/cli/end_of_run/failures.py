@@ -15,7 +15,8 @@ from objectives.servers import memory_budget
 from study.analysis.configurations import Configuration
 from study.report.reasons import over
 from study.text import cut
-from study.wording import FAILURES, short
+from study.wording.allocations import short
+from study.wording.failures import FAILURES
 
 REASONS = 2  # that are told; the report has all
 

@@ -18,7 +18,7 @@ from objectives.speech.wer import WordErrors
 from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
 from study.confirmation.subject import Subject
 from study.spec.traffic import WindowTraffic
-from study.wording import phase_in_words
+from study.wording.phases import phase_in_words
 
 Launched = PairLaunch | FailedLaunch | Failure
 Asks = TypeVar("Asks")

@@ -15,7 +15,9 @@ from study.analysis.pareto import pareto
 from study.report.service_words import latencies_of
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
-from study.wording import NO_GOOD_RATE, pair, short, timed_phase_in_words
+from study.wording.allocations import pair, short
+from study.wording.failures import NO_GOOD_RATE
+from study.wording.phases import timed_phase_in_words
 
 MOST_BARS = 100  # launches: of more, nobody reads the one beside the other
 

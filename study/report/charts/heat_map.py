@@ -12,7 +12,8 @@ from study.analysis.decision import Decision
 from study.report.analysis_words import CATEGORY_WORDS
 from study.report.answer import launches_and_error
 from study.storage.context import StudyContext
-from study.wording import SHORT, failure_in_words
+from study.wording.allocations import SHORT
+from study.wording.failures import failure_in_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from objectives.servers.phase_times import start_name
 from study.analysis.category import Category
 from study.analysis.cost.phases import LATER_PHASES
 from study.report.charts.heat_map import Tile
-from study.wording import timed_phase_in_words
+from study.wording.phases import timed_phase_in_words
 
 
 @dataclass(frozen=True, slots=True)

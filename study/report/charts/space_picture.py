@@ -11,7 +11,7 @@ from study.report.charts.heat_map import HeatMap, Tile, heat_map
 from study.report.charts.marks import CATEGORY_COLOURS, shade
 from study.report.charts.svg import mark, text
 from study.report.summary import Summary
-from study.wording import SHORT, short
+from study.wording.allocations import SHORT, short
 
 # the other categories are named in the tile itself
 MARKED = (Category.WINNER, Category.BASELINE, Category.INELIGIBLE)

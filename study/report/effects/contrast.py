@@ -16,7 +16,7 @@ from study.analysis.main_effects.additive_model import (
 from study.analysis.main_effects.effects import level_differences
 from study.report.effects.observations import AnyLaunch, observations
 from study.report.effects.table import EffectsTable, value_in_words
-from study.wording import label
+from study.wording.allocations import label
 
 CONTRAST_NOTE = (
     "all other parameters' values weighing the same; 95 % intervals, each for itself: of several, "

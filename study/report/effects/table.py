@@ -19,7 +19,7 @@ from study.analysis.main_effects.additive_model import (
 )
 from study.analysis.main_effects.effects import Effect, Effects, main_effects
 from study.report.effects.observations import AnyLaunch, cards_of, observations
-from study.wording import label
+from study.wording.allocations import label
 
 SURE = 0.05
 EFFECTS_NOTE = (

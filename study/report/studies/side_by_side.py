@@ -15,7 +15,7 @@ from study.report.html_sections import provenance_rows
 from study.report.summary import Summary
 from study.report.trial_words import mean_capacity
 from study.text import capital
-from study.wording import short
+from study.wording.allocations import short
 
 # figures of two studies are comparable where these are the same
 SAME = ("device", "versions", "traffic", "limits of a turn")

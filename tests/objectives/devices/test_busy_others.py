@@ -19,7 +19,7 @@ from objectives.diagnosis import busy
 from objectives.evaluation import Job, Step
 from objectives.servers import retries
 from objectives.servers.retries import wait_until_quiet
-from study.wording import phase_in_words
+from study.wording.phases import phase_in_words
 
 
 def _spin(seconds: float) -> None:

@@ -21,7 +21,7 @@ from study.dashboard.annotate import CARD, NOTED, PLOTS, annotate
 from study.dashboard.launch_figures import cards_over_time
 from study.storage.artifacts import ATTACHMENTS, attach
 from study.storage.trials import State, Trial
-from study.wording import FAILURES
+from study.wording.failures import FAILURES
 
 
 @pytest.fixture(scope="module")

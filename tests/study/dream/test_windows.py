@@ -20,7 +20,7 @@ from objectives.evaluation import Phase, Step
 from study.dream.rotation.turn_process import TurnProcess
 from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.terminal import TIMED
-from study.wording import phase_in_words
+from study.wording.phases import phase_in_words
 
 pytestmark = pytest.mark.usefixtures("forked")
 

@@ -9,7 +9,7 @@ from study.cli.before_run.dry_run_text import forecast_in_words
 from study.search.dry_run import LISTED, forecast
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.wording import short
+from study.wording.allocations import short
 
 
 def test_the_plan_of_the_levers_can_be_read(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""This package has the words of people for what a study writes down."""
