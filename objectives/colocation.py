@@ -21,7 +21,7 @@ from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, first_name, first_of
 from objectives.devices.telemetry import Occupancy, Watch, memory, used_by_second, watching
 from objectives.diagnosis.busy import CPU_PCT
-from objectives.diagnosis.diagnose import LATE, OVERDUE, Diagnosis
+from objectives.diagnosis.diagnosis import LATE, OVERDUE, Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import engines_of
 from objectives.errors import Disturbed, GivenUp, Overdue, SetupError, TrialFailed

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from objectives.diagnosis.diagnose import Diagnosis
+    from objectives.diagnosis.diagnosis import Diagnosis
 
 
 class StudyError(Exception):

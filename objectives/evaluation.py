@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.busy import Busy
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.errors import GivenUp, OutOfMemory, SetupError, TrialFailed
 from objectives.measurement import Measurement
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from objectives.diagnosis.diagnose import Diagnosis, diagnose
+from objectives.diagnosis.diagnose import diagnose
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase, read_log
 from objectives.diagnosis.patterns import patterns
 

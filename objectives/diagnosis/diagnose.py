@@ -5,65 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase, Log, parse, unbroken
 from objectives.diagnosis.patterns import LogRule, matches_of, patterns, rules
 from objectives.diagnosis.symptoms import names_of
-from objectives.plain_data.masked import masked
-from objectives.plain_data.spellable import spellable
 
 Match = re.Match[str]
 FOREIGN_MIB = 256.0  # the free memory of an undisturbed device wanders less than this
-OVERDUE = "overdue"  # the failure of what has used up its own time
 ENGINE_DEATH = "engine_death"  # where no line tells why a server ended
-LATE = "late_requests"  # of what our own requests, which left late, have spoilt
 MOST_MIB = 1e9  # of any device
 ENDS_ON_REQUEST = (0, -2, -15, 130, 143)
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """A diagnosis names one failure.
-
-    Args:
-        failure_class: The name of the failure, one of `outcomes` in patterns.yaml.
-        victim: The service, `tenant:<name>` or `host`; None where no line tells.
-        phase: When it happened; None where there was no failure.
-        deficit_mib: The memory that was missing, MiB; None where no line tells.
-        evidence: The line that shows the failure, at most 300 characters of it.
-        way_out: What a person does about it; None where that depends on the study.
-    """
-
-    failure_class: str
-    victim: str | None
-    phase: FailurePhase | None
-    deficit_mib: float | None
-    evidence: str
-    way_out: str | None = None
-
-    def __post_init__(self) -> None:
-        # it goes into studies, files and terminals, whoever said it
-        object.__setattr__(self, "evidence", masked(spellable(self.evidence)))
-
-
-@dataclass(frozen=True, slots=True)
-class Consequence:
-    """A consequence says what becomes of a trial that failed.
-
-    Args:
-        kind: Whether the candidate is infeasible, the trial is run again, or the study stops.
-        retries: How often it is run again.
-        then: What it is once the retries are used up; None where there are none.
-        breaks: What there was too little of; None where that is not known.
-        is_foreign: Whether another process did it, so that it says nothing of the candidate.
-    """
-
-    kind: Literal["infeasible", "retry", "stop"]
-    retries: int = 0
-    then: Literal["infeasible", "fail"] | None = None
-    breaks: Literal["memory", "kv_cache"] | None = None
-    is_foreign: bool = False
 
 
 def diagnose(
@@ -99,9 +51,9 @@ def diagnose(
     died = exit_code is not None and not was_stopped
     hit = _hit(parsed, exit_code, died=died)
     if hit is None or hit.match is None:  # the line that tells may be broken, or cut away
-        found = _hit(parse(unbroken(parsed.text)), None, died=False)
-        found = found or _hit(parse(parsed.text, with_source=True), None, died=False)
-        hit = min(filter(None, (found, hit)), key=lambda h: h.order, default=None)
+        other = _hit(parse(unbroken(parsed.text)), None, died=False)
+        other = other or _hit(parse(parsed.text, with_source=True), None, died=False)
+        hit = min(filter(None, (other, hit)), key=lambda h: h.order, default=None)
     if hit is None:
         return None
     if exit_code == 1 and (hit.match is None or hit.rule.failure_class == ENGINE_DEATH):
@@ -110,7 +62,7 @@ def diagnose(
         why = f"exit status {exit_code}; no line tells why"
         victim, when = service or _service_of(parsed.speaker(end)), phase or parsed.phase(end)
         return Diagnosis(hit.rule.failure_class, victim, when, None, why, hit.rule.way_out)
-    diagnosis = explain(hit.match, hit.rule, hit.log, phase, service, api)
+    diagnosis = _explain(hit.match, hit.rule, hit.log, phase, service, api)
     lack_mib = missing_mib(free_before_mib, expected_free_mib)
     if diagnosis.failure_class == "oom_budget" and lack_mib > FOREIGN_MIB:
         return replace(diagnosis, failure_class="foreign_tenant", deficit_mib=None)
@@ -136,7 +88,7 @@ def _hit(log: Log, exit_code: int | None, *, died: bool) -> _Hit | None:
             for rule in rules()
             if rule.failure_class == failure_class and "raised" not in rule.flags
         ]
-        hits = [(m.start(), m, rule) for rule in of_class if (m := first_match(rule, log))]
+        hits = [(m.start(), m, rule) for rule in of_class if (m := _first_match(rule, log))]
         if hits:
             _, match, rule = min(hits, key=lambda hit: hit[0])
             return _Hit(order, rule, log, match)
@@ -149,30 +101,14 @@ def _hit(log: Log, exit_code: int | None, *, died: bool) -> _Hit | None:
 def _raised(log: Log) -> _Hit | None:
     """Return the exception that ended a Python server before it was ready; None without one."""
     for order, rule in enumerate(rules()):
-        if "raised" not in rule.flags or (match := first_match(rule, log)) is None:
+        if "raised" not in rule.flags or (match := _first_match(rule, log)) is None:
             continue
         if log.phase(match.start()) is FailurePhase.START:
             return _Hit(order, rule, log, match)
     return None
 
 
-def consequence_of(failure_class: str) -> Consequence:
-    """Return what becomes of a trial that failed with this class.
-
-    Raises:
-        ValueError: There is no such class.
-
-    >>> consequence_of("host_oom")
-    Consequence(kind='retry', retries=1, then='infeasible', breaks='memory', is_foreign=False)
-    """
-    if failure_class not in (outcomes := patterns()["outcomes"]):
-        raise ValueError(
-            f"unknown failure class {failure_class!r}; choose one of {', '.join(outcomes)}"
-        )
-    return Consequence(**outcomes[failure_class])
-
-
-def first_match(rule: LogRule, log: Log) -> Match | None:
+def _first_match(rule: LogRule, log: Log) -> Match | None:
     """Return the first match of a rule that means a failure; None without one."""
 
     def counts(match: Match) -> bool:
@@ -194,7 +130,7 @@ def first_match(rule: LogRule, log: Log) -> Match | None:
     return min(filter(counts, matches), key=re.Match.start, default=None)
 
 
-def explain(
+def _explain(
     match: Match,
     rule: LogRule,
     log: Log,
@@ -232,15 +168,15 @@ def explain(
     return Diagnosis(name, victim, when, lack, evidence, rule.way_out)
 
 
-def told_reason(text: str, api: str) -> str | None:
+def reason_of(text: str, api: str) -> str | None:
     """Return the failure that an answer names as why it failed; None where it names none.
 
-    >>> told_reason('HTTP 500: {"detail": "InvalidDataError: no audio"}', "transcription")
+    >>> reason_of('HTTP 500: {"detail": "InvalidDataError: no audio"}', "transcription")
     'stt_wrong'
     """
     log = parse(text)
-    found = (_reason(rule, log) for rule in rules() if api in rule.speakers)
-    return next((reason[0] for reason in found if reason is not None), None)
+    reasons = (_reason(rule, log) for rule in rules() if api in rule.speakers)
+    return next((reason[0] for reason in reasons if reason is not None), None)
 
 
 def _reason(rule: LogRule, log: Log) -> tuple[str, Match] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from objectives import waiting
-from objectives.diagnosis.diagnose import OVERDUE, Diagnosis
+from objectives.diagnosis.diagnosis import OVERDUE, Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import Disturbed
 from objectives.evaluation import Phase, Step

@@ -12,7 +12,7 @@ from typing import Any
 from objectives.allocation import SHARE, SPEECH
 from objectives.capacity.ramp_figures import limits_of
 from objectives.devices.device import Identity
-from objectives.diagnosis.diagnose import Diagnosis, consequence_of
+from objectives.diagnosis.diagnosis import Diagnosis, consequence_of
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement

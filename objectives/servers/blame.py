@@ -10,7 +10,8 @@ from typing import Any
 
 from objectives import waiting
 from objectives.devices.device import Device
-from objectives.diagnosis.diagnose import Diagnosis, consequence_of, diagnose, told_reason
+from objectives.diagnosis.diagnose import diagnose, reason_of
+from objectives.diagnosis.diagnosis import Diagnosis, consequence_of
 from objectives.diagnosis.log import FailurePhase, read_log
 from objectives.diagnosis.symptoms import names_of
 from objectives.errors import (
@@ -185,7 +186,7 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     has_crashed = status is not None and status >= 500
     name = names.crashed if has_crashed else names.broken
     if has_crashed:
-        name = told_reason(symptom.text, suspects.apis.get(symptom.service or "", "")) or name
+        name = reason_of(symptom.text, suspects.apis.get(symptom.service or "", "")) or name
     service = symptom.service or [*suspects.servers][-1]
     return raised(Diagnosis(name, service, FailurePhase.LOAD, None, why), measured)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.devices.device_set import Room
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import Engine
 from objectives.engines.places import Place, place_of

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from objectives.devices.device import MIB, Device, Occupant
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.servers.process import TENANT
 from objectives.servers.supervision.supervisor import MARK

@@ -11,7 +11,7 @@ from typing import TypeVar
 from objectives import waiting
 from objectives.devices.busy_others import look
 from objectives.devices.device_set import DeviceSet
-from objectives.diagnosis.diagnose import consequence_of
+from objectives.diagnosis.diagnosis import consequence_of
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import Disturbed, OutOfMemory, SetupError, TrialFailed
 from objectives.evaluation import OnPhase, Phase, Step

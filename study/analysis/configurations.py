@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import consequence_of
+from objectives.diagnosis.diagnosis import consequence_of
 from objectives.figures import CAPACITY, FITNESS
 from objectives.plain_data.infinity import plain
 from objectives.speech.wer import WordVerdict

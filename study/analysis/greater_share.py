@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import MEMORY, SHARE, Scalar
-from objectives.diagnosis.diagnose import consequence_of
+from objectives.diagnosis.diagnosis import consequence_of
 from objectives.engines.engine import sharing
 from objectives.engines.llm_server import LlmServer
 from study.analysis.configurations import Configuration

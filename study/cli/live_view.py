@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
-from objectives.diagnosis.diagnose import consequence_of
+from objectives.diagnosis.diagnosis import consequence_of
 from objectives.engines.engine import apis_of
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in

@@ -8,7 +8,7 @@ from typing import Literal
 
 from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_range import RampRange
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.measurement import Measurement
 
 JOURNAL_FORMAT = 2  # 1, of 0.1, was judged by margins

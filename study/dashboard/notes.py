@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.engines.engine import apis_of, engines_of
 from objectives.figures import CAPACITY, FITNESS, figures_of, shown
 from objectives.measurement import Measurement

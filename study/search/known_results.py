@@ -14,7 +14,7 @@ from enum import StrEnum
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import OVERDUE
+from objectives.diagnosis.diagnosis import OVERDUE
 from objectives.search_space.space import Space
 from study.search.ask import launches_left
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 from objectives.allocation import HEARER, Allocation
-from objectives.diagnosis.diagnose import Diagnosis, consequence_of
+from objectives.diagnosis.diagnosis import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
 from objectives.speech.wer import Gate, WordErrors, gate_constraint, worst_gate

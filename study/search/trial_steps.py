@@ -17,7 +17,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import OVERDUE
+from objectives.diagnosis.diagnosis import OVERDUE
 from objectives.engines.engine import apis_of
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job, Outcome

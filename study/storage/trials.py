@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import OF_MEMORY, SPEECH, Allocation
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of

@@ -26,7 +26,7 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.measurement import Measurement
 from objectives.recording.file import read

@@ -8,7 +8,7 @@ from pathlib import Path
 from commands import run_script, run_study
 from factories import Outcome, cell, make
 
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 
 SECRETS = [f"Tr0ub4dor-{n:02}" for n in range(20)]
 ENV = dict(zip(("HF_TOKEN", "ANY_NAME", "VLLM_API_KEY", "A"), SECRETS, strict=False))

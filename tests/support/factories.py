@@ -31,7 +31,7 @@ from objectives.apis.completions import Completions
 from objectives.apis.transcription import Transcriptions
 from objectives.devices.device import Identity, Occupant, Sample
 from objectives.devices.device_set import Room
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.engines.vllm.kv_cache import usage
 from objectives.measurement import Measurement
 from objectives.recording.kept_replies import Rows

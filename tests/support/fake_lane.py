@@ -24,7 +24,7 @@ from made_up import TOTAL_MIB, cell, oom, slower
 from objectives import waiting
 from objectives.capacity.ramp_range import RampRange
 from objectives.devices.device import Identity, Occupant, Sample
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Outcome, Phase, Step
 from study.lanes.channel import Channel

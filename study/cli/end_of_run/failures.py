@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
-from objectives.diagnosis.diagnose import Diagnosis, consequence_of
+from objectives.diagnosis.diagnosis import Diagnosis, consequence_of
 from objectives.engines.engine import Engine
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives.colocation import Colocation
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.evaluation import Failure, Job
 from objectives.exercise.exercise import Exercise
 from objectives.speech.wer import WordErrors

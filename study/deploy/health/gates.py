@@ -9,7 +9,8 @@ from typing import Literal
 
 from objectives import waiting
 from objectives.apis.short_requests import page
-from objectives.diagnosis.diagnose import consequence_of, diagnose
+from objectives.diagnosis.diagnose import diagnose
+from objectives.diagnosis.diagnosis import consequence_of
 from objectives.diagnosis.symptoms import SYMPTOMS
 from study.deploy.config.deployed import Deployed
 from study.deploy.config.deployment import Deployment

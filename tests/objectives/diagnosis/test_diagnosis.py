@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from objectives.diagnosis.__main__ import main
-from objectives.diagnosis.diagnose import Consequence, consequence_of, diagnose
+from objectives.diagnosis.diagnose import diagnose
+from objectives.diagnosis.diagnosis import Consequence, consequence_of
 from objectives.diagnosis.log import FailurePhase
 from objectives.diagnosis.patterns import patterns, rules
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from objectives.diagnosis.diagnose import Diagnosis, diagnose, read_mib
+from objectives.diagnosis.diagnose import diagnose, read_mib
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import read_log
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from objectives.diagnosis.diagnose import diagnose, told_reason
+from objectives.diagnosis.diagnose import diagnose, reason_of
 from objectives.diagnosis.patterns import patterns, rules
 
 FIELD = Path(__file__).resolve().parents[4] / "shared/field/logs"
@@ -335,8 +335,8 @@ def test_a_failed_request_of_speech_is_memory_only_where_the_log_gives_no_other_
     assert explained is not None and explained.failure_class == "stt_wrong"
     assert explained.evidence == reason
     assert diagnose(f"{ready}\n{reason}\n", service="stt") is None, "nothing failed"
-    assert told_reason(f'HTTP 500: {{"detail": "{reason}"}}', "transcription")
-    assert not told_reason("HTTP 500: Internal Server Error", "transcription")
+    assert reason_of(f'HTTP 500: {{"detail": "{reason}"}}', "transcription")
+    assert not reason_of("HTTP 500: Internal Server Error", "transcription")
 
 
 def test_the_evidence_is_the_message_and_not_the_source_line_that_raised_it() -> None:

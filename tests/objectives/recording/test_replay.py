@@ -14,7 +14,7 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_replies import RampReply
 from objectives.capacity.ramp_replies import write as write_replies
 from objectives.devices.device import Identity
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
 from objectives.evaluation import Failure, Job, Outcome

@@ -8,7 +8,7 @@ from live_factories import LOW, Phases, services, setting
 from objectives.allocation import Allocation
 from objectives.colocation import Colocation
 from objectives.devices.device_set import device_set
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError

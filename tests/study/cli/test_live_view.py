@@ -15,7 +15,7 @@ from rich.console import Console
 
 from objectives.allocation import Allocation
 from objectives.devices.telemetry import Occupancy
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Phase, Step
 from objectives.measurement import INFINITE, Measurement

@@ -20,7 +20,7 @@ from dashboards import dashboard_of
 from factories import BEST, Outcome, make, timed
 from studies import Shared, copied
 
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from study.storage.context import CONTEXT_ATTRIBUTE
 
 PLOTS = (

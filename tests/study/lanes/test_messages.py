@@ -7,7 +7,7 @@ from factories import only
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import INFINITE

@@ -11,7 +11,7 @@ from commands import run_script, run_study
 from factories import Outcome, cell, make, measurement, oom
 from studies import Shared
 
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from study.report.html import html
 from study.report.summary import summary

@@ -9,7 +9,7 @@ import pytest
 from factories import context_of_spec, measurement, oom, write_spec
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.engines.engine import apis_of
 from objectives.figures import figures_of, judged
 from objectives.measurement import Measurement

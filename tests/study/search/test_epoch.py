@@ -30,7 +30,7 @@ from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity
-from objectives.diagnosis.diagnose import OVERDUE, Diagnosis
+from objectives.diagnosis.diagnosis import OVERDUE, Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Failure, Job, Measure, Outcome

@@ -9,7 +9,7 @@ import pytest
 from factories import make, measurement, words, write_spec
 
 from objectives.allocation import Allocation
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.fitness import Reference
 from study.search.score import Score, Scorer, StudyScorer, failure_constraint

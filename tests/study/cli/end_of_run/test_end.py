@@ -13,7 +13,7 @@ from commands import run_script, run_study
 from factories import Outcome, cell, make, measurement, oom, write_spec
 from studies import Shared, copied, promotion_in
 
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from study.promotion import seal
 

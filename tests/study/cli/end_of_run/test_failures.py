@@ -10,7 +10,7 @@ from factories import make, measurement, oom, write_spec
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.engine import engines_of
 from objectives.services import LlmService, SttService

@@ -12,7 +12,7 @@ from factories import Outcome, make, write_spec
 from ramps import kept_cell, kept_of
 
 from objectives.allocation import Scalar
-from objectives.diagnosis.diagnose import Diagnosis
+from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.evaluation import Failure
 from objectives.recording.kept_replies import Rows
