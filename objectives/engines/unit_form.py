@@ -126,7 +126,7 @@ class UnitForm:
         is_package: Whether a Python package installs those beside its interpreter.
         words: How the command of an LLM server is read, by its name; none for one with a share.
         speaks: How a third service is read; None: it serves none.
-        transcribes: Whether it serves speech recognition by `--model`.
+        transcribes: Whether a template starts it for speech recognition, by the words of its LLM.
         variables: The beginning of its own variables; empty: none are its own.
         kept: A pattern of the variables of its own that the study keeps.
         unset: Those that the study sets itself.

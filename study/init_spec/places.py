@@ -60,7 +60,9 @@ def places_of(found: Services, device: str | None) -> Places:
         return Places(main, {}, {})
     on_cpu = found.stt.device == HOST
     others = {"stt": HOST if on_cpu else device_of(found.stt.running)}
-    others |= {b.name: device_of(b.running) for b in found.beside}
+    for b in found.beside:
+        is_on_cpu = b.speech is not None and b.speech.device == HOST
+        others[b.name] = HOST if is_on_cpu else device_of(b.running)
     devices = {f"gpu{n}": own for n, own in enumerate((main, *more))}
     names = {_uuid(own): name for name, own in devices.items()}
     by_service, notes = {"llm": AND.join(devices)}, list[str]()

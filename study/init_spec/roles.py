@@ -9,12 +9,13 @@ from objectives.engines.engine import SpeechEngine
 from objectives.engines.llm_server import USUAL
 from objectives.errors import BadInput
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.beside_unit import Beside, read_beside, tenant
-from study.init_spec.servers.llm_unit import Llm, read_llm
+from study.init_spec.servers.beside_unit import NAMES, Beside, free_name, read_beside, tenant
+from study.init_spec.servers.engine_beside import read_engine_beside
+from study.init_spec.servers.llm_unit import Llm, read_llm, serving
 from study.init_spec.servers.other_llm import read_other_llm
-from study.init_spec.servers.other_speech import read_other_stt
-from study.init_spec.servers.programs import Program, program_of
-from study.init_spec.servers.second_llm import read_second_llm
+from study.init_spec.servers.other_speech import knows, read_other_stt
+from study.init_spec.servers.programs import Program
+from study.init_spec.servers.second_speech import beside_of, hears, lacking, not_read
 from study.init_spec.servers.speech_unit import Speech, names_size, read_stt
 
 OF_WHISPER = (*(known.engine for known in SpeechEngine.unit_form.known),)
@@ -53,11 +54,11 @@ def services(units: Sequence[Running], size: str | None, llm_model: str | None =
     Raises:
         BadInput: There is not one of each, or one does not say what the study needs.
     """
-    programs = [(u, program_of(u.argv)) for u in units]
+    programs = [(u, serving(u)) for u in units]
     llms = [(u, p) for u, p in programs if p and p.role == "llm"]
-    heard: list[tuple[Running, Program | None]]
-    heard = [(u, p) for u, p in programs if p and p.role == "stt"]
-    heard = heard or [(u, p) for u, p in programs if p is None and names_size(u)]
+    known = [(u, p) for u, p in programs if p and p.role == "stt"]
+    heard: list[tuple[Running, Program | None]] = [(u, p) for u, p in known if _is_read(p)]
+    heard = heard or [(u, p) for u, p in programs if p is None and names_size(u)] or [*known]
     if not heard:  # an application has Whisper inside, and does not say so
         unknown = [(u, p) for u, p in programs if p is None]
         heard = [(u, p) for u, p in unknown if u.container is None or len(unknown) == 1]
@@ -72,12 +73,7 @@ def services(units: Sequence[Running], size: str | None, llm_model: str | None =
         other = _other(unit, program, {b.name for b in beside})
         if isinstance(other, Beside):
             beside.append(other)
-            if other.llm is not None:
-                notes += other.llm.notes
-                notes.append(
-                    f"{unit.unit} is {other.name}, beside {llm.unit}, which is named first and so "
-                    "taken for the LLM that answers turns"
-                )
+            notes += _notes(other, llm, stt)
         elif other:
             notes.append(other)
     read = read_llm(llm) if llm_program.key == USUAL else None
@@ -89,6 +85,10 @@ def services(units: Sequence[Running], size: str | None, llm_model: str | None =
     )
 
 
+def _is_read(program: Program) -> bool:
+    return program.engine in OF_WHISPER or knows(program)
+
+
 def _speech(unit: Running, program: Program | None, size: str | None) -> Speech:
     if program is None or program.engine in OF_WHISPER:
         return read_stt(unit, size)
@@ -97,15 +97,36 @@ def _speech(unit: Running, program: Program | None, size: str | None) -> Speech:
 
 def _other(unit: Running, program: Program | None, taken: set[str]) -> Beside | str:
     """Return what another server is; empty for what has no part in a GPU."""
-    if program is not None and program.role == "llm":
-        return read_second_llm(unit, program, taken)
-    if program is not None and program.role == "stt":
-        return tenant(unit, f"a second speech server ({program.engine})")
+    if program is not None and (program.role == "llm" or program.key == USUAL):
+        return read_engine_beside(unit, program, taken)
+    if (program is not None and program.role == "stt") or (program is None and hears(unit)):
+        try:
+            return beside_of(_speech(unit, program, None), taken)
+        except BadInput as error:
+            engine = program.engine if program else "not known here"
+            return not_read(unit, free_name(NAMES["stt"], taken), engine, error)
     if program is not None:
         return read_beside(unit, program, taken)
     if unit.container is not None and not has_gpu(unit):
         return ""
     return tenant(unit, f"not known here ({' '.join(unit.argv)[:80]})")
+
+
+def _notes(beside: Beside, llm: Running, stt: Running) -> list[str]:
+    """Return what a person should know of a service beside the turn."""
+    own = beside.llm or beside.speech
+    notes = [*own.notes] if own else []
+    of_turns = {
+        "completions": (llm, "the LLM that answers turns"),
+        "transcription": (stt, "the speech server that turns begin with"),
+    }
+    if beside.api in of_turns:
+        first, what = of_turns[beside.api]
+        notes.append(
+            f"{beside.running.unit} is {beside.name}, beside {first.unit}, which is named first "
+            f"and so taken for {what}"
+        )
+    return notes + (lacking(beside) if beside.speech else [])
 
 
 def has_gpu(unit: Running) -> bool:

@@ -10,7 +10,7 @@ from objectives.engines.engine import SpeechEngine
 from study.init_spec.forms.running import Running
 from study.init_spec.roles import Services
 from study.init_spec.running_units import http_status
-from study.init_spec.servers.beside_unit import PATHS, Beside
+from study.init_spec.servers.beside_unit import PATHS, Api, Beside
 from study.init_spec.servers.llm_unit import Llm
 from study.init_spec.servers.speech_unit import Speech
 
@@ -71,8 +71,10 @@ def deployment_of(
                 f"{file.parent / '.env'} is not there; a rollout writes its values into it, so "
                 "begin it with those of today"
             )
-    if found.llm.share is None and not found.llm.key:
-        data["not_set"] = [SHARE]
+    not_set = [SHARE] if found.llm.share is None and not found.llm.key else []
+    not_set += [] if SPEECH in entries["stt"]["set"] else [SPEECH]
+    if not_set:
+        data["not_set"] = not_set
     return {**data, "start_order": [*(n for n in entries if n != "llm"), "llm"]}, notes
 
 
@@ -158,10 +160,16 @@ def _llm(llm: Llm, notes: list[str]) -> dict[str, Any]:
         "url": f"{at}/v1/completions",
         "model": llm.served_model,
     }
-    is_unit = llm.running.is_unit and not (llm.running.container and llm.running.container.compose)
-    if is_unit and llm.is_usual:
-        entry["restart_always"] = llm.running.restart != "always"
-    return entry
+    return {**entry, **_restart(llm)}
+
+
+def _restart(llm: Llm | None) -> dict[str, Any]:
+    """Return that a unit must be restarted always, where its engine may end as if all were well."""
+    if llm is None or not llm.is_usual:
+        return {}
+    running = llm.running
+    is_unit = running.is_unit and not (running.container and running.container.compose)
+    return {"restart_always": running.restart != "always"} if is_unit else {}
 
 
 def _bounds(value: Scalar) -> tuple[float, float]:
@@ -170,41 +178,71 @@ def _bounds(value: Scalar) -> tuple[float, float]:
 
 
 def _stt(stt: Speech, peak_mib: float | None, notes: list[str]) -> dict[str, Any]:
-    setting = stt.flag or stt.variable or ""
-    own = binding(stt.running, setting, SPEECH, stt.choices.get(stt.size, stt.size), notes)
-    entry: dict[str, Any] = {"set": {SPEECH: {**own, "choices": dict(stt.choices)}}}
-    for port in stt.running.ports:
-        if http_status(port, "GET", "/health") == 200:
-            entry["health_url"] = f"http://127.0.0.1:{port}/health"
-        if (
-            http_status(port, "GET", "/v1/audio/transcriptions") == 405
-        ):  # there, and it wants a POST
-            url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
-            entry["probe"] = {"kind": "transcription", "url": url}
-    entry.setdefault("probe", {"kind": "none"})
-    stack = {
-        "library": None if stt.command else SpeechEngine.title,
+    settings: dict[str, Any] = {}
+    if setting := stt.flag or stt.variable:
+        own = binding(stt.running, setting, SPEECH, stt.choices.get(stt.size, stt.size), notes)
+        settings[SPEECH] = {**own, "choices": dict(stt.choices)}
+    stack: dict[str, Any] = {
+        "library": None if stt.command or stt.llm else SpeechEngine.title,
         "compute_type": stt.compute_type,
         "beam_size": stt.beam_size,
+        "peak_mib": peak_mib,
     }
-    entry["stack"] = {k: v for k, v in {**stack, "peak_mib": peak_mib}.items() if v is not None}
-    return entry
+    told = {"stack": {k: v for k, v in stack.items() if v is not None}}
+    if (llm := stt.llm) is None:
+        return {"set": settings, **_seen_pages(stt.running), **told}
+    settings |= _settings(llm.running, llm.options, llm.flags, notes)
+    python = {"python": llm.python} if llm.python else {}
+    return {"set": settings, **python, **_told_pages(llm, "transcription"), **_restart(llm), **told}
+
+
+def _seen_pages(unit: Running) -> dict[str, Any]:
+    """Return the health page and the probe of a speech server that answers now."""
+    entry: dict[str, Any] = {}
+    for port in unit.ports:
+        if http_status(port, "GET", "/health") == 200:
+            entry["health_url"] = f"http://127.0.0.1:{port}/health"
+        path = PATHS["transcription"]
+        if http_status(port, "GET", path) == 405:  # there, and it wants a POST
+            entry["probe"] = {"kind": "transcription", "url": f"http://127.0.0.1:{port}{path}"}
+    return {**entry, "probe": entry.get("probe", {"kind": "none"})}
+
+
+def _told_pages(server: Llm | Beside, api: Api) -> dict[str, Any]:
+    """Return the health page and the probe of a server, as its command tells them."""
+    at = f"http://127.0.0.1:{server.port}"
+    return {
+        "health_url": at + server.health_path,
+        "probe": {
+            "kind": "completion" if api == "completions" else api,
+            "url": at + PATHS[api],
+            "model": server.served_model,
+        },
+    }
+
+
+def _settings(
+    unit: Running, options: Mapping[str, Scalar], flags: Mapping[str, str], notes: list[str]
+) -> dict[str, Any]:
+    """Return which flag or variable sets each number in production."""
+    settings: dict[str, Any] = {}
+    for parameter, value in options.items():
+        own = binding(unit, flags[parameter], parameter, value, notes)
+        low, high = _bounds(value)
+        settings[parameter] = {**own, "low": low, "high": high, "whole": isinstance(value, int)}
+    return settings
 
 
 def _beside(beside: Beside, notes: list[str]) -> dict[str, Any]:
-    at = f"http://127.0.0.1:{beside.port}"
-    settings: dict[str, Any] = {}
-    for parameter, value in beside.options.items():
-        own = binding(beside.running, beside.flags[parameter], parameter, value, notes)
-        low, high = _bounds(value)
-        settings[parameter] = {**own, "low": low, "high": high, "whole": isinstance(value, int)}
-    return {
-        "api": beside.api,
-        "set": settings,
-        "health_url": at + beside.health_path,
-        "probe": {
-            "kind": "completion" if beside.llm is not None else beside.api,
-            "url": at + PATHS[beside.api],
-            "model": beside.served_model,
-        },
-    }
+    if beside.speech is None:
+        settings = _settings(beside.running, beside.options, beside.flags, notes)
+        pages = _told_pages(beside, beside.api)
+    else:
+        settings, pages = {}, _seen_pages(beside.running)
+        for parameter, value in beside.options.items():
+            texts = beside.choices[parameter]
+            own = binding(
+                beside.running, beside.flags[parameter], parameter, texts[str(value)], notes
+            )
+            settings[parameter] = {**own, "choices": dict(texts)}
+    return {"api": beside.api, "set": settings, **pages, **_restart(beside.llm)}

@@ -13,15 +13,17 @@ from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
 from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import USUAL
-from objectives.engines.places import AND
+from objectives.engines.places import AND, HOST
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
+from objectives.services import DeviceKind
 from objectives.traffic.workload import Workload
 from study.init_spec.gpu_processes import Others
 from study.init_spec.places import Places
 from study.init_spec.roles import Services
 from study.init_spec.servers.beside_unit import Beside
 from study.init_spec.servers.llm_unit import Llm
+from study.init_spec.servers.second_speech import command_of_ours
 from study.init_spec.servers.speech_unit import Speech
 from study.spec.load import load
 
@@ -44,8 +46,8 @@ def shares(baseline: float) -> list[float]:
 def around(value: Scalar) -> list[Scalar]:
     """Return today's value of an option, and one to each side of it.
 
-    >>> around(8192), around(0.8), around("x")
-    ([4096, 8192, 16384], [0.7, 0.8, 0.9], ['x'])
+    >>> around(8192), around(0.8), around(0.1), around("x")
+    ([4096, 8192, 16384], [0.7, 0.8, 0.9], [0.05, 0.1, 0.15], ['x'])
     """
     match value:
         case bool() | str():
@@ -53,16 +55,23 @@ def around(value: Scalar) -> list[Scalar]:
         case int():
             return [*sorted({max(1, value // 2), value, value * 2})]
         case float():
-            steps = {round(value - 0.1, 4), value, round(value + 0.1, 4)}
+            step = min(0.1, value / 2)
+            steps = {round(value - step, 4), value, round(value + step, 4)}
             return [*sorted(v for v in steps if 0 < v < 1 or v == value)]
 
 
 def spec_of(name: str, places: Places, found: Services, others: Others | None) -> dict[str, Any]:
     """Return the study's spec, as YAML's own types."""
     llm, stt = found.llm, found.stt
-    options = {**llm.options, **{k: v for b in found.beside for k, v in b.options.items()}}
+    of_speech = stt.llm.options if stt.llm else {}
+    options = {**llm.options, **of_speech}
+    options |= {k: v for b in found.beside for k, v in b.options.items()}
+    lists = {k: [*values] for b in found.beside for k, values in b.choices.items()}
     searched: dict[str, list[Any]] = {} if llm.share is None else {SHARE: shares(llm.share)}
-    searched |= {SPEECH: list(stt.models), **{k: around(v) for k, v in options.items()}}
+    searched |= {
+        SPEECH: list(stt.models),
+        **{k: lists.get(k) or around(v) for k, v in options.items()},
+    }
     baseline: dict[str, Any] = {} if llm.share is None else {SHARE: llm.share}
     spec: dict[str, Any] = {
         "name": name,
@@ -81,7 +90,7 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
             for name, own in {
                 "llm": _llm(llm, is_spread=AND in places.by_service.get("llm", "")),
                 "stt": _stt(stt, places),
-                **{b.name: _beside(b) for b in found.beside},
+                **{b.name: _beside(b, places) for b in found.beside},
             }.items()
         },
         "workload": {"window_s": 120, "turns_per_s": Workload().turns_per_s},
@@ -118,6 +127,9 @@ def _without_its_set(args: Sequence[str]) -> list[str]:
 
 def _stt(stt: Speech, places: Places) -> dict[str, Any]:
     own: dict[str, Any] = {"models": dict(stt.models)}
+    if stt.llm is not None and stt.llm.key:
+        more = {"python": stt.python, "args": list(stt.llm.args), "env": dict(stt.llm.env)}
+        return {"engine": stt.llm.key, **own, **more}
     if stt.command is not None:
         own["command"] = stt.command
     if not places.devices:
@@ -128,7 +140,7 @@ def _stt(stt: Speech, places: Places) -> dict[str, Any]:
     return own | ({"python": stt.python} if stt.python else {})
 
 
-def _beside(beside: Beside) -> dict[str, Any]:
+def _beside(beside: Beside, places: Places) -> dict[str, Any]:
     if (llm := beside.llm) is not None and llm.command is None:
         return {"api": beside.api, "engine": USUAL, **_llm(llm)}
     own: dict[str, Any] = {
@@ -137,6 +149,10 @@ def _beside(beside: Beside) -> dict[str, Any]:
         "health_path": beside.health_path,
         "env": dict(beside.env),
     }
+    if not beside.command:
+        is_cpu = places.by_service.get(beside.name, places.main) == HOST
+        kind: DeviceKind = "cpu" if is_cpu else "cuda"
+        own["command"], own["env"] = command_of_ours(beside, kind)
     is_named = "--served-model-name model" in beside.command
     return own if is_named else own | {"served_model": beside.served_model}
 

@@ -68,10 +68,12 @@ class VllmBeside(AnyCommand):
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
         own = f"use services.{self.name}"
+        by_api = f"leave it to {own.removeprefix('use ')}.api"
         return {
             "host": OURS,
             "port": OURS,
-            "runner": f"leave it to {own.removeprefix('use ')}.api",
+            "runner": by_api,
+            "task": by_api,  # of versions before `runner`
             "model": f"{own}.model",
             "served_model_name": f"{own}.served_model",
         }.get(option)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from objectives.engines.unit_form import Image, Known, Speaks, UnitForm
+from objectives.engines.unit_form import Image, Known, UnitForm
 
 SHARE_FLAG = "--gpu-memory-utilization"
 FORM = UnitForm(
@@ -18,8 +18,6 @@ FORM = UnitForm(
     ),
     commands=("vllm",),
     is_package=True,
-    speaks=Speaks(more=("--served-model-name", "model")),
-    transcribes=True,
     variables="VLLM_",
     kept=r"VLLM_(?!HOST$|PORT$|MODEL|\w*(?:ARGS|OPTS|FLAGS|PARAMS|OPTIONS))[A-Z0-9_]+",
     unset=("VLLM_ENABLE_STARTUP_PLAN",),  # it would hand one trial another's KV cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from objectives.allocation import Scalar
@@ -14,11 +14,27 @@ from study.init_spec.forms.running import Running
 from study.init_spec.servers.llm_unit import SECRET_FLAGS, Llm, kept_env, port_of, split_flags
 from study.init_spec.servers.other_llm import number
 from study.init_spec.servers.programs import Program
+from study.init_spec.servers.speech_unit import Speech
 from study.init_spec.servers.template import literal, template
 
-NAMES: Mapping[Role, str] = {"embeddings": "embed", "rerank": "rerank", "speech": "tts"}
-PATHS: Mapping[str, str] = {
+Api = Literal["completions", "transcription", "embeddings", "rerank", "speech"]
+NAMES: Mapping[Role, str] = {
+    "llm": "llm2",
+    "stt": "stt2",
+    "embeddings": "embed",
+    "rerank": "rerank",
+    "speech": "tts",
+}
+API: Mapping[Role, Api] = {
+    "llm": "completions",
+    "stt": "transcription",
+    "embeddings": "embeddings",
+    "rerank": "rerank",
+    "speech": "speech",
+}
+PATHS: Mapping[Api, str] = {
     "completions": "/v1/completions",
+    "transcription": "/v1/audio/transcriptions",
     "embeddings": "/v1/embeddings",
     "rerank": "/v1/rerank",
     "speech": "/v1/audio/speech",
@@ -58,13 +74,15 @@ class Beside:
         served_model: The model's name in production's requests.
         port: Where it listens.
         options: Its options that are searched, with today's values, by the study's parameter.
-        flags: The flag of each.
-        llm: What it is, where it is a second LLM; None: it is none.
+        flags: The flag or variable of each, where production has one.
+        llm: What it is, where an LLM's engine serves it; None: none does.
+        choices: By option, what its unit would get in place of each value that is searched.
+        speech: What it is, where it is a second speech server of no such engine; None: it is none.
     """
 
     running: Running
     name: str
-    api: Role | Literal["completions"]
+    api: Api
     command: str
     env: Mapping[str, str]
     health_path: str
@@ -73,6 +91,18 @@ class Beside:
     options: Mapping[str, Scalar]
     flags: Mapping[str, str]
     llm: Llm | None = None
+    choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    speech: Speech | None = None
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Return a name that nothing has: itself, else with the next number.
+
+    >>> free_name("embed", set()), free_name("embed", {"embed"}), free_name("llm2", {"llm2"})
+    ('embed', 'embed2', 'llm3')
+    """
+    stem = name.rstrip("2")
+    return next(n for n in (name, *(f"{stem}{i}" for i in range(2, 99))) if n not in taken)
 
 
 def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | str:
@@ -86,9 +116,8 @@ def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | st
     if program.engine == "text-embeddings-inference" and program.role == "rerank":
         return tenant(unit, f"{program.engine}, whose /rerank is not Jina's")
     if speaks is None:
-        return tenant(unit, f"{program.engine}, which does not speak {PATHS[program.role]}")
-    name = NAMES[program.role]
-    name = next(n for n in (name, *(f"{name}{i}" for i in range(2, 99))) if n not in taken)
+        return tenant(unit, f"{program.engine}, which does not speak {PATHS[API[program.role]]}")
+    name = free_name(NAMES[program.role], taken)
     flags, free = split_flags(unit.argv[program.start :])
     if program.engine == "infinity" and free[:1] == ["v2"]:
         free = ["v2"]
@@ -112,7 +141,7 @@ def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | st
     return Beside(
         running=unit,
         name=name,
-        api=program.role,
+        api=API[program.role],
         command=template(unit, program.start, words, inside=inside),
         env={} if unit.container else kept_env(unit),
         health_path=speaks.health_path,

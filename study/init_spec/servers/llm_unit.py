@@ -18,7 +18,7 @@ from objectives.errors import BadInput
 from objectives.services import LlmService
 from study.init_spec.forms.compose import document
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.programs import program_of
+from study.init_spec.servers.programs import Program, program_of
 from study.init_spec.servers.template import SECRET, literal, template
 
 SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
@@ -78,8 +78,13 @@ class Llm:
     program: str = ""
 
 
-def read_llm(unit: Running) -> Llm:
+def read_llm(unit: Running, named: str = "", served: str = "model") -> Llm:
     """Read the command line of the usual engine: its model, its share and its other flags.
+
+    Args:
+        unit: How it runs.
+        named: What stands for the model in its template; empty: the model itself.
+        served: The model's name in the study's requests.
 
     Raises:
         BadInput: Something that the study needs is not in it.
@@ -125,7 +130,7 @@ def read_llm(unit: Running) -> Llm:
             f"{unit.argv[0]!r} as it does"
         )
     if unit.container is not None or unit.python is None:
-        ours = ["--model", *literal([model]), "--served-model-name", "model"]
+        ours = ["--model", *([named] if named else literal([model])), "--served-model-name", served]
         ours += ["--host", "127.0.0.1", "--port", "{port}", form.share_flag, "{" + SHARE + "}"]
         kept = {k: v for k, v in unit.env.items() if k not in form.unset}
         command = template(replace(unit, env=kept), start, [*ours, *literal(args)])
@@ -144,6 +149,19 @@ def read_llm(unit: Running) -> Llm:
         is_usual=True,
         command=command,
     )
+
+
+def serving(unit: Running) -> Program | None:
+    """Return what a unit serves, by its words and by those in its `--config FILE`."""
+    program = program_of(unit.argv)
+    if program is None or not any(w.partition("=")[0] == "--config" for w in unit.argv):
+        return program
+    try:
+        flags, free = with_file(unit, program.engine, *split_flags(unit.argv[program.start :]))
+    except BadInput:  # whoever reads the rest says so
+        return program
+    words = [*free, *(w for name, values in flags for w in (name, *values))]
+    return program_of((*unit.argv[: program.start], *words))
 
 
 def kept_env(unit: Running) -> dict[str, str]:

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from objectives.engines.engine import SpeechEngine
+from objectives.apis.transcription import MODEL
+from objectives.engines.engine import SPEECH_ENGINES, SpeechEngine, speech_engine
 from objectives.engines.every import form_of
+from objectives.engines.unit_form import Words
 from objectives.errors import BadInput
+from objectives.services import SttService
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.llm_unit import host_file, split_flags
+from study.init_spec.servers.engine_beside import renamed
+from study.init_spec.servers.llm_unit import SECRET_FLAGS, host_file, read_llm, split_flags
 from study.init_spec.servers.programs import Program
-from study.init_spec.servers.speech_unit import Speech, named_size
+from study.init_spec.servers.speech_unit import Speech, here, named_size
 from study.init_spec.servers.template import literal, template
 
+WHISPER_CPP = "whisper.cpp"
 GGML = re.compile(r"ggml-(.+)\.bin")
 OF_WHISPER_CPP = ("--host", "--port", "--inference-path", "-m", "--model")
+_READ_IT = "{}: the study starts it by `services.stt.command`; read that line once"
 NOT_OPENAI = "the study asks a speech server by OpenAI's POST /v1/audio/transcriptions"
+
+
+def knows(program: Program) -> bool:
+    """Tell whether the command of such a server is read here."""
+    is_engine = program.key != "" and program.key in SPEECH_ENGINES
+    return program.engine == WHISPER_CPP or is_engine or _words(program) is not None
+
+
+def _words(program: Program) -> Words | None:
+    """Return the words of an engine that a template starts for speech; None where none does."""
+    form = form_of(program.engine)
+    return form.words.get(program.engine) if form and form.transcribes else None
 
 
 def read_other_stt(unit: Running, program: Program) -> Speech:
@@ -25,30 +45,77 @@ def read_other_stt(unit: Running, program: Program) -> Speech:
     Raises:
         BadInput: It is not read, with what was found and the key to write by hand.
     """
-    flags, free = split_flags(unit.argv[program.start :])
+    flags, _ = split_flags(unit.argv[program.start :])
     arguments = {name: values[0] if values else "" for name, values in flags}
-    if program.engine == "whisper.cpp":
+    if program.engine == WHISPER_CPP:
         return _whisper_cpp(unit, program, arguments)
-    if (form := form_of(program.engine)) is not None and form.transcribes:
-        model = arguments.get("--model") or (free[0] if free else "")
-        size = named_size(model) or re.sub(r"^.*/", "", model).lower()
-        words = [
-            w
-            for n, vs in flags
-            if n not in ("--host", "--port", "--served-model-name", "--model", "--api-key")
-            for w in (n, *map(unit.path, vs))
-        ]
-        ours = ["--model", "{model}", "--served-model-name", "whisper-1"]
-        ours += ["--host", "127.0.0.1", "--port", "{port}", *literal(words)]
-        return _speech(
-            unit, size, {size: unit.path(model)}, "--model", template(unit, program.start, ours)
-        )
+    if program.key != "" and program.key in SPEECH_ENGINES:
+        return _of_engine(unit, program, is_named="--model" in arguments)
+    if (words := _words(program)) is not None:
+        return _by_template(unit, program, words, arguments)
     raise BadInput(
         f"{unit.unit} runs {program.engine}, another engine than {SpeechEngine.title}; "
         f"{NOT_OPENAI}: write a command that serves it into `services.stt.command`, with {{port}} "
         "where its port goes and {model} for the model of a size in `services.stt.models` "
         "(study/guides/spec.md)"
     )
+
+
+def _of_engine(unit: Running, program: Program, *, is_named: bool) -> Speech:
+    """Read an engine of the study's that serves an LLM, or here a Whisper, in a share.
+
+    Args:
+        unit: How it runs.
+        program: What it is.
+        is_named: Whether a flag names its model, which a rollout can set then.
+    """
+    llm = read_llm(unit, "{model}", MODEL)
+    key = "" if llm.command else program.key
+    service = SttService(engine=key, command=llm.command)
+    llm = renamed(llm, speech_engine(service).prefix)
+    size = named_size(llm.model) or re.sub(r"^.*/", "", llm.model).lower()
+    hub = SPEECH_ENGINES[program.key].hub
+    models = here(hub, size) if is_named and llm.model == hub.get(size) else {}
+    notes = llm.notes
+    if not is_named:
+        notes += (
+            f"{unit.unit} names its model by no --model, so that no rollout can change it: only "
+            f"{size} is measured",
+        )
+    if llm.command:
+        notes += (_READ_IT.format(unit.unit),)
+    return Speech(
+        running=unit,
+        python=llm.python,
+        flag="--model" if is_named else None,
+        variable=None,
+        size=size,
+        choices=models or {size: llm.model},
+        models=models or {size: llm.model},
+        device=None,
+        compute_type=None,
+        beam_size=None,
+        notes=notes,
+        command=llm.command,
+        llm=replace(llm, key=key),
+    )
+
+
+def _by_template(
+    unit: Running, program: Program, words: Words, arguments: Mapping[str, str]
+) -> Speech:
+    """Read an engine whose command names a Whisper, and that a template starts."""
+    flag = next((f for f in words.model if arguments.get(f)), words.model[0])
+    if not (model := unit.path(arguments.get(flag, ""))):
+        raise BadInput(f"{unit.unit}: its command names no {flag}; add it there")
+    size = named_size(model) or re.sub(r"^.*/", "", model).lower()
+    host = (words.host, "127.0.0.1") if words.host else ()
+    set_by_us = {*words.model, *words.ports, words.host, *SECRET_FLAGS, "--served-model-name"}
+    flags, _ = split_flags(unit.argv[program.start :])
+    kept = [w for n, vs in flags if n not in set_by_us for w in (n, *map(unit.path, vs))]
+    ours = [flag, "{model}", "--served-model-name", MODEL, *host, words.ports[0], "{port}"]
+    command = template(unit, program.start, [*ours, *literal(kept)])
+    return _speech(unit, size, {size: model}, flag, command)
 
 
 def _whisper_cpp(unit: Running, program: Program, arguments: dict[str, str]) -> Speech:
@@ -75,7 +142,6 @@ def _whisper_cpp(unit: Running, program: Program, arguments: dict[str, str]) -> 
 
 
 def _speech(unit: Running, size: str, models: dict[str, str], flag: str, command: str) -> Speech:
-    note = f"{unit.unit}: the study starts it by `services.stt.command`; read that line once"
     return Speech(
         running=unit,
         python=None,
@@ -87,6 +153,6 @@ def _speech(unit: Running, size: str, models: dict[str, str], flag: str, command
         device=None,
         compute_type=None,
         beam_size=None,
-        notes=(note,),
+        notes=(_READ_IT.format(unit.unit),),
         command=command,
     )

@@ -14,7 +14,7 @@ from objectives.model_files.whisper import HUB
 from objectives.servers.versions import cached, installed
 from objectives.services import SttService
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.llm_unit import split_flags
+from study.init_spec.servers.llm_unit import Llm, split_flags
 from study.spec.speech.options import ARITHMETICS
 
 # what is searched beside today's, where it is on the machine
@@ -43,6 +43,7 @@ class Speech:
         beam_size: Beams of its decoder; None: it does not say.
         notes: What a person should know, a sentence each.
         command: The template that starts it for the study; None: the study's own server does.
+        llm: What else is told, where an LLM's engine serves it; None: none does.
     """
 
     running: Running
@@ -57,6 +58,7 @@ class Speech:
     beam_size: int | None
     notes: tuple[str, ...]
     command: str | None = None
+    llm: Llm | None = None
 
 
 def read_stt(unit: Running, size: str | None = None) -> Speech:
@@ -175,19 +177,28 @@ def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[
             sorted(beside.items(), key=lambda kv: (Path(kv[1]) / "model.bin").stat().st_size)
         )
         return by_bytes, by_bytes
-    candidates = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
-    names = [n for n in candidates if n == size or _is_here(n)]
-    if size not in names:
-        names.append(size)
-    models = {n: HUB[n] for n in names}
+    models = here(HUB, size)
+    names = [*models]
     if value in HUB.values():
         return models, models
     return {n: value.replace(size, n) if size in value else n for n in names}, models
 
 
-def _is_here(size: str) -> bool:
+def here(hub: Mapping[str, str], size: str) -> dict[str, str]:
+    """Return today's size and those beside it that this machine has, smallest first.
+
+    Args:
+        hub: The hub id of each size.
+        size: Today's.
+    """
+    candidates = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
+    names = [n for n in candidates if n == size or (n in hub and _is_here(hub[n]))]
+    return {n: hub[n] for n in (names if size in names else [*names, size])}
+
+
+def _is_here(hub_id: str) -> bool:
     try:
-        cached(HUB[size])
+        cached(hub_id)
     except SetupError:
         return False
     return True

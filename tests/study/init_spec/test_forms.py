@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
-import yaml
+from unit_texts import read
 
 from objectives.errors import BadInput
-from objectives.services import OtherService
 from study.init_spec.init_spec import InitOptions, write_files
 from study.init_spec.places import places_of
-from study.init_spec.roles import Services, services
-from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
 from study.init_spec.write_spec import spec_of, write_spec
-from study.spec.load import load
-
-LLM = "[Service]\nExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.5\n"
-STT = "[Service]\nExecStart=/opt/s/bin/python /opt/s/server.py --model base\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder with a unit of each kind, in which a relative name is looked for."""
-    monkeypatch.chdir(tmp_path)
-    for name, text in (("llm.service", LLM), ("stt.service", STT)):
-        (tmp_path / name).write_text(text)
-    return tmp_path
-
-
-def read(folder: Path, name: str, text: str, *others: str, **options: str) -> Services:
-    """Read a file beside the two units, HERE in it the folder; a unit is text without a head."""
-    is_unit = name.endswith(".service") and "[Service]" not in text
-    text = dedent(text).replace("HERE", str(folder))
-    file = folder / name
-    file.write_text(f"[Service]\n{text}" if is_unit else text)
-    file.chmod(0o755)
-    names = [str(folder / n) for n in (*others, name)]
-    return services(read_sources(names), options.get("size"), options.get("llm_model"))
-
 
 VLLM = {
     "variables": "Environment=M=org/m U=0.45\nExecStart=/opt/v/bin/vllm serve ${M} "
@@ -313,7 +284,7 @@ def test_the_size_and_arithmetic_of_speech_are_read(folder: Path, form: str) -> 
     assert size.rpartition("distil-")[2] in stt.models[size].split("/")[-1]
 
 
-def test_whisper_cpp_and_a_whisper_on_vllm_are_started_by_their_own_commands(folder: Path) -> None:
+def test_whisper_cpp_is_started_by_its_own_command(folder: Path) -> None:
     for size in ("tiny.en", "base.en"):
         (folder / f"ggml-{size}.bin").write_text("x" * len(size) * (2 if size[0] == "b" else 1))
     start = "ExecStart=/opt/w/whisper-server -m HERE/ggml-base.en.bin -t 4 --port 8090"
@@ -323,109 +294,6 @@ def test_whisper_cpp_and_a_whisper_on_vllm_are_started_by_their_own_commands(fol
         "/opt/w/whisper-server -m {model} --host 127.0.0.1 --port {port} "
         "--inference-path /v1/audio/transcriptions -t 4"
     )
-    start = "ExecStart=/opt/e/bin/vllm serve openai/whisper-large-v3 --gpu-memory-utilization 0.1"
-    stt = read(folder, "a.service", start, "llm.service").stt
-    assert stt.size == "large-v3" and "--served-model-name whisper-1" in str(stt.command)
-
-
-BESIDE = {
-    "/opt/e/bin/infinity_emb v2 --model-id org/minilm --batch-size 32": (
-        "embed",
-        "embeddings",
-        "/opt/e/bin/infinity_emb v2 --model-id org/minilm --served-model-name model "
-        "--url-prefix /v1 --batch-size {embed.batch_size} --host 127.0.0.1 --port {port}",
-    ),
-    "/usr/bin/docker run --gpus all ghcr.io/huggingface/text-embeddings-inference:1 "
-    "--model-id org/bge-m3": (
-        "embed",
-        "embeddings",
-        "docker run --rm --gpus=all --network=host ghcr.io/huggingface/"
-        "text-embeddings-inference:1 --model-id org/bge-m3 --hostname 127.0.0.1 --port {port}",
-    ),
-    "/opt/v/bin/vllm serve org/bge-m3 --runner pooling --gpu-memory-utilization 0.1": (
-        "embed",
-        "embeddings",
-        "/opt/v/bin/vllm serve org/bge-m3 --runner pooling --gpu-memory-utilization 0.1 "
-        "--served-model-name model --host 127.0.0.1 --port {port}",
-    ),
-    "/opt/v/bin/vllm serve org/bge-reranker-v2-m3": (
-        "rerank",
-        "rerank",
-        "/opt/v/bin/vllm serve org/bge-reranker-v2-m3 --served-model-name model "
-        "--host 127.0.0.1 --port {port}",
-    ),
-    "/usr/bin/docker run --gpus all -p 8880:8880 ghcr.io/remsky/kokoro-fastapi-gpu:v1": (
-        "tts",
-        "speech",
-        "docker run --rm --gpus=all --publish=127.0.0.1:{port}:8880 "
-        "ghcr.io/remsky/kokoro-fastapi-gpu:v1",
-    ),
-    "/opt/t/bin/local-tts --host 0.0.0.0 --port 8311": (
-        "tts",
-        "speech",
-        "/opt/t/bin/local-tts --host 127.0.0.1 --port {port}",
-    ),
-}
-
-
-@pytest.mark.parametrize("start", BESIDE)
-def test_a_third_service_becomes_an_entry_of_services(folder: Path, start: str) -> None:
-    name, api, command = BESIDE[start]
-    found = read(folder, "a.service", f"ExecStart={start}", "llm.service", "stt.service")
-    [beside] = found.beside
-    assert (beside.name, beside.api, beside.command) == (name, api, command)
-    assert spec_of("my", places_of(found, None), found, None)["services"][name]["api"] == api
-
-
-SECOND = {
-    "/opt/v/bin/vllm serve org/coder --gpu-memory-utilization 0.2 --max-model-len 2048": (
-        {"engine": "vllm", "model": "org/coder", "args": ["--max-model-len", "2048"]},
-        {"llm2.gpu_memory_utilization": 0.2},
-    ),
-    "/opt/l/llama-server -m /m/small.gguf -c 8192 --port 8088": (
-        {"engine": "llama_cpp", "model": "/m/small.gguf", "program": "/opt/l/llama-server"},
-        {"llm2.ctx_size": 8192},
-    ),
-    "/usr/bin/docker run --gpus all vllm/vllm-openai --model org/coder "
-    "--gpu-memory-utilization 0.2": (
-        {"health_path": "/health"},
-        {"llm2.gpu_memory_utilization": 0.2},
-    ),
-}
-
-
-@pytest.mark.parametrize("start", SECOND)
-def test_a_second_llm_becomes_an_entry_of_services(folder: Path, start: str) -> None:
-    own, today = SECOND[start]
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "stt.service")
-    spec = spec_of("my", places_of(found, None), found, None)
-    entry = spec["services"]["llm2"]
-    assert {k: entry.get(k) for k in own} == own and entry["api"] == "completions"
-    assert spec["baseline"].items() >= today.items() and found.llm.model == "org/m"
-    assert all(name in spec["search_space"] for name in today)
-    if "command" in entry:
-        assert "{llm2.gpu_memory_utilization}" in entry["command"]
-    assert any("is llm2, beside llm.service" in note for note in found.notes)
-    file = folder / "my.yaml"
-    file.write_text(yaml.safe_dump({k: v for k, v in spec.items() if v is not None}))
-    loaded = load(file, is_here=False)
-    assert isinstance(loaded.services["llm2"], OtherService)
-
-
-TENANTS = {
-    "/opt/c/bin/python main.py --listen": "is not known here (/opt/c/bin/python main.py --listen)",
-    "/opt/t/bin/python /opt/tabbyAPI/main.py": "is a second LLM (TabbyAPI) that is not read",
-    "/opt/w/bin/wyoming-piper --voice en": "is Piper, which does not speak /v1/audio/speech",
-    "/usr/bin/docker run ghcr.io/huggingface/text-embeddings-inference:1 --model-id "
-    "org/bge-reranker-base": "is text-embeddings-inference, whose /rerank is not Jina's",
-}
-
-
-@pytest.mark.parametrize("start", TENANTS)
-def test_what_no_study_measures_stays_a_tenant_in_a_true_sentence(folder: Path, start: str) -> None:
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "stt.service")
-    assert found.beside == () and found.llm.model == "org/m"
-    assert f"z.service {TENANTS[start]}" in found.notes[0] and "stays a tenant" in found.notes[0]
 
 
 REFUSED = {
@@ -458,6 +326,55 @@ def test_what_is_not_read_is_named_with_what_was_found(
     other, why = REFUSED[start]
     with pytest.raises(BadInput, match=why):
         read(folder, "a.service", f"ExecStart={start}", other)
+
+
+ON_VLLM = {
+    "/opt/e/bin/vllm serve --model openai/whisper-small --gpu-memory-utilization 0.1": (
+        {"engine": "vllm", "models": {"small": "openai/whisper-small"}, "args": []},
+        "stt.gpu_memory_utilization",
+        [],
+    ),
+    "/opt/e/bin/vllm serve openai/whisper-large-v3 --gpu-memory-utilization 0.1": (
+        {"engine": "vllm", "python": "/opt/e/bin/python"},
+        "stt.gpu_memory_utilization",
+        ["whisper_model_size"],
+    ),
+    "/usr/bin/docker run --gpus all vllm/vllm-openai --model openai/whisper-base "
+    "--gpu-memory-utilization 0.1": (
+        {
+            "command": "docker run --rm --gpus=all --network=host vllm/vllm-openai --model "
+            "{model} --served-model-name whisper-1 --host 127.0.0.1 --port {port} "
+            "--gpu-memory-utilization {whisper.gpu_memory_utilization}"
+        },
+        "whisper.gpu_memory_utilization",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("start", ON_VLLM)
+def test_a_whisper_on_vllm_is_searched_with_its_share(folder: Path, start: str) -> None:
+    own, option, not_set = ON_VLLM[start]
+    found = read(folder, "a.service", f"ExecStart={start}", "llm.service")
+    spec = spec_of("my", places_of(found, None), found, None)
+    entry = spec["services"]["stt"]
+    assert {k: entry[k] for k in own} == own and spec["baseline"][option] == 0.1
+    assert spec["search_space"][option] == [0.05, 0.1, 0.15]
+    write_spec(folder / "my.yaml", [], spec)
+    made, _ = deployment_of("my", "cuda", found, None)
+    deployed = made["services"]["stt"]["set"] if made else {}
+    assert deployed[option]["flag"] == "--gpu-memory-utilization"
+    assert (made or {}).get("not_set", []) == not_set == [n for n in not_set if n not in deployed]
+
+
+def test_a_whisper_on_sglang_is_started_by_its_own_command(folder: Path) -> None:
+    start = "ExecStart=/opt/g/bin/python -m sglang.launch_server --model-path openai/whisper-base"
+    stt = read(folder, "a.service", f"{start} --api-key x --tp 1", "llm.service").stt
+    assert stt.models == {"base": "openai/whisper-base"}
+    assert stt.command == (
+        "/opt/g/bin/python -m sglang.launch_server --model-path {model} --served-model-name "
+        "whisper-1 --host 127.0.0.1 --port {port} --tp 1"
+    )
 
 
 COMPOSE = """
