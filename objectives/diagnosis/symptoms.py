@@ -17,7 +17,7 @@ class Names:
         out_of_memory: It ran out of memory under load.
         elsewhere: It answers, but holds no memory of the device that it was to use.
         crashed: It answers 5xx.
-        broken: It hangs up, or its answers are not what the API promises.
+        broken: It hangs up.
         way_out: What to do where it refuses a request with 4xx; None where that is `broken` too.
     """
 
@@ -35,6 +35,7 @@ WITH_A_SHARE = Names(
     "engine_death",
     "shorten `workload.prompt_tokens`",
 )
+WRONG_ANSWER = "wrong_answer"  # of any API: it is empty, or not what the API promises
 BESIDE = "beside"  # in place of an API: the service is none of a turn's usual ones
 OF_OTHERS = Names(
     "oom_runtime",

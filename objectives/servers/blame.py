@@ -13,7 +13,7 @@ from objectives.devices.device import Device
 from objectives.diagnosis.diagnose import diagnose, reason_of
 from objectives.diagnosis.diagnosis import Diagnosis, consequence_of
 from objectives.diagnosis.log import FailurePhase, read_log
-from objectives.diagnosis.symptoms import names_of
+from objectives.diagnosis.symptoms import WRONG_ANSWER, names_of
 from objectives.errors import (
     Disturbed,
     OutOfMemory,
@@ -23,7 +23,7 @@ from objectives.errors import (
     TrialFailed,
 )
 from objectives.figures import service_name
-from objectives.load.replies import Reply, Symptom
+from objectives.load.replies import Fault, Reply, Symptom
 from objectives.servers.memory_budget import Prediction
 from objectives.servers.process import TENANT, Server
 
@@ -184,7 +184,9 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     if is_refused and names.way_out is not None:
         return SetupError(f"the {who} server refuses our requests ({why}); {names.way_out}")
     has_crashed = status is not None and status >= 500
-    name = names.crashed if has_crashed else names.broken
+    is_wrong = symptom.error is not None and symptom.error.fault in (Fault.MALFORMED, Fault.EMPTY)
+    unclear = WRONG_ANSWER if is_wrong else names.broken
+    name = names.crashed if has_crashed else unclear
     if has_crashed:
         name = reason_of(symptom.text, suspects.apis.get(symptom.service or "", "")) or name
     service = symptom.service or [*suspects.servers][-1]

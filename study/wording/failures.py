@@ -41,9 +41,16 @@ FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentenc
     ),
     "startup_timeout": ("not ready in time", "a server was not ready in time, twice"),
     "host_oom": ("host out of memory", "the host's out-of-memory killer ended a server, twice"),
-    "engine_death": ("ended by itself", "a server ended for no reason of memory, twice"),
+    "engine_death": (
+        "ended by itself",
+        "a server ended, hung up or failed for no reason of memory, twice",
+    ),
     "killed_unknown": ("killed", "a server was killed from outside, twice"),
-    "stt_wrong": ("answered wrongly", "the speech server answered with errors, twice"),
+    "stt_wrong": ("hung up", "the speech server hung up, or answered with errors, twice"),
+    "wrong_answer": (
+        "answered wrongly",
+        "a server's answer was empty, or not what its API promises, twice",
+    ),
     "gpu_fault": ("device fault", "the device reported a fault, twice"),
     "overdue": ("not over in time", "it took longer than all its parts may, twice"),
     "late_requests": ("left late", "our own requests left late, again and again"),

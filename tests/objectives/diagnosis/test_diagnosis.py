@@ -539,6 +539,7 @@ def test_every_class_has_an_outcome():
         "predicted_oom",
         "predicted_kv_too_small",
         "stt_wrong",
+        "wrong_answer",
         "overdue",
         "late_requests",
     }

@@ -175,8 +175,8 @@ def test_a_speech_server_that_answers_500_without_a_word_counts_as_memory(failed
 @pytest.mark.parametrize(
     ("moods", "name", "victim"),
     [
-        (("empty", "well"), "engine_death", "llm"),
-        (("well", "empty"), "stt_wrong", "stt"),
+        (("empty", "well"), "wrong_answer", "llm"),
+        (("well", "empty"), "wrong_answer", "stt"),
     ],
 )
 def test_empty_answers_are_the_fault_of_whose_they_are(failed, moods, name, victim):
