@@ -22,7 +22,7 @@ from forks import forking, forking_servers
 from live_factories import Shelf
 from studies import Shared
 
-from objectives import colocation
+from objectives.colocation import live_servers
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
@@ -217,9 +217,9 @@ def generator():
 def one_generator(generator, monkeypatch):
     """Let every colocation send by this worker's generator, whose start takes a third of a second.
 
-    tests/objectives/test_colocation.py measures by one of its own, and so does every live study.
+    tests/objectives/colocation/test_loads.py measures by one of its own, as every live study does.
     """
-    monkeypatch.setattr(colocation, "Generator", lambda _: nullcontext(generator))
+    monkeypatch.setattr(live_servers, "Generator", lambda _: nullcontext(generator))
 
 
 @pytest.fixture

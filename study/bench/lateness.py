@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.cores import cores_here
 from objectives.errors import SetupError
 from objectives.evaluation import Job, Phase

@@ -210,7 +210,7 @@ def measuring(
     if source.bench is None:
         raise SetupError("neither a recording nor a device to measure on")
     # with the load generator, for which a run that has nothing to measure need not wait
-    from objectives.colocation import Colocation  # noqa: PLC0415
+    from objectives.colocation.colocation import Colocation  # noqa: PLC0415
 
     measurements = measured_in(counted(study))
     with Colocation(
@@ -228,4 +228,4 @@ def measuring(
                 study.set_user_attr(RAMP_RANGE, colocation.ramp_range.to_json())
             return outcome
 
-        yield measure, colocation.occupancy
+        yield measure, colocation.servers.occupancy

@@ -17,7 +17,7 @@ from typing import Any
 from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, InUse, SetupError
 from objectives.evaluation import Job, Outcome

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from objectives import waiting
 from objectives.allocation import Allocation
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Device
 from objectives.devices.open_device import open_device
 from objectives.engines.every import compile_caches
@@ -70,7 +70,7 @@ def serve(channel: Channel, opening: Opening, opened: Callable[[str], Device]) -
             measurements=as_here(opening.measurements, opening.card),
         ) as colocation,
     ):
-        channel.occupancy = colocation.occupancy
+        channel.occupancy = colocation.servers.occupancy
         identities = tuple(device.identity for device in devices.values())
         ready = Ready(identities, colocation.longest_s)
         channel.tell(ready)
@@ -86,7 +86,7 @@ def serve(channel: Channel, opening: Opening, opened: Callable[[str], Device]) -
 
 def measured(channel: Channel, colocation: Colocation, order: Order, card: str) -> Answer:
     """Return what came of an order, in the lane of a card or a set."""
-    colocation.learn(as_here(order.measurements, card))
+    colocation.servers.learn(as_here(order.measurements, card))
     if order.ramp_range is not None:
         colocation.ramp_range = order.ramp_range
     if (under := order.under) is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.evaluation import Job, Outcome
 from objectives.recording import Provenance, RecordedLaunch, entry, write
 from study.bench.bench import Bench

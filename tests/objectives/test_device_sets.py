@@ -13,7 +13,7 @@ from live_factories import LOW, SERVER, Shelf, setting
 from model_folders import write_config
 
 from objectives.allocation import Allocation
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Identity, Sample
 from objectives.devices.device_set import DeviceSet, env_of
 from objectives.engines.command import Command
@@ -96,8 +96,8 @@ def test_each_card_of_a_set_is_measured_and_held_by_the_llm(tmp_path: Path) -> N
     devices = cards()
     with Colocation(spread(), devices, tmp_path) as colocation:
         measured = colocation.measure(Job(at(0.05), 0, tmp_path / "0")).measurement
-        command = colocation._lineup._held["llm"].command
-        occupancy = colocation.occupancy()
+        command = colocation.servers.lineup._held["llm"].command
+        occupancy = colocation.servers.occupancy()
     assert measured is not None and measured.devices.keys() == {"GPU-0", "GPU-1"}
     assert [d.taken_mib for d in measured.devices.values()] == [{"llm": 100.0}] * 2
     assert [d.free_memory_mib for d in measured.devices.values()] == [8_000.0, 8_000.0]
@@ -114,7 +114,10 @@ def test_a_card_of_the_set_that_is_too_full_is_named_before_a_launch(tmp_path: P
         failure = colocation.measure(Job(at(0.4), 0, tmp_path / "0")).failure
         assert failure is not None
         assert not list((tmp_path / "0").glob("*.log"))
-        assert colocation._starts.prediction(at(0.4, "gpu0"), colocation._lineup).fits == "unknown"
+        assert (
+            colocation.servers.starts.prediction(at(0.4, "gpu0"), colocation.servers.lineup).fits
+            == "unknown"
+        )
     assert failure.diagnosis is not None and failure.diagnosis.phase == "precheck"
     assert failure.diagnosis.evidence.startswith("gpu1: 4,000 share")
 

@@ -11,7 +11,7 @@ import pytest
 from model_folders import write_ranker
 
 from objectives.allocation import Allocation
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.open_device import open_device
 from objectives.evaluation import Job
 from objectives.services import OtherService

@@ -9,7 +9,7 @@ import pytest
 
 from objectives.allocation import Allocation, Scalar
 from objectives.capacity.ramp_range import RampRange
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.open_device import open_device
 from objectives.evaluation import Job
 from objectives.services import LlmService

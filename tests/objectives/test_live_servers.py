@@ -21,7 +21,7 @@ from model_folders import write_embedder
 from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_replies import read
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.open_device import open_device
 from objectives.engines.engine import engines_of
 from objectives.evaluation import Job
@@ -126,7 +126,7 @@ def test_what_they_answer_is_captured_and_replayed(
 ) -> None:
     colocation.prepare(job(tmp_path, 0.02))
     engines = [e for e in engines_of(colocation.setting.services) if e.name in ("llm", "stt")]
-    servers = {e.name: colocation._lineup.server(e.name) for e in engines}
+    servers = {e.name: colocation.servers.lineup.server(e.name) for e in engines}
     llm, stt = servers["llm"], servers["stt"]
     service = colocation.setting.services["llm"]
     assert isinstance(service, LlmService)

@@ -12,7 +12,7 @@ import pytest
 from live_factories import LOW, Shelf, setting
 
 from objectives.allocation import Allocation
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Identity
 from objectives.devices.device_set import DeviceSet
 from objectives.engines.engine import engines_of
@@ -55,9 +55,9 @@ def placed() -> Setting:
 def test_a_service_that_moves_is_started_there_and_the_llm_is_kept(tmp_path: Path) -> None:
     with Colocation(placed(), two(), tmp_path) as colocation:
         first = colocation.measure(Job(at("gpu0"), 0, tmp_path / "0")).measurement
-        both = colocation.occupancy()
+        both = colocation.servers.occupancy()
         second = colocation.measure(Job(at("gpu1"), 0, tmp_path / "1")).measurement
-        alone = colocation.occupancy()
+        alone = colocation.servers.occupancy()
     assert first is not None and second is not None
     assert {u: d.device_total_mib for u, d in second.devices.items()} == {
         "shelf-0": 10_000.0,
@@ -97,7 +97,7 @@ def test_the_tenant_of_another_device_is_not_the_llms(tmp_path: Path) -> None:
     ballast = Tenant(name="ballast", share=0.01, device="gpu1")
     asked = replace(placed(), tenants=(ballast,))
     with Colocation(asked, two(), tmp_path) as colocation:
-        assert colocation.occupancy().held_mib == {}
+        assert colocation.servers.occupancy().held_mib == {}
     [log] = tmp_path.glob("*ballast.log")
     assert "holds 50 MiB" in log.read_text()
     assert conditions(asked)["tenants"][0]["device"] == "gpu1"

@@ -13,7 +13,7 @@ from live_factories import LOW, SERVER, setting
 
 from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Failure, Job
 from objectives.load import ramp

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Identity
 from objectives.evaluation import Failure, Job
 from objectives.exercise.exercise import Exercise

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase
 from objectives.exercise.exercise import Exercise
 from objectives.measurement import Measurement

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, OnPhase
 from study.bench.bench import Bench

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.evaluation import Failure, Job
 from objectives.exercise.exercise import Exercise

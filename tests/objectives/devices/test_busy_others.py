@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from live_factories import LOW, Phases, Shelf, setting
 
-from objectives import colocation
-from objectives.colocation import Colocation
+from objectives.colocation import colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices import busy_others
 from objectives.devices.busy_others import CpuTime, look
 from objectives.devices.device import Sample

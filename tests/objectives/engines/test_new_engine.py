@@ -13,7 +13,7 @@ from fakes import FAKE
 from live_factories import FAKES, Shelf
 
 from objectives.allocation import Allocation
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.engines.command import Command, command_of
 from objectives.engines.engine import LLM_ENGINES, llm_engine

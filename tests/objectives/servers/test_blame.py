@@ -6,7 +6,7 @@ import pytest
 from live_factories import LOW, Phases, services, setting
 
 from objectives.allocation import Allocation
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
@@ -209,7 +209,7 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
     with Colocation(
         setting(tenants=tenants, window_s=3), device_set(device), tmp_path
     ) as colocation:
-        [tenant] = colocation._tenants
+        [tenant] = colocation.servers.tenants
 
         def kill(phase):
             if phase.step is Step.LOADING:
@@ -221,7 +221,7 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
         colocation.on_phase = lambda _: None
         again = colocation.measure(Job(LOW, 0, tmp_path / "1")).measurement
         assert again.failure_rate == 0.0
-        assert [t.alive for t in colocation._tenants] == [True]
+        assert [t.alive for t in colocation.servers.tenants] == [True]
     assert failure.is_ruled_out
     assert failure.diagnosis.victim == "tenant:ballast"
     assert failure.diagnosis.phase == "load"
@@ -280,9 +280,9 @@ def test_the_time_is_split_by_phase_and_memory_is_kept_by_the_second(device, tmp
 def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_path):
     with Colocation(setting(), device_set(device), tmp_path) as colocation:
         colocation.measure(Job(LOW, 0, tmp_path / "0"))
-        speech = colocation._lineup.server("stt").pid
+        speech = colocation.servers.lineup.server("stt").pid
         other = colocation.measure(Job(HIGH, 1, tmp_path / "1")).measurement
-        assert colocation._lineup.server("stt").pid == speech
+        assert colocation.servers.lineup.server("stt").pid == speech
     assert (other.figure("llm_start_s") > 0, other.figure("stt_start_s"), other.started_first) == (
         True,
         0,
@@ -292,7 +292,9 @@ def test_another_share_is_another_llm_server_beside_the_same_speech(device, tmp_
 
 def test_a_smaller_kv_cache_of_the_same_command_is_contaminated(device, tmp_path):
     with Colocation(setting(), device_set(device), tmp_path) as colocation:
-        colocation._starts.kv_tokens = {str(Vllm(services()["llm"]).command(LOW, {})): 99_000}
+        colocation.servers.starts.kv_tokens = {
+            str(Vllm(services()["llm"]).command(LOW, {})): 99_000
+        }
         colocation.on_phase = (phases := Phases()).append
         failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
     assert not failure.is_ruled_out
@@ -304,9 +306,9 @@ def test_a_first_start_that_compiled_does_not_condemn_those_after_it(device, tmp
     """It leaves less to the cache than a warm one: 16,272 and 16,592 tokens on an H200."""
     command = str(Vllm(services()["llm"]).command(LOW, {}))
     with Colocation(setting(), device_set(device), tmp_path) as colocation:
-        colocation._starts.kv_tokens = {command: 700}
+        colocation.servers.starts.kv_tokens = {command: 700}
         assert colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
-        assert colocation._starts.kv_tokens[command] > 1.02 * 700
+        assert colocation.servers.starts.kv_tokens[command] > 1.02 * 700
 
 
 def test_what_the_arithmetic_rules_out_is_not_launched(device, tmp_path):

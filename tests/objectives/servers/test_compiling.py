@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from live_factories import LOW, Phases, Shelf, setting
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Job, Step
 

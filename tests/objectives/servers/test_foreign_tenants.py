@@ -11,7 +11,7 @@ import psutil
 import pytest
 from live_factories import LOW, Phases, setting
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Occupant
 from objectives.devices.device_set import device_set
 from objectives.devices.open_device import open_device

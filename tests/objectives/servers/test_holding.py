@@ -4,7 +4,7 @@ from live_factories import LOW, Phases, setting
 
 from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_replies import read
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Failure, Job, Step
 from objectives.servers import blame

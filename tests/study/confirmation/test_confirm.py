@@ -16,7 +16,7 @@ from live_confirmations import confirmed, folder_of, instantly, journal_of, soon
 from live_factories import FAKES, promotion, shelf
 
 import objectives
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.errors import BadInput, SetupError
 from objectives.exercise.exercise import Exercise
 from objectives.load import figures_of_replies

@@ -11,7 +11,7 @@ from factories import context_of_spec, open_made, write_spec
 from live_factories import SERVER
 from optuna.trial import TrialState
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Step
 from objectives.load import figures_of_replies

@@ -13,7 +13,7 @@ from live_factories import promotion, shelf
 
 from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.evaluation import Failure, Job
 from study.confirmation.confirm import confirm
 from study.confirmation.journal import read_journal

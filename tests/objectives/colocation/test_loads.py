@@ -5,7 +5,7 @@ import json
 import pytest
 from live_factories import LOW, setting
 
-from objectives.colocation import Colocation
+from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Job
 from objectives.load import ramp

@@ -1,0 +1,1 @@
+"""This package measures one trial live: all servers launched on their devices, loaded at once."""
