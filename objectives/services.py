@@ -190,3 +190,10 @@ class OtherService:
 
 Service = LlmService | SttService | OtherService
 Services = Mapping[str, Service]  # by name, in the order in which people read them
+
+
+def hears(service: Service) -> bool:
+    """Return whether a service transcribes."""
+    return isinstance(service, SttService) or (
+        isinstance(service, OtherService) and service.api == "transcription"
+    )

@@ -14,7 +14,6 @@ from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
-from objectives.engines.llm_options import option_of
 from objectives.engines.places import PLACE
 from objectives.engines.server_defaults import ServerDefaults
 from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
@@ -52,11 +51,6 @@ class AnyCommand(ServerDefaults):
         return ()
 
     @property
-    def prefix(self) -> str:
-        """Return the beginning of the names of its parameters."""
-        return f"{self.name}."
-
-    @property
     def api(self) -> ApiName:
         """Return how it is spoken to."""
         return self.service.api
@@ -76,14 +70,6 @@ class AnyCommand(ServerDefaults):
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:  # noqa: ARG002
         """Return the service as it is: its template names its own model."""
         return self.service
-
-    def set_by_study(self, option: str) -> str | None:  # noqa: ARG002
-        """Return None: its template says everything."""
-        return None
-
-    def sets_itself(self, word: str) -> bool:
-        """Return whether the study sets what this word of `args` does."""
-        return word.startswith("-") and self.set_by_study(option_of(word)) is not None
 
     def may_change_answers(self, option: str) -> bool:
         """Return whether an option may change its answers, but for words, which are counted."""

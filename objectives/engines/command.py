@@ -61,6 +61,15 @@ def flag_value(name: str, args: Sequence[str]) -> str | None:
     return args[args.index(name) + 1] if name in args[:-1] else None
 
 
+def option_of(word: str) -> str:
+    """Return the option that a word of a command line sets, with underscores.
+
+    >>> option_of("--ctx-size=8192"), option_of("-c")
+    ('ctx_size', 'c')
+    """
+    return word.lstrip("-").partition("=")[0].replace("-", "_")
+
+
 def is_at_least(version: str, *least: int) -> bool:
     """Return whether a version begins with numbers as high as these, or higher.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from objectives.allocation import Allocation
+from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
@@ -20,7 +20,15 @@ from objectives.engines.vllm.llm import Vllm
 from objectives.engines.vllm.transcription import VllmTranscription
 from objectives.errors import SetupError
 from objectives.figures import STREAMED
-from objectives.services import LlmService, OtherService, Service, Services, SttService
+from objectives.services import (
+    DeviceKind,
+    LlmService,
+    OtherService,
+    Service,
+    Services,
+    SttService,
+    hears,
+)
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 
@@ -53,6 +61,10 @@ class Engine(Protocol):
         prefix: The beginning of the names of its parameters, e.g. `vllm.`.
         version_command: The command that prints its version; none where its packages tell it.
         share_option: The option that is its share of a device, where that is its own.
+        own_wakers: How it wakes by itself in production.
+        idle_beside: By option the other one, and its value, beside which it does nothing.
+        of_its_set: The options that spread it over the devices of its place.
+        own_variables: Those of a shell that a live study must look at.
         packages: The packages whose versions matter.
         server_packages: Those of them that are the server itself, the one that tells its own
             version first.
@@ -94,6 +106,18 @@ class Engine(Protocol):
     def share_option(self) -> str: ...
 
     @property
+    def own_wakers(self) -> tuple[str, ...]: ...
+
+    @property
+    def idle_beside(self) -> Mapping[str, tuple[str, Scalar]]: ...
+
+    @property
+    def of_its_set(self) -> tuple[str, ...]: ...
+
+    @property
+    def own_variables(self) -> tuple[str, ...]: ...
+
+    @property
     def packages(self) -> tuple[str, ...]: ...
 
     @property
@@ -123,6 +147,33 @@ class Engine(Protocol):
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
+
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does."""
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
+        """Return what `args` must say and does not, and the way out; None where nothing is."""
+
+    def share_in_args(self) -> str | None:
+        """Return what `args` say of its share, as it is written; None where they say nothing."""
+
+    def overriding(self, word: str) -> tuple[str, str] | None:
+        """Return the flag that a word is, and why it overrides a searched memory, or None."""
+
+    def overriding_variable(self, name: str, value: str) -> str | None:
+        """Return why a variable of the environment does so; None where it does not."""
+
+    def useless_on(self, kind: DeviceKind, option: str) -> str | None:
+        """Return in a sentence why an option does nothing on a device; None where it may."""
+
+    def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
+        """Return which option it would refuse or cut, why, and the way out; None where none."""
+
+    def spread_by(self, values: Mapping[str, Sequence[Scalar]]) -> list[tuple[str, int]]:
+        """Return each option that says over how many devices it is spread, with the number."""
+
+    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
+        """Return the tokens of prompt and answer that it takes; None where nothing says."""
 
     def may_change_answers(self, option: str) -> bool:
         """Return whether an option may change answers that nobody judges.
@@ -275,8 +326,7 @@ def engines_of(services: Services) -> tuple[Engine, ...]:
 
 def hearers(services: Services) -> list[str]:
     """Return the names of the services that transcribe."""
-    names = services.items()
-    return [n for n, s in names if isinstance(s, SttService) or s.api == "transcription"]
+    return [name for name, service in services.items() if hears(service)]
 
 
 def hears_alike(services: Services, one: Allocation, other: Allocation) -> bool:

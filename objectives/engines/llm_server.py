@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -84,19 +84,12 @@ class LlmServer(LlmOptions, ABC):
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
     program: ClassVar[str] = ""
     title: ClassVar[str] = ""  # what people call it, where it has a share
-    share_option: ClassVar[str] = ""  # that is its share, where the LLM is beside that of turns
     default_share: ClassVar[float] = math.nan  # where nothing says it
     health: ClassVar[str] = ""  # its own page of health, where a service names none
     packages: ClassVar[tuple[str, ...]] = ()
-    server_packages: ClassVar[tuple[str, ...]] = ()
-    stack_flags: ClassVar[Mapping[str, str]] = {}
-    quiet_death: ClassVar[str] = ""
-    compiling: ClassVar[str] = ""
     compile_cache: ClassVar[tuple[str, str]] = ("", "")  # its variable, its folder in ~/.cache
     latencies: ClassVar[str] = ""  # of whole requests: a histogram of its page
     at_once_flag: ClassVar[str] = ""  # that sets how many requests it takes at once
-    options_of_ours: ClassVar[tuple[str, ...]] = ()
-    own_wakers: ClassVar[tuple[str, ...]] = ()  # how it wakes by itself in production
     sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
     unit_form: ClassVar[UnitForm | None] = None  # how it runs where no study started it
     arithmetic: ClassVar[Arithmetic | None] = None  # what it takes, by its model's files
@@ -260,14 +253,6 @@ class LlmServer(LlmOptions, ABC):
 
     def at_once(self, allocation: Allocation) -> int | None:  # noqa: ARG002
         """Return how many requests it takes at once at most; None where nothing says."""
-        return None
-
-    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:  # noqa: ARG002
-        """Return the tokens of prompt and answer that it takes whatever its options are.
-
-        Args:
-            values: The values that each of its options may have, by name.
-        """
         return None
 
     def bounds(

@@ -1,28 +1,69 @@
-"""What most servers have not: an engine says what it has in place of these."""
+"""What most servers have not, and know of their options: an engine says what it has instead."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
-from objectives.allocation import Allocation
+from objectives.allocation import Allocation, Scalar
+from objectives.engines.command import option_of
+from objectives.services import DeviceKind, Service
 from objectives.traffic.workload import Workload
+
+DIGITS = 9  # of a number of devices; what has more is no number that a machine has
 
 
 class ServerDefaults:
-    """A server of which nothing more is known: no share, no KV cache, no version, no figures."""
+    """A server of which nothing more is known: no share, no KV cache, no version, no figures.
+
+    Attributes:
+        service: What it serves, and how it is started.
+        name: The name of the service.
+    """
 
     __slots__ = ()
 
-    has_share: ClassVar[bool] = False
+    service: Service
+    name: str
     has_kv_cache: ClassVar[bool] = False
-    version_command: ClassVar[tuple[str, ...]] = ()
     server_packages: ClassVar[tuple[str, ...]] = ()
     share_option: ClassVar[str] = ""  # that is its share of a device
     options_of_ours: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
+    own_wakers: ClassVar[tuple[str, ...]] = ()  # how it wakes by itself in production
+    # what to write instead, by option; {name} stands for the service
+    set_by_us: ClassVar[Mapping[str, str]] = {}
+    # option: the other option, and its value, beside which it does nothing
+    idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = {}
+    of_several_devices: ClassVar[frozenset[str]] = frozenset()  # over which they spread it
+    of_its_set: ClassVar[tuple[str, ...]] = ()  # those of them that its place says
+    own_variables: ClassVar[tuple[str, ...]] = ()  # of a shell, that a live study must look at
+
+    @property
+    def has_share(self) -> bool:
+        """Return whether the share that is searched as the LLM's belongs to it."""
+        return False
+
+    @property
+    def version_command(self) -> tuple[str, ...]:
+        """Return the command that prints its version; none where its packages tell it."""
+        return ()
+
+    @property
+    def prefix(self) -> str:
+        """Return the beginning of the names of its parameters."""
+        return f"{self.name}."
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        return self.set_by_us.get(option, "").format(name=self.name) or None
+
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does."""
+        return word.startswith("-") and self.set_by_study(option_of(word)) is not None
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
         """Return what `args` must say and does not, and the way out; None where nothing is.
@@ -31,6 +72,80 @@ class ServerDefaults:
             named: The options that the search space or the baseline names.
         """
         return None
+
+    def is_share(self, word: str) -> bool:  # noqa: ARG002
+        """Return whether a word of a command sets its share of the device's memory."""
+        return False
+
+    def share_in_args(self) -> str | None:
+        """Return what `args` say of its share, as it is written; None where they say nothing."""
+        words = pairwise((*self.service.args, ""))
+        said = [w.partition("=")[2] or v for w, v in words if self.is_share(w)]
+        return said[-1] if said else None
+
+    def overriding(self, word: str) -> tuple[str, str] | None:  # noqa: ARG002
+        """Return the flag that a word of a command is, and why it overrides a searched memory.
+
+        It is None where it overrides nothing.
+        """
+        return None
+
+    def overriding_variable(self, name: str, value: str) -> str | None:  # noqa: ARG002
+        """Return why a variable of the environment does so; None where it does not."""
+        return None
+
+    def useless_on(self, kind: DeviceKind, option: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence why an option does nothing on a device; None where it may."""
+        return None
+
+    def disagreement(
+        self,
+        values: Mapping[str, Sequence[Scalar]],  # noqa: ARG002
+    ) -> tuple[str, str, str] | None:
+        """Return which option it would refuse or cut, why, and the way out; None where none.
+
+        Args:
+            values: The values that each option may have, by its name with underscores.
+        """
+        return None
+
+    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:  # noqa: ARG002
+        """Return the tokens of prompt and answer that it takes whatever its options are.
+
+        It is None where nothing says.
+
+        Args:
+            values: The values that each of its options may have, by name.
+        """
+        return None
+
+    def spread_by(self, values: Mapping[str, Sequence[Scalar]]) -> list[tuple[str, int]]:
+        """Return each option that says over how many devices it is spread, with the number."""
+        said = dict[str, str]()
+        for word, value in pairwise([*self.service.args, ""]):
+            option = self._in_full(word)
+            if option in self.of_its_set:  # the last of them counts
+                said = {o: number for o, number in said.items() if o not in self.of_its_set}
+            said[option] = word.partition("=")[2] or value
+        return [
+            (option, int(number[:DIGITS]))
+            for option in sorted(self.of_several_devices)
+            for number in map(str, (*values.get(option, ()), said.get(option, "")))
+            if number.isdecimal()
+        ]
+
+    def _in_full(self, word: str) -> str:
+        """Return the option that a flag sets; of those of several devices also one cut short.
+
+        It is empty for a word that is no flag.
+        """
+        name = option_of(word) if word.startswith("-") else ""
+        if name in self.of_several_devices or not word.startswith("--"):
+            return name
+        for option in sorted(self.of_several_devices):
+            if option.startswith(name) and name.startswith(option.partition("_")[0]):
+                return option
+        return name
 
     def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002  it tells nothing
         """Return what it tells of itself; by default nothing."""

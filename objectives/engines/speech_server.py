@@ -43,7 +43,6 @@ class SpeechServer(ServerDefaults, ABC):
     own_keys: ClassVar[frozenset[str]] = frozenset()  # of an entry, which no other engine has
     precisions: ClassVar[tuple[str, ...]] = ()  # the number formats that its place may name
     hub: ClassVar[Mapping[str, str]] = {}  # the id of the model of each size
-    set_by_us: ClassVar[Mapping[str, str]] = {}  # what to write instead, by option
 
     @property
     def prefix(self) -> str:
@@ -74,16 +73,8 @@ class SpeechServer(ServerDefaults, ABC):
             return service
         return replace(service, models={k: folder_of(v) for k, v in service.models.items()})
 
-    def set_by_study(self, option: str) -> str | None:
-        """Return what to write in place of an option that the study sets; None for any other."""
-        return self.set_by_us.get(option)
-
     def may_change_answers(self, option: str) -> bool:  # noqa: ARG002
         """Return False: its words are counted."""
-        return False
-
-    def sets_itself(self, word: str) -> bool:  # noqa: ARG002
-        """Return whether the study sets what this word of `args` does."""
         return False
 
     @abstractmethod

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.engines.command import option_of
 from objectives.engines.engine import LLM_ENGINES
-from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import USUAL
 from objectives.engines.places import AND, HOST
 from objectives.errors import BadInput

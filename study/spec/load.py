@@ -43,7 +43,6 @@ from study.spec.services.beside import check_rates, read_beside, shared_weights,
 from study.spec.services.chain import of_chain
 from study.spec.services.devices import placed, read_devices
 from study.spec.services.of_turns import (
-    llm,
     named_engines,
     read_measure,
     read_services,
@@ -134,12 +133,12 @@ def load(
     check_on_demand(top, services, parameters, devices.main)
     check_monotone(top, plain.get("monotone", ()), parameters)
     baseline = read_baseline(top, parameters, speech(services), bounds, engines)
-    check_options(top, llm(services), parameters, baseline, devices.main)
+    check_options(top, services, parameters, baseline, devices.main)
     check_speech_options(top, speech(services))
     names = {p.name for p in parameters}
     names |= {*OF_MEMORY} if names & {*OF_MEMORY} else set()
     fixed = {k: v for k, v in baseline.items() if k not in names}
-    space = Space(parameters, fixed, idle_parameters(llm(services), parameters, baseline))
+    space = Space(parameters, fixed, idle_parameters(services, parameters, baseline))
     sizes = speech_sizes(space, baseline)
     services = with_models(top, services, sizes, folder)
     plain["workload"] = place_clips(

@@ -18,10 +18,9 @@ from typing import Any, ClassVar, Literal
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import amount, whole
-from objectives.engines.command import Command, command_of
+from objectives.engines.command import Command, command_of, option_of
 from objectives.engines.llama_cpp.fit import PROGRAM, LlamaCppArithmetic
 from objectives.engines.llama_cpp.unit import FORM
-from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import LlmServer, engine_page, flags, told_by
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError

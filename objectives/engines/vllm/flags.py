@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from re import fullmatch
 
 from objectives.allocation import Scalar
-from objectives.engines.command import flag_value
+from objectives.model_files.json_file import whole
 
 # What sets the KV cache whatever the share is: the flag, the least of it that vLLM's parser takes
 # for it (its own log advises `--kv-cache-memory`), and why it overrides the share.
@@ -38,12 +39,12 @@ OF_NO_MEMORY = frozenset(
     {"seed", "scheduling_policy", "disable_log_stats", "disable_log_requests"}
     | {"enable_log_requests", "max_log_len", "uvicorn_log_level"}
 )
+MULTIPLES = {"k": 1000, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
 # option: the other option, and its value, beside which vLLM ignores it (no graph is captured)
 IDLE_BESIDE: Mapping[str, tuple[str, Scalar]] = {
     "max_cudagraph_capture_size": ("enforce_eager", True),
     "cudagraph_capture_sizes": ("enforce_eager", True),
 }
-TOKENS, SEQS, CAPTURE = "max_num_batched_tokens", "max_num_seqs", "max_cudagraph_capture_size"
 
 
 def flag_name(word: str) -> str | None:
@@ -119,66 +120,19 @@ def memory_options(options: Mapping[str, Scalar]) -> dict[str, Scalar]:
     }
 
 
+def read_number(text: str | None) -> int | None:
+    """Return a number as vLLM reads it; None for what is none, and for `auto`.
+
+    >>> [read_number(text) for text in ("4096", "4k", "4K", "1.5k", "auto")]
+    [4096, 4000, 4096, 1500, None]
+    """
+    match = fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([kKmMgG]?)", text or "")
+    if match is None:
+        return None
+    return whole(int(float(match[1]) * MULTIPLES.get(match[2], 1)), most=2**50)
+
+
 def is_idle(name: str, options: Mapping[str, Scalar]) -> bool:
     """Return whether an option does nothing beside the others, by name with underscores."""
     other, value = IDLE_BESIDE.get(name, ("", None))
     return value is not None and options.get(other) is value
-
-
-def disagreement(
-    values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
-) -> tuple[str, str, str] | None:
-    """Return which option vLLM would refuse or cut, why, and the way out; None where none.
-
-    Args:
-        values: The values that each option may have, by its name with underscores.
-        args: More flags, that count where an option is not among the values.
-
-    >>> disagreement({"max_num_batched_tokens": [256, 1024], "max_num_seqs": [512]}, ())[0]
-    'max_num_batched_tokens'
-    """
-    tokens, seqs, capture, longest = (
-        _numbers(name, values, args) for name in (TOKENS, SEQS, CAPTURE, "max_model_len")
-    )
-    for name in (TOKENS, SEQS):
-        for value in values.get(name, ()):
-            if isinstance(value, int | float) and (value < 1 or value != int(value)):
-                return name, f"{value} is no whole number from 1", "write one"
-    if not tokens:
-        return None
-    least = min(tokens)
-    if seqs and least < max(seqs):
-        return (
-            TOKENS,
-            f"vLLM refuses {least} of them for {max(seqs)} requests at once ({SEQS})",
-            f"raise it to {max(seqs)} at least, or lower {SEQS}",
-        )
-    is_chunked = "--no-enable-chunked-prefill" not in [a.replace("_", "-") for a in args]
-    is_chunked = is_chunked and False not in values.get("enable_chunked_prefill", ())
-    if longest and least < max(longest) and not is_chunked:
-        return (
-            TOKENS,
-            f"without chunked prefill vLLM refuses {least} of them, "
-            f"fewer than max_model_len, {max(longest)}",
-            f"raise it to {max(longest)} at least, or enable chunked prefill",
-        )
-    if len(cut := sorted({c for c in capture if c >= least})) > 1:
-        return (
-            CAPTURE,
-            f"vLLM cuts {' and '.join(map(str, cut))} to the {least} tokens of a batch ({TOKENS}): "
-            "they are one server",
-            f"name one of {least} at most",
-        )
-    return None
-
-
-def _numbers(name: str, values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]) -> list[int]:
-    """Return the numbers that an option may be; none where it is nowhere or spelt otherwise."""
-    given: Iterable[Scalar | None] = values.get(name) or [_in_args(name, args)]
-    return [int(v) for v in given if v is not None and str(v).isdecimal()]
-
-
-def _in_args(name: str, args: tuple[str, ...]) -> str | None:
-    words = [w for a in args for w in (a.split("=", 1) if a.startswith("--") else [a])]
-    spelt = [f"--{flag_name(w)}" if w.startswith("--") else w for w in words]
-    return flag_value(f"--{name.replace('_', '-')}", spelt)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from objectives.allocation import OF_MEMORY, SHARE, Allocation, Scalar
+from objectives.allocation import OF_MEMORY, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import CachePage
 from objectives.engines.command import (
@@ -22,32 +22,18 @@ from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
 from objectives.engines.vllm.flags import (
-    SHARE_OPTION,
-    flag_name,
-    is_share,
     memory_options,
-    missing_share,
 )
 from objectives.engines.vllm.kv_cache import cache_on, kv_cache, usage
 from objectives.engines.vllm.needs import (
     LEAST_COMPUTE,
     PACKAGES,
-    SERVER_PACKAGES,
-    missing_package,
     odd_heads,
-    old_driver,
-    weak_card,
 )
+from objectives.engines.vllm.server import OWN_ENV, SERVER, VllmServer, with_sleep_mode
 from objectives.engines.vllm.unit import FORM
 from objectives.fit.arithmetic import Arithmetic
-from objectives.on_demand.resident import sleeps
-from objectives.services import DeviceKind, LlmService, OtherService
 
-SET_BY_STUDY: Mapping[str, str] = {
-    "host": "leave it to the study",
-    "port": "leave it to the study",
-    "served_model_name": "use services.{name}.served_model",
-}
 CHANGES_ANSWERS = frozenset(
     {"model", "model_impl", "tokenizer", "tokenizer_mode", "revision", "tokenizer_revision"}
     | {"quantization", "kv_cache_dtype", "calculate_kv_scales", "dtype", "load_format"}
@@ -55,23 +41,6 @@ CHANGES_ANSWERS = frozenset(
     | {"chat_template", "generation_config", "override_generation_config"}
     | {"enable_lora", "lora_modules", "speculative_config"}
 )
-SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
-OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
-SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
-
-
-def with_sleep_mode(
-    argv: tuple[str, ...],
-    env: Mapping[str, str],
-    name: str,
-    service: LlmService | OtherService,
-    allocation: Allocation,
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return a command and its environment, with vLLM's sleep mode where the service uses it."""
-    if not (service.sleep_mode and sleeps(name, service, allocation)):
-        return argv, dict(env)
-    # without the variable it has no pages for it
-    return (*argv, "--enable-sleep-mode"), {**env, "VLLM_SERVER_DEV_MODE": "1"}
 
 
 def longest_request(args: Sequence[str]) -> int | None:
@@ -90,7 +59,7 @@ def longest_request(args: Sequence[str]) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Vllm(LlmServer):
+class Vllm(VllmServer, LlmServer):
     """This engine is vLLM, or another server of the completions API that a template starts.
 
     Args:
@@ -100,90 +69,23 @@ class Vllm(LlmServer):
 
     asks_for_share: ClassVar[bool] = True
     title: ClassVar[str] = "vLLM"
-    share_option: ClassVar[str] = SHARE_OPTION
     default_share: ClassVar[float] = vllm_flags.DEFAULT_SHARE
     own_prefix: ClassVar[str] = "vllm."
     arithmetic: ClassVar[Arithmetic | None] = VllmArithmetic()
     unit_form: ClassVar[UnitForm | None] = FORM
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
-    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
-    server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
     packages: ClassVar[tuple[str, ...]] = PACKAGES
-    idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = vllm_flags.IDLE_BESIDE
-    of_its_set: ClassVar[tuple[str, ...]] = ("tensor_parallel_size", "tp")
-    of_several_devices: ClassVar[frozenset[str]] = frozenset(
-        {*of_its_set, "pipeline_parallel_size", "pp", "data_parallel_size", "dp"}
-        | {"prefill_context_parallel_size", "pcp"}
-    )
-    own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
     quiet_death: ClassVar[str] = "vLLM exits with 0 when its engine dies, and would stay dead"
     compiling: ClassVar[str] = "saved AOT compiled function"  # 0.26 to 0.32
     compile_cache: ClassVar[tuple[str, str]] = ("VLLM_CACHE_ROOT", "vllm")
     latencies: ClassVar[str] = "vllm:e2e_request_latency_seconds"
     at_once_flag: ClassVar[str] = "--max-num-seqs"
-    sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
-        way_out = super(Vllm, self).set_by_study(option)
         if self.is_beside and option == "model":
             return f"use services.{self.name}.model"
-        is_its_own = self.is_beside and option == SHARE_OPTION
-        is_other_share = is_share(f"--{option}") and not is_its_own
-        return way_out or (f"use {self.share_name}" if is_other_share else None)
-
-    @property
-    def share_name(self) -> str:
-        """Return the parameter that is its share."""
-        return f"{self.prefix}{SHARE_OPTION}" if self.is_beside else SHARE
-
-    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
-        """Return that nothing says its share, which would be nearly all; None where something does.
-
-        Args:
-            named: The options that the search space or the baseline names.
-        """
-        if not self.is_beside:
-            return None
-        return missing_share(self.share_name, named, self.service.args)
-
-    def sets_itself(self, word: str) -> bool:
-        """Return whether the study sets what this word of `args` does."""
-        option = (flag_name(word) or "").replace("-", "_")
-        return word.partition("=")[0] == "--model" or self.set_by_study(option) is not None
-
-    def is_share(self, word: str) -> bool:
-        """Return whether a word of a command sets its share of the device's memory."""
-        return is_share(word)
-
-    def overriding(self, word: str) -> tuple[str, str] | None:
-        """Return the flag that a word is, and why vLLM does not keep to its share beside it."""
-        return vllm_flags.overriding(word)
-
-    def overriding_variable(self, name: str, value: str) -> str | None:
-        """Return why a variable of the environment does so; None where it does not."""
-        return vllm_flags.overriding_variable(name, value)
-
-    def useless_on(self, kind: DeviceKind, option: str) -> str | None:
-        """Return in a sentence why an option does nothing on a device; None where it may."""
-        is_of_graphs = option in self.idle_beside
-        return "vLLM captures no graphs on a CPU" if is_of_graphs and kind == "cpu" else None
-
-    def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
-        """Return which option vLLM would refuse or cut, why, and the way out; None where none."""
-        return vllm_flags.disagreement(values, self.service.args)
-
-    def lack(self, versions: Mapping[str, str]) -> str | None:
-        """Return in a sentence that vLLM is not installed; None where it is."""
-        return missing_package(self.name, self.service.python, versions)
-
-    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
-        """Return in a sentence why a driver is too old for vLLM; None where it is not."""
-        return old_driver(versions, driver)
-
-    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
-        """Return in a sentence that vLLM does not run on a card; None where it may."""
-        return None if self.service.command is not None else weak_card(self.name, compute)
+        return super(Vllm, self).set_by_study(option)
 
     def note_on(self, compute: float) -> str | None:
         """Return what a person must know of it on a card; None where nothing is."""
@@ -198,7 +100,7 @@ class Vllm(LlmServer):
         argv += ("--served-model-name", service.served_model)
         if self.has_share:
             argv += ("--gpu-memory-utilization", f"{allocation.share:g}")
-        argv += (*service.args, *flags(self._spread(allocation) | self.options(allocation)))
+        argv += (*service.args, *flags(self._all_options(allocation)))
         env = {**OWN_ENV, **device_env}
         argv, env = with_sleep_mode(argv, env, self.name, service, allocation)
         return command_of(service, argv, env, allocation, service.model)
@@ -227,9 +129,13 @@ class Vllm(LlmServer):
         if self.service.command is not None:
             return self.values_of(allocation)
         words = [f"--gpu-memory-utilization {allocation.share:g}"] if self.has_share else []
-        options = self._spread(allocation) | self.options(allocation)
+        options = self._all_options(allocation)
         words += [f"--{k.replace('_', '-')} {v}" for k, v in options.items()]
         return " ".join(words) or "as it is"
+
+    def _all_options(self, allocation: Allocation) -> dict[str, Scalar]:
+        """Return its options, with the one that spreads it over its devices."""
+        return self._spread(allocation) | self.options(allocation)
 
     def _spread(self, allocation: Allocation) -> dict[str, Scalar]:
         """Return the option that spreads it over its devices.

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar
 
 from objectives.allocation import SPEECH, Allocation
 from objectives.apis.api import Endpoint
-from objectives.apis.metrics_page import amount
 from objectives.apis.transcription import MODEL, Transcriptions
 from objectives.engines.command import Command, command_of
-from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import engine_page, flags
 from objectives.engines.speech_server import SpeechServer
-from objectives.engines.vllm.beside import OURS
-from objectives.engines.vllm.flags import SHARE_OPTION, is_share, missing_share
 from objectives.engines.vllm.kv_cache import kv_cache, usage
-from objectives.engines.vllm.llm import OWN_ENV, SERVER
 from objectives.engines.vllm.needs import (
     PACKAGES,
     READS_SOUND,
-    SERVER_PACKAGES,
-    missing_sound,
-    old_driver,
-    weak_card,
 )
+from objectives.engines.vllm.server import OURS, OWN_ENV, SERVER, VllmServer
 from objectives.fit.cell import CONTEXT_MIB, Host, SpeechMemory
 from objectives.model_files.whisper import HUB
 from objectives.on_demand.resident import with_waker
@@ -35,17 +26,13 @@ PAGE = "/metrics"
 # of its other processes on a CPU, outside its share: 1,125 in one start of 0.32 with `base`
 FRONT_ENDS_MIB = 1125.0
 SLACK_MIB = 400.0
-SET_BY_STUDY = {
-    "model": f"use {SPEECH}",
-    "served_model_name": OURS,
-    "host": OURS,
-    "port": OURS,
-    "runner": OURS,
-}
+SET_BY_STUDY = {"model": f"use {SPEECH}"} | dict.fromkeys(
+    ("served_model_name", "runner", "task"), OURS
+)
 
 
 @dataclass(frozen=True, slots=True)
-class VllmTranscription(SpeechServer):
+class VllmTranscription(VllmServer, SpeechServer):
     """This engine is vLLM with a Whisper: weights and KV cache lie in its share of the device.
 
     The share is one of the whole device, beside which that of an LLM is another.
@@ -57,9 +44,7 @@ class VllmTranscription(SpeechServer):
         for size in HUB
         if not size.startswith("distil")
     }
-    share_option: ClassVar[str] = SHARE_OPTION
-    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
-    server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
+    set_by_us: ClassVar[Mapping[str, str]] = {**VllmServer.set_by_us, **SET_BY_STUDY}
     packages: ClassVar[tuple[str, ...]] = (*PACKAGES, READS_SOUND)
     title: ClassVar[str] = "vLLM"
 
@@ -67,45 +52,13 @@ class VllmTranscription(SpeechServer):
         """Return what of its own keys changes figures, as plain data."""
         return {"engine": self.service.engine, "language": self.service.language}
 
-    def sets_itself(self, word: str) -> bool:
-        """Return whether the study sets what this word of `args` does."""
-        return word.startswith("-") and option_of(word) in self.set_by_us
-
-    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
-        """Return that nothing says its share, which would be nearly all; None where something does.
-
-        Args:
-            named: The options that the search space or the baseline names.
-        """
-        return missing_share(f"{self.prefix}{SHARE_OPTION}", named, self.service.args)
-
-    def lack(self, versions: Mapping[str, str]) -> str | None:
-        """Return in a sentence that vLLM, or what it reads sound with, is not installed."""
-        return missing_sound(self.name, self.service.python, versions)
-
-    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
-        """Return in a sentence why a driver is too old for vLLM; None where it is not."""
-        return old_driver(versions, driver)
-
-    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
-        """Return in a sentence that vLLM does not run on a card; None where it may."""
-        return weak_card(self.name, compute)
-
     def memory(self, allocation: Allocation, parameters: int | None, host: Host) -> SpeechMemory:  # noqa: ARG002
         """Return its share of a device, with its processes beyond it."""
-        share = self._share(allocation)
+        share = self.own_share(allocation)
         if share is None:
             return SpeechMemory(None, f"nothing says the share of {self.name}")
         beyond_mib = FRONT_ENDS_MIB if host.is_cpu else CONTEXT_MIB
         return SpeechMemory(share * host.total_mib + beyond_mib, slack_mib=SLACK_MIB)
-
-    def _share(self, allocation: Allocation) -> float | None:
-        """Return its share of the device; None where nothing says it."""
-        if (searched := self.options(allocation).get(SHARE_OPTION)) is not None:
-            return amount(str(searched))
-        words = pairwise((*self.service.args, ""))
-        said = [w.partition("=")[2] or v for w, v in words if is_share(w)]
-        return amount(said[-1]) if said else None
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `NAME.<flag>` parameters become `--<flag>`."""

@@ -1,24 +1,24 @@
-"""Check options of the LLM's engine against each other, and say which are idle beside which."""
+"""Check options of each engine against each other, and say which are idle beside which."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from objectives.allocation import Scalar
-from objectives.engines.engine import llm_engine
-from objectives.engines.llm_options import option_of
-from objectives.engines.llm_server import LlmServer
+from objectives.engines.command import option_of
+from objectives.engines.engine import Engine, in_order
+from objectives.engines.places import HOST, PLACE, Place
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Idle
-from objectives.services import LlmService
-from study.spec.services.sets import set_sizes
+from objectives.services import DeviceKind, LlmService, Services
+from study.spec.services.sets import places_of
 from study.spec.yaml_node import YamlEntry
 
 
 def check_options(
     top: YamlEntry,
-    llm: LlmService,
-    parameters: Iterable[Parameter],
+    services: Services,
+    parameters: Sequence[Parameter],
     baseline: Mapping[str, Scalar],
     device: str,
 ) -> None:
@@ -28,30 +28,34 @@ def check_options(
 
     Args:
         top: The file.
-        llm: The LLM.
+        services: The services.
         parameters: What is searched.
         baseline: A value of each parameter.
-        device: Its device.
+        device: The LLM's.
     """
-    if llm.command is not None:
-        return
-    engine, several = llm_engine(llm), {p.name: p for p in parameters}
-    values: dict[str, Sequence[Scalar]] = {
-        _option(engine, name): several[name].choices or (several[name].low, several[name].high)
-        if name in several
-        else (value,)
-        for name, value in baseline.items()
-        if name.startswith(engine.prefix)
-    }
-    sizes = set_sizes("llm", llm, several.values(), baseline)
+    for engine in in_order(services):
+        if engine.service.command is None:
+            values = values_of(engine, parameters, baseline)
+            places = places_of(engine.name, engine.service, parameters, baseline)
+            _check(top, engine, values, places, device)
+
+
+def _check(
+    top: YamlEntry,
+    engine: Engine,
+    values: Mapping[str, Sequence[Scalar]],
+    places: Collection[Place],
+    device: str,
+) -> None:
+    sizes = {len(place.devices) for place in places} or {1}
     for option, devices in engine.spread_by(values):
         _check_spread(_entry(top, engine, option), engine, option, devices, sizes)
-    args = {option_of(word) for word in llm.args}
+    args = {option_of(word) for word in engine.service.args}
     for name, (other, value) in engine.idle_beside.items():
         others = values.get(other, (other in args,))
         if len(values.get(name, ())) < 2:
             continue
-        if why := engine.useless_on("cpu" if device == "cpu" else "cuda", name):
+        if why := engine.useless_on(_kind(places, device), name):
             raise _entry(top, engine, name).wrong(why, "remove it")
         if all(v is value for v in others):
             flag = other.replace("_", "-")
@@ -64,16 +68,44 @@ def check_options(
         raise _entry(top, engine, name).wrong(what, way_out)
 
 
+def _kind(places: Collection[Place], device: str) -> DeviceKind:
+    """Return the kind of a service's devices: a GPU where it may be on one."""
+    kinds = {place.kind for place in places} or {"cpu" if device == HOST else "cuda"}
+    return "cpu" if kinds == {"cpu"} else "cuda"
+
+
+def values_of(
+    engine: Engine, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
+) -> dict[str, Sequence[Scalar]]:
+    """Return the values that each option of an engine may have, or the ends of their range.
+
+    Options are by their names without the prefix, with underscores.
+    """
+    several = {p.name: p.choices or (p.low, p.high) for p in parameters}
+    return {
+        _option(engine, name): several.get(name, (value,))
+        for name, value in baseline.items()
+        if name.startswith(engine.prefix) and name != f"{engine.name}.{PLACE}"
+    }
+
+
 def _check_spread(
-    entry: YamlEntry, engine: LlmServer, option: str, devices: int, sizes: Collection[int]
+    entry: YamlEntry, engine: Engine, option: str, devices: int, sizes: Collection[int]
 ) -> None:
-    """Refuse an option that spreads an LLM over other devices than its place has."""
+    """Refuse an option that spreads a server over other devices than its place has."""
     flag, ours = option.replace("_", "-"), engine.of_its_set
+    is_of_turns = isinstance(engine.service, LlmService)
     if {devices} == ({*sizes} if option in ours else {1}):
         return
-    what = f"{flag} spreads one LLM over several devices"
+    whom = "one LLM" if is_of_turns else engine.name
+    what = f"{flag} spreads {whom} over several devices"
     if devices < 1:
-        raise entry.wrong(f"{flag} is {devices}, and an LLM is on one device at least", "remove it")
+        whose = "an LLM" if is_of_turns else engine.name
+        raise entry.wrong(
+            f"{flag} is {devices}, and {whose} is on one device at least", "remove it"
+        )
+    if not is_of_turns:
+        raise entry.wrong(f"{what}, and it is on one", "remove it")
     if option not in ours:
         known = f"; of several devices it knows --{ours[0].replace('_', '-')}" if ours else ""
         raise entry.wrong(f"{what} in a way that is not measured", f"remove it{known}")
@@ -89,24 +121,27 @@ def _check_spread(
 
 
 def idle_parameters(
-    llm: LlmService, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
+    services: Services, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
 ) -> dict[str, Idle]:
     """Return which searched options do nothing, and when; they are then told as the baseline's."""
-    engine = llm_engine(llm)
-    names = {_option(engine, name): name for name in baseline if name.startswith(engine.prefix)}
-    searched = {p.name for p in parameters}
-    return {
-        names[name]: Idle(names[other], value, baseline[names[name]])
-        for name, (other, value) in engine.idle_beside.items()
-        if llm.command is None and names.get(name) in searched and other in names
-    }
+    searched, idle = {p.name for p in parameters}, dict[str, Idle]()
+    for engine in in_order(services):
+        if engine.service.command is not None:
+            continue
+        names = {_option(engine, name): name for name in baseline if name.startswith(engine.prefix)}
+        idle |= {
+            names[name]: Idle(names[other], value, baseline[names[name]])
+            for name, (other, value) in engine.idle_beside.items()
+            if names.get(name) in searched and other in names
+        }
+    return idle
 
 
-def _option(engine: LlmServer, name: str) -> str:
+def _option(engine: Engine, name: str) -> str:
     return name.removeprefix(engine.prefix).replace("-", "_")
 
 
-def _entry(top: YamlEntry, engine: LlmServer, option: str) -> YamlEntry:
+def _entry(top: YamlEntry, engine: Engine, option: str) -> YamlEntry:
     """Return where an option's values stand: searched, of the baseline, or among the flags."""
     entries = [
         e
@@ -114,4 +149,4 @@ def _entry(top: YamlEntry, engine: LlmServer, option: str) -> YamlEntry:
         for e in top.at(key).entries()
         if e.path[-1].startswith(engine.prefix) and _option(engine, e.path[-1]) == option
     ]
-    return (entries or [top.at("services", "llm", "args")])[0]
+    return (entries or [top.at("services", engine.name, "args")])[0]

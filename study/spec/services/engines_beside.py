@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, engines_beside, other_engine
-from objectives.engines.llm_options import option_of
 from objectives.engines.llm_server import LlmServer
 from objectives.services import OtherService
 from study.spec.services.files import interpreter, model_at, program_at
@@ -60,14 +58,10 @@ def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
         if entry.at(key).is_present:
             other = "program" if has_program else "python"
             raise entry.at(key).wrong(f"{service.engine} has none", f"name its `{other}:`")
-    for word in service.args:
-        if engine.sets_itself(word):
-            flag = word.partition("=")[0]
-            raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
 
 
 def with_files(
-    entry: YamlEntry, name: str, service: OtherService, named: Iterable[str], folder: Path | None
+    entry: YamlEntry, name: str, service: OtherService, folder: Path | None
 ) -> OtherService:
     """Return a service with the files that its engine needs, checked.
 
@@ -75,18 +69,14 @@ def with_files(
         entry: The service's.
         name: Its name.
         service: What it says.
-        named: The parameters of the search space and the baseline.
         folder: The spec's, for a live study, whose interpreters and models must exist; else None.
 
     Raises:
-        BadInput: A file is missing, or nothing says an option that must be said.
+        BadInput: A file is missing.
     """
     if not service.engine:
         return service
     engine = other_engine(service, name)
-    ours = [n.removeprefix(engine.prefix) for n in named if n.startswith(engine.prefix)]
-    if wrong := engine.missing([option_of(option) for option in ours]):
-        raise entry.at("args").wrong(*wrong)
     if folder is None:
         return service
     if not isinstance(engine, LlmServer) or engine.model_kind != "name":

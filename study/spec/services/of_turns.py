@@ -20,16 +20,16 @@ from objectives.engines.engine import (
     llm_engine,
     speech_engine,
 )
-from objectives.engines.llm_options import option_of
 from objectives.engines.places import PLACE
 from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, OtherService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
+from study.spec.memory.shares import refuse_shares
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import with_files
 from study.spec.services.files import file_at, interpreter, model_at, program_at
-from study.spec.services.shares import refuse_shares
+from study.spec.services.words import check_words
 from study.spec.speech.service import read_speech
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -72,24 +72,25 @@ def read_services(
     """
     entry = top.at("services")
     named = {e.path[-1]: e for key in ("baseline", "search_space") for e in top.at(key).entries()}
-    llm, notes = _llm(entry.at("llm"), folder, [*named])
+    llm, notes = _llm(entry.at("llm"), folder)
     notes += [
         f"services names no {name}: the usual one is measured; every study has one"
         for name in OF_TURNS
         if entry.is_present and not entry.at(name).is_present
     ]
-    stt = read_speech(entry.at("stt"), device, folder, [*named])
-    if any(p.name in OF_MEMORY for p in parameters):
-        refuse_overrides(entry.at("llm"), llm, named, is_live=folder is not None)
-    beside = {n: with_files(entry.at(n), n, s, named, folder) for n, s in beside.items()}
+    stt = read_speech(entry.at("stt"), device, folder)
+    beside = {n: with_files(entry.at(n), n, s, folder) for n, s in beside.items()}
     services: Services = {"llm": llm, "stt": stt, **beside}
     for label, service in services.items():
         if service.command is not None:
-            own = _of(engine_of(label, service), parameters)
+            mine = _of(engine_of(label, service), parameters)
             names = {SHARE, SPEECH, *named}
-            _check_template(entry.at(label, "command"), service.command, own, names)
+            _check_template(entry.at(label, "command"), service.command, mine, names)
     for engine in in_order(services):
+        own, searched = entry.at(engine.name), [p.name for p in parameters]
         _check_options(engine, named)
+        check_words(own, engine, named)
+        refuse_overrides(own, engine, searched, named, is_live=folder is not None)
         refuse_shares(engine, parameters, top)
     return services, notes
 
@@ -109,7 +110,7 @@ def _of(engine: Engine, parameters: Iterable[Parameter]) -> list[Parameter]:
     return [p for p in parameters if p.name in ours or p.name.startswith(engine.prefix)]
 
 
-def _llm(entry: YamlEntry, folder: Path | None, named: list[str]) -> tuple[LlmService, list[str]]:
+def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
     llm: LlmService = entry.build(LlmService) if entry.is_present else DEFAULT_LLM
     if llm.command is not None:
         return llm, []
@@ -119,13 +120,6 @@ def _llm(entry: YamlEntry, folder: Path | None, named: list[str]) -> tuple[LlmSe
             raise entry.at("model").wrong("it is missing", f"name the model's {engine.model_kind}")
         llm = replace(llm, model=DEFAULT_LLM.model, args=llm.args or DEFAULT_LLM.args)
         notes.append(f"services.llm.model is not given: {llm.model} is used")
-    for argument in llm.args:
-        if engine.sets_itself(argument):
-            flag = argument.partition("=")[0]
-            raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
-    ours = (name.removeprefix(engine.prefix) for name in named if name.startswith(engine.prefix))
-    if wrong := llm_engine(llm).missing([option_of(name) for name in ours]):
-        raise entry.at("args").wrong(*wrong)
     if folder is None:
         return llm, notes
     if engine.model_kind != "name":

@@ -85,10 +85,10 @@ def check_llm_places(top: YamlEntry, name: str, llm: LlmService, main: str) -> N
             )
 
 
-def set_sizes(
-    name: str, llm: LlmService, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
-) -> set[int]:
-    """Return over how many devices the LLM may be spread."""
+def places_of(
+    name: str, service: Service, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
+) -> list[Place]:
+    """Return where a service may run; nowhere where its device has no name."""
     searched = {p.name: p.choices for p in parameters}
-    own = baseline.get(f"{name}.{PLACE}", llm.place or "")
-    return {len(Place.of(str(p)).devices) for p in searched.get(f"{name}.{PLACE}", (own,))}
+    own = baseline.get(f"{name}.{PLACE}", service.place)
+    return [Place.of(str(p)) for p in searched.get(f"{name}.{PLACE}", (own,)) if p is not None]

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from objectives.engines.engine import SPEECH_ENGINES, speech_engine
-from objectives.engines.llm_options import option_of
 from objectives.services import COMPUTE_TYPES, SttService
 from study.spec.services.files import interpreter
 from study.spec.yaml_node import YamlEntry
 
 
-def read_speech(
-    entry: YamlEntry, device: str, folder: Path | None, named: Iterable[str]
-) -> SttService:
+def read_speech(entry: YamlEntry, device: str, folder: Path | None) -> SttService:
     """Return the speech server of turns, checked.
 
     Args:
         entry: Its entry.
         device: The study's.
         folder: The spec's, for a live study, whose interpreter must exist; else None.
-        named: The parameters of the search space and the baseline.
 
     Raises:
         BadInput: Something is wrong; it has file, line and key.
@@ -35,14 +30,14 @@ def read_speech(
     if not entry.at("compute_type").is_present:
         stt = replace(stt, compute_type=COMPUTE_TYPES[stt.device])
     if stt.engine:
-        _check_engine(entry, stt, named)
+        _check_engine(entry, stt)
     if stt.command is not None or folder is None:
         return stt
     return replace(stt, python=interpreter(entry.at("python"), stt.python, folder))
 
 
-def _check_engine(entry: YamlEntry, stt: SttService, named: Iterable[str]) -> None:
-    """Refuse what the engine of speech does not have, or that nothing says what it must be told."""
+def _check_engine(entry: YamlEntry, stt: SttService) -> None:
+    """Refuse what the engine of speech does not have."""
     engine = speech_engine(stt)
     if stt.command is not None:
         raise entry.at("command").wrong(f"{stt.engine} has its own", "remove one of them")
@@ -50,10 +45,3 @@ def _check_engine(entry: YamlEntry, stt: SttService, named: Iterable[str]) -> No
         if entry.at(key).is_present and key not in engine.own_keys:
             way_out = f"remove it; its flags are {engine.prefix}<flag> and args"
             raise entry.at(key).wrong(f"{stt.engine} has no such key", way_out)
-    for word in stt.args:
-        if engine.sets_itself(word):
-            flag = word.partition("=")[0]
-            raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
-    ours = (name.removeprefix(engine.prefix) for name in named if name.startswith(engine.prefix))
-    if wrong := engine.missing([option_of(name) for name in ours]):
-        raise entry.at("args").wrong(*wrong)

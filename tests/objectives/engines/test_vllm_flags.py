@@ -6,13 +6,13 @@ import pytest
 
 from objectives.allocation import Allocation, Scalar
 from objectives.engines.vllm.flags import (
-    disagreement,
     is_share,
     memory_options,
     overriding,
     overriding_variable,
 )
 from objectives.engines.vllm.llm import Vllm
+from objectives.engines.vllm.values import disagreement
 from objectives.services import LlmService
 
 BOTH: dict[str, Scalar] = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
@@ -108,11 +108,39 @@ def test_what_vllm_would_refuse_or_cut_is_told(values, args, option, words):
 
 
 @pytest.mark.parametrize(
+    ("values", "args", "option", "words"),
+    [
+        ({"max_num_batched_tokens": ["2k"], "max_num_seqs": [4096]}, (), "max_num_batched", "2000"),
+        ({"max_num_seqs": ["4k"]}, (), "max_num_seqs", "4k is no whole number from 1"),
+        ({"max_num_seqs": [True]}, (), "max_num_seqs", "True is no whole number"),
+        ({"block_size": [0.5]}, (), "block_size", "0.5 is no whole number"),
+        ({}, ("--max-num-seqs", "0"), "max_num_seqs", "0 is no whole number from 1"),
+        ({}, ("--max-num-seqs=many",), "max_num_seqs", "many is no whole number from 1"),
+        ({"enforce_eager": [1, 0]}, (), "enforce_eager", "1 is neither true nor false"),
+        ({"enable_prefix_caching": ["yes"]}, (), "enable_prefix", "'yes' is neither true nor"),
+        (
+            {"disable_log_stats": [True, False]},
+            (),
+            "disable_log_stats",
+            "no --no-disable-log-stats",
+        ),
+        ({}, ("--enforce-eager", "true"), "enforce_eager", "vLLM's --enforce-eager takes no value"),
+        ({}, ("--no-enable-prefix-caching=1",), "no_enable", "takes no value"),
+    ],
+)
+def test_a_value_that_its_parser_would_not_take_is_told(values, args, option, words):
+    name, what, way_out = disagreement(values, args)
+    assert name.startswith(option) and words in what and way_out
+
+
+@pytest.mark.parametrize(
     ("values", "args"),
     [
         ({"max_num_batched_tokens": [512], "max_num_seqs": [512]}, ()),
         ({"max_num_batched_tokens": [2048]}, ("--max-model-len", "4096")),
-        ({"max_num_batched_tokens": ["2k"], "max_num_seqs": [4096]}, ()),
+        ({"max_num_batched_tokens": ["4k"], "max_num_seqs": [4000]}, ()),
+        ({"max_model_len": ["auto", "4K"], "seed": [-1], "enable_prefix_caching": [True]}, ()),
+        ({}, ("--max-model-len=-1", "--enforce-eager", "--no-enable-prefix-caching", "-tp", "1")),
         ({"max_num_seqs": [4096]}, ()),
         (
             {"max_num_batched_tokens": [512, 2048], "max_cudagraph_capture_size": [256, 1024]},

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.model_files.json_file import whole
+from objectives.engines.vllm.flags import read_number
 from objectives.model_files.shape import Shape
 
 GIB_MIB = 1024
@@ -19,7 +19,6 @@ UNCOUNTED = (
     *("--compilation-config", "-cc", "--kv-transfer-config", "--mamba-cache-dtype"),
 )
 CACHE_BYTES = {"fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "fp8_inc": 1, "float16": 2, "bfloat16": 2}
-MULTIPLES = {"k": 1000, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +71,20 @@ def vllm_options(
         is_cpu: Whether it serves on the CPU.
     """
     flags = _flags(argv)
-    length = _number(flags.get("--max-model-len"))
+    length = read_number(flags.get("--max-model-len"))
     if "--max-model-len" not in flags:
         length = shape.max_positions or DEFAULT_LENGTH
     seqs, batched = _defaults(total_mib, product, is_cpu=is_cpu)
-    max_num_seqs = _number(flags.get("--max-num-seqs")) or seqs
+    max_num_seqs = read_number(flags.get("--max-num-seqs")) or seqs
     most = max_num_seqs * (length or shape.max_positions or DEFAULT_LENGTH)
-    max_num_batched_tokens = _number(flags.get("--max-num-batched-tokens")) or min(batched, most)
-    largest = _number(flags.get("--max-cudagraph-capture-size")) or min(2 * max_num_seqs, 512)
+    max_num_batched_tokens = read_number(flags.get("--max-num-batched-tokens")) or min(
+        batched, most
+    )
+    largest = read_number(flags.get("--max-cudagraph-capture-size")) or min(2 * max_num_seqs, 512)
     sizes = _graph_sizes(min(largest, max_num_batched_tokens))
     is_eager = is_cpu or _is_on(flags, "--enforce-eager")
     cache = flags.get("--kv-cache-memory-bytes") or flags.get("--kv-cache-memory")
-    cache_bytes = _number(cache)
+    cache_bytes = read_number(cache)
     return VllmOptions(
         max_model_len=length,
         max_num_batched_tokens=max_num_batched_tokens,
@@ -92,8 +93,8 @@ def vllm_options(
         graph_sizes=0 if is_eager else sizes,
         cache_dtype=flags.get("--kv-cache-dtype") or "auto",
         dtype=flags.get("--dtype") or "auto",
-        block_size=_number(flags.get("--block-size")) or (128 if is_cpu else 16),
-        tensor_parallel=_number(flags.get("--tensor-parallel-size")) or 1,
+        block_size=read_number(flags.get("--block-size")) or (128 if is_cpu else 16),
+        tensor_parallel=read_number(flags.get("--tensor-parallel-size")) or 1,
         cache_mib=None if cache_bytes is None else cache_bytes / 2**20,
         is_random=flags.get("--load-format") == "dummy",
         quantization=flags.get("--quantization"),
@@ -125,18 +126,6 @@ def _is_on(flags: dict[str, str], name: str) -> bool:
     order = list(flags)
     negation = name.replace("--", "--no-", 1)
     return name in flags and (negation not in flags or order.index(negation) < order.index(name))
-
-
-def _number(text: str | None) -> int | None:
-    """Return a number as vLLM reads it; None for what is none, and for `auto`.
-
-    >>> _number("4096"), _number("4k"), _number("4K"), _number("1.5k"), _number("auto")
-    (4096, 4000, 4096, 1500, None)
-    """
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([kKmMgG]?)", text or "")
-    if match is None:
-        return None
-    return whole(int(float(match[1]) * MULTIPLES.get(match[2], 1)), most=2**50)
 
 
 def _defaults(total_mib: float, product: str, *, is_cpu: bool) -> tuple[int, int]:

@@ -1,0 +1,140 @@
+"""What is true of every server of vLLM, whatever it serves: its options, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar
+
+from objectives.allocation import SHARE, Allocation, Scalar
+from objectives.apis.metrics_page import amount
+from objectives.engines.server_defaults import ServerDefaults
+from objectives.engines.vllm import flags
+from objectives.engines.vllm.flags import IDLE_BESIDE, SHARE_OPTION, is_share, missing_share
+from objectives.engines.vllm.needs import (
+    SERVER_PACKAGES,
+    missing_package,
+    missing_sound,
+    old_driver,
+    weak_card,
+)
+from objectives.engines.vllm.values import disagreement
+from objectives.on_demand.resident import sleeps
+from objectives.services import DeviceKind, LlmService, OtherService, hears
+
+OURS = "leave it to the study"
+UNHEARD = "remove it: the study sends its requests without it"  # and each would be refused
+SET_BY_STUDY: Mapping[str, str] = {
+    "host": OURS,
+    "port": OURS,
+    "uds": OURS,
+    "served_model_name": "use services.{name}.served_model",
+    **dict.fromkeys(("api_key", "ssl_keyfile", "ssl_certfile"), UNHEARD),
+}
+SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
+OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
+SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
+
+
+class VllmServer(ServerDefaults):
+    """A server of vLLM asks for a share of its device, and refuses some options as it starts."""
+
+    __slots__ = ()
+
+    server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
+    share_option: ClassVar[str] = SHARE_OPTION
+    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
+    idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = IDLE_BESIDE
+    of_its_set: ClassVar[tuple[str, ...]] = ("tensor_parallel_size", "tp")
+    of_several_devices: ClassVar[frozenset[str]] = frozenset(
+        {*of_its_set, "pipeline_parallel_size", "pp", "data_parallel_size", "dp"}
+        | {"prefill_context_parallel_size", "pcp"}
+    )
+    own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
+    sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
+
+    @property
+    def share_name(self) -> str:
+        """Return the parameter that is its share."""
+        return SHARE if self.has_share else f"{self.prefix}{SHARE_OPTION}"
+
+    def set_by_study(self, option: str) -> str | None:
+        """Return what to write in place of an option that the study sets; None for any other."""
+        if option == "language" and hears(self.service):  # of a request, and no flag
+            return f"use services.{self.name}.language"
+        if is_share(f"--{option}") and (self.has_share or option != SHARE_OPTION):
+            return f"use {self.share_name}"
+        return super().set_by_study(option)
+
+    def sets_itself(self, word: str) -> bool:
+        """Return whether the study sets what this word of `args` does, in full or cut short."""
+        if self.is_share(word) and not self.has_share:
+            return False
+        option = (flags.flag_name(word) or "").replace("-", "_")
+        is_short = any(full.startswith(option) for full in self.set_by_us) and option != ""
+        return is_short or option == "model" or self.set_by_study(option) is not None
+
+    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
+        """Return that nothing says its share, which would be nearly all; None where something does.
+
+        Args:
+            named: The options that the search space or the baseline names.
+        """
+        if self.has_share:
+            return None
+        return missing_share(self.share_name, named, self.service.args)
+
+    def is_share(self, word: str) -> bool:
+        """Return whether a word of a command sets its share of the device's memory."""
+        return is_share(word)
+
+    def overriding(self, word: str) -> tuple[str, str] | None:
+        """Return the flag that a word is, and why vLLM does not keep to its share beside it."""
+        return flags.overriding(word)
+
+    def overriding_variable(self, name: str, value: str) -> str | None:
+        """Return why a variable of the environment does so; None where it does not."""
+        return flags.overriding_variable(name, value)
+
+    def useless_on(self, kind: DeviceKind, option: str) -> str | None:
+        """Return in a sentence why an option does nothing on a device; None where it may."""
+        is_of_graphs = option in self.idle_beside
+        return "vLLM captures no graphs on a CPU" if is_of_graphs and kind == "cpu" else None
+
+    def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
+        """Return which option vLLM would refuse or cut, why, and the way out; None where none."""
+        return disagreement(values, self.service.args)
+
+    def lack(self, versions: Mapping[str, str]) -> str | None:
+        """Return in a sentence that vLLM, or what it reads sound with, is not installed."""
+        lacks = missing_sound if hears(self.service) else missing_package
+        return lacks(self.name, self.service.python, versions)
+
+    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
+        """Return in a sentence why a driver is too old for vLLM; None where it is not."""
+        return old_driver(versions, driver)
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence that vLLM does not run on a card; None where it may."""
+        return None if self.service.command is not None else weak_card(self.name, compute)
+
+    def own_share(self, allocation: Allocation) -> float | None:
+        """Return the share of its device that is its own; None where nothing says it."""
+        named = allocation.values.get(self.share_name)
+        if named is not None:
+            return amount(str(named))
+        said = self.share_in_args()
+        return None if said is None else amount(said)
+
+
+def with_sleep_mode(
+    argv: tuple[str, ...],
+    env: Mapping[str, str],
+    name: str,
+    service: LlmService | OtherService,
+    allocation: Allocation,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return a command and its environment, with vLLM's sleep mode where the service uses it."""
+    if not (service.sleep_mode and sleeps(name, service, allocation)):
+        return argv, dict(env)
+    # without the variable it has no pages for it
+    return (*argv, "--enable-sleep-mode"), {**env, "VLLM_SERVER_DEV_MODE": "1"}

@@ -1,0 +1,132 @@
+"""Which values vLLM refuses as it starts, each by itself or together. Pure.
+
+Read in vLLM 0.26 and 0.32: engine/arg_utils.py, config/scheduler.py, config/cache.py,
+utils/argparse_utils.py; what its parser of 0.32 takes each flag for was asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+
+from objectives.allocation import Scalar
+from objectives.engines.command import flag_value, option_of
+from objectives.engines.vllm.flags import flag_name, read_number
+
+TOKENS, SEQS, CAPTURE = "max_num_batched_tokens", "max_num_seqs", "max_cudagraph_capture_size"
+LONGEST = "max_model_len"
+# the least that a whole number may be
+LEAST: Mapping[str, int] = {TOKENS: 1, SEQS: 1, LONGEST: 1, CAPTURE: 0, "block_size": 1}
+SHORTENED = (TOKENS, LONGEST)  # that may be written as in 4k
+FITTING = ("-1", "auto")  # lengths that vLLM finds itself
+SWITCHES = ("enforce_eager", "async_scheduling", "trust_remote_code", "language_model_only")
+NO_SWITCHES = ("disable_access_log_for_endpoints",)  # it has a value
+ONE_WAY = ("disable_log_stats",)  # with no --no- of their own
+
+
+def disagreement(
+    values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
+) -> tuple[str, str, str] | None:
+    """Return which option vLLM would refuse or cut, why, and the way out; None where none.
+
+    Args:
+        values: The values that each option may have, by its name with underscores.
+        args: More flags, that count where an option is not among the values.
+
+    >>> disagreement({"max_num_batched_tokens": [256, 1024], "max_num_seqs": [512]}, ())[0]
+    'max_num_batched_tokens'
+    """
+    wrong = _of_another_kind(values, args)
+    return _refused_together(values, args) if wrong is None else wrong
+
+
+def _of_another_kind(
+    values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
+) -> tuple[str, str, str] | None:
+    """Return which option has a value that is no number, or no yes or no, where one belongs."""
+    said = {name: _in_args(name, args) for name in LEAST if name not in values}
+    written = {name: [text] for name, text in said.items() if text is not None}
+    for name, several in {**values, **written}.items():
+        for value in several:
+            if (wrong := _misread(name, value)) is not None:
+                return name, *wrong
+    for word, following in pairwise((*args, "-")):
+        option = option_of(word) if word.startswith("--") else ""
+        if is_switch(option.removeprefix("no_")) and ("=" in word or following[:1] != "-"):
+            return option, f"vLLM's {word.partition('=')[0]} takes no value", "write it alone"
+    return None
+
+
+def _misread(name: str, value: Scalar) -> tuple[str, str] | None:
+    """Return why vLLM takes no such value for an option, and the way out; None where it may."""
+    if is_switch(name):
+        if not isinstance(value, bool):
+            return f"{value!r} is neither true nor false", "write one of them"
+        is_missing = name in ONE_WAY and not value
+        flag = name.replace("_", "-")
+        return (f"vLLM has no --no-{flag}", "write true, or leave it out") if is_missing else None
+    if name not in LEAST or (name == LONGEST and str(value) in FITTING):
+        return None
+    number = None if isinstance(value, bool) else value
+    if isinstance(value, str):
+        number = read_number(value) if name in SHORTENED or value.isdecimal() else None
+    if isinstance(number, int | float) and number >= LEAST[name] and number == int(number):
+        return None
+    return f"{value} is no whole number from {LEAST[name]}", "write one"
+
+
+def is_switch(option: str) -> bool:
+    """Return whether an option is true or false.
+
+    >>> is_switch("enable_prefix_caching"), is_switch("max_num_seqs")
+    (True, False)
+    """
+    is_named_so = option.startswith(("enable_", "disable_")) and option not in NO_SWITCHES
+    return is_named_so or option in SWITCHES
+
+
+def _refused_together(
+    values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
+) -> tuple[str, str, str] | None:
+    tokens, seqs, capture, longest = (
+        _numbers(name, values, args) for name in (TOKENS, SEQS, CAPTURE, LONGEST)
+    )
+    if not tokens:
+        return None
+    least = min(tokens)
+    if seqs and least < max(seqs):
+        return (
+            TOKENS,
+            f"vLLM refuses {least} of them for {max(seqs)} requests at once ({SEQS})",
+            f"raise it to {max(seqs)} at least, or lower {SEQS}",
+        )
+    is_chunked = "--no-enable-chunked-prefill" not in [a.replace("_", "-") for a in args]
+    is_chunked = is_chunked and False not in values.get("enable_chunked_prefill", ())
+    if longest and least < max(longest) and not is_chunked:
+        return (
+            TOKENS,
+            f"without chunked prefill vLLM refuses {least} of them, "
+            f"fewer than max_model_len, {max(longest)}",
+            f"raise it to {max(longest)} at least, or enable chunked prefill",
+        )
+    if len(cut := sorted({c for c in capture if c >= least})) > 1:
+        return (
+            CAPTURE,
+            f"vLLM cuts {' and '.join(map(str, cut))} to the {least} tokens of a batch ({TOKENS}): "
+            "they are one server",
+            f"name one of {least} at most",
+        )
+    return None
+
+
+def _numbers(name: str, values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]) -> list[int]:
+    """Return the numbers that an option may be; none where it is nowhere or spelt otherwise."""
+    given: Iterable[Scalar | None] = values.get(name) or [_in_args(name, args)]
+    read = (v if isinstance(v, int) else read_number(str(v)) for v in given if v is not None)
+    return [number for number in read if number is not None and number >= 0]
+
+
+def _in_args(name: str, args: tuple[str, ...]) -> str | None:
+    words = [w for a in args for w in (a.split("=", 1) if a.startswith("--") else [a])]
+    spelt = [f"--{flag_name(w)}" if w.startswith("--") else w for w in words]
+    return flag_value(f"--{name.replace('_', '-')}", spelt)
