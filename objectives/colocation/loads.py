@@ -23,9 +23,9 @@ from objectives.exercise.idle import has_left_work
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.turns import hold, ramp
 from objectives.exercise.window_figures import window_figures
-from objectives.load.drive_turns import SentTurns
 from objectives.load.open_loop import Progress
 from objectives.load.segments import so_far
+from objectives.load.turns_under_way import SentTurns
 from objectives.measurement import INFINITE, Measurement
 
 Figures = dict[str, Any]

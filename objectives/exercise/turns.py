@@ -11,9 +11,8 @@ from objectives.capacity.ramp_range import RampRange
 from objectives.evaluation import Phase, Step
 from objectives.exercise.idle import has_left_work, still_busy
 from objectives.exercise.ready_servers import ReadyServers
-from objectives.load.drive_hold import drive_hold
-from objectives.load.drive_ramp import drive_ramp
-from objectives.load.drive_turns import SentTurns, TurnSource
+from objectives.load.drive_turns import TurnSource, drive_hold, drive_ramp
+from objectives.load.turns_under_way import SentTurns
 from objectives.servers.blame import failed_load
 
 

@@ -16,8 +16,9 @@ from objectives.errors import Disturbed
 from objectives.evaluation import Step
 from objectives.exercise import turns
 from objectives.exercise.ready_servers import ReadyServers
-from objectives.load.drive_turns import SentTurns, TurnSource
+from objectives.load.drive_turns import TurnSource
 from objectives.load.generator import Generator
+from objectives.load.turns_under_way import SentTurns
 from objectives.servers.blame import Suspects
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload

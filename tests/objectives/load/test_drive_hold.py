@@ -8,9 +8,9 @@ import pytest
 from factories import endpoints_of
 
 from objectives.capacity.ramp_figures import limits_of
-from objectives.load.drive_hold import drive_hold
-from objectives.load.drive_turns import OPEN, TurnSource
+from objectives.load.drive_turns import TurnSource, drive_hold
 from objectives.load.replies import Symptom
+from objectives.load.turns_under_way import OPEN
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
 

@@ -11,9 +11,9 @@ from objectives.capacity import ramp_figures as figures_of_ramps
 from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_rate import RampRate
 from objectives.load import ramp as ramps
-from objectives.load.drive_ramp import drive_ramp
-from objectives.load.drive_turns import OPEN, TurnSource
+from objectives.load.drive_turns import TurnSource, drive_ramp
 from objectives.load.replies import Symptom
+from objectives.load.turns_under_way import OPEN
 from objectives.traffic.clips import read_clips
 from objectives.traffic.trace import turn_requests
 from objectives.traffic.workload import Workload
