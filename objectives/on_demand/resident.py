@@ -8,6 +8,7 @@ from typing import TypeGuard
 
 from objectives.allocation import Allocation
 from objectives.on_demand import front
+from objectives.on_demand.woken_server import OWN_PORT
 from objectives.services import LlmService, LlmWaker, OtherService, Service
 
 KEEP_ALIVE: LlmWaker = "keep_alive"  # a server that stays, and loads its model when it is asked
@@ -49,7 +50,7 @@ def woken(
     head += ("--start-s", f"{service.start_timeout_s:g}")
     head += ("--sleep", paths[0], "--wake", paths[1]) if paths[0] and keeps_process(service) else ()
     head += ("--",)
-    return (*head, *(word.replace("{port}", front.OWN_PORT) for word in argv))
+    return (*head, *(word.replace("{port}", OWN_PORT) for word in argv))
 
 
 def with_waker(settings: str, name: str, service: Service, allocation: Allocation) -> str:

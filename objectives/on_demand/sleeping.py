@@ -11,7 +11,7 @@ from objectives import waiting
 from objectives.apis.api import parsed
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.figures import flat_name
-from objectives.on_demand import front
+from objectives.on_demand import listener
 from objectives.plain_data.by_type import ODD_DATA, from_plain
 
 WITHIN_S = 20.0  # until a server that is asked to sleep does
@@ -36,13 +36,13 @@ class State:
 
 def state(url: str) -> State | None:
     """Return the state of what a front wakes; None where it does not answer."""
-    return _asked(url, front.STATE)
+    return _asked(url, listener.STATE)
 
 
 def put_to_sleep(url: str) -> State | None:
     """Let a server sleep once nobody waits for it; return its state, None without an answer."""
     until_s = time.monotonic() + WITHIN_S
-    while (now := _asked(url, front.SLEEP)) is not None and now.is_awake:
+    while (now := _asked(url, listener.SLEEP)) is not None and now.is_awake:
         if time.monotonic() > until_s:
             break
         waiting.sleep(LOOK_S)
@@ -54,7 +54,7 @@ def keep_awake(url: str) -> State | None:
 
     It is None where it does not wake.
     """
-    return _asked(url, front.AWAKE, WAKES_WITHIN_S)
+    return _asked(url, listener.AWAKE, WAKES_WITHIN_S)
 
 
 class Watch:

@@ -20,7 +20,7 @@ from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.figures import flat_name
 from objectives.load.sending.plan import Endpoints
 from objectives.measurement import Measurement
-from objectives.on_demand import front
+from objectives.on_demand.listener import PAGE
 from objectives.on_demand.resident import sleeps
 from objectives.servers import memory_budget
 from objectives.servers.blame import Suspects
@@ -78,7 +78,7 @@ class TrialLauncher:
         endpoints = {e.name: e.endpoint(servers[e.name].url) for e in self.engines}
         for name in sleepers:
             if (path := endpoints[name].metrics_path) is not None:
-                endpoints[name] = replace(endpoints[name], metrics_path=front.PAGE + path)
+                endpoints[name] = replace(endpoints[name], metrics_path=PAGE + path)
         apis = {e.name: e.symptoms for e in self.engines}
         devices = {e.name: self.lineup.names_of(self._place(e, job)) for e in self.engines}
         return endpoints, Suspects(servers, apis, self.tenants, measured, devices)

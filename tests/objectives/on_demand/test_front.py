@@ -17,7 +17,9 @@ from fakes import FAKE
 
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.on_demand import front
+from objectives.on_demand.listener import PAGE, SPARE, STATE
 from objectives.on_demand.sleeping import State, Watch, keep_awake, put_to_sleep, state
+from objectives.on_demand.woken_server import OWN_PORT
 from objectives.servers.ports import claimed_port
 
 WITHIN_S = 30.0
@@ -72,7 +74,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Sleeper).serve_forever()
 
 
 def fake(*words: str) -> list[str]:
-    return [sys.executable, "-IS", str(FAKE), "--port", front.OWN_PORT, *words]
+    return [sys.executable, "-IS", str(FAKE), "--port", OWN_PORT, *words]
 
 
 def health(url: str) -> int:
@@ -110,7 +112,7 @@ def test_callers_that_come_at_once_wake_it_once(begin: Begin) -> None:
 
 
 def test_one_that_sleeps_by_itself_stays_the_same_process(begin: Begin) -> None:
-    own = [sys.executable, "-c", SLEEPER, front.OWN_PORT]
+    own = [sys.executable, "-c", SLEEPER, OWN_PORT]
     url, _ = begin(*own, paths=("--sleep", "/sleep?level=1", "--wake", "/wake_up"))
     first = request("GET", f"{url}/pid", within_s=WITHIN_S)
     assert (now := put_to_sleep(url)) is not None and not now.is_awake
@@ -121,7 +123,7 @@ def test_one_that_sleeps_by_itself_stays_the_same_process(begin: Begin) -> None:
 
 
 def test_one_that_does_not_sleep_when_it_is_told_to_is_stopped(begin: Begin) -> None:
-    own = [sys.executable, "-c", SLEEPER, front.OWN_PORT]
+    own = [sys.executable, "-c", SLEEPER, OWN_PORT]
     url, process = begin(*own, paths=("--sleep", "/nothing", "--wake", "/wake_up"))
     first = request("GET", f"{url}/pid", within_s=WITHIN_S)
     assert (now := put_to_sleep(url)) is not None and not now.is_awake
@@ -133,7 +135,7 @@ def test_one_that_does_not_sleep_when_it_is_told_to_is_stopped(begin: Begin) -> 
 
 
 def test_one_that_does_not_wake_ends_it(begin: Begin) -> None:
-    own = [sys.executable, "-c", SLEEPER, front.OWN_PORT]
+    own = [sys.executable, "-c", SLEEPER, OWN_PORT]
     url, process = begin(*own, paths=("--sleep", "/sleep?level=1", "--wake", "/nothing"))
     health(url)
     put_to_sleep(url)
@@ -181,50 +183,17 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Streamer).serve_forever()
 
 
 def test_a_stream_that_rests_for_longer_than_it_may_be_idle_comes_whole(begin: Begin) -> None:
-    url, _ = begin(sys.executable, "-c", STREAMER, front.OWN_PORT, idle_s=0.5)
+    url, _ = begin(sys.executable, "-c", STREAMER, OWN_PORT, idle_s=0.5)
     answer = request("POST", f"{url}/v1/completions", within_s=WITHIN_S, json={})
     assert answer.body == b"data: 1data: 2"
     now = until_asleep(url)
     assert now is not None and (now.is_awake, len(now.starts_s)) == (False, 1)
 
 
-@pytest.mark.parametrize(
-    ("pieces", "is_asking"),
-    [
-        ([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"ok"], False),
-        ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], True),
-        ([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"], False),
-        ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"], True),
-        ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r", b"\n\r\n"], False),
-        ([b"HTT"], True),
-        ([b"HTTP/1.1 200 OK\r\nTransfer-Enc", b"oding:gzip, Chunked\r\n\r\n"], True),
-        ([b"HTTP/1.1 200 OK\r\nContent-Len", b"gth: 2\r\n\r", b"\nok"], False),
-        ([b"HTTP/1.0 200 OK\r\n\r\n", b"data: 1"], True),  # it ends with the connection
-        ([b"HTTP/1.1 204 No Content\r\n\r\n"], False),
-        ([b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"\x81\x00"], False),
-        ([b"HTTP/1.1 100 Continue\r\n\r\n"], True),
-        ([b"HTTP/1.1 100 Continue\r\n\r\n" * 2000 + b"HTTP/1.1 20"], True),
-        ([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], False),
-        (
-            [
-                b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n",
-                b"a\r\nTransfer-Encoding: chunked\r\n\r\n",
-            ],
-            False,
-        ),
-    ],
-)
-def test_an_answer_is_due_until_its_last_chunk(pieces: list[bytes], is_asking: bool) -> None:
-    caller = front.Caller(None, said_s=0.0, is_asking=True)  # type: ignore[arg-type]
-    for piece in pieces:
-        caller.hear(piece)
-    assert caller.is_asking is is_asking
-
-
 def test_a_page_is_read_without_waking_it_and_without_keeping_it_awake(begin: Begin) -> None:
     """Else whoever reads its metrics four times a second would never let it sleep."""
     url, _ = begin(*fake(), idle_s=1.0)
-    look = f"{url}{front.PAGE}/metrics"
+    look = f"{url}{PAGE}/metrics"
     asleep = request("GET", look, within_s=WITHIN_S)
     assert (asleep.status, asleep.text) == (503, "")
     assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
@@ -255,7 +224,7 @@ def test_a_page_that_the_server_hangs_up_on_is_as_when_it_sleeps(begin: Begin) -
     """As one does that is stopped while it is asked."""
     url, _ = begin(sys.executable, "-c", SILENT, "{own_port}")
     assert health(url) == 200
-    page = request("GET", f"{url}{front.PAGE}/metrics", within_s=WITHIN_S)
+    page = request("GET", f"{url}{PAGE}/metrics", within_s=WITHIN_S)
     assert (page.status, page.text) == (503, "")
 
 
@@ -362,9 +331,9 @@ def test_half_a_request_and_what_is_none_wake_nothing(begin: Begin) -> None:
 
 def test_a_question_in_pieces_is_answered_by_the_front(begin: Begin) -> None:
     url, _ = begin(*fake())
-    with connected(url, front.STATE[:9]) as caller:
+    with connected(url, STATE[:9]) as caller:
         state(url)  # what was said so far is read
-        caller.sendall(front.STATE[9:] + b"HTTP/1.1\r\n\r\n")
+        caller.sendall(STATE[9:] + b"HTTP/1.1\r\n\r\n")
         assert b'"is_awake": false' in caller.recv(1000)
 
 
@@ -375,17 +344,8 @@ def test_who_says_no_more_has_its_answer(begin: Begin) -> None:
         assert caller.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-def test_who_waits_too_long_keeps_nothing_awake() -> None:
-    now_s = time.monotonic()
-    waits = [
-        front.Caller(None, said_s=now_s - ago_s, is_asking=True).is_waiting  # type: ignore[arg-type]
-        for ago_s in (0.0, front.ANSWER_S)
-    ]
-    assert waits == [True, False]
-
-
 def test_callers_beyond_its_files_end_those_that_say_nothing(begin: Begin) -> None:
-    files = 2 * front.SPARE
+    files = 2 * SPARE
     url, process = begin(*fake(), limits=("prlimit", f"--nofile={files}", "--"))
     callers = [connected(url) for _ in range(files)]
     assert health(url) == 200
@@ -410,7 +370,7 @@ while True:
 
 
 def test_a_page_of_health_without_a_line_is_never_ready(begin: Begin) -> None:
-    url, process = begin(sys.executable, "-c", ENDLESS, front.OWN_PORT, start_s=1.0)
+    url, process = begin(sys.executable, "-c", ENDLESS, OWN_PORT, start_s=1.0)
     with pytest.raises(NoAnswer):
         health(url)
     out, _ = process.communicate(timeout=WITHIN_S)
