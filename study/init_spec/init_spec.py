@@ -80,7 +80,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     origin = (
         f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
         + ", ".join(dict.fromkeys(u.unit for u in found.running))
-        + (", as they ran." if all(u.pids for u in found.running) else ", as they are written.")
+        + (", as they ran." if all(map(_ran, found.running)) else ", as they are written.")
     )
     deployment, more = deployment_of(options.name, name, found, held)
     head = [
@@ -107,6 +107,11 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     tell(f"today: {share}{llm.model}, speech {stt.size}{beside}; wrote {wrote}")
     lend = " ".join(f"--lend-from {n}" for n in dict.fromkeys(map(_lent, found.running)) if n)
     tell(f"next: sudo .venv/bin/python scripts/run_study.py {options.spec} {lend} --dry-run")
+
+
+def _ran(unit: Running) -> bool:
+    """Tell whether a server was read as it runs, and not from a file."""
+    return bool(unit.pids) and (unit.container is None or unit.container.compose is None)
 
 
 def _lent(unit: Running) -> str:

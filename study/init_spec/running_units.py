@@ -59,20 +59,20 @@ def running_all(unit: str) -> list[Running]:
         )
     env = _environment(properties.get("Environment", ""), properties.get("EnvironmentFiles", ""))
     folder = Path(properties.get("WorkingDirectory", "").lstrip("!-").replace("~", "/root") or "/")
-    processes = _processes(state.unit, pid) if pid else []
+    seen = processes(state.unit, pid) if pid else []
     base = Running(
         unit=state.unit,
         argv=(),
         env=env,
         folder=folder,
         restart=properties.get("Restart", "no"),
-        pids=tuple(p.pid for p in processes),
-        ports=tuple(sorted({port for p in processes for port in ports_of(p)})),
+        pids=tuple(p.pid for p in seen),
+        ports=tuple(sorted({port for p in seen for port in ports_of(p)})),
     )
     written = _written(properties, base)
     if len(written) > 1:
         return [of_command(replace(base, unit=f"{base.unit}: {name}"), c) for name, c in written]
-    begun = [c for p in processes for c in _of_process(p, base)]
+    begun = [c for p in seen for c in _of_process(p, base)]
     known = [c for c in begun if program_of(c.argv)] or [
         c for _, c in written if program_of(c.argv)
     ]
@@ -108,7 +108,16 @@ def of_command(base: Running, command: Command, written: Command | None = None) 
     )
 
 
-def _processes(unit: str, pid: int) -> list[psutil.Process]:
+def processes(unit: str, pid: int) -> list[psutil.Process]:
+    """Return the processes of a unit or container.
+
+    Args:
+        unit: Its name.
+        pid: Its main process.
+
+    Raises:
+        SetupError: They cannot be looked at.
+    """
     try:
         return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.Error as error:
@@ -169,7 +178,7 @@ def named(commands: Sequence[Command]) -> list[tuple[str, Command]]:
     of_files = [c for c in commands if c.container and c.container.compose]
     if of_files:
         return [
-            (c.container.compose[1] if c.container and c.container.compose else "", c)
+            (c.container.compose.service if c.container and c.container.compose else "", c)
             for c in of_files
         ]
     known = [c for c in commands if program_of(c.argv)]

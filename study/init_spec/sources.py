@@ -12,7 +12,7 @@ import psutil
 from objectives.errors import BadInput
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.compose import is_compose
-from study.init_spec.forms.compose import services as compose_services
+from study.init_spec.forms.compose import of_file as services_of
 from study.init_spec.forms.containers import inspected
 from study.init_spec.forms.manifests import is_manifest, pods, programs
 from study.init_spec.forms.named_text import text_of, whole_text_of
@@ -24,6 +24,7 @@ from study.init_spec.running_units import (
     named,
     of_command,
     ports_of,
+    processes,
     running_all,
 )
 from study.systemd.unit_file import settings
@@ -83,7 +84,7 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
     if suffix in YAML and is_manifest(file):
         found = [*pods(file)]
     elif suffix in YAML and is_compose(file):
-        found = [*compose_services([file.absolute()])]
+        found = [*services_of(file.absolute())]
     elif suffix in YAML:
         raise BadInput(
             f"{file}: it is neither a compose file (`services:` with an `image:`) nor a manifest "
@@ -115,7 +116,11 @@ def _restart(texts: Sequence[str]) -> str:
 
 def _running(name: str, command: Command) -> Running:
     base = Running(name, (), {}, Path("/"), "no", (), (), is_unit=False)
-    return of_command(base, command)
+    read = of_command(base, command)
+    pid = command.container.pid if command.container else 0
+    seen = processes(name, pid) if pid else []
+    ports = tuple(sorted({port for process in seen for port in ports_of(process)}))
+    return replace(read, pids=tuple(p.pid for p in seen), ports=read.ports or ports)
 
 
 def _of_pid(pid: int) -> Running:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
 from objectives.engines.engine import SpeechEngine
-from study.init_spec.forms.running import Running
+from study.init_spec.forms.running import Project, Running
 from study.init_spec.roles import Services
 from study.init_spec.running_units import http_status
 from study.init_spec.servers.beside_unit import PATHS, Api, Beside
@@ -28,8 +28,8 @@ def deployment_of(
     notes: list[str] = []
     beside = [b for b in found.beside if b.flags]
     servers = [found.llm.running, found.stt.running, *(b.running for b in beside)]
-    files = {u.container.compose[0] for u in servers if u.container and u.container.compose}
-    is_compose = len(files) == 1 and all(u.container and u.container.compose for u in servers)
+    projects = [u.container.compose for u in servers if u.container and u.container.compose]
+    is_compose = len(projects) == len(servers) and len({p.words for p in projects}) == 1
     manifests = [u.container.manifest for u in servers if u.container and u.container.manifest]
     is_manifest = len(manifests) == len(servers) and len({m[0] for m in manifests}) == 1
     if not is_compose and not is_manifest and (why := _no_target(servers)):
@@ -55,27 +55,31 @@ def deployment_of(
     if is_manifest:
         data |= {"kubernetes": str(manifests[0][0]), "device": "none"}
     if is_compose:
-        file = files.pop()
-        is_podman = any(u.container and u.container.program == "podman" for u in servers)
-        program = "podman" if is_podman else "docker"
-        compose = [program, "compose", "-f", str(file)]
-        names = [u.container.compose[1] for u in servers if u.container and u.container.compose]
-        data["env_file"] = {
-            "path": str(file.parent / ".env"),
-            "restart": [*compose, "up", "-d", "--force-recreate", *names],
-            "stop": [*compose, "stop", *names],
-            "program": program,
-        }
-        if not (file.parent / ".env").exists():
+        data["env_file"] = _env_file(servers[0], projects)
+        path = projects[0].env_file
+        if not path.exists():
             notes.append(
-                f"{file.parent / '.env'} is not there; a rollout writes its values into it, so "
-                "begin it with those of today"
+                f"{path} is not there; a rollout writes its values into it, so begin it with those "
+                "of today"
             )
     not_set = [SHARE] if found.llm.share is None and not found.llm.key else []
     not_set += [] if SPEECH in entries["stt"]["set"] else [SPEECH]
     if not_set:
         data["not_set"] = not_set
     return {**data, "start_order": [*(n for n in entries if n != "llm"), "llm"]}, notes
+
+
+def _env_file(unit: Running, projects: Sequence[Project]) -> dict[str, Any]:
+    """Return the file of a project's variables, and the commands by which they take effect."""
+    project, names = projects[0], [p.service for p in projects]
+    engine = unit.container.program if unit.container else ""
+    if unit.is_unit and project.is_attached:  # it would see its containers end, and end or restart
+        own = unit.unit.partition(": ")[0]
+        restart, stop = ["systemctl", "restart", own], ["systemctl", "stop", own]
+    else:
+        restart = [*project.words, "up", "-d", "--force-recreate", *names]
+        stop = [*project.words, "stop", *names]
+    return {"path": str(project.env_file), "restart": restart, "stop": stop, "program": engine}
 
 
 def _no_target(servers: list[Running]) -> str | None:
@@ -125,7 +129,7 @@ def binding(
         return flag
     variable = parameter.upper().replace(".", "_") if is_flag else setting
     where = unit.script or str(
-        unit.container.compose[0] if unit.container and unit.container.compose else ""
+        unit.container.compose.file if unit.container and unit.container.compose else ""
     )
     before = f"{setting} " if is_flag else f"{setting}="
     notes.append(

@@ -52,3 +52,13 @@ def give(machine: Rig, engine: str) -> None:
         for name, text in FILES.items():
             machine.write(f"/etc/containers/{name}", text)
     machine.run("sh", "-ec", MAKE.format(engine=engine, image=IMAGE))
+
+
+def compose() -> tuple[str, ...]:
+    """Return the words that begin a command of docker's compose; skip where it is not installed.
+
+    Podman's 1.0.3 starts no container with the host's network, the only one that a rig has.
+    """
+    if shutil.which("docker-compose") is None:
+        pytest.skip("not installed: docker-compose (apt-get install docker-compose)")
+    return ("docker-compose",)

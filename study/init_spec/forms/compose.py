@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from objectives.errors import BadInput
 from study.bounded_yaml import BadYaml, construct, read_bytes
 from study.bounded_yaml import compose as parsed
 from study.init_spec.forms.command import Command, variables_of
-from study.init_spec.forms.containers import command_in, port_pair
+from study.init_spec.forms.containers import Made, command_in, made, port_pair
 from study.init_spec.forms.named_text import variables_of as env_file
-from study.init_spec.forms.running import Container
+from study.init_spec.forms.running import Container, Project
 from study.init_spec.forms.words import Operator, Word, expanded, names_in, of_text, split
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -29,7 +29,29 @@ WITH_VALUE: tuple[str, ...] = (
     "--ansi",
 )
 WITH_VALUE += ("--project-directory", "--progress", "--parallel")
+WHOLE = ("command", "entrypoint")
 UP_WITH_VALUE = ("--scale", "--timeout", "-t", "--exit-code-from", "--attach", "--pull")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Compose is asked for the services of these files.
+
+    Args:
+        files: The files; a later one is laid over those before.
+        env_files: What their variables are read from; empty: `.env` beside the first.
+        program: The command; empty: that which is on this machine.
+        project: The project's name; empty: the usual one.
+        is_attached: Whether who asks waits for the end.
+        folder: Where the files are looked for.
+    """
+
+    files: tuple[Path, ...]
+    env_files: tuple[Path, ...] = ()
+    program: tuple[str, ...] = ()
+    project: str = ""
+    is_attached: bool = False
+    folder: Path = Path()
 
 
 def of_command(command: Command, words: Sequence[str]) -> Iterator[tuple[str, Command]]:
@@ -38,68 +60,110 @@ def of_command(command: Command, words: Sequence[str]) -> Iterator[tuple[str, Co
     Raises:
         BadInput: The file is not there, or not read.
     """
-    left, files, env_files, folder = [*words], [], [], command.folder
+    first = Path(command.argv[0]).name
+    program = (first,) if first.endswith("-compose") else (first, "compose")
+    asked, left = _asked(command, program, words)
+    if not asked.files:
+        asked = replace(asked, files=(*_usual_files(asked.folder, dict(command.env)),))
+    if not asked.files:
+        raise BadInput(
+            f"{asked.folder}: it has no {NAMES[0]}, which `{' '.join(command.argv)}` starts"
+        )
+    names: list[str] = []
+    while left:
+        word = left.pop(0)
+        if word in UP_WITH_VALUE and left:
+            left.pop(0)
+        elif not word.startswith("-"):
+            names.append(word)
+    for name, inner in services(asked, dict(command.env)):
+        if not names or name in names:
+            yield name, replace(inner, plumbing=inner.plumbing | command.plumbing)
+
+
+def _asked(
+    command: Command, program: tuple[str, ...], words: Sequence[str]
+) -> tuple[Asked, list[str]]:
+    """Return what compose is asked for, and the words behind its verb."""
+    asked, left = Asked((), program=program, folder=command.folder), [*words]
     while left and left[0].startswith("-"):
         option, is_joined, value = left.pop(0).partition("=")
         if option in WITH_VALUE and not is_joined and left:
             value = left.pop(0)
         match option:
             case "-f" | "--file":
-                files.append(folder / value)
+                asked = replace(asked, files=(*asked.files, asked.folder / value))
             case "--env-file":
-                env_files.append(folder / value)
+                asked = replace(asked, env_files=(*asked.env_files, asked.folder / value))
             case "--project-directory":
-                folder = folder / value
-    names: list[str] = []
-    rest = left[1:]
-    while rest:
-        word = rest.pop(0)
-        if word in UP_WITH_VALUE and rest:
-            rest.pop(0)
-        elif not word.startswith("-"):
-            names.append(word)
-    if not files:
-        files = [p for n in NAMES if (p := folder / n).is_file()][:1]
-    if not files:
-        raise BadInput(f"{folder}: it has no {NAMES[0]}, which `{' '.join(command.argv)}` starts")
-    program = "podman" if "podman" in command.argv[0] else "docker"
-    for name, inner in services(files, env_files, dict(command.env), program):
-        if not names or name in names:
-            yield name, replace(inner, plumbing=inner.plumbing | command.plumbing)
+                asked = replace(asked, folder=asked.folder / value)
+            case "-p" | "--project-name":
+                asked = replace(asked, project=value)
+    return replace(asked, is_attached=not {"-d", "--detach"} & {*left}), left[1:]
 
 
-def services(
-    files: Sequence[Path],
-    env_files: Sequence[Path] = (),
-    env: Mapping[str, str] | None = None,
-    program: str = "docker",
-) -> Iterator[tuple[str, Command]]:
-    """Yield the services of compose files by name; a later file is laid over those before.
-
-    Args:
-        files: The files.
-        env_files: What its variables are read from; empty: `.env` beside the first.
-        env: Variables that win over those.
-        program: What runs them.
+def of_file(file: Path) -> Iterator[tuple[str, Command]]:
+    """Yield the services of a compose file, with those that compose lays over it.
 
     Raises:
         BadInput: One is not read.
     """
-    folder = files[0].parent
+    usual = (*_usual_files(file.parent, None),)
+    return services(Asked(usual if file in usual else (file,)))
+
+
+def _usual_files(folder: Path, env: Mapping[str, str] | None) -> Iterator[Path]:
+    """Yield the files that compose reads in a folder where none is named."""
+    values = {**env_file(folder / ".env"), **(os.environ if env is None else env)}
+    if given := values.get("COMPOSE_FILE"):
+        sep = values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        yield from (folder / name for name in given.split(sep) if name)
+        return
+    for name in [n for n in NAMES if (folder / n).is_file()][:1]:
+        stem = Path(name).stem
+        yield folder / name
+        over = (folder / f"{stem}.override.{end}" for end in ("yaml", "yml"))
+        yield from [file for file in over if file.is_file()][:1]
+
+
+def services(asked: Asked, env: Mapping[str, str] | None = None) -> Iterator[tuple[str, Command]]:
+    """Yield the services of compose files by name.
+
+    Args:
+        asked: The files.
+        env: Variables that win over those of files; None: our own.
+
+    Raises:
+        BadInput: One is not read.
+    """
+    files = asked.files
+    env_files = asked.env_files or (files[0].parent / ".env",)
     values: dict[str, str] = {}
-    for file in env_files or [folder / ".env"]:
+    for file in env_files:
         values |= env_file(file)
     values |= os.environ if env is None else env
     merged: dict[str, Any] = {}
     for file in files:
         for name, service in _entries(file, "services").items():
             if isinstance(service, Mapping):
-                merged[name] = {**merged.get(name, {}), **_with_base(service, file)}
-    own_name = _own_name(files[0])
-    project = re.sub(r"[^a-z0-9_-]", "", _text(own_name, values).lower())
+                merged[name] = _laid(merged.get(name, {}), _with_base(service, file))
+    given = asked.project or values.get("COMPOSE_PROJECT_NAME")
+    own_name = given or _text(_own_name(files[0]), values)
+    project = re.sub(r"[^a-z0-9_-]", "", own_name.lower())
+    options = [w for file in files for w in ("-f", str(file.absolute()))]
+    options += [w for file in asked.env_files for w in ("--env-file", str(file.absolute()))]
     for name, service in merged.items():
-        label = _text(service.get("container_name", f"{project}-{name}-1"), values)
-        yield name, _command((name, label), service, files[0], values, program)
+        found = made(asked.program, project, name, None if given else files[0].absolute().parent)
+        is_named = bool(asked.project) or found.project != project
+        label = _text(service.get("container_name") or found.name, values)
+        of = Project(
+            words=(*found.words, *options, *(("-p", found.project) if is_named else ())),
+            file=files[0],
+            service=name,
+            env_file=env_files[-1].absolute(),
+            is_attached=asked.is_attached,
+        )
+        yield name, _command(replace(found, name=label), service, of, values)
 
 
 def _own_name(file: Path) -> str:
@@ -149,17 +213,40 @@ def _with_base(service: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     other = _entries(where, "services").get(str(base.get("service")))
     if not isinstance(other, Mapping) or other is service:
         return service
-    return {**other, **{k: v for k, v in service.items() if k != "extends"}}
+    return _laid(other, {k: v for k, v in service.items() if k != "extends"})
+
+
+def _laid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a service laid over another, as compose does it: its lists get longer.
+
+    >>> _laid({"environment": {"A": 1, "B": 2}, "ports": ["1:1"]}, {"environment": ["B=3"]})
+    {'environment': ['A=1', 'B=2', 'B=3'], 'ports': ['1:1']}
+    """
+    laid = {**base}
+    for key, new in over.items():
+        old = base.get(key)
+        if key == "environment" and old is not None:
+            laid[key] = [*_lines(old), *_lines(new)]
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            laid[key] = _laid(old, new)
+        elif isinstance(old, list) and isinstance(new, list) and key not in WHOLE:
+            laid[key] = [*old, *new]
+        elif new is not None:
+            laid[key] = new
+    return laid
+
+
+def _lines(value: object) -> list[str]:
+    """Return variables as a list of NAME=VALUE, or of a bare name."""
+    if not isinstance(value, Mapping):
+        return [str(item) for item in _list(value)]
+    return [str(k) if v is None else f"{k}={_plain(v)}" for k, v in value.items()]
 
 
 def _command(
-    names: tuple[str, str],
-    service: Mapping[str, Any],
-    file: Path,
-    values: Mapping[str, str],
-    program: str,
+    found: Made, service: Mapping[str, Any], project: Project, values: Mapping[str, str]
 ) -> Command:
-    name, label = names
+    file = project.file
     folder = file.parent
     env: dict[str, str] = {}
     for entry in _list(service.get("env_file")):
@@ -178,14 +265,15 @@ def _command(
     read |= {n for w in [*words, *(entry or [])] for n in names_in(w)}
     is_on_host = str(service.get("network_mode")) == "host"
     container = Container(
-        program=program,
+        program=found.engine,
         image=_text(service.get("image", f"(built by {file.name})"), values),
-        name=label,
+        name=found.name,
         options=tuple(_options(service, folder, values)),
         entrypoint=None if entry is None else tuple(_filled(entry, values)),
         command=tuple(_filled(words, values)),
         ports={} if is_on_host else dict(_ports(service.get("ports"), values)),
-        compose=(file, name),
+        compose=project,
+        pid=found.pid,
     )
     begun = Command(
         (),

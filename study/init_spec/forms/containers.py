@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from objectives.engines.every import unit_forms
 from objectives.errors import BadInput
@@ -18,6 +20,7 @@ from study.init_spec.forms.running import Container
 from study.init_spec.forms.words import plain_words
 
 LOOK_S = 10.0
+COMPOSE = "com.docker.compose"
 SHM = (64 * 2**20, 65_536_000)  # bytes that engines give without being asked
 OF_ENGINE = ("TERM", "container", "HOSTNAME", "HOME")
 # commands that stand behind an image in place of flags of its entrypoint
@@ -56,6 +59,99 @@ def port_pair(text: str) -> tuple[int, int] | None:
     """
     match = re.fullmatch(r"(?:\[?[\d.:a-f]+\]?:)?([0-9]{1,5}):([0-9]{1,5})(?:/tcp)?", text)
     return (int(match[2]), int(match[1])) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A container of a project of compose is made by these programs, or would be.
+
+    Args:
+        engine: Its engine's command.
+        words: What begins a command of compose.
+        project: The project's name.
+        name: Its name.
+        pid: Its main process on this machine; 0: it does not run, or nobody says.
+    """
+
+    engine: str
+    words: tuple[str, ...]
+    project: str
+    name: str
+    pid: int = 0
+
+
+def made(words: tuple[str, ...], project: str, service: str, folder: Path | None) -> Made:
+    """Return the container of a service, as an engine of this machine tells, else as it would be.
+
+    Args:
+        words: What begins a command of compose; empty: whichever is on this machine.
+        project: The project's name.
+        service: The service in it.
+        folder: The project's folder, where it may have been started by another name; else None.
+    """
+    given = words and ("podman" if words[0].startswith("podman") else "docker")
+    by = [{"project": project}, {"project.working_dir": str(folder)}][: 1 if folder is None else 2]
+    for engine in (given,) if given else ("docker", "podman"):
+        for labels in by:
+            data = _labelled(engine, {**labels, "service": service})
+            own = {k.removeprefix(f"{COMPOSE}."): str(v) for k, v in _labels(data).items()}
+            if data is not None:
+                return Made(
+                    engine,
+                    words or _compose_of(engine, own.get("version", "")),
+                    own.get("project", project),
+                    str(data["Name"]).lstrip("/"),
+                    int(data["State"].get("Pid") or 0),
+                )
+    engine = given or "docker"
+    words = words or _compose_of(engine, "")
+    is_old = words[0] == "podman-compose" or _version(words).startswith("1.")
+    sep = "_" if is_old else "-"
+    return Made(engine, words, project, f"{project}{sep}{service}{sep}1")
+
+
+def _labelled(engine: str, labels: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what an engine knows of the container with these labels; None where it has none."""
+    filters = [w for k, v in labels.items() for w in ("--filter", f"label={COMPOSE}.{k}={v}")]
+    try:
+        names = _answer(engine, "ps", "--all", *filters, "--format", "{{.Names}}").split()
+        words = ("inspect", "--type", "container", *names[:1])
+        data = engine_inspected(engine, *words, within_s=LOOK_S) if names else None
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
+        return None
+    is_whole = isinstance(data, dict) and {"Name", "State", "Config"} <= data.keys()
+    return data if is_whole else None
+
+
+def _labels(data: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return (data or {}).get("Config", {}).get("Labels") or {}
+
+
+def _compose_of(engine: str, version: str) -> tuple[str, ...]:
+    """Return what begins a command of compose for an engine of this machine.
+
+    Args:
+        engine: The engine.
+        version: The version that made its containers; empty: not known.
+    """
+    alone, plugin = f"{engine}-compose", (engine, "compose")
+    if shutil.which(alone) is None:
+        return plugin
+    is_plugin = not version.startswith("1.") and _version(plugin) != ""
+    return plugin if is_plugin else (alone,)
+
+
+def _version(words: tuple[str, ...]) -> str:
+    """Return the version of compose; empty where there is none."""
+    try:
+        return _answer(*words, "version", "--short").strip().removeprefix("v")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _answer(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LOOK_S, check=True)
+    return done.stdout
 
 
 def inspected(program: str, name: str) -> Command:
@@ -119,6 +215,7 @@ def _of_inspection(program: str, data: Mapping[str, object]) -> Command:
         entrypoint=tuple(plain_words(entry) if isinstance(entry, str) else map(str, entry)),
         command=tuple(map(str, config.get("Cmd") or [])),
         ports={} if host.get("NetworkMode") == "host" else ports,
+        pid=int((data.get("State") or {}).get("Pid") or 0),  # type: ignore[attr-defined]
     )
     folder = Path(str(config.get("WorkingDir") or "/"))
     return Command(words, env, folder, container=container)

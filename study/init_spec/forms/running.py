@@ -11,6 +11,25 @@ from objectives.engines.every import unit_forms
 
 
 @dataclass(frozen=True, slots=True)
+class Project:
+    """A project of compose starts the service that a container is.
+
+    Args:
+        words: What begins each of its commands: the program, its files and its name.
+        file: The first of its files.
+        service: The service in it.
+        env_file: The file that its variables are filled from.
+        is_attached: Whether what started it waits for its end, as a unit does.
+    """
+
+    words: tuple[str, ...]
+    file: Path
+    service: str
+    env_file: Path
+    is_attached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A container holds the server.
 
@@ -23,8 +42,9 @@ class Container:
         command: The words behind the image, as written.
         ports: The port on the host by the port in the container; empty where it has the host's
             network.
-        compose: The compose file and the service in it; None: no such file.
+        compose: The project of compose that it is in; None: none.
         manifest: The manifest of Kubernetes and the workload and container in it; None: none.
+        pid: Its main process on this machine; 0: none is known.
     """
 
     program: str
@@ -34,8 +54,9 @@ class Container:
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] = ()
     ports: Mapping[int, int] = field(default_factory=dict)
-    compose: tuple[Path, str] | None = None
+    compose: Project | None = None
     manifest: tuple[Path, str] | None = None
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

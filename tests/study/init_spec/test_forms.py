@@ -399,7 +399,10 @@ services:
 """
 
 
-def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(folder: Path) -> None:
+def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))  # no engine is asked
     (folder / "compose.yaml").write_text(COMPOSE)
     (folder / ".env").write_text("SHARE=0.52\n")
     lines: list[str] = []
@@ -452,3 +455,50 @@ def test_a_flag_in_a_script_is_set_by_a_variable_that_the_script_reads(folder: P
     found = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
     _, [note] = deployment_of("my", "cuda", found, None)
     assert "write --gpu-memory-utilization ${VLLM_MEMORY_UTIL:-0.45} there" in note
+
+
+OVERRIDE = """
+services:
+  llm: {container_name: over, environment: {VLLM_USE_V1: 1}}
+"""
+STARTS = {
+    "docker compose up -d": (["docker", "compose"], "voice-stt-1", [], ".env"),
+    "docker-compose up": (["docker-compose"], "voice-stt-1", None, ".env"),
+    "podman-compose -p own up -d": (["podman-compose"], "own_stt_1", ["-p", "own"], ".env"),
+    "docker compose --env-file prod.env -f compose.yaml up -d llm stt": (
+        ["docker", "compose"],
+        "voice-stt-1",
+        ["--env-file", "HERE/prod.env"],
+        "prod.env",
+    ),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_what_a_unit_starts_by_compose_is_rolled_out_by_the_same_words(
+    folder: Path, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))  # no engine is asked
+    words, name, options, env_file = STARTS[start]
+    place, is_overlaid = folder / "voice", "-f" not in start
+    place.mkdir()
+    (place / "compose.yaml").write_text(COMPOSE.replace('"${SHARE}"', '"${SHARE:-0.5}"'))
+    (place / "compose.override.yaml").write_text(OVERRIDE)
+    text = f"WorkingDirectory={place}\nExecStart=/usr/bin/{start}\n"
+    found = read(folder, "a.service", text)
+    made, _ = deployment_of("my", "cuda", found, None)
+    assert made is not None
+    own, services = made["env_file"], made["services"]
+    assert own["path"] == str(place / env_file)
+    if options is None:  # the unit waits for the end of its containers
+        assert own["restart"] == ["systemctl", "restart", "a.service"]
+        assert own["stop"] == ["systemctl", "stop", "a.service"]
+    else:
+        files = ["-f", f"{place}/compose.yaml", "-f", f"{place}/compose.override.yaml"]
+        options = [w.replace("HERE", str(place)) for w in options]
+        begun = [*words, *files[: 4 if is_overlaid else 2], *options]
+        assert own["stop"] == [*begun, "stop", *services]
+    containers = [services[n]["container"] for n in ("llm", "stt")]
+    assert containers == ["over" if is_overlaid else "vllm", name]
+    env = found.llm.running.env
+    assert env["VLLM_LOGGING_LEVEL"] == "INFO" and ("VLLM_USE_V1" in env) is is_overlaid
