@@ -25,7 +25,8 @@ from study.report.effects.card_words import cards_in_words
 from study.run_plan import Run
 from study.search.epoch import Epoch
 from study.search.known_results import Ending
-from study.search.trial_steps import Progress, TrialSteps
+from study.search.trial_ends import Progress
+from study.search.trial_steps import TrialSteps
 from study.storage.context import context_of, ramp_range_of
 from study.storage.in_memory import in_memory, may_be_in_memory
 from study.storage.trials import counted, measured_in
@@ -42,8 +43,8 @@ def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> N
         measured = measured_in_lanes if this.has_lanes else measured_here
         epoch, ending = measured(this, source, study)
     terminal.line(f"ended: {ended(ending)}")
-    if this.is_replay and epoch.seconds_measured:
-        minutes = epoch.seconds_measured / 60
+    if this.is_replay and epoch.ends.seconds_measured:
+        minutes = epoch.ends.seconds_measured / 60
         terminal.line(f"measuring this live took {minutes:.0f} min where it was recorded")
 
 

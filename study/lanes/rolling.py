@@ -23,8 +23,9 @@ from study.lanes.lanes import Lanes
 from study.search.ask import ask_trial, needs_bridge, note_card, queue_again, with_origin
 from study.search.expected_time import TimeBudget
 from study.search.known_results import Ending, RunLimit
-from study.search.tell import give_up, set_attributes
-from study.search.trial_steps import TrialSteps, UnderWay
+from study.search.tell import abandon, give_up, set_attributes
+from study.search.trial_ends import UnderWay
+from study.search.trial_steps import TrialSteps
 from study.storage.context import RAMP_RANGE
 from study.storage.trials import BRIDGE, REPLICATE, Begun, State, counted
 
@@ -82,7 +83,7 @@ class RollingEpoch(TrialSteps):
         except BaseException as error:
             self.lanes.close()
             begun = [under_way.trial for under_way in self._under_way.values()]
-            self.abandon(error, begun, [trial for trial, _ in self._asked])
+            abandon(self.study, error, begun, [trial for trial, _ in self._asked])
             raise
         for trial, _ in self._asked:
             give_up(self.study, trial, State.NOT_STARTED)
@@ -104,7 +105,7 @@ class RollingEpoch(TrialSteps):
                 )
                 return
             if earlier is not None:
-                self.repeat(trial, begun, earlier)
+                self.ends.repeat(trial, begun, earlier)
                 self._asked.remove(asked)
                 continue
             same = [str(u.begun.allocation) for u in self._under_way.values()]
@@ -125,7 +126,7 @@ class RollingEpoch(TrialSteps):
         other lane runs. What was measured goes to a card that has not measured it. None of these
         keeps a trial waiting for long.
         """
-        has_reference = self.scorer.reference is not None
+        has_reference = self.ends.scorer.reference is not None
         if not has_reference and self._under_way:  # what others are compared with comes alone
             self.lanes.prepare(lane, Job(self.context.baseline, 0, lane.folder / "prepared"))
             return None
@@ -265,7 +266,7 @@ class RollingEpoch(TrialSteps):
             if self.lanes.ramp_range is not None and RAMP_RANGE not in self.study.user_attrs:
                 self.study.set_user_attr(RAMP_RANGE, self.lanes.ramp_range.to_json())
             started_s = time.monotonic() - end.wall_s
-            self.end(replace(under_way, job=end.task.job, started_s=started_s), end.outcome)
+            self.ends.end(replace(under_way, job=end.task.job, started_s=started_s), end.outcome)
             self._since[end.card] += 1
             if str(begun.allocation) == str(self.context.baseline):
                 self._since[end.card] = 0

@@ -20,7 +20,7 @@ from study.search.ask import ask_trial, queue_launches, with_origin
 from study.search.expected_time import TimeBudget
 from study.search.known_results import Ending, RunLimit
 from study.search.others import wait_for
-from study.search.tell import give_up
+from study.search.tell import abandon, give_up
 from study.search.trial_steps import TrialSteps
 from study.storage.backends.patient import together
 from study.storage.trials import Begun, State, Trial, counted
@@ -87,7 +87,7 @@ class Epoch(TrialSteps):
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
         allocations = [allocation for _, allocation in pairs]
-        if self.scorer.reference is None:
+        if self.ends.scorer.reference is None:
             allocations.sort(key=lambda a: str(a) != str(self.context.baseline))
         if not self.restarts:
             last = self._last.allocation if self._last else None
@@ -121,10 +121,10 @@ class Epoch(TrialSteps):
         try:
             waiting.check()
             if earlier is not None:
-                self._last = self.repeat(trial, begun, earlier)
+                self._last = self.ends.repeat(trial, begun, earlier)
             else:
                 under_way = self.begin(trial, begun)
-                self._last = self.end(under_way, measure(under_way.job))
+                self._last = self.ends.end(under_way, measure(under_way.job))
         except BaseException as error:
-            self.abandon(error, [trial], left)
+            abandon(self.study, error, [trial], left)
             raise

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from objectives.diagnosis.diagnosis import Diagnosis
+from objectives.errors import SetupError
 from objectives.evaluation import Failure
 from objectives.measurement import Measurement
 from objectives.plain_data.infinity import plain
@@ -121,3 +124,26 @@ def give_up(study: optuna.Study, trial: optuna.Trial, why: State) -> None:
             study.tell(trial, state=TrialState.FAIL)
 
     together(study, given_up)
+
+
+def abandon(
+    study: optuna.Study,
+    error: BaseException,
+    begun: Sequence[optuna.Trial],
+    asked: Sequence[optuna.Trial],
+) -> None:
+    """Give trials back where a run ends in the middle.
+
+    Args:
+        study: The study.
+        error: Why it ends.
+        begun: Those that were being measured.
+        asked: Those that were not begun.
+    """
+    is_setup = isinstance(error, SetupError)
+    # interrupted while it wrote: the next run frees what is left
+    with suppress(StorageInternalError):
+        for trial in begun:
+            give_up(study, trial, State.NOT_STARTED if is_setup else State.INTERRUPTED)
+        for trial in asked:
+            give_up(study, trial, State.NOT_STARTED)

@@ -28,7 +28,7 @@ from objectives.devices.device_set import device_set
 from objectives.evaluation import Outcome
 from study.lanes.lane import Ended, Lane, Task
 from study.lanes.rolling import RollingEpoch
-from study.search.trial_steps import Progress
+from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.storage.url import open_storage
 

@@ -21,7 +21,7 @@ from study.lanes.process import Here
 from study.lanes.rolling import RollingEpoch
 from study.search.ask import queue_again
 from study.search.known_results import RunLimit
-from study.search.trial_steps import Progress
+from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.spec.setting import setting_of
 from study.storage.trials import BRIDGE, REPLICATE, State, counted, rows

@@ -20,7 +20,7 @@ from study.analysis.configurations import configurations_in
 from study.racing.race import Race
 from study.report.trial_words import outcome_in_words
 from study.search.epoch import Epoch
-from study.search.trial_steps import Progress
+from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.spec.setting import setting_of
 from study.storage.trials import BASELINE, State, rows

@@ -41,7 +41,7 @@ from study.search.epoch import Epoch
 from study.search.known_results import Ending, RunLimit
 from study.search.opening.resume import free_left_behind
 from study.search.samplers import monotone_directions
-from study.search.trial_steps import Progress
+from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.owner import Owner
@@ -486,7 +486,7 @@ def test_a_repeat_is_not_the_first_trial_of_a_run(spec, storage, tmp_path) -> No
 def test_a_replay_has_no_clock(spec, storage, tmp_path) -> None:
     run = epoch(opened(spec, storage), spec, Bench(), tmp_path, timeout_s=0.001, is_replay=True)
     assert run.run() == Ending(limit=RunLimit.SPACE, size=10, settled=10)
-    assert run.seconds_measured == pytest.approx(8 * 90.0, abs=5), (
+    assert run.ends.seconds_measured == pytest.approx(8 * 90.0, abs=5), (
         "the failures of this test do not say what they took"
     )
 
@@ -556,8 +556,8 @@ def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -
     again.run()
     assert {r.number for r in own(study) if r.is_reference} == before
     assert (
-        again.scorer.reference is not None
-        and again.scorer.reference.latency_p95_ms["llm"] == 5000.0
+        again.ends.scorer.reference is not None
+        and again.ends.scorer.reference.latency_p95_ms["llm"] == 5000.0
     )
 
 

@@ -24,7 +24,7 @@ from study.recording.export_study import _is_launched
 from study.report.trial_words import outcome_in_words
 from study.search.epoch import Epoch
 from study.search.tell import tell_dominated
-from study.search.trial_steps import Progress
+from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.storage.trials import State, rows
 from study.tournament import left, standings

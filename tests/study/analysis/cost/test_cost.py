@@ -32,7 +32,7 @@ from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.cost.phases import UNATTRIBUTED
 from study.cli.cost_lines import cost_lines, ratio_lines
 from study.search.epoch import Epoch
-from study.search.trial_steps import Progress
+from study.search.trial_ends import Progress
 from study.spec.choices import APIS
 from study.spec.load import load
 from study.spec.model import Spec

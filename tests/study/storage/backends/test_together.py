@@ -19,7 +19,7 @@ from objectives import waiting
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import Measurement
 from study.search.epoch import Epoch
-from study.search.trial_steps import Progress
+from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.storage.backends import patient
 from study.storage.backends.patient import PatientStorage, together, uncollected
