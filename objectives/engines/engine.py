@@ -20,6 +20,7 @@ from objectives.engines.vllm.llm import Vllm
 from objectives.engines.vllm.transcription import VllmTranscription
 from objectives.errors import SetupError
 from objectives.figures import STREAMED
+from objectives.fit.cell import Host
 from objectives.services import (
     DeviceKind,
     LlmService,
@@ -156,6 +157,12 @@ class Engine(Protocol):
 
     def share_in_args(self) -> str | None:
         """Return what `args` say of its share, as it is written; None where they say nothing."""
+
+    def asked_mib(self, allocation: Allocation, total_mib: float) -> float | None:
+        """Return what it asks for as a share of its own, MiB; None where it takes what it needs."""
+
+    def held_mib(self, allocation: Allocation, host: Host) -> float | None:
+        """Return that with what its processes take beyond it, MiB."""
 
     def overriding(self, word: str) -> tuple[str, str] | None:
         """Return the flag that a word is, and why it overrides a searched memory, or None."""

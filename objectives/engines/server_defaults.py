@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from objectives.allocation import Allocation, Scalar
 from objectives.engines.command import option_of
+from objectives.fit.cell import CONTEXT_MIB, Host
 from objectives.services import DeviceKind, Service
 from objectives.traffic.workload import Workload
 
@@ -33,6 +34,7 @@ class ServerDefaults:
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
+    beyond_mib: ClassVar[float] = 0.0  # on a CPU, what it takes outside of what it asks for
     own_wakers: ClassVar[tuple[str, ...]] = ()  # how it wakes by itself in production
     # what to write instead, by option; {name} stands for the service
     set_by_us: ClassVar[Mapping[str, str]] = {}
@@ -82,6 +84,21 @@ class ServerDefaults:
         words = pairwise((*self.service.args, ""))
         said = [w.partition("=")[2] or v for w, v in words if self.is_share(w)]
         return said[-1] if said else None
+
+    def asked_mib(self, allocation: Allocation, total_mib: float) -> float | None:  # noqa: ARG002
+        """Return what it asks for as a share of its own, MiB; None where it takes what it needs.
+
+        Args:
+            allocation: The allocation.
+            total_mib: The memory of its device, MiB.
+        """
+        return None
+
+    def held_mib(self, allocation: Allocation, host: Host) -> float | None:
+        """Return that with what its processes take beyond it, MiB."""
+        asked_mib = self.asked_mib(allocation, host.total_mib)
+        beyond_mib = self.beyond_mib if host.is_cpu else CONTEXT_MIB
+        return None if asked_mib is None else asked_mib + beyond_mib
 
     def overriding(self, word: str) -> tuple[str, str] | None:  # noqa: ARG002
         """Return the flag that a word of a command is, and why it overrides a searched memory.

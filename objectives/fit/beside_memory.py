@@ -13,6 +13,7 @@ MIB = 2**20
 MODEL = ("-m", "--model", "--model-id", "--model-path", "--model_path", "--model-name-or-path")
 WEIGHTS = ("safetensors", "gguf", "onnx", "bin", "pt")  # of several kinds one is loaded
 KNOWN_SLACK = 0.1
+SHARE_SLACK_MIB = 400.0  # of what the processes of a server take beyond its share
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,19 @@ class Claim:
         service: Its name.
         mib: What is known of it, MiB; None where nothing is.
         is_whole: Whether that is all of it; the weights alone are not.
+        off_mib: How far off that may be, MiB; None: by a tenth.
     """
 
     service: str
     mib: float | None
     is_whole: bool
+    off_mib: float | None = None
 
     @property
     def slack_mib(self) -> float:
         """Return how far off it may be, MiB; what is not known is in no sum."""
+        if self.off_mib is not None:
+            return self.off_mib
         return KNOWN_SLACK * (self.mib or 0.0) if self.is_whole else 0.0
 
     @property

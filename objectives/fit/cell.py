@@ -66,6 +66,8 @@ class Cell:
         free_mib: What stays free of the device under load, about, MiB.
         least_mib: What the LLM needs to start, MiB, perhaps and surely; None where it has no share.
         most_mib: What it may be given beside everything else, MiB, surely and perhaps.
+        own_mib: What the LLM takes itself, and how far off that may be, MiB; None where it has a
+            share, or nobody knows.
         why: The sum, or why it is not known.
         place: The names of the LLM's devices; empty where they have none.
     """
@@ -81,6 +83,7 @@ class Cell:
     free_mib: float | None = None
     least_mib: tuple[float, float] | None = None
     most_mib: tuple[float, float] | None = None
+    own_mib: tuple[float, float] | None = None
     why: str = ""
     place: str = ""
 

@@ -41,11 +41,12 @@ def predicted(
     places = {e.name: place_of(e.name, e.service, allocation) or Place(first) for e in engines}
     for name, room in rooms.items():
         there = [e for e in engines if name in places[e.name].devices]
+        total_mib = room.identity.total_mib
         prediction = memory_budget.check(
             allocation,
-            memory_budget.figures(allocation, launches, there, room.identity.uuid),
+            memory_budget.figures(allocation, launches, there, room.identity.uuid, total_mib),
             has_share=any(e.has_share for e in there),
-            total_mib=room.identity.total_mib,
+            total_mib=total_mib,
             tenants_mib=room.held_mib,
             reserve_mib=reserve_mib,
         )

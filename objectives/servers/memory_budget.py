@@ -8,7 +8,7 @@ told without one: a share that does not fit by itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
 
@@ -34,12 +34,15 @@ class StartFigures:
         non_kv_mib: The weights and activations inside the share.
         one_request_mib: The KV cache of one request of the largest model length.
         own_mib: The memory of each server without a share, by service.
+        asked_mib: What those of them ask for that have a share of their own, by service: known
+            without a start.
     """
 
     outside_share_mib: float | None
     non_kv_mib: float | None
     one_request_mib: float | None
     own_mib: Mapping[str, float | None]
+    asked_mib: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def figures(
     launches: Iterable[tuple[Allocation, Measurement]],
     engines: Sequence[Engine],
     uuid: str = "",
+    total_mib: float = 0.0,
 ) -> StartFigures:
     """Return what starts of an allocation's commands have shown, whatever their share was.
 
@@ -93,13 +97,14 @@ def figures(
         launches: The allocations that were launched, with what was measured of them.
         engines: One a service, of those on one device.
         uuid: The device; where a launch does not know it, its only one counts.
+        total_mib: Its memory, MiB.
     """
     outside, non_kv, request = [], [], []
     own_mib: dict[str, float | None] = {e.name: None for e in engines if not e.has_share}
     keys = {e.name: e.memory_key(allocation) for e in engines}
     for launched, m in launches:
         device = m.devices.get(uuid, m.device)
-        total_mib = device.device_total_mib
+        of_mib = device.device_total_mib
         for engine in engines:
             service = m.services.get(engine.name, ServiceFigures())
             if keys[engine.name] is None or engine.memory_key(launched) != keys[engine.name]:
@@ -107,9 +112,9 @@ def figures(
             taken_mib = device.taken_mib.get(engine.name, service.memory_mib)
             if not engine.has_share and taken_mib is not None:
                 own_mib[engine.name] = max(taken_mib, own_mib[engine.name] or 0.0)
-            if not engine.has_share or total_mib is None:
+            if not engine.has_share or of_mib is None:
                 continue
-            asked_mib = share_mib(launched, total_mib)
+            asked_mib = share_mib(launched, of_mib)
             if taken_mib is not None:
                 outside.append(max(0.0, taken_mib - asked_mib))
             if service.kv_cache_mib is not None and _is_even(engine.name, m):
@@ -122,6 +127,7 @@ def figures(
         non_kv_mib=median(non_kv) if non_kv else None,
         one_request_mib=median(request) if request else None,
         own_mib=own_mib,
+        asked_mib={e.name: mib for e in engines if (mib := e.asked_mib(allocation, total_mib))},
     )
 
 
@@ -146,7 +152,7 @@ def check(
     """Return whether an allocation fits beside the tenants and the reserve.
 
     It is `unknown` until the figures that decide were measured. A figure that was not measured is
-    at least nothing, which rules out what does not fit even then.
+    at least nothing, or the share that is asked for, which rules out what does not fit even then.
 
     Args:
         allocation: The allocation.
@@ -183,11 +189,14 @@ def check(
         parts_mib |= {"share": asked_mib, "beyond it": starts.outside_share_mib}
     parts_mib |= {service_name(service): mib for service, mib in starts.own_mib.items()}
     parts_mib |= {"tenants": tenants_mib, "reserve": reserve_mib}
-    need_mib = sum(mib or 0.0 for mib in parts_mib.values())
     missing = [part for part, mib in parts_mib.items() if mib is None]
+    asked = {service_name(service): mib for service, mib in starts.asked_mib.items()}
+    parts_mib |= {part: asked[part] for part in missing if part in asked}
+    need_mib = sum(mib or 0.0 for mib in parts_mib.values())
+    left_out = [part for part, mib in parts_mib.items() if mib is None]
     sum_text = " + ".join(f"{mib:,.0f} {p}" for p, mib in parts_mib.items() if mib is not None)
     sum_text += f" = {need_mib:,.0f} of {total_mib:,.0f} MiB"
-    sum_text += f", without {' and '.join(missing)}, not measured yet" if missing else ""
+    sum_text += f", without {' and '.join(left_out)}, not measured yet" if left_out else ""
     if need_mib - total_mib > margin_mib:
         return Prediction("predicted_oom", need_mib - total_mib, sum_text)
     if missing:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import Engine, llm_engine, other_engine, speech_engine
+from objectives.engines.engine import llm_engine, speech_engine
 from objectives.engines.every import arithmetic_of
 from objectives.engines.places import Place, place_of
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
-from objectives.fit.beside_memory import Claim, claim
 from objectives.fit.cell import CONTEXT_MIB, Cell, Host, SpeechMemory
 from objectives.model_files.model import Model
 from objectives.servers.tenants import Tenant
-from objectives.servers.versions import cached
-from objectives.services import LlmService, OtherService, Services, SttService
+from objectives.services import LlmService, Services, SttService
+from study.fit.beside import BesideFiles, is_there, read_beside
+from study.fit.model_folder import folder_of
 from study.fit.together import together
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
-LITTLE = "`hf download {} config.json`, a few KB, is enough to say what fits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +37,7 @@ class ByFiles:
         version: That of its engine; None takes it for a new one.
         request_tokens: The longest request of the workload, with its answer.
         arithmetic: That of its engine.
-        beside: The services beside a voice turn, by name.
-        folders: Where a model that one of their commands names is looked for.
+        beside: The services beside a voice turn.
         folder: The folder or file of the LLM's model.
         others: The devices over which the LLM may be spread beside its first, by name.
     """
@@ -54,8 +50,7 @@ class ByFiles:
     version: str | None
     request_tokens: int
     arithmetic: Arithmetic
-    beside: Mapping[str, OtherService] = field(default_factory=dict)
-    folders: Sequence[Path] = ()
+    beside: BesideFiles
     folder: Path = Path()
     others: Mapping[str, Host] = field(default_factory=dict)
 
@@ -85,8 +80,10 @@ class ByFiles:
 
     def _on(self, allocation: Allocation, host: Host, name: str) -> Cell:
         """Return what the files say of an allocation on one device of the LLM, by its name."""
-        host = replace(host, beside=self._beside(allocation, name))
+        bare, host = host, replace(host, beside=self.beside.claims(allocation, host, name))
         cell = self._cell(allocation, host, name)
+        if not cell.is_ruled_out and (narrow := self.beside.too_narrow(allocation, bare, name)):
+            return replace(cell, **narrow)
         if not host.unknown or cell.is_ruled_out:
             return cell
         return replace(cell, is_close=True, why="; ".join(filter(None, (host.unknown, cell.why))))
@@ -106,31 +103,17 @@ class ByFiles:
         """Return in sentences what is not known of the services beside a turn."""
         place = self._place(allocation)
         names = place.devices if place else ("",)
-        claims = (c for name in names for c in self._beside(allocation, name))
+        hosts = {name: self.others.get(name, self.host) for name in names}
+        claims = (c for name in names for c in self.beside.claims(allocation, hosts[name], name))
         return list(dict.fromkeys(c.unknown for c in claims if c.unknown))
-
-    def _beside(self, allocation: Allocation, name: str) -> tuple[Claim, ...]:
-        """Return what the services beside a turn take of a device of the LLM."""
-        engines = (other_engine(service, name) for name, service in self.beside.items())
-        return tuple(
-            claim(e.name, self.beside[e.name], e.command(allocation, {}).argv, self.folders)
-            for e in engines
-            if _is_there(e, allocation, name)
-        )
 
     def _speech(self, allocation: Allocation, host: Host, name: str) -> SpeechMemory:
         """Return what speech takes of a device of the LLM."""
         stt = speech_engine(self.stt)
-        if not _is_there(stt, allocation, name):
+        if not is_there(stt, allocation, name):
             return SpeechMemory(0.0)
         parameters = self.speech_parameters.get(allocation.speech)
         return stt.memory(allocation, parameters, host)
-
-
-def _is_there(engine: Engine, allocation: Allocation, name: str) -> bool:
-    """Return whether an engine is on the device of a name; all are where it has none."""
-    place = place_of(engine.name, engine.service, allocation)
-    return place is None or not name or name in place.devices
 
 
 def by_files(
@@ -165,7 +148,7 @@ def by_files(
     argv = _argv(llm, baseline)
     arithmetic = arithmetic_of(llm, argv)
     try:
-        path = _folder(
+        path = folder_of(
             arithmetic.model_of(argv) or llm.model, (*shipped, *beside), is_shipped=is_shipped
         )
         return ByFiles(
@@ -180,8 +163,7 @@ def by_files(
             version=version,
             request_tokens=request_tokens,
             arithmetic=arithmetic,
-            beside={n: s for n, s in services.items() if isinstance(s, OtherService)},
-            folders=beside,
+            beside=read_beside(services, baseline, host, beside, {llm.python: version}),
             folder=path,
             others=others or {},
         )
@@ -199,31 +181,9 @@ def _argv(llm: LlmService, allocation: Allocation) -> tuple[str, ...]:
     return llm_engine(llm).resident_command(allocation, {}).argv
 
 
-def _folder(model: str, folders: Sequence[Path], *, is_shipped: bool = False) -> Path:
-    """Return the folder or GGUF file of a model, in one of some folders or in the hub's cache.
-
-    Raises:
-        SetupError: It is in none.
-    """
-    for name in (model, *([Path(model).name] if is_shipped else [])):
-        for folder in folders:
-            path = folder / Path(name).expanduser()
-            if path.is_dir() or (path.suffix == ".gguf" and path.is_file()):
-                return path
-    if HUB_ID.fullmatch(model):
-        try:
-            return Path(cached(model))
-        except SetupError as error:
-            raise SetupError(f"{error}; {LITTLE.format(model)}") from error
-    raise SetupError(
-        f"there is no folder {model}; name one of a model, a GGUF file, or a hub id that is in the "
-        "local cache"
-    )
-
-
 def _speech_folder(model: str, beside: Sequence[Path]) -> Path | None:
     """Return the folder of a speech model; None where it is not on this machine."""
     try:
-        return _folder(model, beside)
+        return folder_of(model, beside)
     except SetupError:
         return None

@@ -89,14 +89,13 @@ class LlamaCppArithmetic:
         ):
             return Cell(allocation=allocation, outcome="unknown", why=why)
         slots = _number(argv, SLOTS) or USUAL_SLOTS
-        parts = {
+        own = {
             "weights": model.weights_mib,
             "KV cache": context * shape.attention.numbers * shape.layers * each / MIB,
             "other": OTHER_MIB + (_number(argv, STEP) or USUAL_STEP) * shape.vocab * 4 / MIB,
             "process": 0.0 if host.is_cpu else CONTEXT_MIB,
-            "speech": speech.mib,
-            **host.parts,
         }
+        parts = {**own, "speech": speech.mib, **host.parts}
         need_mib = sum(parts.values())
         missing_mib, margin_mib = need_mib - host.total_mib, SLACK_MIB + speech.slack_mib
         margin_mib += host.slack_mib
@@ -117,6 +116,7 @@ class LlamaCppArithmetic:
             longest_tokens=longest,
             at_once=slots if request_tokens <= longest else 0,
             free_mib=-missing_mib,
+            own_mib=None if is_split else (sum(own.values()), SLACK_MIB),
             why=text,
         )
 

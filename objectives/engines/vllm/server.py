@@ -9,6 +9,7 @@ from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.metrics_page import amount
 from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.vllm import flags
+from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
 from objectives.engines.vllm.flags import IDLE_BESIDE, SHARE_OPTION, is_share, missing_share
 from objectives.engines.vllm.needs import (
     SERVER_PACKAGES,
@@ -18,8 +19,9 @@ from objectives.engines.vllm.needs import (
     weak_card,
 )
 from objectives.engines.vllm.values import disagreement
+from objectives.figures import STREAMED
 from objectives.on_demand.resident import sleeps
-from objectives.services import DeviceKind, LlmService, OtherService, hears
+from objectives.services import DeviceKind, LlmService, OtherService, SttService, hears
 
 OURS = "leave it to the study"
 UNHEARD = "remove it: the study sends its requests without it"  # and each would be refused
@@ -50,6 +52,7 @@ class VllmServer(ServerDefaults):
         | {"prefill_context_parallel_size", "pcp"}
     )
     own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
+    beyond_mib: ClassVar[float] = FRONT_ENDS_MIB
     sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
 
     @property
@@ -117,13 +120,22 @@ class VllmServer(ServerDefaults):
         """Return in a sentence that vLLM does not run on a card; None where it may."""
         return None if self.service.command is not None else weak_card(self.name, compute)
 
-    def own_share(self, allocation: Allocation) -> float | None:
-        """Return the share of its device that is its own; None where nothing says it."""
-        named = allocation.values.get(self.share_name)
-        if named is not None:
-            return amount(str(named))
-        said = self.share_in_args()
-        return None if said is None else amount(said)
+    def asked_mib(self, allocation: Allocation, total_mib: float) -> float | None:
+        """Return what it asks for as a share of its own, MiB.
+
+        It is None where nothing says the share, or something overrides it, and of a model that
+        pools: such a one may take less.
+        """
+        service = self.service
+        is_held = isinstance(service, SttService) or hears(service) or service.api in STREAMED
+        words = (*service.args, *(f"--{name}" for name in allocation.options(self.prefix)))
+        if self.has_share or service.command is not None or not is_held:
+            return None
+        if any(map(flags.overriding, words)):
+            return None
+        named = allocation.values.get(self.share_name, self.share_in_args())
+        share = None if named is None else amount(str(named))
+        return None if share is None else share * total_mib
 
 
 def with_sleep_mode(

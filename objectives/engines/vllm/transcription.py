@@ -18,14 +18,14 @@ from objectives.engines.vllm.needs import (
     READS_SOUND,
 )
 from objectives.engines.vllm.server import OURS, OWN_ENV, SERVER, VllmServer
-from objectives.fit.cell import CONTEXT_MIB, Host, SpeechMemory
+from objectives.fit.beside_memory import SHARE_SLACK_MIB
+from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import HUB
 from objectives.on_demand.resident import with_waker
 
 PAGE = "/metrics"
 # of its other processes on a CPU, outside its share: 1,125 in one start of 0.32 with `base`
 FRONT_ENDS_MIB = 1125.0
-SLACK_MIB = 400.0
 SET_BY_STUDY = {"model": f"use {SPEECH}"} | dict.fromkeys(
     ("served_model_name", "runner", "task"), OURS
 )
@@ -47,6 +47,7 @@ class VllmTranscription(VllmServer, SpeechServer):
     set_by_us: ClassVar[Mapping[str, str]] = {**VllmServer.set_by_us, **SET_BY_STUDY}
     packages: ClassVar[tuple[str, ...]] = (*PACKAGES, READS_SOUND)
     title: ClassVar[str] = "vLLM"
+    beyond_mib: ClassVar[float] = FRONT_ENDS_MIB
 
     def own_conditions(self) -> dict[str, Any]:
         """Return what of its own keys changes figures, as plain data."""
@@ -54,11 +55,11 @@ class VllmTranscription(VllmServer, SpeechServer):
 
     def memory(self, allocation: Allocation, parameters: int | None, host: Host) -> SpeechMemory:  # noqa: ARG002
         """Return its share of a device, with its processes beyond it."""
-        share = self.own_share(allocation)
-        if share is None:
-            return SpeechMemory(None, f"nothing says the share of {self.name}")
-        beyond_mib = FRONT_ENDS_MIB if host.is_cpu else CONTEXT_MIB
-        return SpeechMemory(share * host.total_mib + beyond_mib, slack_mib=SLACK_MIB)
+        held_mib = self.held_mib(allocation, host)
+        if held_mib is None:
+            why = f"nothing says the share of {self.name}, or a flag overrides it"
+            return SpeechMemory(None, why)
+        return SpeechMemory(held_mib, slack_mib=SHARE_SLACK_MIB)
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `NAME.<flag>` parameters become `--<flag>`."""

@@ -12,7 +12,7 @@ from objectives.engines.engine import engines_of
 from objectives.measurement import Measurement
 from objectives.recording import read
 from objectives.servers.memory_budget import MARGIN, StartFigures, check, figures
-from objectives.services import LlmService, SttService
+from objectives.services import LlmService, OtherService, SttService
 
 TOTAL = 10_000.0
 ENGINES = engines_of({"llm": LlmService(), "stt": SttService()})
@@ -187,3 +187,22 @@ def test_what_was_measured_on_an_h100_is_foretold_by_the_other_launches(name, ru
         assert not (entry.diagnosis and verdict.is_sure), entry.key
     assert told["predicted_kv_too_small"] == ruled_out
     assert told["unknown"] == 0
+
+
+@pytest.mark.parametrize(("share", "fits"), [(0.2, "unknown"), (0.4, "predicted_oom")])
+def test_a_share_of_its_own_is_known_without_a_start(share, fits):
+    services = {
+        "llm": LlmService(),
+        "stt": SttService(),
+        "tags": OtherService(api="chat", engine="vllm", model="m"),
+    }
+    allocation = at(0.7, **{"tags.gpu_memory_utilization": share})
+    starts = figures(allocation, [], engines_of(services), total_mib=TOTAL)
+    verdict = says(allocation, starts)
+    assert verdict.fits == fits
+    if fits != "unknown":
+        assert "7,000 share + 4,000 tags + 0 tenants + 500 reserve = 11,500" in verdict.explanation
+        assert verdict.explanation.endswith("without beyond it and speech, not measured yet")
+    measured = only(tags_memory_mib=1500)  # it is what counts, where a start showed it
+    starts = figures(allocation, [(allocation, measured)], engines_of(services), total_mib=TOTAL)
+    assert starts.own_mib["tags"] == 1500 and says(allocation, starts).fits == "unknown"

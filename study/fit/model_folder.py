@@ -1,0 +1,35 @@
+"""Find the folder or file of a model on this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from objectives.errors import SetupError
+from objectives.servers.versions import cached
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+LITTLE = "`hf download {} config.json`, a few KB, is enough to say what fits"
+
+
+def folder_of(model: str, folders: Sequence[Path], *, is_shipped: bool = False) -> Path:
+    """Return the folder or GGUF file of a model, in one of some folders or in the hub's cache.
+
+    Raises:
+        SetupError: It is in none.
+    """
+    for name in (model, *([Path(model).name] if is_shipped else [])):
+        for folder in folders:
+            path = folder / Path(name).expanduser()
+            if path.is_dir() or (path.suffix == ".gguf" and path.is_file()):
+                return path
+    if HUB_ID.fullmatch(model):
+        try:
+            return Path(cached(model))
+        except SetupError as error:
+            raise SetupError(f"{error}; {LITTLE.format(model)}") from error
+    raise SetupError(
+        f"there is no folder {model}; name one of a model, a GGUF file, or a hub id that is in the "
+        "local cache"
+    )
