@@ -129,7 +129,7 @@ def admit(
             "set this machine's clock, or confirm anew"
         )
     notes = compare_device(data, device, path)
-    notes += compare_sleepers(data, path)
+    notes += compare_sleepers(data, path, deployment.services)
     notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
     places = mapping_at(data, "places")

@@ -9,6 +9,7 @@ from objectives import waiting
 from objectives.errors import BadInput
 from study.service_pause.restore_timer import PROMISE_PREFIX
 from study.systemd.manager import UNIT_NAME, Manager, UnitState, state
+from study.systemd.wakers import wakers_of
 
 BACK_S = 30.0
 
@@ -27,7 +28,8 @@ def closure(named: Sequence[UnitState]) -> list[UnitState]:
             continue
         _refuse(s)
         states[s.manager, s.unit] = s
-        for unit in (*s.triggers, *s.stopped_with):
+        wakers = [w.unit.unit for w in wakers_of(s)]  # also of what is off and requires it
+        for unit in (*wakers, *s.stopped_with):
             other = state(s.manager, unit)
             if other.is_on and not UNIT_NAME.fullmatch(unit):
                 raise BadInput(

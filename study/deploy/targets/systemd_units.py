@@ -27,6 +27,7 @@ from study.systemd.unit_file import (
     values_of_container,
 )
 from study.systemd.units import COMMITTED, TRIAL
+from study.systemd.wakers import Waker, socket_of
 
 RUN = Path("/run/systemd/system")
 WAIT_S = 120.0
@@ -44,6 +45,7 @@ class Units:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.names: dict[str, str] = {name: str(s.unit) for name, s in deployment.ordered()}
+        self._wakers: dict[str, Waker | None] = {}
 
     def check(self) -> None:
         """Check that both units are there, run, and can get what is mapped.
@@ -65,6 +67,12 @@ class Units:
                     f"{unit.name} has Restart={unit.restart}: {engine.quiet_death}; "
                     f"write `restart_always: true` below services.{name} to have Restart=always "
                     "in the drop-in"
+                )
+        for name in self.names:
+            if (waker := self._waker(name)) is not None:
+                lines.append(
+                    f"{self.names[name]} sleeps until {waker.unit.unit} wakes it: whether it "
+                    "slept or ended in the soak is not told apart"
                 )
         return lines + [
             f"{u} stops together with them, and is started again after them"
@@ -173,12 +181,22 @@ class Units:
         )
 
     def start(self, name: str) -> None:
-        """Begin to start a unit; what comes of it, `life` tells."""
-        units.start(self.names[name])
+        """Begin to start a unit, or what a socket starts before it; `life` tells what comes of it.
+
+        systemd would stop one that nothing needs (`StopWhenUnneeded=`) again.
+        """
+        units.start(waker.starts if (waker := self._waker(name)) else self.names[name])
+
+    def _waker(self, name: str) -> Waker | None:
+        if name not in self._wakers:
+            self._wakers[name] = socket_of(self.names[name])
+        return self._wakers[name]
 
     def life(self, name: str) -> Life:
-        """Return this run as systemd knows it."""
+        """Return this run as systemd knows it; asleep, or awake again, one lives on."""
         unit = units.unit(self.names[name])
+        if self._waker(name) is not None:
+            return Life(unit.active != "failed", "", unit.restarts, unit.result)
         return Life(unit.active == "active", unit.invocation, unit.restarts, unit.result)
 
     def running(self, a: Assignment) -> list[str | None] | None:

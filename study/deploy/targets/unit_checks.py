@@ -16,6 +16,7 @@ from study.deploy.state.versions import CURRENT
 from study.systemd import units
 from study.systemd.unit_file import env_values, exec_start, values_of, words_of
 from study.systemd.units import COMMITTED
+from study.systemd.wakers import socket_of
 
 ETC = Path("/etc/systemd/system")
 
@@ -61,7 +62,7 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
             f"{unit.name}: its state is {unit.load!r}; "
             f"make `systemctl status {unit.name}` clean first"
         )
-    if unit.active != "active":
+    if unit.active != "active" and (unit.active == "failed" or socket_of(unit.name) is None):
         raise BadInput(
             f"{unit.name}: it is {unit.active}, not running; start it first: "
             "its figures are the baseline; where it cannot start as it is, write into it by hand "
