@@ -17,7 +17,7 @@ from study.analysis.reweigh import card_scales
 from study.bench.source import Source, launches_to_replay, measuring
 from study.cli.end_of_run.end import ended
 from study.cli.live_view import Outlook
-from study.lanes.lanes import Patience
+from study.lanes.losses import Patience
 from study.lanes.measuring import lanes_on
 from study.lanes.rolling import RollingEpoch
 from study.racing.race import Race

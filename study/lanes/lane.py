@@ -13,8 +13,8 @@ from objectives.devices.device import Identity
 from objectives.devices.device_set import DeviceSet, as_one
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
-from study.lanes.connection import Connection
-from study.lanes.messages import Under
+from study.lanes.process.connection import Connection
+from study.lanes.process.messages import Under
 
 LaunchKey = tuple[str, ...]  # of `study.bench.launch_order`
 OF_SET = 4  # letters of each UUID in the name of a set

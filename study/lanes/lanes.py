@@ -7,7 +7,7 @@ import select
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -20,9 +20,11 @@ from objectives.errors import SetupError
 from objectives.evaluation import Job
 from objectives.measurement import Measurement
 from objectives.setting import Setting
-from study.lanes.connection import CardGone, Transport
 from study.lanes.lane import Ended, GivenBack, Lane, Task, folder_name
-from study.lanes.messages import (
+from study.lanes.losses import Patience, Retries
+from study.lanes.process.connection import CardGone, Transport
+from study.lanes.process.lane_process import Here
+from study.lanes.process.messages import (
     Answer,
     Beat,
     Doing,
@@ -35,29 +37,6 @@ from study.lanes.messages import (
     Refusal,
     Verdict,
 )
-from study.lanes.process import Here
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """Patience says when a lane is lost, and what is done then.
-
-    Args:
-        retries: How often a task whose lane was lost is tried again.
-        most_lost: A lane that was lost so often is used no more.
-        silent_s: A lane that says nothing for so long is ended, seconds; it beats every 5 s.
-        overtime_s: It may be at work for the longest time of a measurement and so much more,
-            seconds.
-        memory_s: Within this time the memory of a lost one is free again, seconds.
-        end_s: Within this time a lane that is closed has ended, seconds.
-    """
-
-    retries: int = 2
-    most_lost: int = 3
-    silent_s: float = 60.0
-    overtime_s: float = 120.0
-    memory_s: float = 60.0
-    end_s: float = 60.0
 
 
 class Lanes:
@@ -89,14 +68,13 @@ class Lanes:
         ramp_range: RampRange | None = None,
         cores: Sequence[tuple[int, ...]] = (),
         say: Callable[[str], None] = lambda _: None,
-        patience: Patience = Patience(),
+        patience: Patience = Patience(),  # noqa: B008  frozen
         transport: Transport = Here(),  # noqa: B008  frozen
     ) -> None:
         self.setting, self.patience, self.transport = setting, patience, transport
         self.ramp_range, self._say = ramp_range, say
         self._measured = [(a, m, "") for a, m in measurements]  # with the card, of this run
-        self._again: list[tuple[Task, str]] = []  # with the card whose lane was lost
-        self._lost: dict[int, list[str]] = {}  # of each task: what became of its lanes
+        self._retries = Retries(patience.retries)
         self._attempts = 0
         self._ends: list[Ended | GivenBack] = []
         self.lanes = [
@@ -143,7 +121,7 @@ class Lanes:
     @property
     def tasks(self) -> list[Task]:
         """Return what is being measured, or will be again."""
-        return [lane.task for lane in self.lanes if lane.task] + [task for task, _ in self._again]
+        return [lane.task for lane in self.lanes if lane.task] + self._retries.tasks
 
     def occupancy(self) -> Occupancy:
         """Return who holds the memory of the LLMs' cards, by what the lanes told last."""
@@ -161,9 +139,11 @@ class Lanes:
     def free(self) -> list[Lane]:
         """Return the lanes that wait for a task, once those that were lost have been given anew."""
         for lane in self.living:
-            if lane.is_free and (again := self._again_for(lane)) is not None:
-                self._again.remove(again)
-                self.give(lane, again[0])
+            if not lane.is_free:
+                continue
+            task = self._retries.take(lane.card, is_last=len(self.living) == 1)
+            if task is not None:
+                self.give(lane, task)
         return [lane for lane in self.living if lane.is_free]
 
     def prepare(self, lane: Lane, job: Job) -> None:
@@ -176,10 +156,7 @@ class Lanes:
         """Let a lane that is free measure a task."""
         assert lane.process is not None  # noqa: S101  it is free
         self._attempts += 1
-        if lost := self._lost.get(task.number):
-            folder = task.job.folder
-            again = folder.with_name(f"{folder.name}-attempt-{len(lost) + 1}")
-            task = replace(task, job=replace(task.job, folder=again))
+        task = self._retries.with_own_folder(task)
         new = [(a, m) for a, m, card in self._measured[lane.told :] if card != lane.card]
         lane.told, lane.is_prepared = len(self._measured), False
         lane.task, lane.attempt, lane.last = task, self._attempts, task.job.allocation
@@ -257,7 +234,7 @@ class Lanes:
                     self.ramp_range = answer.ramp_range
                 if (measured := answer.outcome.measurement) is not None:
                     self._measured.append((lane.task.job.allocation, measured, lane.card))
-                lost = tuple(self._lost.pop(lane.task.number, ()))
+                lost = self._retries.end(lane.task)
                 of = (answer.outcome, answer.wall_s, lost, answer.ramp_range)
                 self._ends.append(Ended(lane.task, lane.card, *of))
                 lane.task, lane.phase, lane.phase_s = None, None, lane.heard_s
@@ -274,14 +251,10 @@ class Lanes:
         task, lane.task = lane.task, None
         what = f"the lane on {lane.name} was lost: {why}"
         if task is not None:
-            lost = self._lost.setdefault(task.number, [])
-            lost.append(f"{lane.name}: {why}")
-            is_over = len(lost) > self.patience.retries
-            if is_over:
+            is_tried_again = self._retries.lose(task, lane.card, f"{lane.name}: {why}")
+            if not is_tried_again:
                 self._give_back(task)
-            else:
-                self._again.append((task, lane.card))
-            what += f"; {task.label} is {'given up' if is_over else 'tried again'}"
+            what += f"; {task.label} is {'tried again' if is_tried_again else 'given up'}"
         self._say(what)
         if lane.losses >= self.patience.most_lost:
             self._retire(lane, f"lost {lane.losses} times, the last time since {why}")
@@ -293,22 +266,13 @@ class Lanes:
         lane.retired, lane.is_ready = why, False
         task, lane.task = lane.task, None
         if task is not None:
-            self._again.append((task, lane.card))
-        for again in [a for a in self._again if a[0].card == lane.card]:
-            self._again.remove(again)
-            self._give_back(again[0])
+            self._retries.add(task, lane.card)
+        for task in self._retries.take_all_of(lane.card):
+            self._give_back(task)
         self._say(f"{lane.name} is used no more: {why}")
 
     def _give_back(self, task: Task) -> None:
-        self._ends.append(GivenBack(task, tuple(self._lost.pop(task.number, ()))))
-
-    def _again_for(self, lane: Lane) -> tuple[Task, str] | None:
-        """Return a lost task that a lane may take: one of its own only where it is the last."""
-        is_last = len(self.living) == 1
-        for task, lost_on in self._again:
-            if task.card == lane.card or (task.card is None and (lost_on != lane.card or is_last)):
-                return task, lost_on
-        return None
+        self._ends.append(GivenBack(task, self._retries.end(task)))
 
     def _begin_again(self, lane: Lane, now_s: float) -> None:
         """Start a lane that was lost, once the memory of what it ran is free again."""

@@ -14,9 +14,10 @@ from study.bench.bench import Bench, all_borrowed
 from study.lanes.cards.cores import in_words
 from study.lanes.cards.named import cores_apart
 from study.lanes.cluster.join import Cluster
-from study.lanes.lanes import Lanes, Patience
+from study.lanes.lanes import Lanes
 from study.lanes.lock import lane_lock
-from study.lanes.process import Here
+from study.lanes.losses import Patience
+from study.lanes.process.lane_process import Here
 from study.service_pause.options import Lending
 
 

@@ -8,7 +8,6 @@ The last launches are those of leaders on a second card.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,10 +16,10 @@ import optuna
 from objectives.allocation import Allocation
 from objectives.evaluation import Job
 from study.bench.launch_order import launch_key
-from study.lanes.finals import Finals, finals_in
+from study.lanes.across_cards import Bridges, Finals, finals_in
 from study.lanes.lane import Ended, GivenBack, Lane, Task, launch_keys
 from study.lanes.lanes import Lanes
-from study.search.ask import ask_trial, needs_bridge, note_card, queue_again, with_origin
+from study.search.ask import ask_trial, queue_again, with_origin
 from study.search.expected_time import TimeBudget
 from study.search.known_results import Ending, RunLimit
 from study.search.tell import abandon, give_up, set_attributes
@@ -33,7 +32,6 @@ Asked = tuple[optuna.Trial, Begun]
 CHOICE = 4  # trials are asked for ahead: more would be proposed with less known
 LATE = 4 * CHOICE  # trials asked for after one that still waits: now it comes first
 RARELY = 256  # configurations that are left: a space that has fewer is looked at for every trial
-BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again, to see it drift
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,8 +50,7 @@ class RollingEpoch(TrialSteps):
     _asked: list[Asked] = field(default_factory=list, init=False)
     _under_way: dict[int, UnderWay] = field(default_factory=dict, init=False)
     _ending: Ending | None = field(default=None, init=False)
-    _since: Counter[str] = field(default_factory=Counter, init=False)  # its baseline, by card
-    _bridged: set[str] = field(default_factory=set, init=False)  # cards that need no bridge
+    _bridges: Bridges = field(init=False)
     _finals: Finals = field(init=False)
     _waiting: set[str] = field(default_factory=set, init=False)  # cards, until a trial ends
     _unasked: int = field(default=0, init=False)  # so many may be asked before a look at the space
@@ -67,6 +64,7 @@ class RollingEpoch(TrialSteps):
             KeyboardInterrupt: A signal asked for the end.
         """
         budget = TimeBudget(self.timeout_s, self.progress.on_line)
+        self._bridges = Bridges(self.study)
         self._finals = Finals(self.context, finals_in(self.max_trials))
         self.open()
         try:
@@ -175,11 +173,7 @@ class RollingEpoch(TrialSteps):
 
     def _is_to_bridge(self, lane: Lane) -> bool:
         """Return whether a lane's card is to measure the baseline, which works, now or again."""
-        is_due = self._since[lane.card] >= BRIDGE_EVERY
-        if not is_due and lane.card in self._bridged:
-            return False
-        if not is_due and not needs_bridge(self.study, lane.identity):
-            self._bridged.add(lane.card)
+        if not self._bridges.is_due(lane.identity):
             return False
         baseline = self.results.measured(self.context.baseline)
         return any(trial.measurement is not None for trial in baseline)
@@ -267,9 +261,7 @@ class RollingEpoch(TrialSteps):
                 self.study.set_user_attr(RAMP_RANGE, self.lanes.ramp_range.to_json())
             started_s = time.monotonic() - end.wall_s
             self.ends.end(replace(under_way, job=end.task.job, started_s=started_s), end.outcome)
-            self._since[end.card] += 1
-            if str(begun.allocation) == str(self.context.baseline):
-                self._since[end.card] = 0
-                lane = next(lane for lane in self.lanes.lanes if lane.card == end.card)
-                note_card(self.study, lane.identity)
+            lane = next(lane for lane in self.lanes.lanes if lane.card == end.card)
+            is_baseline = str(begun.allocation) == str(self.context.baseline)
+            self._bridges.note(lane.identity, is_baseline=is_baseline)
         del self._under_way[trial.number]

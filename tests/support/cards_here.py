@@ -23,7 +23,7 @@ from live_factories import live
 from study.bench import bench
 from study.lanes import measuring
 from study.lanes.cards import named
-from study.lanes.process import Here
+from study.lanes.process.lane_process import Here
 
 PROGRAM = "import fake_lane; fake_lane.measure()"
 HERE = Path(__file__)

@@ -27,8 +27,8 @@ from objectives.devices.device import Identity, Occupant, Sample
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Outcome, Phase, Step
-from study.lanes.channel import Channel
-from study.lanes.messages import Answer, Doing, Order, Prepare, Ready, Refusal
+from study.lanes.process.channel import Channel
+from study.lanes.process.messages import Answer, Doing, Order, Prepare, Ready, Refusal
 
 PROGRAM = "import fake_lane; fake_lane.main()"
 CARDS = ("GPU-a", "GPU-b")
@@ -67,7 +67,7 @@ def opened(name: str) -> NumberedCard:
 
 def measure() -> None:
     """Be a lane that really measures, on such a card."""
-    from study.lanes import program
+    from study.lanes.process import program
 
     program.main(opened)
 

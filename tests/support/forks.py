@@ -23,7 +23,7 @@ from objectives.servers import process as servers
 from objectives.servers.supervision import keeper, supervisor
 from objectives.servers.supervision.guard import SUPERVISOR
 from study.dream.rotation import turn_process
-from study.lanes import process as lanes
+from study.lanes.process import lane_process as lanes
 
 
 def script(name: str, *arguments: object) -> list[str]:

@@ -19,10 +19,11 @@ from study.confirmation.pairs.pair import Found, pair_in_words, pair_of
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairsJournal
 from study.lanes.lane import Ended, GivenBack, Lane, Task, short_name
-from study.lanes.lanes import Lanes, Patience
+from study.lanes.lanes import Lanes
+from study.lanes.losses import Patience
 from study.lanes.measuring import lanes_on
-from study.lanes.messages import Under
-from study.lanes.program import own_caches
+from study.lanes.process.messages import Under
+from study.lanes.process.program import own_caches
 
 MOST_LOST = 3  # lanes that one pair may lose
 

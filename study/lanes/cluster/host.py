@@ -26,7 +26,7 @@ from study.lanes.cards.cores import near_of
 from study.lanes.cards.sets import on_cards
 from study.lanes.cluster.ray_here import cards_given
 from study.lanes.lock import lane_lock
-from study.lanes.process import PROGRAM, LaneProcess
+from study.lanes.process.lane_process import PROGRAM, LaneProcess
 from study.spec.memory.on_device import on_device
 from study.spec.model import Spec
 

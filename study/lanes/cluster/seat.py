@@ -13,7 +13,7 @@ from objectives.devices.device import Occupant, Sample
 from objectives.devices.device_set import DeviceSet, as_one
 from study.lanes.cluster.host import Found, FoundCard, Host
 from study.lanes.cluster.ray_here import ray
-from study.lanes.connection import CardGone, Connection
+from study.lanes.process.connection import CardGone, Connection
 
 ANSWER_S = 10.0  # a host answers within it, or is given up
 THREADS = 5  # of a host: one listens, one writes, and the others answer meanwhile

@@ -31,8 +31,9 @@ from study.confirmation.records import PairLaunch, PairsJournal, Role
 from study.confirmation.subject import subject
 from study.lanes import measuring as lanes_measuring
 from study.lanes.cards import named
-from study.lanes.lanes import Lanes, Patience
-from study.lanes.process import Here
+from study.lanes.lanes import Lanes
+from study.lanes.losses import Patience
+from study.lanes.process.lane_process import Here
 from study.promotion.seal import verify
 
 pytestmark = pytest.mark.usefixtures("forked")

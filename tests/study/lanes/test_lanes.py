@@ -14,8 +14,9 @@ from objectives.devices.device_set import device_set, first_of
 from objectives.errors import SetupError
 from objectives.evaluation import Job
 from study.lanes.lane import Ended, GivenBack, Task
-from study.lanes.lanes import Lanes, Patience
-from study.lanes.process import Here
+from study.lanes.lanes import Lanes
+from study.lanes.losses import Patience
+from study.lanes.process.lane_process import Here
 
 pytestmark = pytest.mark.usefixtures("forked")
 QUICK = Patience(silent_s=60.0, overtime_s=20.0, memory_s=1.0, end_s=10.0)

@@ -14,10 +14,11 @@ from objectives.devices.device_set import device_set
 from objectives.errors import SetupError
 from study.analysis.decision import decision_of
 from study.analysis.reweigh import of_all_cards
-from study.lanes import rolling
-from study.lanes.finals import finals_in
-from study.lanes.lanes import Lanes, Patience
-from study.lanes.process import Here
+from study.lanes import across_cards, rolling
+from study.lanes.across_cards import finals_in
+from study.lanes.lanes import Lanes
+from study.lanes.losses import Patience
+from study.lanes.process.lane_process import Here
 from study.lanes.rolling import RollingEpoch
 from study.search.ask import queue_again
 from study.search.known_results import RunLimit
@@ -207,7 +208,7 @@ def test_a_lane_asks_whether_the_rest_is_worth_its_time(spec, study, tmp_path):
 def test_a_card_measures_the_baseline_again_after_so_many_trials(
     spec, study, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(rolling, "BRIDGE_EVERY", 3)
+    monkeypatch.setattr(across_cards, "BRIDGE_EVERY", 3)
     run(spec, study, tmp_path, cards=("GPU-a",), max_trials=9)
     keys = [text.split(" seed")[0] for _, text in begun(tmp_path)]
     assert [n for n, key in enumerate(keys) if key == BASELINE] == [0, 4, 8]
@@ -244,7 +245,7 @@ def test_the_last_launches_are_leaders_on_a_second_card(spec, study, tmp_path, m
 def test_what_a_slower_card_measures_is_scored_against_its_own_baseline(
     spec, study, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(rolling, "BRIDGE_EVERY", 3)
+    monkeypatch.setattr(across_cards, "BRIDGE_EVERY", 3)
     (tmp_path / "speeds.json").write_text(json.dumps({"GPU-a": 1.0, "GPU-b": 1.08}))
     run(spec, study, tmp_path, max_trials=24)
     rows = of_all_cards(counted(study), context_of_spec(spec))

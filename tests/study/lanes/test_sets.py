@@ -15,7 +15,7 @@ from objectives.measurement import DeviceFigures, Measurement
 from objectives.recording import read
 from study.bench.device_lock import sole_use
 from study.lanes.cards.sets import on_cards, put_together
-from study.lanes.program import as_here
+from study.lanes.process.program import as_here
 from study.spec.load import load
 from study.storage.find import study_in
 from study.storage.trials import BRIDGE, counted

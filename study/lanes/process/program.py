@@ -18,10 +18,10 @@ from objectives.devices.open_device import open_device
 from objectives.engines.every import compile_caches
 from objectives.errors import SetupError
 from objectives.measurement import Measurement
-from study.lanes.channel import Channel
 from study.lanes.lane import folder_name
 from study.lanes.lock import lane_lock
-from study.lanes.messages import (
+from study.lanes.process.channel import Channel
+from study.lanes.process.messages import (
     Answer,
     Doing,
     Measured,

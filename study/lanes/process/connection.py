@@ -10,7 +10,7 @@ from typing import Protocol
 from objectives.devices.device_set import DeviceSet
 from objectives.errors import SetupError
 from objectives.plain_data.by_type import ODD_DATA
-from study.lanes.messages import Message, line_of, message_of
+from study.lanes.process.messages import Message, line_of, message_of
 
 
 class HasFileno(Protocol):

@@ -15,7 +15,7 @@ from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, OtherService, SttService
 from objectives.setting import Setting
 from objectives.traffic.workload import Workload
-from study.lanes.messages import Answer, Opening, Order, Prepare, line_of, message_of
+from study.lanes.process.messages import Answer, Opening, Order, Prepare, line_of, message_of
 
 NO_MEMORY = Diagnosis("oom_startup", "llm", FailurePhase.START, 137.38, "torch.OutOfMemoryError")
 DEATH = Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "exit status 0")

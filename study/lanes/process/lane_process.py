@@ -16,9 +16,9 @@ from pynvml import NVMLError  # type: ignore[import-untyped]
 
 from objectives.devices.busy_others import DRIVER
 from objectives.devices.device_set import DeviceSet
-from study.lanes.connection import CardGone, Connection
+from study.lanes.process.connection import CardGone, Connection
 
-PROGRAM = "from study.lanes.program import main; main()"
+PROGRAM = "from study.lanes.process.program import main; main()"
 WORDS = (  # it finds what this process finds, wherever it was started
     *(sys.executable, "-P", "-c"),
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); ",

@@ -1,19 +1,57 @@
-"""Before a study ends its leaders are measured on a second card, so that none wins by its card."""
+"""Some launches only make cards comparable: a baseline on each, each leader on a second one.
+
+A card measures the baseline as a bridge to the others, and again to see it drift. Before a study
+ends its leaders are measured on a second card, so that none wins by its card.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+import optuna
+
 from objectives.allocation import Allocation
+from objectives.devices.device import Identity
 from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.decision import decision_of
 from study.analysis.reweigh import of_all_cards
+from study.search.ask import needs_bridge, note_card
 from study.storage.context import StudyContext
 from study.storage.trials import Trial
 
+BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again
 LEADERS = 3
 PART_OF_BUDGET = 8  # trials of it leave one for a leader
+
+
+@dataclass(slots=True)
+class Bridges:
+    """The bridges of a run are launches of its baseline, on each card.
+
+    Args:
+        study: It keeps the cards that have measured the baseline.
+    """
+
+    study: optuna.Study
+    _since: Counter[str] = field(default_factory=Counter, init=False)  # its baseline, by card
+    _bridged: set[str] = field(default_factory=set, init=False)  # cards that need no bridge
+
+    def is_due(self, card: Identity) -> bool:
+        """Return whether a card is to measure the baseline, now or again."""
+        if self._since[card.uuid] >= BRIDGE_EVERY:
+            return True
+        if card.uuid not in self._bridged and not needs_bridge(self.study, card):
+            self._bridged.add(card.uuid)
+        return card.uuid not in self._bridged
+
+    def note(self, card: Identity, *, is_baseline: bool) -> None:
+        """Note that a card has measured a trial."""
+        self._since[card.uuid] += 1
+        if is_baseline:
+            self._since[card.uuid] = 0
+            note_card(self.study, card)
 
 
 def finals_in(max_trials: int) -> int:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from objectives import waiting
 from objectives.devices.telemetry import Occupancy
 from objectives.measurement import Measurement
-from study.lanes.messages import (
+from study.lanes.process.messages import (
     Beat,
     Message,
     Opening,
