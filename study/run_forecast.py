@@ -22,7 +22,8 @@ from study.search.dry_run import Forecast, forecast
 from study.search.opening.open_study import succession
 from study.service_pause.containers import ContainerState
 from study.service_pause.options import outage
-from study.storage.trials import State, Trial, counted, measured_in
+from study.storage.trial import State, Trial, measured_in
+from study.storage.trials import counted
 from study.storage.url import open_storage, sqlite_file
 
 

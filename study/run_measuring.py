@@ -27,9 +27,10 @@ from study.search.epoch import Epoch
 from study.search.known_results import Ending
 from study.search.trial_ends import Progress
 from study.search.trial_steps import TrialSteps
+from study.storage.backends.in_memory import in_memory, may_be_in_memory
 from study.storage.context import context_of, ramp_range_of
-from study.storage.in_memory import in_memory, may_be_in_memory
-from study.storage.trials import counted, measured_in
+from study.storage.trial import measured_in
+from study.storage.trials import counted
 
 
 def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> None:

@@ -15,7 +15,7 @@ from objectives.figures import CAPACITY, FITNESS
 from objectives.plain_data.infinity import plain
 from objectives.speech.wer import WordVerdict
 from study.rule.student_t import t_quantile
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from objectives.allocation import Allocation
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.promotion_eligibility import Ineligibility, ineligibility
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 from study.tournament import Standing, compare
 
 

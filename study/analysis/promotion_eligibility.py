@@ -12,7 +12,7 @@ from study.analysis.common_cards import on_common_cards
 from study.analysis.configurations import Configuration
 from study.rule.limits import is_missed
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 
 TRAILING_TERMS = ("stability", "efficiency")  # a lead by these alone promotes nothing
 

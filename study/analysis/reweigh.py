@@ -24,7 +24,7 @@ from study.analysis.decision import Decision, decision_of
 from study.cards.card_scales import CardScales, scales_of
 from study.spec.model import FitnessRule
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 from study.text import meant
 
 

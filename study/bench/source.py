@@ -30,7 +30,8 @@ from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
 from study.storage.context import RAMP_RANGE, StudyContext, fields_from, ramp_range_of
-from study.storage.trials import counted, measured_in
+from study.storage.trial import measured_in
+from study.storage.trials import counted
 
 
 @dataclass(frozen=True, slots=True)

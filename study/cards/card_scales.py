@@ -11,7 +11,7 @@ from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
 from study.cards.contrasts import Contrast, Launch, contrasts, is_beyond_noise
 from study.cards.drift import Drift, drift_of
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 
 AGAIN = 1.1  # cards are compared anew once so many times more was launched again
 

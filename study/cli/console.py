@@ -18,7 +18,7 @@ from rich.live import Live
 from objectives.evaluation import Phase, Step
 from study.cli.live_view import Outlook, Scene
 from study.report.trial_words import beside_others, outcome_in_words
-from study.storage.trials import Begun, Trial
+from study.storage.trial import Begun, Trial
 from study.text import visible, wrapped_at
 from study.wording.phases import phase_in_words
 

@@ -25,7 +25,7 @@ from study.lanes.lane import Lane
 from study.report.answer import launches_in_words
 from study.report.service_words import first_look
 from study.storage.context import StudyContext
-from study.storage.trials import Begun, Trial
+from study.storage.trial import Begun, Trial
 from study.wording.allocations import short
 from study.wording.phases import phase_in_words
 

@@ -11,7 +11,7 @@ from study.dashboard.figures import laid_out
 from study.lanes.lane import short_name
 from study.report.charts.data import bars, launches_drawn, memory_use, total_text
 from study.report.charts.marks import CATEGORY_COLOURS, phase_colours
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 from study.wording.allocations import short
 
 OUTCOMES: Sequence[tuple[str, Category, Callable[[Trial], bool]]] = (

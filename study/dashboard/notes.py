@@ -28,7 +28,7 @@ from study.report.trial_words import (
     wrapped,
 )
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 from study.text import one_line
 from study.wording.allocations import allocation_in_words, short
 from study.wording.failures import FAILURES, NO_GOOD_RATE, WORD_GATES, server_in_words

@@ -29,7 +29,7 @@ from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import SeveralFolders
 from study.storage.backends.patient import PatientStorage
 from study.storage.find import folder_of, names, promotions_of, refuse_without_studies
-from study.storage.trials import DOMINATED
+from study.storage.trial import DOMINATED
 from study.storage.url import open_storage
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from study.analysis.decision import decision_of
 from study.analysis.reweigh import of_all_cards
 from study.search.ask import needs_bridge, note_card
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 
 BRIDGE_EVERY = 20  # trials of a card: so often it measures the baseline again
 LEADERS = 3

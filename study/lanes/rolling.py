@@ -26,7 +26,8 @@ from study.search.tell import abandon, give_up, set_attributes
 from study.search.trial_ends import UnderWay
 from study.search.trial_steps import TrialSteps
 from study.storage.context import RAMP_RANGE
-from study.storage.trials import BRIDGE, REPLICATE, Begun, State, counted
+from study.storage.trial import BRIDGE, REPLICATE, Begun, State
+from study.storage.trials import counted
 
 Asked = tuple[optuna.Trial, Begun]
 CHOICE = 4  # trials are asked for ahead: more would be proposed with less known

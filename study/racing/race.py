@@ -20,7 +20,8 @@ from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise
 from study.rule.pooled import pooled
 from study.search.score import Score, StudyScorer
 from study.storage.context import StudyContext
-from study.storage.trials import Trial, counted
+from study.storage.trial import Trial
+from study.storage.trials import counted
 
 
 @dataclass(slots=True)

@@ -24,7 +24,8 @@ from study.search.ask import drivers_of
 from study.storage.attributes import IDENTITY, attribute
 from study.storage.comparability import differing_names, identity_of
 from study.storage.replies import replies_of
-from study.storage.trials import State, Trial, rows
+from study.storage.trial import State, Trial
+from study.storage.trials import rows
 from study.storage.url import open_storage, sqlite_url
 
 # What must be equal for two launches to be comparable, beside versions and the card.

@@ -8,7 +8,7 @@ from objectives.figures import FITNESS
 from study.analysis.decision import Conclusion, Decision, PassedOver
 from study.analysis.promotion_eligibility import Ineligibility, Reason, broken_limits
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 from study.wording.allocations import short
 from study.wording.failures import CONSTRAINTS
 

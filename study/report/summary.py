@@ -31,7 +31,8 @@ from study.promotion.status import Status
 from study.storage.attributes import attribute
 from study.storage.context import StudyContext, context_of
 from study.storage.replies import replies_of
-from study.storage.trials import Trial, counted
+from study.storage.trial import Trial
+from study.storage.trials import counted
 
 CONFIRMED_IN = "confirmed_in"  # attribute of a replay: the promotion beside its recording
 

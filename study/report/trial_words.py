@@ -17,7 +17,7 @@ from study.report.answer import launches_in_words
 from study.report.reasons import ineligible, over
 from study.report.service_words import latencies_of
 from study.report.summary import Summary
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 from study.wording.allocations import short
 from study.wording.failures import NO_GOOD_RATE
 

@@ -18,7 +18,8 @@ from study.search.tell import set_attributes
 from study.storage.attributes import attribute
 from study.storage.backends.patient import together
 from study.storage.owner import PROCESS, Owner
-from study.storage.trials import BASELINE, BRIDGE, REPLICATE, Begun, counted
+from study.storage.trial import BASELINE, BRIDGE, REPLICATE, Begun
+from study.storage.trials import counted
 
 CARDS = "cards"  # of a study: the driver of each card that has measured the baseline
 

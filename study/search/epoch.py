@@ -23,7 +23,8 @@ from study.search.others import wait_for
 from study.search.tell import abandon, give_up
 from study.search.trial_steps import TrialSteps
 from study.storage.backends.patient import together
-from study.storage.trials import Begun, State, Trial, counted
+from study.storage.trial import Begun, State, Trial
+from study.storage.trials import counted
 
 
 @dataclass(slots=True, kw_only=True)

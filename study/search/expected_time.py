@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from objectives.traffic.workload import Workload
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 
 START_GUESS_S = 75.0  # of a trial without any history: the servers' starts
 

@@ -17,7 +17,8 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import OVERDUE
 from objectives.search_space.space import Space
 from study.search.ask import launches_left
-from study.storage.trials import BRIDGE, REPLICATE, Begun, State, Trial, counted
+from study.storage.trial import BRIDGE, REPLICATE, Begun, State, Trial
+from study.storage.trials import counted
 from study.tournament import TournamentSampler, can_replicate, left
 
 

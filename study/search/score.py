@@ -19,7 +19,7 @@ from objectives.traffic.workload import Workload
 from study.cards.card_scales import CardScales
 from study.spec.model import FitnessRule, Gates
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from objectives.measurement import Measurement
 from objectives.plain_data.infinity import plain
 from study.search.score import Score, broken, failure_constraint
 from study.storage.backends.patient import together
-from study.storage.trials import DOMINATED, State
+from study.storage.trial import DOMINATED, State
 
 
 def set_attributes(trial: optuna.Trial, **attributes: object) -> None:

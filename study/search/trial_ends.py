@@ -30,7 +30,8 @@ from study.storage.artifacts import attach
 from study.storage.backends.patient import together
 from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
-from study.storage.trials import REPLICATE, Begun, State, Trial, counted, row
+from study.storage.trial import REPLICATE, Begun, State, Trial
+from study.storage.trials import counted, row
 
 
 @dataclass(slots=True)

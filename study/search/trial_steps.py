@@ -25,7 +25,8 @@ from study.spec.model import Selector
 from study.storage.backends.patient import together, written_here_alone
 from study.storage.context import StudyContext
 from study.storage.owner import Owner
-from study.storage.trials import REPLICATE, Begun, Trial, counted
+from study.storage.trial import REPLICATE, Begun, Trial
+from study.storage.trials import counted
 
 
 @dataclass(slots=True, kw_only=True)

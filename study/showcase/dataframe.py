@@ -28,7 +28,7 @@ from study.run_plan import RunOptions
 from study.spec.choices import APIS
 from study.spec.load import load as load_spec
 from study.storage.find import folder_of, storage_url, study_in
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 from study.wording.phases import timed_phase_in_words
 
 

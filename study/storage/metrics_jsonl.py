@@ -15,7 +15,8 @@ from typing import Any
 import optuna
 
 from objectives.plain_data.atomic import write_atomic
-from study.storage.trials import Trial, counted
+from study.storage.trial import Trial
+from study.storage.trials import counted
 
 # of a line, what is no parameter and no figure
 REST = (

@@ -16,7 +16,7 @@ from objectives.recording.kept_replies import RAMP_FILE, WINDOW_FILE, Rows, are_
 from study.storage.artifacts import ATTACHMENTS
 from study.storage.attributes import GROWN_FROM, damaged, origin_of
 from study.storage.context import context_of
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 
 
 def replies_of(study: optuna.Study, trials: Sequence[Trial], folder: Path) -> dict[int, Rows]:

@@ -8,7 +8,7 @@ from objectives.allocation import Allocation
 from objectives.measurement import Measurement
 from objectives.speech.wer import WordVerdict
 from study.analysis.configurations import Configuration
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 
 
 def launched(number: int, measured: Sequence[Measurement], fitness: float = 0.6) -> Configuration:

@@ -15,7 +15,7 @@ from study.report.headline import answer_lines, sentence, unfilled_cache_lines
 from study.report.reasons import held_back
 from study.report.summary import Summary
 from study.search.known_results import Ending, RunLimit
-from study.storage.trials import measured_in
+from study.storage.trial import measured_in
 from study.text import capital
 
 

@@ -20,7 +20,7 @@ from study.dream.generic.telling import interrupt, tell
 from study.dream.generic.watching import TIMEOUT, WINDOW
 from study.dream.records import is_counted
 from study.dream.windows import Windows
-from study.storage.trials import REPLICATE
+from study.storage.trial import REPLICATE
 
 ASKS = 20  # for each place of a generation, of a sampler that proposes what is known
 

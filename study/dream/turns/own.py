@@ -22,7 +22,8 @@ from study.run import NOTHING_FEASIBLE, run
 from study.run_plan import Run, RunOptions, plan_run
 from study.search.opening.open_study import succession
 from study.service_pause.options import Lending, seconds
-from study.storage.trials import Trial, counted
+from study.storage.trial import Trial
+from study.storage.trials import counted
 from study.storage.url import open_storage
 
 

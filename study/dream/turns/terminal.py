@@ -7,7 +7,7 @@ from pathlib import Path
 from objectives.evaluation import Phase, Step
 from study.cli.console import Terminal
 from study.dream.windows import Window, Windows
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 
 # what is timed; a start and the speech whose words are counted are not
 TIMED = (

@@ -14,7 +14,7 @@ from study.analysis.decision import Decision
 from study.analysis.pareto import pareto
 from study.report.service_words import latencies_of
 from study.storage.context import StudyContext
-from study.storage.trials import Trial
+from study.storage.trial import Trial
 from study.wording.allocations import pair, short
 from study.wording.failures import NO_GOOD_RATE
 from study.wording.phases import timed_phase_in_words

@@ -23,7 +23,8 @@ from study.search.tell import failed_attributes, scored_attributes
 from study.storage.attributes import IDENTITY, attribute, origin_of
 from study.storage.context import context_of
 from study.storage.replies import replies_of
-from study.storage.trials import State, Trial, rows
+from study.storage.trial import State, Trial
+from study.storage.trials import rows
 
 
 def judged_again(study: optuna.Study, limits_ms: Mapping[str, float], folder: Path) -> list[Trial]:

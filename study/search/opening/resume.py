@@ -17,7 +17,8 @@ from study.search.opening.carry_over import carry_over, not_held
 from study.search.score import StudyScorer, study_scorer
 from study.storage.context import StudyContext
 from study.storage.owner import PROCESS, Owner, owner_of
-from study.storage.trials import BASELINE, NEVER_MEASURED, State, counted
+from study.storage.trial import BASELINE, NEVER_MEASURED, State
+from study.storage.trials import counted
 
 
 def resume(

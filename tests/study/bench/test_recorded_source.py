@@ -25,7 +25,8 @@ from objectives.allocation import Allocation
 from study.report.html import html
 from study.report.summary import summary
 from study.storage.find import study_in
-from study.storage.trials import Trial, counted
+from study.storage.trial import Trial
+from study.storage.trials import counted
 
 PART = ((0.40, "tiny"), (0.45, "base"), (0.60, "tiny"))
 FOLLOW = ("--sampler", "recorded")

@@ -24,7 +24,7 @@ from study.cli.console import Terminal
 from study.cli.live_view import Outlook, Scene, memory_bar
 from study.spec.load import load
 from study.spec.model import Spec
-from study.storage.trials import Begun, State, Trial
+from study.storage.trial import Begun, State, Trial
 
 HALF = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
 MORE = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})

@@ -20,7 +20,7 @@ from objectives.diagnosis.patterns import patterns
 from study.dashboard.annotate import CARD, NOTED, PLOTS, annotate
 from study.dashboard.launch_figures import cards_over_time
 from study.storage.artifacts import ATTACHMENTS, attach
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 from study.wording.failures import FAILURES
 
 

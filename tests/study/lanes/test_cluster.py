@@ -18,7 +18,8 @@ from raylets import HERE, Machine, with_token
 
 from objectives.errors import SetupError
 from study.lanes.cluster import address, places, ray_here
-from study.storage.trials import BRIDGE, State, counted
+from study.storage.trial import BRIDGE, State
+from study.storage.trials import counted
 
 CARDS = ("GPU-a", "GPU-b")
 needs_ray = [

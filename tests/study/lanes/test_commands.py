@@ -17,7 +17,8 @@ from optuna.trial import TrialState
 from objectives.recording import read
 from study import run_measuring
 from study.run_plan import RunOptions
-from study.storage.trials import State, counted
+from study.storage.trial import State
+from study.storage.trials import counted
 
 pytestmark = pytest.mark.usefixtures("forked")
 

@@ -25,7 +25,8 @@ from study.search.known_results import RunLimit
 from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.storage.trials import BRIDGE, REPLICATE, State, counted, rows
+from study.storage.trial import BRIDGE, REPLICATE, State
+from study.storage.trials import counted, rows
 
 pytestmark = pytest.mark.usefixtures("forked")
 QUICK = Patience(silent_s=60.0, overtime_s=20.0, memory_s=1.0, end_s=10.0)

@@ -18,7 +18,8 @@ from study.lanes.cards.sets import on_cards, put_together
 from study.lanes.process.program import as_here
 from study.spec.load import load
 from study.storage.find import study_in
-from study.storage.trials import BRIDGE, counted
+from study.storage.trial import BRIDGE
+from study.storage.trials import counted
 
 pytestmark = pytest.mark.usefixtures("forked")
 AB, CD = "GPU-a GPU-b", "GPU-c GPU-d"

@@ -31,7 +31,7 @@ from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.context import StudyContext, fields_from
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ from study.search.epoch import Epoch
 from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.spec.setting import setting_of
-from study.storage.trials import BASELINE, State, rows
+from study.storage.trial import BASELINE, State
+from study.storage.trials import rows
 from study.tournament import recommend
 
 WINDOW_S = 2.0

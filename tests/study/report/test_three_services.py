@@ -32,7 +32,7 @@ from study.report.trial_words import configurations_table
 from study.spec.choices import effect_figures
 from study.spec.load import load
 from study.storage.context import StudyContext
-from study.storage.trials import State, Trial
+from study.storage.trial import State, Trial
 
 TITLES = ("embed: 95 % answered within", "embed: 95 % begin to answer within")
 SECONDS = {"starting stt": 6.0, "starting embed": 9.0, "starting llm": 42.0, "window": 20.0}

@@ -45,7 +45,8 @@ from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.owner import Owner
-from study.storage.trials import State, Trial, rows
+from study.storage.trial import State, Trial
+from study.storage.trials import rows
 
 ODD = Failure(
     Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "it died"), is_ruled_out=False

@@ -26,7 +26,8 @@ from study.search.epoch import Epoch
 from study.search.tell import tell_dominated
 from study.search.trial_ends import Progress
 from study.spec.load import load
-from study.storage.trials import State, rows
+from study.storage.trial import State
+from study.storage.trials import rows
 from study.tournament import left, standings
 
 SEGMENTS = 6

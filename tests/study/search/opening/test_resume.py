@@ -23,7 +23,8 @@ from live_factories import live
 from objectives import waiting
 from objectives.servers.process import marked
 from study.cli.exit_codes import exiting
-from study.storage.trials import Trial, rows
+from study.storage.trial import Trial
+from study.storage.trials import rows
 
 pytestmark = pytest.mark.usefixtures("forked")
 GONE_S = 10.0

@@ -15,7 +15,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from study import run_measuring
-from study.storage.in_memory import in_memory, may_be_in_memory
+from study.storage.backends.in_memory import in_memory, may_be_in_memory
 
 
 def opened(file: Path, name: str = "s") -> optuna.Study:
