@@ -14,9 +14,9 @@ from .cell import Cell
 from .configurations import Axes, Config, coordinates
 from .ledger import Ledger
 from .model.fitting import fit
-from .model.kernel import Array
 from .model.lookahead import trials_left
 from .model.opening import told
+from .model.shape import Array
 from .model.surrogate import Surrogate
 
 BOUND = 48  # configurations that a surrogate is fitted to: the best half, then the newest

@@ -7,12 +7,13 @@ same on every machine.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import LISTED, Array, Pairs, Shape, listed
+from .kernel import Pairs
+from .shape import LISTED, Array, Numbers, Shape, listed, numbers_of_listed, weights_of
 from .surrogate import Surrogate
 
 SCALES = (0.05, 0.2, 0.5, 1.2, 3.0)  # isotropic length scales to begin with
@@ -49,14 +50,11 @@ def fit(
     total = float(np.maximum(counts, 1).sum())  # rows are one at least
     huge = HUGE * (1 + float(np.abs(y).max())) ** 2
 
-    def score(shapes: Sequence[Shape]) -> None:
-        """Note log posterior, mean and signal of each; mean and signal are profiled out."""
-        shapes = [shape for shape in dict.fromkeys(shapes) if shape not in seen]
-        if not shapes:
-            return
-        noise = np.array([shape.noise for shape in shapes])
+    def scored(numbers: Numbers) -> list[Score]:
+        """Return log posterior, mean and signal of each; mean and signal are profiled out."""
+        noise = numbers.noise
         # with the values and ones as two more rows, the root's last rows are both of them, solved
-        bordered = pairs.lower(shapes, 2)
+        bordered = pairs.lower(numbers.weights, 2)
         diagonal = np.einsum("kii->ki", bordered)
         diagonal[:, :n], diagonal[:, n:] = 1 + (noise[:, None] / counts + JITTER), huge
         bordered[:, n, :n], bordered[:, n + 1, :n] = y, 1
@@ -68,10 +66,14 @@ def fit(
         signal = (np.sum(rest**2, 1) + within / noise + 0.3 * spread) / total
         log_det = 2 * np.sum(np.log(np.einsum("kii->ki", root)[:, :n]), 1)
         log_det += (total - n) * np.log(noise)
-        log = -0.5 * (total * np.log(signal) + log_det + np.log(ones))
-        log += np.array([shape.log_prior for shape in shapes])
-        found = zip(log.tolist(), mean.tolist(), signal.tolist(), strict=True)
-        seen.update(zip(shapes, found, strict=True))
+        log = -0.5 * (total * np.log(signal) + log_det + np.log(ones)) + numbers.log_prior
+        return list(zip(log.tolist(), mean.tolist(), signal.tolist(), strict=True))
+
+    def score(shapes: Sequence[Shape]) -> None:
+        """Note the score of each that is new."""
+        shapes = [shape for shape in dict.fromkeys(shapes) if shape not in seen]
+        if shapes:
+            seen.update(zip(shapes, scored(Numbers.of(shapes)), strict=True))
 
     def best() -> Shape:
         return max(seen.items(), key=lambda item: item[1][0])[0]
@@ -80,8 +82,9 @@ def fit(
     free = [i for i in range(d) if not plain[i] and len(set(x[~np.isnan(x[:, i]), i])) > 2]
     noises = NOISES if n > 3 else NOISES[:2]
     if d <= LISTED and n <= SMALL and not within:
-        score(listed(plain, tuple(free)))
-        return _mixture(x, y, counts, pairs, seen, MOST_LISTED)
+        of = plain, tuple(free)
+        every = zip(listed(*of), scored(numbers_of_listed(*of)), strict=True)
+        return _mixture(x, y, counts, pairs, every, MOST_LISTED)
     score([Shape((scale,) * d, noise, plain) for scale in SCALES for noise in noises])
     for _ in range(PASSES):
         here = best()
@@ -90,21 +93,26 @@ def fit(
         )
         if best() == here:
             break
-    return _mixture(x, y, counts, pairs, seen, MOST)
+    return _mixture(x, y, counts, pairs, seen.items(), MOST)
 
 
 def _mixture(
-    x: Array, y: Array, counts: Array, pairs: Pairs, seen: dict[Shape, Score], most: int
+    x: Array,
+    y: Array,
+    counts: Array,
+    pairs: Pairs,
+    seen: Iterable[tuple[Shape, Score]],
+    most: int,
 ) -> Surrogate:
     """Return the process of those shapes that explain the data, each with its weight."""
-    ranked = sorted(seen.items(), key=lambda item: -item[1][0])[:most]
+    ranked = sorted(seen, key=lambda item: -item[1][0])[:most]
     top = ranked[0][1][0]
     heard = [(shape, score) for shape, score in ranked if math.exp(score[0] - top) > HEARD]
     shapes = tuple(shape for shape, _ in heard)
     log, mean, signal = np.array([score for _, score in heard]).T
     weights = np.exp(log - top)
     own = np.array([shape.noise for shape in shapes])[:, None] / counts + JITTER
-    below = pairs.lower(shapes)
+    below = pairs.lower(weights_of(shapes))
     inverse = np.linalg.inv(
         below + np.swapaxes(below, 1, 2) + (1 + own)[:, None, :] * np.eye(len(y))
     )

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .kernel import Array
+from .shape import Array
 
 
 def normal_cdf(z: Array) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import Array
+from .shape import Array
 
 OUTCOMES = 8  # of a measurement: as many classes of its value, equally likely
 ENOUGH = 4 * OUTCOMES  # draws in which the best is not among what was measured

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernel import Array, Shape, correlations, features
+from .kernel import correlations, features
+from .shape import Array, Shape
 
 SCALES = (0.35, 0.8, 2.0)  # length scales, none believed more than another
 LEVEL, NOISE = 2.0, 0.01  # variances of the unknown mean and of a measurement's noise / signal

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .improvement import expected_improvement, normal_cdf
-from .kernel import Array, Shape, correlations, features
+from .kernel import correlations, features
+from .shape import Array, Shape
 
 NEAR = 32  # pending rows that are taken into account
 

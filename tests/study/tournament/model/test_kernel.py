@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from study.tournament.model.fitting import fit
-from study.tournament.model.kernel import Pairs, Shape, correlations, features, matern
+from study.tournament.model.kernel import Pairs, correlations, features, matern
+from study.tournament.model.shape import Shape, weights_of
 
 ORDERED, UNORDERED = (True, True, True, True), (True, True, False, False)
 
@@ -40,7 +41,7 @@ def test_pairs_are_compared_once_and_as_two_sets_of_rows_are(n):
         Shape((2.0, 0.1, 0.4), 0.1, (False, True, True)),
     ]
     expected = np.tril(correlations(shapes, features(x, x)), -1)
-    found = Pairs(x).lower(shapes, more=2)
+    found = Pairs(x).lower(weights_of(shapes), more=2)
     assert found[:, :n, :n] == pytest.approx(expected)
     assert found.shape == (2, n + 2, n + 2)
     assert not found[:, n:].any()

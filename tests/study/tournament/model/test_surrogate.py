@@ -7,7 +7,7 @@ import pytest
 
 from study.tournament.model.fitting import HEARD, JITTER, MOST, MOST_LISTED, fit
 from study.tournament.model.improvement import expected_improvement, normal_cdf
-from study.tournament.model.kernel import listed
+from study.tournament.model.shape import listed
 from study.tournament.model.surrogate import NEAR
 
 
