@@ -1,4 +1,7 @@
-"""A searched parameter knows its values, and how they appear in an Optuna study."""
+"""A searched parameter knows its values, and how they appear in an Optuna study.
+
+Optuna takes a third of a second to import, which what reads a spec and asks for no trial saves.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,12 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
-
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from typing import TYPE_CHECKING
 
 from objectives.allocation import Scalar
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ class Parameter:
     @cached_property
     def distribution(self) -> BaseDistribution:
         """Return the Optuna distribution, which is the same for every sampler."""
+        from optuna.distributions import (  # noqa: PLC0415  see above
+            CategoricalDistribution,
+            FloatDistribution,
+            IntDistribution,
+        )
+
         if not self.choices:
             whole = all(float(x).is_integer() for x in (self.low, self.high, self.step or 1))
             if whole and not isinstance(self.low, float) and not isinstance(self.high, float):
@@ -124,6 +130,8 @@ class Parameter:
         """Return how many values there are; None for a continuous range."""
         if self.choices:
             return len(self.choices)
+        from optuna.distributions import FloatDistribution, IntDistribution  # noqa: PLC0415
+
         d = self.distribution
         if isinstance(d, IntDistribution):
             return None if d.log else (d.high - d.low) // d.step + 1
@@ -140,6 +148,8 @@ class Parameter:
             return self.choices
         if self.size is None:
             raise ValueError(f"{self.name} is a continuous range")
+        from optuna.distributions import IntDistribution  # noqa: PLC0415
+
         d = self.distribution
         if isinstance(d, IntDistribution):
             return tuple(range(d.low, d.high + 1, d.step))

@@ -6,14 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-
-import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from typing import TYPE_CHECKING
 
 from objectives.allocation import (
     MEMORY,
@@ -25,6 +18,10 @@ from objectives.allocation import (
     share_of,
 )
 from objectives.search_space.parameter import Parameter
+
+if TYPE_CHECKING:  # see `parameter`
+    import optuna
+    from optuna.distributions import BaseDistribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +131,12 @@ def suggest(trial: optuna.Trial, space: Space) -> Allocation:
 
     What does nothing beside the others is not suggested, as Optuna has it for such parameters.
     """
+    from optuna.distributions import (  # noqa: PLC0415
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
     params: dict[str, Scalar] = {}
     values: dict[str, Scalar] = dict(space.fixed)
     for p in sorted(space.parameters, key=lambda p: p.name in space.idle):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from optuna.distributions import FloatDistribution, IntDistribution
-
 from objectives.allocation import MEMORY, SHARE, SPEECH, Scalar
 from objectives.engines.engine import Engine
 from objectives.search_space.parameter import Parameter
@@ -110,6 +108,8 @@ def _can_take(parameter: Parameter, value: Scalar) -> bool:
         return kind_of(value) in kinds and any(value == c for c in parameter.choices)
     if isinstance(value, str | bool) or not parameter.low <= value <= parameter.high:
         return False
+    from optuna.distributions import FloatDistribution, IntDistribution  # noqa: PLC0415
+
     match parameter.distribution:
         case IntDistribution(low=low, step=step):
             return float(value).is_integer() and (int(value) - low) % step == 0

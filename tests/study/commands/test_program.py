@@ -164,8 +164,15 @@ def test_readme_has_the_two_commands_that_set_up_and_run() -> None:
     assert "python -m pip install -e '.[test]' && python -m pytest" in lines
 
 
-def test_what_makes_no_request_imports_nothing_for_one() -> None:
-    code = (
-        "import study.report.html, study.run, sys; print({'httpx', 'click'} & sys.modules.keys())"
-    )
-    assert run_python(code).stdout == "set()\n"
+def test_what_asks_for_no_trial_or_request_imports_nothing_for_one() -> None:
+    code = """
+import sys
+import study.deploy.commands, study.init_spec.init_spec
+import study.quick.look, study.service_pause.schedule
+from study.spec.load import load
+load("study/specs/cpu.yaml")
+print({"optuna", "sqlalchemy"} & sys.modules.keys())
+import study.report.html, study.run
+print({"httpx", "click"} & sys.modules.keys())
+"""
+    assert run_python(code, cwd=ROOT).stdout == "set()\nset()\n"
