@@ -169,8 +169,9 @@ def test_what_asks_for_no_trial_or_request_imports_nothing_for_one() -> None:
 import sys
 import study.deploy.commands, study.init_spec.init_spec
 import study.quick.look, study.service_pause.schedule
+from pathlib import Path
 from study.spec.load import load
-load("study/specs/cpu.yaml")
+load(Path("study/specs/cpu.yaml"))
 print({"optuna", "sqlalchemy"} & sys.modules.keys())
 import study.report.html, study.run
 print({"httpx", "click"} & sys.modules.keys())

@@ -317,7 +317,9 @@ from study.tournament import TournamentSampler
 warnings.simplefilter("error")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 kind, path, first, last = sys.argv[1:]
-if kind == "sqlite":
+if kind == "memory":
+    storage = None
+elif kind == "sqlite":
     storage = "sqlite:///" + path
 else:
     from optuna.storages import JournalStorage
@@ -341,13 +343,13 @@ print(json.dumps([[trial.params, trial.user_attrs["role"]] for trial in study.tr
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
-    def go(path, first, last, hash_seed=None):
+    def go(kind, first, last, hash_seed=None):
         command = [
             sys.executable,
             "-c",
             FRESH_PROCESS,
             kind,
-            str(tmp_path / path),
+            str(tmp_path / "parts"),
             str(first),
             str(last),
         ]
@@ -358,10 +360,10 @@ def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
         assert process.returncode == 0
         return json.loads(said)
 
-    whole = go("whole", 0, 24)
-    go("parts", 0, 9)
+    whole = go("memory", 0, 24)
+    go(kind, 0, 9)
     # in an interpreter of its own strings hash differently
-    parts = go("parts", 9, 24, "9" if kind == "sqlite" else None)
+    parts = go(kind, 9, 24, "9" if kind == "sqlite" else None)
     assert parts == whole
     assert {role for _, role in whole} == {"random", "child", "fresh", "replicate"}
 
