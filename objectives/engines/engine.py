@@ -62,6 +62,7 @@ class Engine(Protocol):
         prefix: The beginning of the names of its parameters, e.g. `vllm.`.
         version_command: The command that prints its version; none where its packages tell it.
         share_option: The option that is its share of a device, where that is its own.
+        context_option: The option that is the longest prompt with its answer; empty: none is.
         own_wakers: How it wakes by itself in production.
         idle_beside: By option the other one, and its value, beside which it does nothing.
         of_its_set: The options that spread it over the devices of its place.
@@ -105,6 +106,9 @@ class Engine(Protocol):
 
     @property
     def share_option(self) -> str: ...
+
+    @property
+    def context_option(self) -> str: ...
 
     @property
     def own_wakers(self) -> tuple[str, ...]: ...

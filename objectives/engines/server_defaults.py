@@ -30,6 +30,7 @@ class ServerDefaults:
     has_kv_cache: ClassVar[bool] = False
     server_packages: ClassVar[tuple[str, ...]] = ()
     share_option: ClassVar[str] = ""  # that is its share of a device
+    context_option: ClassVar[str] = ""  # that is the longest prompt with its answer
     options_of_ours: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""

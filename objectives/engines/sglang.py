@@ -76,6 +76,7 @@ class SGLang(LlmServer):
     """
 
     share_option: ClassVar[str] = FRACTION
+    context_option: ClassVar[str] = "context_length"
     own_prefix: ClassVar[str] = "sglang."
     unit_form: ClassVar[UnitForm | None] = FORM
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS

@@ -110,6 +110,17 @@ def read_shape(path: Path) -> Shape:
     )
 
 
+def longest_of(path: Path) -> int | None:
+    """Return the longest request that a config.json was made for, tokens; None: it does not tell.
+
+    Raises:
+        SetupError: It cannot be read.
+    """
+    config = read_object(path)
+    text = _text_of(config)
+    return _positions(text, str(text.get("model_type") or config.get("model_type") or "?"))
+
+
 def shape_of_gguf(path: Path, gguf: Gguf) -> Shape:
     """Return the shape that a GGUF file tells.
 

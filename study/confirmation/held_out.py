@@ -12,7 +12,7 @@ from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request, Workload, as_compared
 from study.rule.rule import Claim
 from study.spec.model import HeldOut, Spec
-from study.spec.traces.replaying import longest_taken
+from study.spec.services.lengths import longest_taken
 from study.spec.traffic import WindowTraffic, held_out_traffic
 from study.text import one_line
 

@@ -39,9 +39,10 @@ from study.spec.search_space import (
     read_parameter,
     searched_entries,
 )
-from study.spec.services.beside import check_rates, read_beside, shared_weights, traffic_beside
+from study.spec.services.beside import read_beside, shared_weights, traffic_beside
 from study.spec.services.chain import of_chain
 from study.spec.services.devices import placed, read_devices
+from study.spec.services.lengths import check_asked, length_notes, longest_taken
 from study.spec.services.of_turns import (
     named_engines,
     read_measure,
@@ -54,7 +55,6 @@ from study.spec.speech.clips import place_clips
 from study.spec.speech.options import check_speech_options
 from study.spec.traces.held_out import read_traffic
 from study.spec.traces.options import read_workload
-from study.spec.traces.replaying import longest_taken
 from study.spec.traces.words import trace_notes
 from study.spec.traffic import read_limits
 from study.spec.yaml_file import read_yaml
@@ -154,8 +154,11 @@ def load(
     plain["workload"], workloads = read_traffic(
         top, plain["workload"], trace_entry, path.parent, longest, is_live=is_live
     )
-    check_rates(top.at("services"), plain["workload"])
-    notes += trace_notes(plain["workload"], workloads)
+    check_asked(top, services, parameters, baseline, plain["workload"])
+    notes += [
+        *trace_notes(plain["workload"], workloads),
+        *length_notes(top.at("workload"), plain["workload"]),
+    ]
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
     notes += _ignored_notes(plain, keys)
     if "evaluator" in keys:

@@ -17,6 +17,7 @@ from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 LONGEST_WINDOW_S = 240.0
+WORDS = "_wer_pct"  # ends the figures of word errors
 # what a workload has of its trace, and not of the study's own
 OF_TRACES = (
     "seed",
@@ -56,7 +57,10 @@ def read_limits(entry: YamlEntry, apis: Mapping[str, str] = APIS) -> Mapping[str
     names = limit_names(apis)
     for name, value in entry.items().items() if entry.is_present else ():
         if name not in names:
-            raise value.wrong("it is no limit", meant(name, names))
+            way_out = meant(name, names)
+            if name.endswith(WORDS):
+                way_out = "words have a gate: `gates: {wer_points: 1.0}`"
+            raise value.wrong("it is no limit", way_out)
         limit_ms = value.build(float | None, LIMIT_MS)
         if limit_ms is None:
             limits_ms.pop(name, None)

@@ -72,6 +72,7 @@ class LlamaCpp(LlmServer):
         name: The service that it serves.
     """
 
+    context_option: ClassVar[str] = "ctx_size"
     own_prefix: ClassVar[str] = "llama."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "file"

@@ -83,6 +83,7 @@ class Ollama(LlmServer):
         name: The service that it serves.
     """
 
+    context_option: ClassVar[str] = "context_length"
     own_prefix: ClassVar[str] = "ollama."
     unit_form: ClassVar[UnitForm | None] = FORM
     # a model's Modelfile says the rest

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar
 
 from objectives.allocation import OF_MEMORY, Allocation, Scalar
@@ -41,21 +40,6 @@ CHANGES_ANSWERS = frozenset(
     | {"chat_template", "generation_config", "override_generation_config"}
     | {"enable_lora", "lora_modules", "speculative_config"}
 )
-
-
-def longest_request(args: Sequence[str]) -> int | None:
-    """Return the tokens of one request that a vLLM command allows; None where it does not say.
-
-    >>> [longest_request(args) for args in (["--max-model-len", "4096"], ["--max-model-len=1024"])]
-    [4096, 1024]
-    >>> longest_request([]) is None
-    True
-    """
-    for word, value in pairwise([*args, ""]):
-        name, _, own = word.partition("=")
-        if name == "--max-model-len" and (text := own or value).isdecimal():
-            return int(text)
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +157,6 @@ class Vllm(VllmServer, LlmServer):
         if limit is None:
             limit = flag_value(self.at_once_flag, self.service.args)
         return None if limit is None else int(limit)
-
-    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
-        """Return the tokens of prompt and answer that it takes whatever its options are."""
-        lengths = [int(v) for v in values.get("max_model_len", ()) if isinstance(v, int | float)]
-        words = (self.service.command or "").split()
-        return min(lengths) if lengths else longest_request([*self.service.args, *words])
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""

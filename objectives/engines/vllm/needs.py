@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from objectives.engines.command import is_at_least
 from objectives.engines.llm_server import config_number
+from objectives.errors import SetupError
+from objectives.model_files.shape import longest_of
 
 LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before
 LEAST_COMPUTE_OF_0_20 = 7.0
@@ -70,3 +73,12 @@ def odd_heads(model: str, devices: int) -> str | None:
         f"{Path(model).name} has {heads} attention heads, which vLLM does not share out among "
         f"{devices} cards; take a number of cards that divides them"
     )
+
+
+@cache
+def own_length(model: str) -> int | None:
+    """Return the longest request that a model was made for; None where its config does not tell."""
+    try:
+        return longest_of(Path(model) / "config.json")
+    except SetupError:
+        return None

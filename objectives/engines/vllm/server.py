@@ -7,18 +7,26 @@ from typing import ClassVar
 
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.metrics_page import amount
+from objectives.engines.command import option_of
 from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.vllm import flags
 from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
-from objectives.engines.vllm.flags import IDLE_BESIDE, SHARE_OPTION, is_share, missing_share
+from objectives.engines.vllm.flags import (
+    IDLE_BESIDE,
+    SHARE_OPTION,
+    is_share,
+    missing_share,
+    read_number,
+)
 from objectives.engines.vllm.needs import (
     SERVER_PACKAGES,
     missing_package,
     missing_sound,
     old_driver,
+    own_length,
     weak_card,
 )
-from objectives.engines.vllm.values import disagreement
+from objectives.engines.vllm.values import LONGEST, disagreement, in_args
 from objectives.figures import STREAMED
 from objectives.on_demand.resident import sleeps
 from objectives.services import DeviceKind, LlmService, OtherService, SttService, hears
@@ -34,6 +42,8 @@ SET_BY_STUDY: Mapping[str, str] = {
 }
 SERVER = ("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", "{port}")
 OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_STATS": "1"}
+STRETCHING = {"hf_overrides", "rope_scaling", "rope_theta"}  # what a model was made for
+ALLOWS_LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
 
 
@@ -44,6 +54,7 @@ class VllmServer(ServerDefaults):
 
     server_packages: ClassVar[tuple[str, ...]] = SERVER_PACKAGES
     share_option: ClassVar[str] = SHARE_OPTION
+    context_option: ClassVar[str] = LONGEST
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = IDLE_BESIDE
     of_its_set: ClassVar[tuple[str, ...]] = ("tensor_parallel_size", "tp")
@@ -105,7 +116,37 @@ class VllmServer(ServerDefaults):
 
     def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
         """Return which option vLLM would refuse or cut, why, and the way out; None where none."""
-        return disagreement(values, self.service.args)
+        found = disagreement(values, self.service.args)
+        return self._longer_than_made_for(values) if found is None else found
+
+    def _longer_than_made_for(
+        self, values: Mapping[str, Sequence[Scalar]]
+    ) -> tuple[str, str, str] | None:
+        service, most = self.service, self._own_length(values)
+        said = values.get(LONGEST) or [in_args(LONGEST, service.args) or ""]
+        longest = max((n for n in map(read_number, map(str, said)) if n), default=0)
+        if most is None or longest <= most or ALLOWS_LONGER in service.env:
+            return None
+        what = f"vLLM refuses {longest}, where the model was made for {most} (its config.json)"
+        return LONGEST, what, f"write at most {most}"
+
+    def _own_length(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
+        """Return the longest request that its model was made for, as its files have it; or None."""
+        service = self.service
+        named = {*values, *map(option_of, service.args)}
+        if isinstance(service, SttService) or service.command is not None or named & STRETCHING:
+            return None
+        return own_length(service.model)
+
+    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
+        """Return the tokens of prompt and answer that it takes whatever its options are.
+
+        Where no option says it, that is what the model was made for.
+        """
+        words = [*self.service.args, *(self.service.command or "").split()]
+        said = values.get(LONGEST) or [text for text in [in_args(LONGEST, words)] if text]
+        lengths = [n for n in map(read_number, map(str, said)) if n]
+        return min(lengths, default=None) if said else self._own_length(values)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM, or what it reads sound with, is not installed."""

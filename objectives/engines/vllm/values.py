@@ -6,7 +6,7 @@ utils/argparse_utils.py; what its parser of 0.32 takes each flag for was asked o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from objectives.allocation import Scalar
@@ -44,7 +44,7 @@ def _of_another_kind(
     values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
 ) -> tuple[str, str, str] | None:
     """Return which option has a value that is no number, or no yes or no, where one belongs."""
-    said = {name: _in_args(name, args) for name in LEAST if name not in values}
+    said = {name: in_args(name, args) for name in LEAST if name not in values}
     written = {name: [text] for name, text in said.items() if text is not None}
     for name, several in {**values, **written}.items():
         for value in several:
@@ -121,12 +121,13 @@ def _refused_together(
 
 def _numbers(name: str, values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]) -> list[int]:
     """Return the numbers that an option may be; none where it is nowhere or spelt otherwise."""
-    given: Iterable[Scalar | None] = values.get(name) or [_in_args(name, args)]
+    given: Iterable[Scalar | None] = values.get(name) or [in_args(name, args)]
     read = (v if isinstance(v, int) else read_number(str(v)) for v in given if v is not None)
     return [number for number in read if number is not None and number >= 0]
 
 
-def _in_args(name: str, args: tuple[str, ...]) -> str | None:
+def in_args(name: str, args: Sequence[str]) -> str | None:
+    """Return what `args` say of an option, as it is written; None where they say nothing."""
     words = [w for a in args for w in (a.split("=", 1) if a.startswith("--") else [a])]
     spelt = [f"--{flag_name(w)}" if w.startswith("--") else w for w in words]
     return flag_value(f"--{name.replace('_', '-')}", spelt)

@@ -10,6 +10,7 @@ from objectives.plain_data.ranges import Range
 from objectives.traffic.ready_made import READY_MADE
 from objectives.traffic.workload import Workload
 from study.spec.model import HeldOut
+from study.spec.services.lengths import fitting
 from study.spec.traces.options import TRACE_KEYS, TraceEntry, check_beside, read_trace
 from study.spec.traces.replaying import with_trace
 from study.spec.traffic import check_traffic
@@ -52,6 +53,7 @@ def read_traffic(
         return made
 
     if trace_entry is None:
+        main = fitting(top.at("workload"), main, longest)
         check_traffic(top.at("workload"), main, is_live=is_live)
     else:
         main = replaying(main, trace_entry)

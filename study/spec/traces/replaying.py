@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from objectives.allocation import Scalar
-from objectives.engines.engine import llm_engine
 from objectives.errors import BadInput
-from objectives.search_space.parameter import Parameter
-from objectives.services import Services
 from objectives.traffic.clips import Clip, read_clips
 from objectives.traffic.public_traces.read import (
     FileSlice,
@@ -22,7 +18,6 @@ from objectives.traffic.public_traces.request_lines import FORMATS
 from objectives.traffic.slices import sliced
 from objectives.traffic.trace_slice import TraceOptions, TraceSlice
 from objectives.traffic.workload import USUAL_PER_S, Workload
-from study.spec.services.of_turns import llm as llm_of
 from study.spec.traces.captures import (
     captured_arrivals,
     captured_beside,
@@ -34,29 +29,6 @@ from study.spec.traces.options import TraceEntry
 ENOUGH = 0.95  # of a slice, where the trace ends in it
 OF_OTHERS = 0.5  # a slice with fewer of the study's own requests is other traffic
 MOST_SLICES = 32  # more than a confirmation has pairs
-
-
-def longest_taken(
-    services: Services, parameters: Iterable[Parameter], fixed: Mapping[str, Scalar]
-) -> int | None:
-    """Return the tokens of prompt and answer that every allocation takes; None: nobody says.
-
-    Args:
-        services: The servers; their flags may say it.
-        parameters: What is searched; a length of the model may be.
-        fixed: The values of what is not searched.
-    """
-    engine = llm_engine(llm_of(services))
-    values: dict[str, Sequence[Scalar]] = {
-        name.removeprefix(engine.prefix): [value]
-        for name, value in fixed.items()
-        if name.startswith(engine.prefix)
-    }
-    for p in parameters:
-        if p.name.startswith(engine.prefix):
-            ends: Sequence[Scalar] = (p.low, p.high) if p.size is None else p.values()
-            values[p.name.removeprefix(engine.prefix)] = ends
-    return engine.longest_taken(values)
 
 
 def with_trace(workload: Workload, trace_entry: TraceEntry, longest: int | None) -> Workload:
