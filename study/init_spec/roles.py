@@ -99,17 +99,24 @@ def _other(unit: Running, program: Program | None, taken: set[str]) -> Beside | 
     """Return what another server is; empty for what has no part in a GPU."""
     if program is not None and (program.role == "llm" or program.key == USUAL):
         return read_engine_beside(unit, program, taken)
-    if (program is not None and program.role == "stt") or (program is None and hears(unit)):
-        try:
-            return beside_of(_speech(unit, program, None), taken)
-        except BadInput as error:
-            engine = program.engine if program else "not known here"
-            return not_read(unit, free_name(NAMES["stt"], taken), engine, error)
+    if program.role == "stt" if program else hears(unit):
+        return _second_speech(unit, program, taken)
     if program is not None:
         return read_beside(unit, program, taken)
     if unit.container is not None and not has_gpu(unit):
         return ""
     return tenant(unit, f"not known here ({' '.join(unit.argv)[:80]})")
+
+
+def _second_speech(unit: Running, program: Program | None, taken: set[str]) -> Beside | str:
+    """Read a second speech server; a sentence where it stays a tenant."""
+    name, engine = free_name(NAMES["stt"], taken), program.engine if program else "not known here"
+    if program is not None and not _is_read(program):
+        return not_read(unit, name, engine, None)
+    try:
+        return beside_of(_speech(unit, program, None), taken)
+    except BadInput as error:
+        return not_read(unit, name, engine, error)
 
 
 def _notes(beside: Beside, llm: Running, stt: Running) -> list[str]:

@@ -71,7 +71,8 @@ def running_all(unit: str) -> list[Running]:
     )
     written = _written(properties, base)
     if len(written) > 1:
-        return [of_command(replace(base, unit=f"{base.unit}: {name}"), c) for name, c in written]
+        one = replace(base, ports=())  # which of them is whose, its own words say
+        return [of_command(replace(one, unit=f"{base.unit}: {name}"), c) for name, c in written]
     begun = [c for p in seen for c in _of_process(p, base)]
     known = [c for c in begun if program_of(c.argv)] or [
         c for _, c in written if program_of(c.argv)
@@ -173,7 +174,7 @@ def _written(properties: Mapping[str, str], base: Running) -> list[tuple[str, Co
 def named(commands: Sequence[Command]) -> list[tuple[str, Command]]:
     """Return the commands that serve, by name; of others only the last one, which a script ends in.
 
-    A compose file has several.
+    A compose file has several, and a script that starts servers beside itself.
     """
     of_files = [c for c in commands if c.container and c.container.compose]
     if of_files:
@@ -181,8 +182,14 @@ def named(commands: Sequence[Command]) -> list[tuple[str, Command]]:
             (c.container.compose.service if c.container and c.container.compose else "", c)
             for c in of_files
         ]
-    known = [c for c in commands if program_of(c.argv)]
-    return [("", c) for c in (known[:1] or commands[-1:])]
+    known = [(p, c) for c in commands if (p := program_of(c.argv))]
+    beside = [(p, c) for p, c in known if c.is_background]
+    together = [*beside, *[(p, c) for p, c in known if not c.is_background][:1]]
+    if len(together) < 2:
+        return [("", c) for c in ([c for _, c in together] or commands[-1:])]
+    roles = [program.role for program, _ in together]
+    labels = [f"{r}{roles[:n].count(r) + 1 if r in roles[:n] else ''}" for n, r in enumerate(roles)]
+    return [(label, c) for label, (_, c) in zip(labels, together, strict=True)]
 
 
 def serves_llm(argv: Sequence[str]) -> bool:

@@ -105,9 +105,9 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
     else:
         found = [("", Command((str(file.absolute()),), folder=file.absolute().parent))]
     for label, command in found:
-        for _, inner_command in named([*unwrapped(command)]):
-            name = f"{file.name}: {label}" if label else file.name
-            yield label, _running(name, inner_command)
+        for inner_label, inner_command in named([*unwrapped(command)]):
+            own = label or inner_label
+            yield own, _running(f"{file.name}: {own}" if own else file.name, inner_command)
 
 
 def _restart(texts: Sequence[str]) -> str:

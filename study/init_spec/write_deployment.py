@@ -85,6 +85,12 @@ def _env_file(unit: Running, projects: Sequence[Project]) -> dict[str, Any]:
 def _no_target(servers: list[Running]) -> str | None:
     """Return in a sentence why nothing can set a value; None where something can."""
     for unit in servers:
+        if unit.is_unit and ": " in unit.unit and unit.container is None:
+            own = unit.unit.partition(": ")[0]
+            return (
+                f"no deployment was written: {own} starts several servers, so that none changes "
+                "alone; give each a unit of its own"
+            )
         if not unit.is_unit or ": " in unit.unit:
             return (
                 f"no deployment was written: {unit.unit} is no unit of systemd's, and not all "

@@ -27,6 +27,7 @@ class Command:
         interpreter: The Python that it runs with, where the words do not say.
         container: What holds it; None: nothing.
         opened: The scripts through which it came.
+        is_background: Whether a script goes on beside it.
     """
 
     argv: tuple[str, ...]
@@ -39,6 +40,7 @@ class Command:
     interpreter: str | None = None
     container: Container | None = None
     opened: frozenset[Path] = frozenset()
+    is_background: bool = False
 
     def with_words(self, words: list[Word], values: Values) -> Command:
         """Return it with these words, filled in, and what was read for them."""

@@ -58,7 +58,9 @@ class _Shell:
                     before = token.text
                     continue
                 if words and not is_piped:
-                    yield from self._one(words)
+                    is_beside = token.text == "&"
+                    found = self._one(words)
+                    yield from (replace(c, is_background=True) if is_beside else c for c in found)
                 is_piped, words, before = token.text in ("|", "|&"), [], ""
                 continue
             if before:  # a file of a redirection; that of `2>&1` is a digit
@@ -98,7 +100,8 @@ class _Shell:
             words = words[1:]
             first = words[0][0].text if words and len(words[0]) == 1 else ""
         if first in OPENS:
-            self.branches.append(first == "if" and self._holds(words[1:]))
+            is_endless = first == "while" and _texts(words[1:]) in (["true"], [":"], ["1"])
+            self.branches.append(is_endless or (first == "if" and self._holds(words[1:])))
             return []
         if first in CLOSES:
             self.branches = self.branches[:-1]

@@ -122,6 +122,8 @@ def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | st
     if program.engine == "infinity" and free[:1] == ["v2"]:
         free = ["v2"]
     arguments = {n: values[0] if values else "" for n, values in flags}
+    if len([n for n, _ in flags if n == "--model-id"]) > 1:
+        return tenant(unit, f"{program.engine} with several models, and a service has one")
     options: dict[str, Scalar] = {}
     set_by: dict[str, str] = {}
     for flag in BATCH if speaks.is_searched else ():

@@ -16,6 +16,7 @@ from objectives.servers.versions import cached
 from objectives.services import COMPUTE_TYPES, DeviceKind, SttService
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.beside_unit import API, NAMES, Beside, free_name, tenant
+from study.init_spec.servers.other_speech import NOT_OPENAI
 from study.init_spec.servers.speech_unit import Speech, names_size
 from study.init_spec.servers.template import quoted
 
@@ -55,17 +56,21 @@ def beside_of(speech: Speech, taken: set[str]) -> Beside:
     )
 
 
-def not_read(unit: Running, name: str, engine: str, error: BadInput) -> str:
+def not_read(unit: Running, name: str, engine: str, error: BadInput | None) -> str:
     """Return the sentence of a second speech server that stays a tenant.
 
     Args:
         unit: How it runs.
         name: Its name in a spec.
         engine: What it is.
-        error: Why it is not read.
+        error: Why it is not read; None: no server of its engine is.
     """
-    why = str(error).replace("services.stt.command", f"services.{name}.command")
-    return tenant(unit, f"a second speech server ({engine}) that is not read ({why})")
+    why = f"that is not read ({error})" if error else f"where {NOT_OPENAI}"
+    return tenant(
+        unit,
+        f"a second speech server ({engine}) {why}; a command that serves it so, with {{port}}, "
+        f"belongs into `services.{name}.command`, with `api: transcription`",
+    )
 
 
 def command_of_ours(beside: Beside, device: DeviceKind) -> tuple[str, dict[str, str]]:

@@ -210,10 +210,12 @@ def test_a_second_speech_server_becomes_an_entry_of_services(folder: Path, start
 
 
 TENANTS = {
-    "/opt/p/bin/wyoming-parakeet --model x": "is a second speech server (Parakeet) that is not "
-    "read (z.service runs Parakeet, another engine than faster-whisper; the study asks a speech "
-    "server by OpenAI's POST /v1/audio/transcriptions: write a command that serves it into "
-    "`services.stt2.command`",
+    "/opt/p/bin/wyoming-parakeet --model x": "is a second speech server (Parakeet) where the study "
+    "asks a speech server by OpenAI's POST /v1/audio/transcriptions; a command that serves it so, "
+    "with {port}, belongs into `services.stt2.command`, with `api: transcription`",
+    "/opt/w/whisper-server -m /m/mine.bin": "is a second speech server (whisper.cpp) that is not "
+    "read (z.service runs whisper.cpp on '/m/mine.bin', whose size its name does not tell",
+    "/opt/i/bin/infinity_emb v2 --model-id a/b --model-id c/d": "is infinity with several models",
     "/opt/c/bin/python main.py --listen": "is not known here (/opt/c/bin/python main.py --listen)",
     "/opt/t/bin/python /opt/tabbyAPI/main.py": "is a second LLM (TabbyAPI) that is not read",
     "/opt/w/bin/wyoming-piper --voice en": "is Piper, which does not speak /v1/audio/speech",
@@ -224,9 +226,33 @@ TENANTS = {
 
 @pytest.mark.parametrize("start", TENANTS)
 def test_what_no_study_measures_stays_a_tenant_in_a_true_sentence(folder: Path, start: str) -> None:
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "stt.service")
+    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
     assert found.beside == () and found.llm.model == "org/m"
     assert f"z.service {TENANTS[start]}" in found.notes[0] and "stays a tenant" in found.notes[0]
+
+
+SCRIPT = """#!/bin/bash
+/opt/v/bin/vllm serve org/bge-m3 --gpu-memory-utilization 0.1 --port 8001 > log 2>&1 &
+/opt/w/bin/faster-whisper-server --model base &
+while true; do /opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.4; sleep 1; done
+"""
+
+
+@pytest.mark.parametrize("is_unit", [False, True])
+def test_a_script_that_starts_several_servers_starts_all_of_them(
+    folder: Path, *, is_unit: bool
+) -> None:
+    (folder / "all.sh").write_text(SCRIPT)
+    (folder / "all.sh").chmod(0o755)
+    if is_unit:
+        found = read(folder, "a.service", "ExecStart=HERE/all.sh")
+    else:
+        found = read(folder, "all.sh", SCRIPT)
+    assert (found.llm.model, found.llm.share, found.stt.size) == ("org/m", 0.4, "base")
+    assert [(b.name, b.port) for b in found.beside] == [("embed", 8001)]
+    made, [why] = deployment_of("my", "cuda", found, None)
+    assert made is None
+    assert not is_unit or "a.service starts several servers, so that none changes alone" in why
 
 
 def test_the_study_plans_what_was_written_of_five_servers(folder: Path) -> None:
