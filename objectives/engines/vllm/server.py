@@ -26,7 +26,12 @@ from objectives.engines.vllm.needs import (
     own_length,
     weak_card,
 )
-from objectives.engines.vllm.values import LONGEST, disagreement, in_args
+from objectives.engines.vllm.values import (
+    LONGEST,
+    disagreement,
+    in_args,
+    too_little_for_sound,
+)
 from objectives.figures import STREAMED
 from objectives.on_demand.resident import sleeps
 from objectives.services import DeviceKind, LlmService, OtherService, SttService, hears
@@ -70,6 +75,13 @@ class VllmServer(ServerDefaults):
     def share_name(self) -> str:
         """Return the parameter that is its share."""
         return SHARE if self.has_share else f"{self.prefix}{SHARE_OPTION}"
+
+    @property
+    def is_whisper(self) -> bool:
+        """Return whether its model is a Whisper, as far as its name tells."""
+        service = self.service
+        is_named_so = isinstance(service, SttService) or "whisper" in service.model.lower()
+        return is_named_so and hears(service)
 
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
@@ -116,8 +128,10 @@ class VllmServer(ServerDefaults):
 
     def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
         """Return which option vLLM would refuse or cut, why, and the way out; None where none."""
-        found = disagreement(values, self.service.args)
-        return self._longer_than_made_for(values) if found is None else found
+        wrong = disagreement(values, self.service.args) or self._longer_than_made_for(values)
+        if wrong is None and self.is_whisper:
+            wrong = too_little_for_sound(values, self.service.args)
+        return wrong
 
     def _longer_than_made_for(
         self, values: Mapping[str, Sequence[Scalar]]

@@ -15,6 +15,8 @@ from objectives.engines.vllm.flags import flag_name, read_number
 
 TOKENS, SEQS, CAPTURE = "max_num_batched_tokens", "max_num_seqs", "max_cudagraph_capture_size"
 LONGEST = "max_model_len"
+# of a Whisper of any size: a clip of 30 s goes in at once, and a text is no longer
+SOUND_TOKENS, TEXT_TOKENS = 1500, 448
 # the least that a whole number may be
 LEAST: Mapping[str, int] = {TOKENS: 1, SEQS: 1, LONGEST: 1, CAPTURE: 0, "block_size": 1}
 SHORTENED = (TOKENS, LONGEST)  # that may be written as in 4k
@@ -38,6 +40,26 @@ def disagreement(
     """
     wrong = _of_another_kind(values, args)
     return _refused_together(values, args) if wrong is None else wrong
+
+
+def too_little_for_sound(
+    values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
+) -> tuple[str, str, str] | None:
+    """Return which option leaves a Whisper no batch for a clip, why, and the way out.
+
+    >>> too_little_for_sound({"max_num_seqs": [2, 8]}, ())[:2]
+    ('max_num_seqs', 'vLLM makes 896 tokens a batch of it, and a clip of Whisper takes 1500')
+    """
+    tokens, seqs, longest = (_numbers(name, values, args) for name in (TOKENS, SEQS, LONGEST))
+    enough = f"{SOUND_TOKENS} at least"
+    if tokens and min(tokens) < SOUND_TOKENS:
+        why = f"vLLM refuses {min(tokens)} of them, since a clip of Whisper takes {SOUND_TOKENS}"
+        return TOKENS, why, f"raise it to {enough}"
+    made = min(seqs, default=SOUND_TOKENS) * min(longest, default=TEXT_TOKENS)
+    if tokens or made >= SOUND_TOKENS:
+        return None
+    why = f"vLLM makes {made} tokens a batch of it, and a clip of Whisper takes {SOUND_TOKENS}"
+    return SEQS, why, f"raise it, or set {TOKENS} to {enough}"
 
 
 def _of_another_kind(

@@ -161,3 +161,21 @@ def test_the_language_goes_with_each_request_and_is_no_flag(tmp_path: Path, name
         read(tmp_path, name, (), {"language": ["en", "de"]})
     with pytest.raises(BadInput, match="args: --language is set by the study itself"):
         read(tmp_path, name, ("--language", "en"))
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "words"),
+    [
+        ((), {"max_num_seqs": [2, 8]}, "vLLM makes 896 tokens a batch of it"),
+        (("--max-num-seqs", "3"), {}, "args: vLLM makes 1344 tokens a batch of it"),
+        ((), {"max_num_batched_tokens": [1024, 2048]}, "vLLM refuses 1024 of them, since a clip"),
+    ],
+)
+@pytest.mark.parametrize("name", ["stt", "notes"])
+def test_a_whisper_needs_a_batch_that_holds_a_clip(tmp_path, name, args, options, words):
+    own = {"own": {"model": "openai/whisper-small"}} if name == "notes" else {}
+    with pytest.raises(BadInput, match=words):
+        read(tmp_path, name, args, options, **own)
+    read(tmp_path, "notes", args, options)  # a model that is not known to be one
+    enough = {"max_num_seqs": 4, "max_num_batched_tokens": 2048}
+    assert read(tmp_path, name, (), enough, **own)
