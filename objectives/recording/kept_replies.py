@@ -128,8 +128,9 @@ def are_whole(rows: Rows, measured: Measurement, limits_ms: Mapping[str, float])
     """
     if not limits_ms:
         return True  # what 0.1 measured had none
+    replies = replies_of(rows)
     shown = [
-        under(measured, rows, {name: ms + by_ms for name, ms in limits_ms.items()}, 0.0)
+        _under(measured, replies, {name: ms + by_ms for name, ms in limits_ms.items()}, 0.0)
         for by_ms in (-ROUNDED_MS, 0.0, ROUNDED_MS)
     ]
 
@@ -166,7 +167,16 @@ def under(
         limits_ms: What a good turn meets, ms by name.
         pause_s: A user's pause between two turns, seconds.
     """
-    replies, limits = replies_of(rows or ()), limits_of(limits_ms)
+    return _under(measured, replies_of(rows or []), limits_ms, pause_s)
+
+
+def _under(
+    measured: Measurement,
+    replies: Sequence[RampReply],
+    limits_ms: Mapping[str, float],
+    pause_s: float,
+) -> Measurement:
+    limits = limits_of(limits_ms)
     window = [r for r in replies if r.ramp == WINDOW]
     ramp = [r for r in replies if r.ramp == RAMP]
     figures: dict[str, Any] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
+from copy import copy
 from typing import Any, cast
 
 from optuna.storages import RDBStorage
@@ -76,6 +77,27 @@ class PlainStorage(RDBStorage):
             parts = {name: _by_trial(session, table, is_asked) for name, table in PARTS.items()}
             made = self._build_frozen_trial_from_trial_model
             return [made(cast("models.TrialModel", _Trial(row, parts))) for row in rows]
+
+    def _get_prepared_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None, session: Session
+    ) -> models.TrialModel:
+        """Store a new trial; the attributes of one that is given whole are written at once."""
+        if template_trial is None:
+            return super()._get_prepared_new_trial(study_id, None, session)
+        bare = copy(template_trial)
+        bare.user_attrs, bare.system_attrs = {}, {}
+        trial = super()._get_prepared_new_trial(study_id, bare, session)
+        for name, values in (
+            ("user_attributes", template_trial.user_attrs),
+            ("system_attributes", template_trial.system_attrs),
+        ):
+            rows = [
+                {"trial_id": trial.trial_id, "key": key, "value_json": json.dumps(value)}
+                for key, value in values.items()
+            ]
+            if rows:
+                session.connection().execute(insert(PARTS[name]), rows)
+        return trial
 
     def set_study_system_attrs(self, study_id: int, values: Mapping[str, Any]) -> None:
         """Set several system attributes of a study: all of them, or none.
