@@ -85,7 +85,8 @@ def _env_file(unit: Running, projects: Sequence[Project]) -> dict[str, Any]:
 def _no_target(servers: list[Running]) -> str | None:
     """Return in a sentence why nothing can set a value; None where something can."""
     for unit in servers:
-        if unit.is_unit and ": " in unit.unit and unit.container is None:
+        is_of_compose = unit.container is not None and unit.container.compose is not None
+        if unit.is_unit and ": " in unit.unit and not is_of_compose:
             own = unit.unit.partition(": ")[0]
             return (
                 f"no deployment was written: {own} starts several servers, so that none changes "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from study.init_spec.forms.command import Command
@@ -19,6 +19,7 @@ ALONE |= {"--no-healthcheck", "--oom-kill-disable", "--publish-all", "--sig-prox
 ALONE |= {"--rmi", "--no-hosts", "--no-hostname", "--env-host", "--http-proxy", "--quiet", "--help"}
 ALONE |= {"--passwd", "--rootfs", "--unsetenv-all", "--disable-content-trust", "--tls-verify"}
 SHORT_ALONE = "ditPq"
+DETACHED = "--detach"
 OF_PROGRAM: tuple[str, ...] = (
     "-H",
     "--host",
@@ -91,6 +92,8 @@ def run_words(words: Sequence[str]) -> RunWords:
         name, is_joined, value = word.partition("=")
         if not word.startswith("--"):
             short = word[1:].lstrip(SHORT_ALONE)
+            if "d" in word[1 : len(word) - len(short)]:
+                options.append((DETACHED, ""))
             if not short:
                 continue
             name, value = f"-{short[0]}", short[1:].removeprefix("=")
@@ -115,8 +118,9 @@ def of_run(command: Command, program: str, words: RunWords) -> Command:
             env[name] = value if is_given else command.env[name]
     entry = words.values("--entrypoint")
     own = tuple(plain_words(entry[-1])) if entry else None
+    is_detached = bool(words.values(DETACHED))
     return command_in(
-        command,
+        replace(command, is_background=command.is_background or is_detached),
         Container(
             program=program,
             image=words.image,

@@ -77,6 +77,8 @@ OF_USER = ("su", "runuser")  # a shell of another user
 CONDAS = ("conda", "mamba", "micromamba")
 OF_VENV = ("uv", "poetry", "pdm", "pipenv", "rye")
 INLINE = "the text of `bash -c` (where a unit needs $$ for $)"
+DETACHES = {"tmux": re.compile("-d"), "screen": re.compile("-d(m|mS)?|-D(m|mS)")}
+LEADING = 8  # of the words of those, before the command
 LAYERS = 12  # of wrappers; a script that runs itself ends here
 
 
@@ -103,6 +105,8 @@ def _inner(command: Command, first: str) -> Iterable[Command] | None:
     is_text = any(re.fullmatch(r"-\w*c", w) for w in command.argv)
     if (first in SHELLS and len(command.argv) > 1) or (first in OF_USER and is_text):
         return _shell(command)
+    if first in DETACHES and any(DETACHES[first].fullmatch(w) for w in command.argv[1:LEADING]):
+        command = replace(command, is_background=True)
     if first == "tmux" and " " in command.argv[-1]:  # a shell's text, in one word
         return commands(command.argv[-1], replace(command, script=INLINE))
     if first in WRAPPERS:

@@ -231,28 +231,46 @@ def test_what_no_study_measures_stays_a_tenant_in_a_true_sentence(folder: Path, 
     assert f"z.service {TENANTS[start]}" in found.notes[0] and "stays a tenant" in found.notes[0]
 
 
-SCRIPT = """#!/bin/bash
+EMBED = "vllm/vllm-openai --model org/bge-m3 --runner pooling --gpu-memory-utilization 0.1"
+OF_SEVERAL = {
+    "a script": """#!/bin/bash
 /opt/v/bin/vllm serve org/bge-m3 --gpu-memory-utilization 0.1 --port 8001 > log 2>&1 &
 /opt/w/bin/faster-whisper-server --model base &
 while true; do /opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.4; sleep 1; done
-"""
+""",
+    "detached": f"""#!/bin/bash
+docker run --gpus all -itd -p 8001:8000 {EMBED}
+tmux new-session -d -s s '/opt/w/bin/faster-whisper-server --model base'
+screen -dmS l /opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.4
+""",
+}
 
 
 @pytest.mark.parametrize("is_unit", [False, True])
+@pytest.mark.parametrize("form", OF_SEVERAL)
 def test_a_script_that_starts_several_servers_starts_all_of_them(
-    folder: Path, *, is_unit: bool
+    folder: Path, form: str, *, is_unit: bool
 ) -> None:
-    (folder / "all.sh").write_text(SCRIPT)
+    (folder / "all.sh").write_text(OF_SEVERAL[form])
     (folder / "all.sh").chmod(0o755)
     if is_unit:
         found = read(folder, "a.service", "ExecStart=HERE/all.sh")
     else:
-        found = read(folder, "all.sh", SCRIPT)
+        found = read(folder, "all.sh", OF_SEVERAL[form])
     assert (found.llm.model, found.llm.share, found.stt.size) == ("org/m", 0.4, "base")
     assert [(b.name, b.port) for b in found.beside] == [("embed", 8001)]
     made, [why] = deployment_of("my", "cuda", found, None)
     assert made is None
     assert not is_unit or "a.service starts several servers, so that none changes alone" in why
+
+
+def test_a_unit_that_starts_detached_containers_starts_all_of_them(folder: Path) -> None:
+    run = "ExecStart=/usr/bin/docker run -d --gpus all -p"
+    text = f"Type=oneshot\n{run} 8000:8000 vllm/vllm-openai --model org/m\n{run} 8001:8000 {EMBED}"
+    found = read(folder, "a.service", text, "fw.service")
+    assert [found.llm.model, *(b.served_model for b in found.beside)] == ["org/m", "org/bge-m3"]
+    _, [why] = deployment_of("my", "cuda", found, None)
+    assert "a.service starts several servers" in why
 
 
 def test_the_study_plans_what_was_written_of_five_servers(folder: Path) -> None:
