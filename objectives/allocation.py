@@ -12,8 +12,8 @@ SHARE = "vllm_memory_util"
 MEMORY = "vllm_memory_mib"  # the same in MiB: a share of one device only
 OF_MEMORY = (SHARE, MEMORY)
 SPEECH = "whisper_model_size"
-SPEECH_RESIDENT = "stt.resident"
-HEARER = SPEECH_RESIDENT.partition(".")[0]  # the service that hears turns
+HEARER = "stt"  # the service that hears turns
+RESIDENT = "resident"  # the option of a service that says whether it runs all the time
 DEFAULT_BOUNDS: Mapping[str, tuple[float, float]] = {SHARE: (0.30, 0.70)}
 
 
@@ -97,8 +97,7 @@ class Allocation:
         >>> Allocation(values | {"whisper.beam_size": 5}).speech_key
         'base beam_size=5'
         """
-        awake = {k: v for k, v in self.options("stt.").items() if f"stt.{k}" != SPEECH_RESIDENT}
-        options = self.options("whisper.") | awake
+        options = self.options("whisper.") | self._awake(HEARER)
         return " ".join([self.speech, *(f"{k}={v}" for k, v in sorted(options.items()))])
 
     def words_key(self, service: str) -> str:
@@ -109,9 +108,12 @@ class Allocation:
         """
         if service == HEARER:
             return self.speech_key
-        options = sorted(self.options(f"{service}.").items())
-        resident = SPEECH_RESIDENT.removeprefix(f"{HEARER}.")
-        return " ".join([service, *(f"{k}={v}" for k, v in options if k != resident)])
+        options = sorted(self._awake(service).items())
+        return " ".join([service, *(f"{k}={v}" for k, v in options)])
+
+    def _awake(self, service: str) -> dict[str, Scalar]:
+        """Return the options of a service while it is awake."""
+        return {k: v for k, v in self.options(f"{service}.").items() if k != RESIDENT}
 
     @property
     def all_options(self) -> dict[str, Scalar]:

@@ -156,7 +156,8 @@ class OtherService:
             answer waits for that.
         idle_s: The time without a request after which one that is not resident is stopped, seconds.
         woken_by: What starts it in production where it is not resident: the front of this project,
-            or a server that does the same.
+            or a server that does the same; `keep_alive` is the way of an engine that unloads its
+            model by itself.
         sleep_mode: Whether its process stays while it sleeps, with its weights in the host's
             memory, as its engine can.
     """
@@ -184,7 +185,7 @@ class OtherService:
     place: str | None = None
     resident: bool = True
     idle_s: Annotated[float, Range(1, 1e6)] = 60.0
-    woken_by: Waker | None = None
+    woken_by: LlmWaker | None = None
     sleep_mode: bool = False
 
 

@@ -7,27 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from objectives.allocation import Allocation
+from objectives.allocation import RESIDENT, Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
-from objectives.engines.places import PLACE
-from objectives.engines.server_defaults import ServerDefaults
-from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
+from objectives.engines.server_defaults import KEEPS_ANSWERS, ServerDefaults
+from objectives.on_demand.resident import waker_conditions, with_waker, woken
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 
 PROBE_TOKENS = 16
-# options of a template by these names change no answer; what another does nobody knows
-KEEPS_ANSWERS = frozenset(
-    {PLACE, RESIDENT, "batch_size", "max_batch_size", "max_num_seqs", "max_num_batched_tokens"}
-    | {"threads", "num_threads", "workers", "num_workers", "parallel", "concurrency"}
-    | {"max_concurrency", "max_concurrent_requests", "share", "gpu_memory_utilization"}
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from objectives.engines.server_defaults import ServerDefaults
+from objectives.engines.server_defaults import KEEPS_ANSWERS, ServerDefaults
 from objectives.services import LlmService, OtherService
 
 
@@ -21,6 +22,8 @@ class LlmOptions(ServerDefaults):
     service: LlmService | OtherService
     name: str = "llm"
     own_prefix: ClassVar[str] = ""  # of the parameters of the LLM that answers turns
+    # keys of an entry that it does not read, and why
+    unread: ClassVar[Mapping[str, str]] = {}
     # options that change what it answers, with underscores
     changes_answers: ClassVar[frozenset[str]] = frozenset()
 
@@ -35,7 +38,12 @@ class LlmOptions(ServerDefaults):
         return f"{self.name}." if self.is_beside else self.own_prefix
 
     def may_change_answers(self, option: str) -> bool:
-        """Return whether an option changes what it answers, which nobody judges."""
+        """Return whether an option changes what it answers, which nobody judges.
+
+        What one of a template beside the turn does nobody knows, but for some by their names.
+        """
+        if self.is_beside and self.service.command is not None:
+            return option not in KEEPS_ANSWERS
         return option.partition(".")[0] in self.changes_answers
 
     def undivided(self, devices: int) -> str | None:  # noqa: ARG002

@@ -6,12 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from objectives.allocation import Allocation, Scalar
+from objectives.allocation import RESIDENT, Allocation, Scalar
 from objectives.engines.command import option_of
+from objectives.engines.places import PLACE
 from objectives.fit.cell import CONTEXT_MIB, Host
 from objectives.services import DeviceKind, Service
 from objectives.traffic.workload import Workload
 
+# options of a template by these names change no answer; what another does nobody knows
+KEEPS_ANSWERS = frozenset(
+    {PLACE, RESIDENT, "batch_size", "max_batch_size", "max_num_seqs", "max_num_batched_tokens"}
+    | {"threads", "num_threads", "workers", "num_workers", "parallel", "concurrency"}
+    | {"max_concurrency", "max_concurrent_requests", "share", "gpu_memory_utilization"}
+    | {"ctx_size", "n_gpu_layers", "gpu_layers", "ubatch_size"}
+)
 DIGITS = 9  # of a number of devices; what has more is no number that a machine has
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from objectives.allocation import Allocation, Scalar
+from objectives.allocation import RESIDENT, Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, form, transcript
@@ -18,7 +18,7 @@ from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import named_parameters
-from objectives.on_demand.resident import RESIDENT, waker_conditions, with_waker, woken
+from objectives.on_demand.resident import waker_conditions, with_waker, woken
 from objectives.services import SttService
 from objectives.traffic.clips import Clip
 

@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 from typing import TypeGuard
 
-from objectives.allocation import Allocation
+from objectives.allocation import RESIDENT, Allocation
 from objectives.on_demand import front
 from objectives.on_demand.woken_server import OWN_PORT
 from objectives.services import LlmService, LlmWaker, OtherService, Service
 
 KEEP_ALIVE: LlmWaker = "keep_alive"  # a server that stays, and loads its model when it is asked
-RESIDENT = "resident"  # the option of a service that says whether it runs all the time
 
 
 def sleeps(name: str, service: Service, allocation: Allocation) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from objectives.allocation import RESIDENT
 from objectives.devices.device import Device
 from objectives.engines.engine import Engine
 from objectives.errors import BadInput, SetupError
 from objectives.figures import service_name
-from objectives.on_demand.resident import RESIDENT
 from study.deploy.config.deployed import Deployed, Stack
 from study.promotion.status import Status
 from study.systemd.wakers import socket_of

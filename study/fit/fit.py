@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Allocation
+from objectives.allocation import MEMORY, OF_MEMORY, RESIDENT, SHARE, SPEECH, Allocation
 from objectives.devices.device_set import Room
 from objectives.engines.every import version_in
 from objectives.errors import SetupError
 from objectives.fit.cell import Cell, Host
-from objectives.on_demand.resident import RESIDENT
 from objectives.servers.versions import Versions
 from objectives.services import LlmService, Services
 from objectives.setting import Setting

@@ -23,10 +23,11 @@ from objectives.recording.kept_replies import Rows
 from study.search.ask import drivers_of
 from study.storage.attributes import IDENTITY, attribute
 from study.storage.comparability import differing_names, identity_of
+from study.storage.find import storage_url
 from study.storage.replies import replies_of
 from study.storage.trial import State, Trial
 from study.storage.trials import rows
-from study.storage.url import open_storage, sqlite_url
+from study.storage.url import open_storage
 
 # What must be equal for two launches to be comparable, beside versions and the card.
 CONDITIONS = ("workload", "services", "tenants", "load generator")
@@ -140,7 +141,7 @@ def _studies(source: Path) -> list[optuna.Study]:
             f"--take {source} does not exist; "
             "name a recording (.jsonl) or the study.db of a live study"
         )
-    storage = open_storage(sqlite_url(source))
+    storage = open_storage(storage_url(str(source)))
     names = optuna.get_all_study_names(storage)
     return [optuna.load_study(study_name=name, storage=storage) for name in names]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
+from objectives.allocation import DEFAULT_BOUNDS, MEMORY, OF_MEMORY, RESIDENT, SHARE, SPEECH, Scalar
 from objectives.engines.engine import Engine
 from objectives.engines.places import PLACE
-from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -90,12 +89,18 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
     if option in (PLACE, RESIDENT) and server in OF_TURNS:
         return
     engine = next((e for e in engines if e.prefix == f"{server}."), None)
+    is_dashed = "-" in name and re.fullmatch(OPTION[False], option) is not None
+    if engine is not None and engine.name not in OF_TURNS and is_dashed:
+        raise entry.wrong("its name has dashes", f"write {engine.prefix}{option}")
     if engine is None or not re.fullmatch(OPTION[engine.name in OF_TURNS], name.partition(".")[2]):
         several = [f"{e.prefix}{'<flag>' if e.has_kv_cache else '<option>'}" for e in engines]
         way_out = f"{meant(name, tuple(CLASSIC))}, or name a server option {' or '.join(several)}"
         raise entry.wrong("unknown parameter", way_out)
     if way_out := engine.set_by_study(option) or "":
         raise entry.wrong("it is set by the study itself", way_out)
+    if option in _keys(engine):
+        what = f"it is a key of services.{engine.name}, and no option of its server"
+        raise entry.wrong(what, f"write `{option}:` there, one value that is not searched")
     if engine.may_change_answers(option) and quality is None:
         way_out = (
             "remove it, or accept that with `gates: {llm_quality: unmeasured}`, "
@@ -105,6 +110,13 @@ def check_name(entry: YamlEntry, quality: str | None, engines: Sequence[Engine])
         if engine.name not in OF_TURNS:
             whose = f"may change the answers of {engine.name}"
         raise entry.wrong(f"it {whose}, whose quality is not measured", way_out)
+
+
+def _keys(engine: Engine) -> set[str]:
+    """Return the keys of a service's entry that are no options of what serves it."""
+    if engine.service.command is not None or engine.options_of_ours:
+        return set()
+    return {f.name for f in fields(engine.service)} - {PLACE, RESIDENT, "model"}
 
 
 def read_parameter(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from objectives.allocation import MEMORY, OF_MEMORY, SPEECH, Allocation
+from objectives.allocation import MEMORY, OF_MEMORY, RESIDENT, SPEECH, Allocation
 from objectives.engines.places import PLACE
 from objectives.figures import service_name
-from objectives.on_demand.resident import RESIDENT
 
 SHORT = {"vllm_memory_util": "LLM share", MEMORY: "LLM memory", "whisper_model_size": "speech"}
 

@@ -72,6 +72,7 @@ class LlamaCpp(LlmServer):
         name: The service that it serves.
     """
 
+    unread: ClassVar[Mapping[str, str]] = {"metrics_path": "the use of its cache is on /slots"}
     context_option: ClassVar[str] = "ctx_size"
     own_prefix: ClassVar[str] = "llama."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS

@@ -83,6 +83,11 @@ class Ollama(LlmServer):
         name: The service that it serves.
     """
 
+    unread: ClassVar[Mapping[str, str]] = {
+        "metrics_path": "Ollama has no such page",
+        "served_model": "its requests name its `model`",
+        "vocabulary": "its prompts are words",
+    }
     context_option: ClassVar[str] = "context_length"
     own_prefix: ClassVar[str] = "ollama."
     unit_form: ClassVar[UnitForm | None] = FORM

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from objectives.allocation import Allocation
+from objectives.allocation import RESIDENT, Allocation
 from objectives.apis.api import ApiName
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command, command_of
@@ -16,7 +16,6 @@ from objectives.engines.places import PLACE
 from objectives.engines.vllm.llm import CHANGES_ANSWERS
 from objectives.engines.vllm.needs import PACKAGES, READS_SOUND
 from objectives.engines.vllm.server import OWN_ENV, SERVER, VllmServer, with_sleep_mode
-from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService
 
 OF_POOLING = {"pooler_config", "override_pooler_config"}  # they change answers too

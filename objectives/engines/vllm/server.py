@@ -96,8 +96,9 @@ class VllmServer(ServerDefaults):
         if self.is_share(word) and not self.has_share:
             return False
         option = (flags.flag_name(word) or "").replace("-", "_")
-        is_short = any(full.startswith(option) for full in self.set_by_us) and option != ""
-        return is_short or option == "model" or self.set_by_study(option) is not None
+        known = (*self.set_by_us, "model")
+        is_short = option != "" and any(full.startswith(option) for full in known)
+        return is_short or self.set_by_study(option) is not None
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its share, which would be nearly all; None where something does.

@@ -5,22 +5,18 @@ from __future__ import annotations
 import re
 
 from objectives.engines.engine import LLM_ENGINES
-from objectives.engines.places import PLACE
 from objectives.figures import STREAMED
 from objectives.fitness import WHOLE, Weights
-from objectives.on_demand.resident import RESIDENT
 from objectives.services import OtherService, Services
 from objectives.traffic.workload import Traffic, Workload
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import check_engine
+from study.spec.services.keys import OF_SEVERAL, check_keys, check_own_keys
 from study.spec.yaml_node import YamlEntry
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 # other things have these names, or figures that begin with them, and parameters of engines do
 OF_ENGINES = tuple(engine.own_prefix.removesuffix(".") for engine in LLM_ENGINES.values())
-OF_SEVERAL = ("embeddings", "rerank")  # texts in a request
-OF_LLMS = ("program", "metrics_path", "vocabulary", "output_tokens")
-OF_TEXTS = ("texts", "tokens")  # keys of what is sent no clips
 APIS = ("completions", "chat", *OF_SEVERAL, "speech", "transcription")
 TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", "free", *WHOLE)
 
@@ -34,7 +30,7 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
     entries = services.items() if services.is_present else {}
     others: dict[str, OtherService] = {}
     for name, entry in entries.items():
-        _check_keys(entry, name)
+        check_keys(entry, name)
         if name in OF_TURNS:
             continue
         if not entry.is_mapping or "api" not in entry.items():
@@ -48,36 +44,10 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
                 "use up to 20 small letters and digits that name nothing else, such as `embed`",
             )
         service: OtherService = entry.build(OtherService)
-        if service.tokens[0] > service.tokens[1]:
-            what = "the shortest is longer than the longest"
-            raise entry.at("tokens").wrong(what, "write [low, high]")
-        for key in OF_TEXTS if service.api == "transcription" else ():
-            if entry.at(key).is_present:
-                raise entry.at(key).wrong("clips are sent, and no texts", "remove it")
-        if service.api not in OF_SEVERAL and service.texts != 1:
-            what = f"{service.texts} texts, where {service.api} takes one at a time"
-            raise entry.at("texts").wrong(what, "leave it out")
-        for key in OF_LLMS if service.api not in STREAMED else ():
-            if entry.at(key).is_present:
-                raise entry.at(key).wrong("only an LLM has it", "remove it")
-        if service.api != "transcription" and entry.at("language").is_present:
-            raise entry.at("language").wrong("only what transcribes has it", "remove it")
         check_engine(entry, name, service)
+        check_own_keys(entry, service)
         others[name] = service
     return others
-
-
-def _check_keys(entry: YamlEntry, name: str) -> None:
-    """Refuse a list where a value is fixed, and a page that is named otherwise than by its path."""
-    for key in (PLACE, RESIDENT):
-        if entry.at(key).is_list:
-            way_out = f"write one value, or the list as {name}.{key} in search_space"
-            raise entry.at(key).wrong("a list stands where a single value belongs", way_out)
-    for key in ("health_path", "metrics_path"):
-        page = entry.at(key)
-        if page.is_present and page.text and not page.text.startswith("/"):
-            what = f"{page.quotation} is no path of the server"
-            raise page.wrong(what, "begin it with /, as in /health")
 
 
 def check_rates(entry: YamlEntry, workload: Workload) -> None:

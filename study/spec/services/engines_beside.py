@@ -8,7 +8,7 @@ from pathlib import Path
 from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, engines_beside, other_engine
 from objectives.engines.llm_server import LlmServer
 from objectives.services import OtherService
-from study.spec.services.files import interpreter, model_at, program_at
+from study.spec.services.files import MODEL_KINDS, interpreter, model_at, program_at
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -51,8 +51,7 @@ def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
         raise entry.at("command").wrong(f"{service.engine} has its own", "remove one of them")
     if not service.model:
         kind = engine.model_kind if isinstance(engine, LlmServer) else "folder"
-        what = "folder or hub id" if kind == "folder" else kind
-        raise entry.at("model").wrong("it is missing", f"name the model's {what}")
+        raise entry.at("model").wrong("it is missing", f"name {MODEL_KINDS[kind]}")
     has_program = isinstance(engine, LlmServer) and bool(engine.program)
     for key in ("python",) if has_program else ("program",):
         if entry.at(key).is_present:

@@ -10,6 +10,12 @@ from pathlib import Path
 
 from study.spec.yaml_node import YamlEntry
 
+# what to name, by how an engine takes its model
+MODEL_KINDS = {
+    "folder": "the model's folder or hub id",
+    "file": "the model's file",
+    "name": "the model as the engine has it, such as `qwen2.5:7b`",
+}
 # models of random weights, which scripts/make_models.py writes
 RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH
-from objectives.engines.command import placeholders
+from objectives.allocation import SHARE, SPEECH
 from objectives.engines.engine import (
     LLM_ENGINES,
     SPEECH_ENGINES,
     Engine,
-    engine_of,
     in_order,
     llm_engine,
     speech_engine,
 )
-from objectives.engines.places import PLACE
-from objectives.on_demand.resident import RESIDENT
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, OtherService, Services, SttService
 from study.spec.memory.overrides import refuse_overrides
 from study.spec.memory.shares import refuse_shares
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import with_files
-from study.spec.services.files import file_at, interpreter, model_at, program_at
-from study.spec.services.words import check_words
+from study.spec.services.files import MODEL_KINDS, file_at, interpreter, model_at, program_at
+from study.spec.services.keys import check_words, refuse_unread
+from study.spec.services.templates import check_template
 from study.spec.speech.service import read_speech
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
@@ -47,7 +43,12 @@ def named_engines(services: YamlEntry, beside: Services) -> tuple[Engine, ...]:
     """
     llm = _engine_name(services.at("llm", "engine"), LLM_ENGINES)
     stt = _engine_name(services.at("stt", "engine"), SPEECH_ENGINES)
-    return in_order({"llm": LlmService(engine=llm), "stt": SttService(engine=stt), **beside})
+    commands = [services.at(name, "command").text or None for name in OF_TURNS]
+    of_turns: Services = {
+        "llm": LlmService(engine=llm, command=commands[0]),
+        "stt": SttService(engine=stt, command=commands[1]),
+    }
+    return in_order({**of_turns, **beside})
 
 
 def _engine_name(entry: YamlEntry, known: Iterable[str]) -> str:
@@ -81,15 +82,15 @@ def read_services(
     stt = read_speech(entry.at("stt"), device, folder)
     beside = {n: with_files(entry.at(n), n, s, folder) for n, s in beside.items()}
     services: Services = {"llm": llm, "stt": stt, **beside}
-    for label, service in services.items():
-        if service.command is not None:
-            mine = _of(engine_of(label, service), parameters)
-            names = {SHARE, SPEECH, *named}
-            _check_template(entry.at(label, "command"), service.command, mine, names)
+    searched = [p.name for p in parameters]
     for engine in in_order(services):
-        own, searched = entry.at(engine.name), [p.name for p in parameters]
+        if engine.service.command is not None:
+            check_template(top, engine, parameters, {SHARE, SPEECH, *named})
+    for engine in in_order(services):
+        own = entry.at(engine.name)
         _check_options(engine, named)
         check_words(own, engine, named)
+        refuse_unread(own, engine)
         refuse_overrides(own, engine, searched, named, is_live=folder is not None)
         refuse_shares(engine, parameters, top)
     return services, notes
@@ -104,12 +105,6 @@ def _check_options(engine: Engine, named: Mapping[str, YamlEntry]) -> None:
             raise at.wrong("our speech server has no such option", meant(option, options))
 
 
-def _of(engine: Engine, parameters: Iterable[Parameter]) -> list[Parameter]:
-    """Return the parameters of one service."""
-    ours = {"llm": OF_MEMORY, "stt": (SPEECH,)}.get(engine.name, ())
-    return [p for p in parameters if p.name in ours or p.name.startswith(engine.prefix)]
-
-
 def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
     llm: LlmService = entry.build(LlmService) if entry.is_present else DEFAULT_LLM
     if llm.command is not None:
@@ -117,7 +112,7 @@ def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
     notes, engine = [], llm_engine(llm)
     if not entry.at("model").is_present:
         if engine.model_kind != "folder":
-            raise entry.at("model").wrong("it is missing", f"name the model's {engine.model_kind}")
+            raise entry.at("model").wrong("it is missing", f"name {MODEL_KINDS[engine.model_kind]}")
         llm = replace(llm, model=DEFAULT_LLM.model, args=llm.args or DEFAULT_LLM.args)
         notes.append(f"services.llm.model is not given: {llm.model} is used")
     if folder is None:
@@ -130,36 +125,6 @@ def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
         return replace(llm, python=python), notes
     program = llm.program or engine.program
     return replace(llm, program=program_at(entry.at("program"), program, folder)), notes
-
-
-def _check_template(
-    entry: YamlEntry, template: str, mine: Iterable[Parameter], names: set[str]
-) -> None:
-    """Refuse a command that lacks a placeholder it needs, or has one that nobody fills."""
-    try:
-        used = placeholders(template)
-    except ValueError as error:
-        raise entry.wrong(f"its braces do not close: {error}", "write {name}") from error
-    try:
-        shlex.split(template)
-    except ValueError as error:
-        raise entry.wrong("a quote in it does not close", "close it, or remove it") from error
-    if unknown := sorted(used - names - {"port", "model"}):
-        choices = ["port", "model", *sorted(names)]
-        raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", meant(unknown[0], choices))
-    if "port" not in used:
-        raise entry.wrong("it has no {port}", "add {port}, where the server's port goes")
-    for p in mine:
-        if (
-            len(p.choices) != 1
-            and p.name not in used
-            and not (p.name == SPEECH and "model" in used)
-            and not (p.name == MEMORY and SHARE in used)
-            and not p.name.endswith((f".{PLACE}", f".{RESIDENT}"))
-        ):
-            raise entry.wrong(
-                f"{p.name} is searched and not in it", f"add {{{p.name}}}, or do not search it"
-            )
 
 
 def with_models(

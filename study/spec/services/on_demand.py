@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+from objectives.allocation import RESIDENT
 from objectives.engines.any_command import AnyCommand
-from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, llm_engine
+from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, engine_of
 from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.places import HOST
 from objectives.figures import STREAMED
-from objectives.on_demand.resident import KEEP_ALIVE, RESIDENT, keeps_process
+from objectives.on_demand.resident import KEEP_ALIVE, keeps_process
 from objectives.search_space.parameter import Parameter
 from objectives.servers.supervision.container import runs_container
 from objectives.services import LlmService, OtherService, Service, Services
@@ -45,7 +46,7 @@ def check_on_demand(
         for other in (searched, fixed):
             entry.at(RESIDENT).refuse_beside(other)
         known = values or ((fixed.scalar(),) if fixed.is_present else (service.resident,))
-        own_wakers = llm_engine(service, name).own_wakers if isinstance(service, LlmService) else ()
+        own_wakers = () if service.command is not None else engine_of(name, service).own_wakers
         _check_waker(entry, service, own_wakers, may_sleep=not all(known))
         if keeps_process(service):
             _check_sleep_mode(entry.at("sleep_mode"), name, service, service.place or device)

@@ -113,14 +113,14 @@ def test_its_traffic_limits_and_weights_are_its_own(tmp_path: Path) -> None:
 
 
 def test_a_template_may_start_it(tmp_path: Path) -> None:
-    chat = {"api": "chat", "command": f"{SERVER} --label {{chat.size}}"}
-    spec = read(tmp_path, chat, {"chat.size": 8})
+    chat = {"api": "chat", "command": f"{SERVER} --label {{chat.threads}}"}
+    spec = read(tmp_path, chat, {"chat.threads": 8})
     assert words(spec).endswith("--label 8")
-    assert engine_of("chat", spec.services["chat"]).settings(spec.baseline) == "size=8"
+    assert engine_of("chat", spec.services["chat"]).settings(spec.baseline) == "threads=8"
 
 
 def test_the_llm_of_turns_may_speak_chat_too(tmp_path: Path) -> None:
-    llm = {**FAKES["services"]["llm"], "api": "chat"}
+    llm = {"command": FAKES["services"]["llm"]["command"], "api": "chat"}
     spec = read(tmp_path, LLAMA, {"chat.ctx_size": 1}, {**FAKES["services"], "llm": llm})
     engine = llm_of_turns(spec.services)
     assert engine is not None and engine.endpoint("http://x").api == Chat("model")

@@ -21,7 +21,7 @@ from objectives.errors import BadInput
 from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.recording import read
 from study.bench.launch_order import launch_key
-from study.recording.export_study import first_ramp_range, gather
+from study.recording.export_study import first_ramp_range, gather, provenance_of
 from study.recording.record import record
 from study.recording.rounds import remaining, rounds
 from study.spec.load import load
@@ -236,3 +236,11 @@ def test_the_wide_recording_has_every_launch_once_under_its_own_number():
     assert len(set(launches)) == len(launches) == 63
     assert len({e.key for e in wide.entries}) == 41
     assert wide.provenance.conditions["load generator"] == GENERATOR_VERSION
+
+
+def test_a_database_without_tables_gets_none(tmp_path):
+    empty = tmp_path / "z.db"
+    empty.touch()
+    with pytest.raises(BadInput, match="holds no study of this project; name the storage of one"):
+        provenance_of(empty)
+    assert empty.stat().st_size == 0
