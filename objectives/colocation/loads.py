@@ -80,11 +80,11 @@ class Loads:
         for engine in engines:
             measured |= engine.bounds(measured, exercise.workload, allocation)
         hearers = (e for e in engines if e.api == "transcription")
-        heard = {
+        word_keys = {
             e.name: allocation.words_key(e.name) for e in hearers if not e.is_random(allocation)
         }
-        alone = exercise.alone(servers, heard)
-        words = exercise.word_figures(servers.endpoints, heard)
+        alone = exercise.alone(servers, word_keys)
+        words = exercise.word_figures(servers.endpoints, word_keys)
         measured |= self._ramp()
         if not is_worth(Measurement.from_flat(measured | words)):
             raise GivenUp(measured)

@@ -24,7 +24,7 @@ class Caller:
 
     Args:
         writer: What it reads.
-        said_s: When something was last said by it or to it, on the monotonic clock.
+        active_s: When something was last said by it or to it, on the monotonic clock.
         is_asking: Whether an answer is due to it, or is under way without a length.
         up: What the server reads of it; None while it has no connection there.
         back: It returns what the server says.
@@ -34,7 +34,7 @@ class Caller:
     """
 
     writer: asyncio.StreamWriter
-    said_s: float
+    active_s: float
     is_asking: bool = False
     up: asyncio.StreamWriter | None = None
     back: asyncio.Task[None] | None = None
@@ -47,7 +47,7 @@ class Caller:
 
         One without chunks or a length, as of HTTP/1.0, ends with the connection.
         """
-        self.said_s, is_due = time.monotonic(), self.is_open
+        self.active_s, is_due = time.monotonic(), self.is_open
         if self.tail:
             self.tail = (self.tail + piece)[-len(LAST_CHUNK) :]
         elif not self.is_open:
@@ -81,7 +81,7 @@ class Caller:
     @property
     def is_waiting(self) -> bool:
         """Return whether it waits for an answer that may still come."""
-        return self.is_asking and time.monotonic() - self.said_s < ANSWER_S
+        return self.is_asking and time.monotonic() - self.active_s < ANSWER_S
 
 
 async def head_of(reader: asyncio.StreamReader) -> bytes:

@@ -55,8 +55,8 @@ class Listener:
                 await self._show(data.split(b" ", 2)[1].removeprefix(PAGE.encode()), writer)
                 return
             while data:
-                caller.is_asking, caller.said_s = True, time.monotonic()
-                self._last = caller.said_s
+                caller.is_asking, caller.active_s = True, time.monotonic()
+                self._last = caller.active_s
                 up = await self._up(caller)
                 up.write(data)
                 await up.drain()
@@ -74,7 +74,7 @@ class Listener:
 
     def _hang_up(self) -> None:
         """End the connection of whoever has said nothing for longest; one that waits comes last."""
-        longest = min(self._callers, key=lambda c: (c.is_waiting, c.said_s))
+        longest = min(self._callers, key=lambda c: (c.is_waiting, c.active_s))
         self._callers.discard(longest)
         for end in (longest.writer, longest.up):
             if end is not None:
@@ -147,7 +147,7 @@ class Listener:
         with contextlib.suppress(OSError):
             while data := await back.read(PIECE):
                 caller.hear(data)
-                self._last = caller.said_s
+                self._last = caller.active_s
                 caller.writer.write(data)
                 await caller.writer.drain()
         up.close()

@@ -96,7 +96,7 @@ class Lane:
         phase_s: Since when.
         last: What it measured last, whose servers may still run.
         is_prepared: Whether its process has measured nothing, and runs the servers of `last`.
-        told: How many of the run's measurements it knows.
+        measurements_known: How many of the run's measurements it knows.
         occupancy: Who held the memory of its LLM's card when it beat last; None where it has not.
         losses: How often its process was lost.
         lost_s: When it was lost last.
@@ -122,7 +122,7 @@ class Lane:
     phase_s: float = field(default_factory=time.monotonic)
     last: Allocation | None = None
     is_prepared: bool = False
-    told: int = 0
+    measurements_known: int = 0
     occupancy: Occupancy | None = None
     losses: int = 0
     lost_s: float = 0.0

@@ -73,7 +73,7 @@ class Lanes:
     ) -> None:
         self.setting, self.patience, self.transport = setting, patience, transport
         self.ramp_range, self._say = ramp_range, say
-        self._measured = [(a, m, "") for a, m in measurements]  # with the card, of this run
+        self._measurements = [(a, m, "") for a, m in measurements]  # with the card, of this run
         self._retries = Retries(patience.retries)
         self._attempts = 0
         self._ends: list[Ended | GivenBack] = []
@@ -157,12 +157,13 @@ class Lanes:
         assert lane.process is not None  # noqa: S101  it is free
         self._attempts += 1
         task = self._retries.with_own_folder(task)
-        new = [(a, m) for a, m, card in self._measured[lane.told :] if card != lane.card]
-        lane.told, lane.is_prepared = len(self._measured), False
+        new = self._measurements[lane.measurements_known :]
+        of_others = [(a, m) for a, m, card in new if card != lane.card]
+        lane.measurements_known, lane.is_prepared = len(self._measurements), False
         lane.task, lane.attempt, lane.last = task, self._attempts, task.job.allocation
         lane.since_s = lane.heard_s = time.monotonic()
         is_raced, job = task.job.is_worth is not None, replace(task.job, is_worth=None)
-        order = Order(lane.attempt, job, is_raced, self.ramp_range, new, task.under)
+        order = Order(lane.attempt, job, is_raced, self.ramp_range, of_others, task.under)
         lane.process.tell(order)
 
     def wait(self) -> list[Ended | GivenBack]:
@@ -233,7 +234,7 @@ class Lanes:
                 if self.ramp_range is None:
                     self.ramp_range = answer.ramp_range
                 if (measured := answer.outcome.measurement) is not None:
-                    self._measured.append((lane.task.job.allocation, measured, lane.card))
+                    self._measurements.append((lane.task.job.allocation, measured, lane.card))
                 lost = self._retries.end(lane.task)
                 of = (answer.outcome, answer.wall_s, lost, answer.ramp_range)
                 self._ends.append(Ended(lane.task, lane.card, *of))
@@ -293,8 +294,8 @@ class Lanes:
             self._retire(lane, what)
 
     def _start(self, lane: Lane) -> None:
-        known = [(a, m) for a, m, _ in self._measured]
-        lane.told, lane.heard_s = len(known), time.monotonic()
+        known = [(a, m) for a, m, _ in self._measurements]
+        lane.measurements_known, lane.heard_s = len(known), time.monotonic()
         lane.process = self.transport.start(lane.card, lane.folder / "lane.log")
         cards = {name: device.identity.uuid for name, device in lane.devices.items()}
         lane.process.tell(Opening(cards, lane.cores, self.setting, lane.folder, known))

@@ -29,7 +29,7 @@ from study.storage.context import RAMP_RANGE
 from study.storage.trial import BRIDGE, REPLICATE, Begun, State
 from study.storage.trials import counted
 
-Asked = tuple[optuna.Trial, Begun]
+Candidate = tuple[optuna.Trial, Begun]
 CHOICE = 4  # trials are asked for ahead: more would be proposed with less known
 LATE = 4 * CHOICE  # trials asked for after one that still waits: now it comes first
 RARELY = 256  # configurations that are left: a space that has fewer is looked at for every trial
@@ -48,13 +48,13 @@ class RollingEpoch(TrialSteps):
 
     lanes: Lanes
     on_lane: Callable[[Lane, Begun], None] = lambda *_: None
-    _asked: list[Asked] = field(default_factory=list, init=False)
+    _queue: list[Candidate] = field(default_factory=list, init=False)
     _under_way: dict[int, UnderWay] = field(default_factory=dict, init=False)
     _ending: Ending | None = field(default=None, init=False)
     _bridges: Bridges = field(init=False)
     _finals: Finals = field(init=False)
     _waiting: set[str] = field(default_factory=set, init=False)  # cards, until a trial ends
-    _unasked: int = field(default=0, init=False)  # so many may be asked before a look at the space
+    _asks_left: int = field(default=0, init=False)  # until the space is looked at again
     _keys: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def run(self) -> Ending:
@@ -82,20 +82,20 @@ class RollingEpoch(TrialSteps):
         except BaseException as error:
             self.lanes.close()
             begun = [under_way.trial for under_way in self._under_way.values()]
-            abandon(self.study, error, begun, [trial for trial, _ in self._asked])
+            abandon(self.study, error, begun, [trial for trial, _ in self._queue])
             raise
-        for trial, _ in self._asked:
+        for trial, _ in self._queue:
             give_up(self.study, trial, State.NOT_STARTED)
         return self._ending
 
     def _waits_for_ends(self) -> bool:
         """Return whether no lane can be fed before a trial ends."""
-        return bool(self._under_way) and not self._asked and self._left() <= 0
+        return bool(self._under_way) and not self._queue and self._left() <= 0
 
     def _feed(self, lane: Lane, budget: TimeBudget) -> None:
         """Give a free lane its next trial, where there is one for it now."""
-        while self._ending is None and (asked := self._next(lane)) is not None:
-            trial, begun = asked
+        while self._ending is None and (candidate := self._next(lane)) is not None:
+            trial, begun = candidate
             earlier = self.results.answer(begun)
             needed_s = self.needed_s(earlier)
             if budget.is_over if earlier else not budget.lets_begin(needed_s):
@@ -105,11 +105,11 @@ class RollingEpoch(TrialSteps):
                 return
             if earlier is not None:
                 self.ends.repeat(trial, begun, earlier)
-                self._asked.remove(asked)
+                self._queue.remove(candidate)
                 continue
             same = [str(u.begun.allocation) for u in self._under_way.values()]
             under_way = self.begin(trial, begun, same.count(str(begun.allocation)))
-            self._asked.remove(asked)
+            self._queue.remove(candidate)
             self._under_way[trial.number] = under_way
             job, card = under_way.job, lane.card if begun.role == BRIDGE else None
             if lane.is_prepared and not self.restarts:
@@ -118,7 +118,7 @@ class RollingEpoch(TrialSteps):
             self.on_lane(lane, begun)
             return
 
-    def _next(self, lane: Lane) -> Asked | None:
+    def _next(self, lane: Lane) -> Candidate | None:
         """Return the trial that a lane is to measure next; None where it has to wait.
 
         Of what is asked for it takes what needs the LLM that it runs; else what needs one that no
@@ -129,22 +129,22 @@ class RollingEpoch(TrialSteps):
         if not has_reference and self._under_way:  # what others are compared with comes alone
             self.lanes.prepare(lane, Job(self.context.baseline, 0, lane.folder / "prepared"))
             return None
-        if has_reference and self._is_to_bridge(lane) and (asked := self._bridge()) is not None:
-            return asked
-        if not self._asked and 0 < self._left() <= self._finals.left:
-            if (asked := self._final(lane)) is not None:
-                return asked
+        if has_reference and self._is_to_bridge(lane) and (candidate := self._bridge()) is not None:
+            return candidate
+        if not self._queue and 0 < self._left() <= self._finals.left:
+            if (candidate := self._final(lane)) is not None:
+                return candidate
             if self._leader([living.card for living in self.lanes.living]) is not None:
                 self._waiting.add(lane.card)
                 return None
         self._ask(min(len(self.lanes.living), CHOICE) if has_reference else 1)
-        if not self._asked and self._left() > 0:
+        if not self._queue and self._left() > 0:
             return self._final(lane)
         own, others = launch_keys(lane, self.lanes.living, self._key)
-        newest = max((trial.number for trial, _ in self._asked), default=0)
+        newest = max((trial.number for trial, _ in self._queue), default=0)
 
-        def cost(asked: Asked) -> tuple[bool, bool, bool, bool, bool, bool, int]:
-            trial, begun = asked
+        def cost(candidate: Candidate) -> tuple[bool, bool, bool, bool, bool, bool, int]:
+            trial, begun = candidate
             key = self._key(begun.allocation)
             is_kept, is_elsewhere = key == own, key in others
             return (
@@ -157,7 +157,7 @@ class RollingEpoch(TrialSteps):
                 trial.number,
             )
 
-        return min(self._asked, key=cost, default=None)
+        return min(self._queue, key=cost, default=None)
 
     def _is_for_others(self, lane: Lane, allocation: Allocation) -> bool:
         """Return whether a lane's card has measured an allocation that another has not."""
@@ -179,26 +179,26 @@ class RollingEpoch(TrialSteps):
         baseline = self.results.measured(self.context.baseline)
         return any(trial.measurement is not None for trial in baseline)
 
-    def _bridge(self) -> Asked | None:
+    def _bridge(self) -> Candidate | None:
         """Return the baseline once more; None where the budget has no trial left for it."""
-        waiting = [asked for asked in self._asked if asked[1].role == BRIDGE]
+        waiting = [candidate for candidate in self._queue if candidate[1].role == BRIDGE]
         if not waiting and self._left() > 0:
             queue_again(self.study, self.space, self.context.baseline, BRIDGE)
             while self._left() > 0 and self._ask_one()[1].role != BRIDGE:
                 pass  # what waited before it is kept for other lanes
-            waiting = [asked for asked in self._asked if asked[1].role == BRIDGE]
+            waiting = [candidate for candidate in self._queue if candidate[1].role == BRIDGE]
         return waiting[0] if waiting else None
 
-    def _final(self, lane: Lane) -> Asked | None:
+    def _final(self, lane: Lane) -> Candidate | None:
         """Return a leader that only one other card has measured; None where there is none."""
         if (leader := self._leader([lane.card])) is None:
             return None
         self._finals.left -= 1
         queue_again(self.study, self.space, leader, REPLICATE)
         while self._left() > 0:
-            asked = self._ask_one()
-            if (asked[1].role, str(asked[1].allocation)) == (REPLICATE, str(leader)):
-                return asked
+            candidate = self._ask_one()
+            if (candidate[1].role, str(candidate[1].allocation)) == (REPLICATE, str(leader)):
+                return candidate
         return None
 
     def _leader(self, cards: Sequence[str]) -> Allocation | None:
@@ -210,7 +210,7 @@ class RollingEpoch(TrialSteps):
         return self.max_trials - len(counted(self.study)) - len(self._pending())
 
     def _pending(self) -> list[Begun]:
-        return [u.begun for u in self._under_way.values()] + [begun for _, begun in self._asked]
+        return [u.begun for u in self._under_way.values()] + [begun for _, begun in self._queue]
 
     def _ask(self, wanted: int) -> None:
         """Ask until so many trials can be chosen from; note the end where there is none any more.
@@ -218,12 +218,12 @@ class RollingEpoch(TrialSteps):
         Args:
             wanted: As many as there are lanes.
         """
-        while len(self._asked) < wanted and self._left() > (
-            self._finals.left if self._asked else 0
+        while len(self._queue) < wanted and self._left() > (
+            self._finals.left if self._queue else 0
         ):
-            if self._unasked <= 0 and self._is_space_over():
+            if self._asks_left <= 0 and self._is_space_over():
                 return
-            self._unasked -= 1
+            self._asks_left -= 1
             self._ask_one()
         if self._left() <= 0 and not self._pending():
             self._ending = Ending(limit=RunLimit.TRIALS, max_trials=self.max_trials)
@@ -239,14 +239,14 @@ class RollingEpoch(TrialSteps):
             if not pending and self._leader([lane.card for lane in self.lanes.free()]) is None:
                 self._ending = self.results.end_of_space()
             return True  # what comes then depends on what is being measured
-        self._unasked = 1 if left is not None and left < RARELY else RARELY // 8
+        self._asks_left = 1 if left is not None and left < RARELY else RARELY // 8
         return False
 
-    def _ask_one(self) -> Asked:
+    def _ask_one(self) -> Candidate:
         trial, allocation = ask_trial(self.study, self.space)
-        asked = trial, with_origin(self.study, trial, allocation)
-        self._asked.append(asked)
-        return asked
+        candidate = trial, with_origin(self.study, trial, allocation)
+        self._queue.append(candidate)
+        return candidate
 
     def _take(self, end: Ended | GivenBack) -> None:
         """Tell what came of a trial; one that no lane could end uses no budget."""

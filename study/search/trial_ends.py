@@ -125,7 +125,7 @@ class TrialEnds:
             tell()
 
         together(self.study, end)
-        return self._ended(trial)
+        return self._report(trial)
 
     def _end_of(
         self, under_way: UnderWay, outcome: Outcome
@@ -175,14 +175,14 @@ class TrialEnds:
                 tell()
 
         together(self.study, repeat)
-        return self._ended(trial)
+        return self._report(trial)
 
-    def _ended(self, trial: optuna.Trial) -> Trial:
-        ended = row(self.study.get_trials(deepcopy=False)[trial.number])
-        if ended.counts:
-            self.metrics.add(ended)
-            self.progress.on_trial(ended)
-        return ended
+    def _report(self, trial: optuna.Trial) -> Trial:
+        record = row(self.study.get_trials(deepcopy=False)[trial.number])
+        if record.counts:
+            self.metrics.add(record)
+            self.progress.on_trial(record)
+        return record
 
     def _is_tried_again(self, failure: Failure, allocation: Allocation) -> bool:
         """Return whether its time was over, and for the first time."""

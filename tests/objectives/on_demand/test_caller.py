@@ -36,7 +36,7 @@ from objectives.on_demand.caller import ANSWER_S, Caller
     ],
 )
 def test_an_answer_is_due_until_its_last_chunk(pieces: list[bytes], is_asking: bool) -> None:
-    caller = Caller(None, said_s=0.0, is_asking=True)  # type: ignore[arg-type]
+    caller = Caller(None, active_s=0.0, is_asking=True)  # type: ignore[arg-type]
     for piece in pieces:
         caller.hear(piece)
     assert caller.is_asking is is_asking
@@ -45,7 +45,7 @@ def test_an_answer_is_due_until_its_last_chunk(pieces: list[bytes], is_asking: b
 def test_who_waits_too_long_keeps_nothing_awake() -> None:
     now_s = time.monotonic()
     waits = [
-        Caller(None, said_s=now_s - ago_s, is_asking=True).is_waiting  # type: ignore[arg-type]
+        Caller(None, active_s=now_s - ago_s, is_asking=True).is_waiting  # type: ignore[arg-type]
         for ago_s in (0.0, ANSWER_S)
     ]
     assert waits == [True, False]
