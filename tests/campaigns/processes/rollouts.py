@@ -47,7 +47,7 @@ services:
 thresholds: {{baseline_windows: 1, windows: 3, window_s: 0.2, min_requests: 2, p95_ratio: 50}}
 env_file: {{path: "{folder}/voice.env", restart: ["{folder}/restart"]}}
 memory_timeout_s: 3
-dead_man_s: 60
+dead_man_s: 25
 """
 
 
