@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from objectives import waiting
 from objectives.allocation import Allocation
@@ -33,6 +33,8 @@ from objectives.servers.retries import retried, undisturbed, wait_until_quiet
 from objectives.service_figures import arguments_of
 from objectives.setting import Setting
 from objectives.traffic.clips import read_clips
+
+T = TypeVar("T")
 
 
 class Colocation:
@@ -117,12 +119,8 @@ class Colocation:
         """Measure one allocation, launched again as often as its failure's class allows."""
         phases = PhaseTimes(self.on_phase)
         try:
-            if job.is_fresh:
-                phases(Phase(Step.STOPPING))
-                self.restart()
-            attempt = partial(self._attempt, job, phases)
-            with waiting.within(self.longest_s):
-                measurement = retried(attempt, stop_all=self.restart, on_phase=phases)
+            once = partial(self._once, job, phases)
+            measurement = self._retried(once, self.longest_s, phases, is_fresh=job.is_fresh)
         except Overdue:
             return Outcome.of(self._overdue({"phase_s": phases.seconds()}))
         except (TrialFailed, GivenUp) as ended:
@@ -130,6 +128,8 @@ class Colocation:
             return Outcome.of(ended)
         except SetupError as error:
             return Outcome.of(error)
+        self._may_be_busy = (measurement.others_cpu_pct or 0.0) >= CPU_PCT
+        self.servers.learn([(job.allocation, measurement)])
         return Outcome(replace(measurement, phase_s=phases.seconds()))
 
     def prepare(self, job: Job) -> None:
@@ -157,24 +157,15 @@ class Colocation:
         Raises:
             SetupError: This machine cannot run it.
         """
-        if job.is_fresh:
-            self.on_phase(Phase(Step.STOPPING))
-            self.restart()
 
         def once() -> Hold:
             prediction = self.servers.prediction(job.allocation)
             servers = self.servers.launch(job, self.on_phase, prediction)
             return self._loads(job, servers).hold(rate_per_s)
 
-        def attempt() -> Hold:
-            self.servers.hold_tenants(self.on_phase)
-            self._wait_for_others(self.on_phase)
-            return undisturbed(once, self.devices, self.setting.reserve_mib)
-
         longest_s = longest_hold_s(self.setting.services, self.setting.workload)
         try:
-            with waiting.within(longest_s):
-                return retried(attempt, stop_all=self.restart, on_phase=self.on_phase)
+            return self._retried(once, longest_s, self.on_phase, is_fresh=job.is_fresh)
         except Overdue:
             return Failure.of(self._overdue({}))
         except TrialFailed as failed:
@@ -193,26 +184,32 @@ class Colocation:
         why = "it took longer than all its parts together may, and was interrupted"
         return Disturbed(Diagnosis(OVERDUE, None, FailurePhase.LOAD, None, why), measured)
 
-    def _wait_for_others(self, on_phase: OnPhase) -> None:
-        """Wait for others that compute, where none were ruled out by the launch before."""
-        if self._may_be_busy or uses_gpu(self.devices):
-            wait_until_quiet(self.devices, on_phase)
-        self._may_be_busy = True
+    def _retried(
+        self, once: Callable[[], T], longest_s: float, on_phase: OnPhase, *, is_fresh: bool
+    ) -> T:
+        """Return what a launch that nobody disturbed gives, made as often as its failures allow.
 
-    def _attempt(self, job: Job, phases: PhaseTimes) -> Measurement:
-        """Return one measurement of a launch that nobody disturbed; a dead tenant is started again.
+        A dead tenant is started again. Others that compute are waited for, where none were ruled
+        out by the launch before.
 
         Raises:
-            TrialFailed or SetupError: The launch failed.
+            TrialFailed or SetupError: The last launch failed.
             GivenUp: The rest of it was not worth its time.
+            Overdue: All together took longer than they may.
         """
-        self.servers.hold_tenants(self.on_phase)
-        self._wait_for_others(phases)
-        once = partial(self._once, job, phases)
-        measurement = undisturbed(once, self.devices, self.setting.reserve_mib)
-        self._may_be_busy = (measurement.others_cpu_pct or 0.0) >= CPU_PCT
-        self.servers.learn([(job.allocation, measurement)])
-        return measurement
+
+        def attempt() -> T:
+            self.servers.hold_tenants(self.on_phase)
+            if self._may_be_busy or uses_gpu(self.devices):
+                wait_until_quiet(self.devices, on_phase)
+            self._may_be_busy = True
+            return undisturbed(once, self.devices, self.setting.reserve_mib)
+
+        if is_fresh:
+            on_phase(Phase(Step.STOPPING))
+            self.restart()
+        with waiting.within(longest_s):
+            return retried(attempt, stop_all=self.restart, on_phase=on_phase)
 
     def _once(self, job: Job, on_phase: OnPhase) -> Measurement:
         on_phase(Phase(Step.CHECKING))
