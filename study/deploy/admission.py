@@ -22,6 +22,7 @@ from study.deploy.comparison import (
     compare_stack,
     gets_worse,
     least_free_mib,
+    left_alone,
     mapping_at,
     not_judged,
     number_at,
@@ -129,7 +130,10 @@ def admit(
             "set this machine's clock, or confirm anew"
         )
     notes = compare_device(data, device, path)
-    notes += compare_sleepers(data, path, deployment.services)
+    notes += (
+        *left_alone(data, deployment.unmapped(), path),
+        *compare_sleepers(data, path, deployment.services),
+    )
     notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
     places = mapping_at(data, "places")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,25 @@ def _by_socket(name: str, unit: str, path: Path) -> str:
             f"Requires={unit}"
         )
     return f"{name} sleeps until it is asked: {waker.unit.unit} starts {waker.starts} then"
+
+
+def left_alone(data: Mapping[str, Any], not_set: Sequence[str], path: Path) -> list[str]:
+    """Return a sentence for each service that is to sleep, or no longer, and nothing here sees to.
+
+    Raises:
+        BadInput: The promotion changes another parameter that nothing here sets.
+    """
+    new, today, notes = mapping_at(data, "parameters"), mapping_at(data, "baseline"), list[str]()
+    for name in (n for n in not_set if n in new and n in today and new[n] != today[n]):
+        change = f"{one_line(name)[:40]} is {one_line(repr(today[name]))[:40]} today and becomes "
+        change += f"{one_line(repr(new[name]))[:40]}"
+        if not name.endswith(f".{RESIDENT}"):
+            raise BadInput(
+                f"{path}: {change}, which `not_set` leaves to nobody; map it, or measure with "
+                "today's value alone"
+            )
+        notes.append(f"{change}: nothing here sees to that; do it by hand")
+    return notes
 
 
 def check_confirmation(data: Mapping[str, Any], device: Device | None, path: Path) -> None:

@@ -70,6 +70,10 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
         notes.append(
             f"{stt.running.unit} listens on no port: nothing can be asked of it after a change"
         )
+    notes += [
+        f"{name} sleeps until {s.socket} wakes it: {name}.resident asks whether that is worth it"
+        for name, s in found.asleep.items()
+    ]
     if others is not None:
         notes.append(
             f"others held {others.least_mib:,.0f} to {others.peak_mib:,.0f} MiB "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from objectives.engines.engine import SpeechEngine
 from objectives.engines.llm_server import USUAL
 from objectives.errors import BadInput
-from study.init_spec.forms.running import Running
+from study.init_spec.forms.running import Running, Sleep
 from study.init_spec.servers.beside_unit import NAMES, Beside, free_name, read_beside, tenant
 from study.init_spec.servers.engine_beside import read_engine_beside
 from study.init_spec.servers.llm_unit import Llm, read_llm, serving
@@ -37,6 +37,13 @@ class Services:
     stt: Speech
     beside: tuple[Beside, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def asleep(self) -> dict[str, Sleep]:
+        """Return what wakes each service that sleeps, by its name."""
+        named = {"llm": self.llm.running, "stt": self.stt.running}
+        named |= {b.name: b.running for b in self.beside}
+        return {name: unit.sleep for name, unit in named.items() if unit.sleep is not None}
 
     @property
     def running(self) -> tuple[Running, ...]:

@@ -14,6 +14,7 @@ import psutil
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.engines.llm_server import USUAL
 from objectives.errors import BadInput, SetupError
+from study.init_spec.asleep import sleep_of
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.named_text import text_of, variables_of
 from study.init_spec.forms.running import Running
@@ -52,7 +53,10 @@ def running_all(unit: str) -> list[Running]:
     )
     properties = parse_show(output)
     pid = int(properties.get("MainPID") or 0)
-    if not pid and properties.get("ActiveState") != "active":  # a oneshot may be up without one
+    sleep = sleep_of(state)
+    if (
+        not pid and sleep is None and properties.get("ActiveState") != "active"
+    ):  # a oneshot may be up without one
         raise BadInput(
             f"--unit {unit}: it does not run; "
             f"`systemctl start {state.unit}`, for its command is read from it"
@@ -67,7 +71,8 @@ def running_all(unit: str) -> list[Running]:
         folder=folder,
         restart=properties.get("Restart", "no"),
         pids=tuple(p.pid for p in seen),
-        ports=tuple(sorted({port for p in seen for port in ports_of(p)})),
+        ports=(sleep.port,) if sleep else tuple(sorted({n for p in seen for n in ports_of(p)})),
+        sleep=sleep,
     )
     written = _written(properties, base)
     if len(written) > 1:
@@ -77,6 +82,8 @@ def running_all(unit: str) -> list[Running]:
     known = [c for c in begun if program_of(c.argv)] or [
         c for _, c in written if program_of(c.argv)
     ]
+    if sleep is not None and not begun:  # it sleeps now
+        begun = [c for _, c in written]
     found = (known or [c for _, c in written if c.container] or begun)[:1]
     if not found or not (found[0].argv or found[0].container):
         raise BadInput(f"--unit {unit}: its process {pid} tells no command; run this as root")

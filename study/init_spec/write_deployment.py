@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.allocation import DEFAULT_BOUNDS, RESIDENT, SHARE, SPEECH, Scalar
 from objectives.engines.engine import SpeechEngine
 from study.init_spec.forms.running import Project, Running
 from study.init_spec.roles import Services
@@ -63,6 +63,7 @@ def deployment_of(
                 "of today"
             )
     not_set = [SHARE] if found.llm.share is None and not found.llm.key else []
+    not_set += [f"{name}.{RESIDENT}" for name in found.asleep]
     not_set += [] if SPEECH in entries["stt"]["set"] else [SPEECH]
     if not_set:
         data["not_set"] = not_set
@@ -210,7 +211,7 @@ def _stt(stt: Speech, peak_mib: float | None, notes: list[str]) -> dict[str, Any
 def _seen_pages(unit: Running) -> dict[str, Any]:
     """Return the health page and the probe of a speech server that answers now."""
     entry: dict[str, Any] = {}
-    for port in unit.ports:
+    for port in unit.ports if unit.sleep is None or unit.pids else ():  # else it would wake
         if http_status(port, "GET", "/health") == 200:
             entry["health_url"] = f"http://127.0.0.1:{port}/health"
         path = PATHS["transcription"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.allocation import DEFAULT_BOUNDS, RESIDENT, SHARE, SPEECH, Scalar
 from objectives.engines.command import option_of
 from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.llm_server import USUAL
@@ -18,6 +18,7 @@ from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
 from objectives.services import DeviceKind
 from objectives.traffic.workload import Workload
+from study.init_spec.forms.running import Sleep
 from study.init_spec.gpu_processes import Others
 from study.init_spec.places import Places
 from study.init_spec.roles import Services
@@ -72,21 +73,26 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
         SPEECH: list(stt.models),
         **{k: lists.get(k) or around(v) for k, v in options.items()},
     }
+    monotone = [*searched]
+    asleep = {f"{name}.{RESIDENT}": False for name in found.asleep}
+    searched |= {name: [True, False] for name in asleep}
     baseline: dict[str, Any] = {} if llm.share is None else {SHARE: llm.share}
     spec: dict[str, Any] = {
         "name": name,
         "measure": "live",
         **({"devices": dict(places.devices)} if places.devices else {"device": places.main}),
         "search_space": searched,
-        "monotone": [*searched],
-        "baseline": {**baseline, SPEECH: stt.size, **options},
+        "monotone": monotone,
+        "baseline": {**baseline, SPEECH: stt.size, **options, **asleep},
     }
     if llm.share is not None:
         low, high = DEFAULT_BOUNDS[SHARE]
         spec["bounds"] = {SHARE: [min(low, *searched[SHARE]), max(high, *searched[SHARE])]}
     return spec | {
         "services": {
-            name: own | ({"place": places.by_service[name]} if places.devices else {})
+            name: own
+            | ({"place": places.by_service[name]} if places.devices else {})
+            | _woken(found.asleep.get(name))
             for name, own in {
                 "llm": _llm(llm, is_spread=AND in places.by_service.get("llm", "")),
                 "stt": _stt(stt, places),
@@ -96,6 +102,11 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
         "workload": {"window_s": 120, "turns_per_s": Workload().turns_per_s},
         "reserve_mib": others.reserve_mib if others else None,
     }
+
+
+def _woken(sleep: Sleep | None) -> dict[str, Any]:
+    """Return what wakes a service, in a spec's own keys; nothing where it runs all the time."""
+    return {} if sleep is None else {"woken_by": "socket_activation", "idle_s": sleep.idle_s}
 
 
 def _llm(llm: Llm, *, is_spread: bool = False) -> dict[str, Any]:

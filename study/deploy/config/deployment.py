@@ -126,6 +126,11 @@ class Deployment:
     state: str = "/etc/gpu-allocation"
     path: Path = Path("deployment.yaml")
 
+    def unmapped(self) -> list[str]:
+        """Return the parameters of `not_set` that no service sets either."""
+        mapped = {name for service in self.services.values() for name in service.set}
+        return [name for name in self.not_set if name not in mapped]
+
     def engines(self) -> tuple[Engine, ...]:
         """Return the engine of each service, in their order."""
         return in_order(self._kinds())

@@ -60,6 +60,21 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """A server sleeps until a socket of systemd's wakes it.
+
+    Args:
+        socket: The socket's unit.
+        port: Its TCP port.
+        idle_s: After so long without a request it is stopped, seconds.
+    """
+
+    socket: str
+    port: int
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """A server runs like this now, or would by its text.
 
@@ -79,6 +94,7 @@ class Running:
         plumbing: The variables that only its own command or script reads.
         script: The wrapper script that has the flags; None: its configuration has them itself.
         is_unit: Whether a unit of systemd's runs it.
+        sleep: What wakes it; None: it runs all the time.
     """
 
     unit: str
@@ -95,6 +111,7 @@ class Running:
     plumbing: frozenset[str] = frozenset()
     script: str | None = None
     is_unit: bool = True
+    sleep: Sleep | None = None
 
     def path(self, word: str) -> str:
         """Make a file or folder as the server sees it absolute; return any other word as it is."""

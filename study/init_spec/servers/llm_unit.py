@@ -185,6 +185,8 @@ def port_of(unit: Running, text: str, usual: int) -> int:
         text: The port that its command names; empty: none.
         usual: Its own default.
     """
+    if unit.sleep is not None:
+        return unit.sleep.port
     is_port = re.fullmatch(r"[0-9]{1,5}", text) is not None
     inside = int(text) if is_port else usual
     if unit.container is not None and unit.container.ports:

@@ -71,6 +71,17 @@ def test_what_wakes_a_service_that_sleeps_is_told_and_without_it_nothing_is_appl
         admit(file, deployment, Card(), i_know=False)
 
 
+def test_a_change_that_nothing_here_sets_is_refused_or_told(tmp_path: Path) -> None:
+    file, today = tmp_path / "p.yaml", {**PROMOTION["parameters"], "stt.resident": False, "x": 1}
+    deployment = replace(DEPLOYMENT, not_set=("stt.resident", "x"))
+    put({**PROMOTION, "parameters": {**today, "stt.resident": True}, "baseline": today}, file)
+    notes = admit(file, deployment, Card(), i_know=False).notes
+    assert any("stt.resident is False today and becomes True: nothing here" in n for n in notes)
+    put({**PROMOTION, "parameters": {**today, "x": 2}, "baseline": today}, file)
+    with pytest.raises(BadInput, match="x is 1 today and becomes 2, which `not_set` leaves to"):
+        admit(file, deployment, Card(), i_know=False)
+
+
 TWO_CARDS: Mapping[str, Any] = {
     "places": {"llm": "gpu0", "stt": "gpu1"},
     "other_devices": {

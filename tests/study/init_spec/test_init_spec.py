@@ -5,6 +5,7 @@ import sys
 import pytest
 import yaml
 from factories import Card
+from production_rig import free_port
 from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 from objectives.errors import BadInput
@@ -102,6 +103,33 @@ def test_the_spec_and_the_deployment_say_what_runs_and_the_study_takes_the_spec(
     )
     plan, _ = study.communicate(timeout=60)
     assert study.returncode == 0 and "vllm_memory_util=0.45 whisper_model_size=base" in plan, plan
+
+
+SLEEPS = {
+    "notes-proxy.socket": "[Socket]\nListenStream=127.0.0.1:{port}\n",
+    "notes-proxy.service": "[Unit]\nRequires=notes.service\nAfter=notes.service\n[Service]\n"
+    "ExecStart=/usr/lib/systemd/systemd-socket-proxyd --exit-idle-time=90 127.0.0.1:8124\n",
+    "notes.service": "[Unit]\nStopWhenUnneeded=true\n[Service]\n"
+    "ExecStart={python} -m faster_whisper_server --model base --port 8124\n",
+}
+
+
+def test_a_unit_that_sleeps_is_read_asleep_and_whether_to_is_searched(machine):
+    port = free_port()
+    for name, text in SLEEPS.items():
+        machine.write(f"{UNITS}/{name}", text.format(port=port, python=sys.executable))
+    machine.systemctl("daemon-reload")
+    machine.systemctl("start", "notes-proxy.socket")
+    files = ("--device", "cpu", "--out", "/root/s.yaml", "--deployment", "/root/s_d.yaml")
+    code, output = init(machine, "--unit", "judge.service", "--unit", "notes.service", *files)
+    assert code == 0 and "stt sleeps until notes-proxy.socket wakes it" in output, output
+    spec = yaml.safe_load(machine.read("/root/s.yaml"))
+    stt = spec["services"]["stt"]
+    assert (stt["woken_by"], stt["idle_s"]) == ("socket_activation", 90)
+    assert spec["search_space"]["stt.resident"] == [True, False]
+    assert spec["baseline"]["stt.resident"] is False
+    assert yaml.safe_load(machine.read("/root/s_d.yaml"))["not_set"] == ["stt.resident"]
+    assert machine.systemctl("is-active", "notes.service", check=False) == "inactive"
 
 
 @pytest.mark.parametrize(
