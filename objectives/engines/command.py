@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from objectives.allocation import Allocation, Scalar
 from objectives.plain_data.masked import MASK, masked_words
@@ -68,6 +69,22 @@ def option_of(word: str) -> str:
     ('ctx_size', 'c')
     """
     return word.lstrip("-").partition("=")[0].replace("-", "_")
+
+
+def said(option: str, args: Sequence[str], named: Callable[[str], str] = option_of) -> str | None:
+    """Return what flags say of an option, the last of them; None where they say nothing.
+
+    Args:
+        option: Its name, with underscores.
+        args: The flags.
+        named: It names the option that a flag sets.
+
+    >>> said("max_num_seqs", ("--max-num-seqs", "64", "--max_num_seqs=32"))
+    '32'
+    """
+    words = pairwise((*args, ""))
+    of_flags = ((w.partition("=")[2] or v, w) for w, v in words if w.startswith("-"))
+    return next((v for v, w in reversed([*of_flags]) if named(w) == option), None)
 
 
 def is_at_least(version: str, *least: int) -> bool:

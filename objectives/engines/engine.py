@@ -63,6 +63,7 @@ class Engine(Protocol):
         version_command: The command that prints its version; none where its packages tell it.
         share_option: The option that is its share of a device, where that is its own.
         context_option: The option that is the longest prompt with its answer; empty: none is.
+        words_key: The key of an entry in which its options stand that are fixed.
         own_wakers: How it wakes by itself in production.
         idle_beside: By option the other one, and its value, beside which it does nothing.
         of_its_set: The options that spread it over the devices of its place.
@@ -109,6 +110,9 @@ class Engine(Protocol):
 
     @property
     def context_option(self) -> str: ...
+
+    @property
+    def words_key(self) -> str: ...
 
     @property
     def own_wakers(self) -> tuple[str, ...]: ...

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from objectives.allocation import RESIDENT, Allocation, Scalar
-from objectives.engines.command import option_of
+from objectives.engines.command import option_of, said
 from objectives.engines.places import PLACE
 from objectives.fit.cell import CONTEXT_MIB, Host
 from objectives.services import DeviceKind, Service
@@ -21,6 +21,11 @@ KEEPS_ANSWERS = frozenset(
     | {"ctx_size", "n_gpu_layers", "gpu_layers", "ubatch_size"}
 )
 DIGITS = 9  # of a number of devices; what has more is no number that a machine has
+
+
+def no_whole_number(value: Scalar, least: int) -> tuple[str, str]:
+    """Return that a value is no whole number as an option needs it, and the way out."""
+    return f"{str(value) or 'nothing'} is no whole number from {least}", "write one"
 
 
 class ServerDefaults:
@@ -39,6 +44,7 @@ class ServerDefaults:
     server_packages: ClassVar[tuple[str, ...]] = ()
     share_option: ClassVar[str] = ""  # that is its share of a device
     context_option: ClassVar[str] = ""  # that is the longest prompt with its answer
+    words_key: ClassVar[str] = "args"  # of an entry: where its options stand that are fixed
     options_of_ours: ClassVar[tuple[str, ...]] = ()
     stack_flags: ClassVar[Mapping[str, str]] = {}
     quiet_death: ClassVar[str] = ""
@@ -47,6 +53,7 @@ class ServerDefaults:
     own_wakers: ClassVar[tuple[str, ...]] = ()  # how it wakes by itself in production
     # what to write instead, by option; {name} stands for the service
     set_by_us: ClassVar[Mapping[str, str]] = {}
+    least: ClassVar[Mapping[str, int]] = {}  # by option, of those that are whole numbers
     # option: the other option, and its value, beside which it does nothing
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = {}
     of_several_devices: ClassVar[frozenset[str]] = frozenset()  # over which they spread it
@@ -91,8 +98,8 @@ class ServerDefaults:
     def share_in_args(self) -> str | None:
         """Return what `args` say of its share, as it is written; None where they say nothing."""
         words = pairwise((*self.service.args, ""))
-        said = [w.partition("=")[2] or v for w, v in words if self.is_share(w)]
-        return said[-1] if said else None
+        shares = [w.partition("=")[2] or v for w, v in words if self.is_share(w)]
+        return shares[-1] if shares else None
 
     def asked_mib(self, allocation: Allocation, total_mib: float) -> float | None:  # noqa: ARG002
         """Return what it asks for as a share of its own, MiB; None where it takes what it needs.
@@ -124,15 +131,24 @@ class ServerDefaults:
         """Return in a sentence why an option does nothing on a device; None where it may."""
         return None
 
-    def disagreement(
-        self,
-        values: Mapping[str, Sequence[Scalar]],  # noqa: ARG002
-    ) -> tuple[str, str, str] | None:
+    def said(self, option: str) -> str | None:
+        """Return what `args` say of an option; None where they say nothing."""
+        return said(option, self.service.args)
+
+    def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
         """Return which option it would refuse or cut, why, and the way out; None where none.
 
         Args:
             values: The values that each option may have, by its name with underscores.
         """
+        for option, least in self.least.items():
+            text = self.said(option)
+            for value in values.get(option, () if text is None else (text,)):
+                number = str(value).removesuffix(".0")
+                is_whole = not isinstance(value, bool) and number.isdecimal()
+                if not is_whole or int(number[:DIGITS]) < least:
+                    what, way_out = no_whole_number(value, least)
+                    return option, what if option in values else f"{option}: {what}", way_out
         return None
 
     def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:  # noqa: ARG002
@@ -147,16 +163,16 @@ class ServerDefaults:
 
     def spread_by(self, values: Mapping[str, Sequence[Scalar]]) -> list[tuple[str, int]]:
         """Return each option that says over how many devices it is spread, with the number."""
-        said = dict[str, str]()
+        texts = dict[str, str]()
         for word, value in pairwise([*self.service.args, ""]):
             option = self._in_full(word)
             if option in self.of_its_set:  # the last of them counts
-                said = {o: number for o, number in said.items() if o not in self.of_its_set}
-            said[option] = word.partition("=")[2] or value
+                texts = {o: number for o, number in texts.items() if o not in self.of_its_set}
+            texts[option] = word.partition("=")[2] or value
         return [
             (option, int(number[:DIGITS]))
             for option in sorted(self.of_several_devices)
-            for number in map(str, (*values.get(option, ()), said.get(option, "")))
+            for number in map(str, (*values.get(option, ()), texts.get(option, "")))
             if number.isdecimal()
         ]
 

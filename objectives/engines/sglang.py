@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import CachePage, amount, samples, whole
-from objectives.engines.command import Command, command_of, flag_value
+from objectives.engines.command import Command, command_of, flag_value, option_of
 from objectives.engines.llm_server import LlmServer, flags
 from objectives.engines.unit_form import Known, Speaks, UnitForm, Words
 
@@ -76,6 +76,7 @@ class SGLang(LlmServer):
     """
 
     share_option: ClassVar[str] = FRACTION
+    least: ClassVar[Mapping[str, int]] = {"context_length": 1, "max_running_requests": 1}
     context_option: ClassVar[str] = "context_length"
     own_prefix: ClassVar[str] = "sglang."
     unit_form: ClassVar[UnitForm | None] = FORM
@@ -99,10 +100,14 @@ class SGLang(LlmServer):
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its memory, which would be nearly all that is free."""
-        if FRACTION in named or flag_value("--mem-fraction-static", self.service.args):
+        if FRACTION in named or self.share_in_args() is not None:
             return None
         what = "nothing says its memory, which would be nearly all"
         return what, f"search {self.prefix}{FRACTION}"
+
+    def is_share(self, word: str) -> bool:
+        """Return whether a word of a command sets its share of the device's memory."""
+        return word.startswith("--") and option_of(word) == FRACTION
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that SGLang is not installed; None where it is."""
@@ -146,8 +151,8 @@ class SGLang(LlmServer):
 
     def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
         """Return the tokens of prompt and answer that it takes whatever its options are."""
-        in_args = flag_value("--context-length", self.service.args)
-        lengths = [whole(str(v)) for v in values.get("context_length", (in_args or "",))]
+        in_args = self.said("context_length") or ""
+        lengths = [whole(str(v)) for v in values.get("context_length", (in_args,))]
         return min((n for n in lengths if n is not None), default=None)
 
     def endpoint(self, url: str) -> Endpoint:

@@ -27,6 +27,14 @@ QWEN_7B: Mapping[str, Any] = {
     "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
 }
+GGUF: Mapping[str, Any] = {
+    "general.architecture": "llama",
+    "llama.block_count": 32,
+    "llama.embedding_length": 4096,
+    "llama.attention.head_count": 32,
+    "llama.attention.head_count_kv": 8,
+    "tokenizer.ggml.tokens": ["a", "b"],
+}
 
 
 def write_config(folder: Path, config: Mapping[str, Any] = QWEN_7B, **changes: Any) -> Path:

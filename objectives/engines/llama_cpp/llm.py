@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import amount, whole
-from objectives.engines.command import Command, command_of, option_of
+from objectives.engines.command import Command, command_of, option_of, said
 from objectives.engines.llama_cpp.fit import PROGRAM, LlamaCppArithmetic
 from objectives.engines.llama_cpp.unit import FORM
 from objectives.engines.llm_server import LlmServer, engine_page, flags, told_by
@@ -73,6 +73,7 @@ class LlamaCpp(LlmServer):
     """
 
     unread: ClassVar[Mapping[str, str]] = {"metrics_path": "the use of its cache is on /slots"}
+    least: ClassVar[Mapping[str, int]] = {"ctx_size": 0, "parallel": 1}
     context_option: ClassVar[str] = "ctx_size"
     own_prefix: ClassVar[str] = "llama."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
@@ -98,7 +99,7 @@ class LlamaCpp(LlmServer):
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its context, which it would take from the free memory."""
-        if "ctx_size" in named or self._in_args("ctx_size") is not None:
+        if "ctx_size" in named or self.said("ctx_size"):
             return None
         what = "nothing says the context, which would follow from the memory that is free"
         return what, f"add `--ctx-size, 8192`, or search {self.prefix}ctx_size"
@@ -111,7 +112,7 @@ class LlamaCpp(LlmServer):
         usual = {"parallel": USUAL_SLOTS, "n_gpu_layers": ALL_LAYERS}
         argv: tuple[str, ...] = (self.executable, "--model", service.model)
         argv += ("--alias", service.served_model, "--host", "127.0.0.1", "--port", "{port}")
-        argv += flags({k: v for k, v in usual.items() if k not in options and not self._in_args(k)})
+        argv += flags({k: v for k, v in usual.items() if k not in options and not self.said(k)})
         argv += (*service.args, *flags(options))
         return command_of(service, argv, device_env, allocation, service.model)
 
@@ -162,13 +163,11 @@ class LlamaCpp(LlmServer):
         return bool(UNIFIED & set(self.service.args))
 
     def _number(self, option: str, options: Mapping[str, Scalar]) -> int | None:
-        return whole(str(options.get(option, self._in_args(option))))
+        return whole(str(options.get(option, self.said(option))))
 
-    def _in_args(self, option: str) -> str | None:
-        """Return the value of an option among `args`, by any of its names; None without it."""
-        words = [w for a in self.service.args for w in (a.split("=", 1) if a[:1] == "-" else [a])]
-        names = [SHORT.get(option_of(w), option_of(w)) if w[:1] == "-" else "" for w in words]
-        return words[names.index(option) + 1] if option in names[:-1] else None
+    def said(self, option: str) -> str | None:
+        """Return what `args` say of an option, by any of its names; None where they say nothing."""
+        return said(option, self.service.args, lambda w: SHORT.get(option_of(w), option_of(w)))
 
 
 def usage(page: str, *, is_unified: bool) -> tuple[float | None, int | None]:

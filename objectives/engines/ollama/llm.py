@@ -88,6 +88,8 @@ class Ollama(LlmServer):
         "served_model": "its requests name its `model`",
         "vocabulary": "its prompts are words",
     }
+    least: ClassVar[Mapping[str, int]] = {"context_length": 1, "num_parallel": 0}
+    words_key: ClassVar[str] = "env"
     context_option: ClassVar[str] = "context_length"
     own_prefix: ClassVar[str] = "ollama."
     unit_form: ClassVar[UnitForm | None] = FORM
@@ -113,6 +115,10 @@ class Ollama(LlmServer):
             return None
         what = "nothing says the context, which would follow from the device"
         return what, f"search {self.prefix}context_length, or add OLLAMA_CONTEXT_LENGTH to `env`"
+
+    def said(self, option: str) -> str | None:
+        """Return what `env` says of an option; None where it says nothing."""
+        return self.service.env.get(f"OLLAMA_{option.upper()}")
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `ollama.<option>` parameters become OLLAMA_<OPTION>."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.metrics_page import amount
-from objectives.engines.command import option_of
+from objectives.engines.command import option_of, said
 from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.vllm import flags
 from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
@@ -29,7 +29,6 @@ from objectives.engines.vllm.needs import (
 from objectives.engines.vllm.values import (
     LONGEST,
     disagreement,
-    in_args,
     too_little_for_sound,
 )
 from objectives.figures import STREAMED
@@ -138,8 +137,8 @@ class VllmServer(ServerDefaults):
         self, values: Mapping[str, Sequence[Scalar]]
     ) -> tuple[str, str, str] | None:
         service, most = self.service, self._own_length(values)
-        said = values.get(LONGEST) or [in_args(LONGEST, service.args) or ""]
-        longest = max((n for n in map(read_number, map(str, said)) if n), default=0)
+        given = values.get(LONGEST) or [said(LONGEST, service.args) or ""]
+        longest = max((n for n in map(read_number, map(str, given)) if n), default=0)
         if most is None or longest <= most or ALLOWS_LONGER in service.env:
             return None
         what = f"vLLM refuses {longest}, where the model was made for {most} (its config.json)"
@@ -159,9 +158,9 @@ class VllmServer(ServerDefaults):
         Where no option says it, that is what the model was made for.
         """
         words = [*self.service.args, *(self.service.command or "").split()]
-        said = values.get(LONGEST) or [text for text in [in_args(LONGEST, words)] if text]
-        lengths = [n for n in map(read_number, map(str, said)) if n]
-        return min(lengths, default=None) if said else self._own_length(values)
+        given = values.get(LONGEST) or [text for text in [said(LONGEST, words)] if text]
+        lengths = [n for n in map(read_number, map(str, given)) if n]
+        return min(lengths, default=None) if given else self._own_length(values)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM, or what it reads sound with, is not installed."""

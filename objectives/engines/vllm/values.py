@@ -6,19 +6,27 @@ utils/argparse_utils.py; what its parser of 0.32 takes each flag for was asked o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from objectives.allocation import Scalar
-from objectives.engines.command import flag_value, option_of
-from objectives.engines.vllm.flags import flag_name, read_number
+from objectives.engines.command import option_of, said
+from objectives.engines.server_defaults import no_whole_number
+from objectives.engines.vllm.flags import read_number
 
 TOKENS, SEQS, CAPTURE = "max_num_batched_tokens", "max_num_seqs", "max_cudagraph_capture_size"
 LONGEST = "max_model_len"
 # of a Whisper of any size: a clip of 30 s goes in at once, and a text is no longer
 SOUND_TOKENS, TEXT_TOKENS = 1500, 448
 # the least that a whole number may be
-LEAST: Mapping[str, int] = {TOKENS: 1, SEQS: 1, LONGEST: 1, CAPTURE: 0, "block_size": 1}
+LEAST: Mapping[str, int] = {
+    TOKENS: 1,
+    SEQS: 1,
+    LONGEST: 1,
+    CAPTURE: 0,
+    "block_size": 1,
+    "stream_interval": 1,
+}
 SHORTENED = (TOKENS, LONGEST)  # that may be written as in 4k
 FITTING = ("-1", "auto")  # lengths that vLLM finds itself
 SWITCHES = ("enforce_eager", "async_scheduling", "trust_remote_code", "language_model_only")
@@ -66,12 +74,13 @@ def _of_another_kind(
     values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
 ) -> tuple[str, str, str] | None:
     """Return which option has a value that is no number, or no yes or no, where one belongs."""
-    said = {name: in_args(name, args) for name in LEAST if name not in values}
-    written = {name: [text] for name, text in said.items() if text is not None}
+    texts = {name: said(name, args) for name in LEAST if name not in values}
+    written = {name: [text] for name, text in texts.items() if text is not None}
     for name, several in {**values, **written}.items():
         for value in several:
             if (wrong := _misread(name, value)) is not None:
-                return name, *wrong
+                what, way_out = wrong
+                return name, what if name in values else f"{name}: {what}", way_out
     for word, following in pairwise((*args, "-")):
         option = option_of(word) if word.startswith("--") else ""
         if is_switch(option.removeprefix("no_")) and ("=" in word or following[:1] != "-"):
@@ -94,7 +103,7 @@ def _misread(name: str, value: Scalar) -> tuple[str, str] | None:
         number = read_number(value) if name in SHORTENED or value.isdecimal() else None
     if isinstance(number, int | float) and number >= LEAST[name] and number == int(number):
         return None
-    return f"{value} is no whole number from {LEAST[name]}", "write one"
+    return no_whole_number(value, LEAST[name])
 
 
 def is_switch(option: str) -> bool:
@@ -143,13 +152,6 @@ def _refused_together(
 
 def _numbers(name: str, values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]) -> list[int]:
     """Return the numbers that an option may be; none where it is nowhere or spelt otherwise."""
-    given: Iterable[Scalar | None] = values.get(name) or [in_args(name, args)]
+    given: Iterable[Scalar | None] = values.get(name) or [said(name, args)]
     read = (v if isinstance(v, int) else read_number(str(v)) for v in given if v is not None)
     return [number for number in read if number is not None and number >= 0]
-
-
-def in_args(name: str, args: Sequence[str]) -> str | None:
-    """Return what `args` say of an option, as it is written; None where they say nothing."""
-    words = [w for a in args for w in (a.split("=", 1) if a.startswith("--") else [a])]
-    spelt = [f"--{flag_name(w)}" if w.startswith("--") else w for w in words]
-    return flag_value(f"--{name.replace('_', '-')}", spelt)

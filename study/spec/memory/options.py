@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from objectives.allocation import Scalar
@@ -81,12 +82,20 @@ def values_of(
 
     Options are by their names without the prefix, with underscores.
     """
-    several = {p.name: p.choices or (p.low, p.high) for p in parameters}
+    several = {p.name: p.choices or _of_range(p) for p in parameters}
     return {
         _option(engine, name): several.get(name, (value,))
         for name, value in baseline.items()
         if name.startswith(engine.prefix) and name != f"{engine.name}.{PLACE}"
     }
+
+
+def _of_range(parameter: Parameter) -> tuple[Scalar, ...]:
+    """Return the ends of a range, and a value between them where that need not be a whole one."""
+    low, high, step = parameter.low, parameter.high, parameter.step
+    if isinstance(low, int) and isinstance(high, int) and float(step or 1).is_integer():
+        return low, high
+    return low, round(low + (step or (high - low) / math.pi), 4), high
 
 
 def _check_spread(
@@ -149,4 +158,4 @@ def _entry(top: YamlEntry, engine: Engine, option: str) -> YamlEntry:
         for e in top.at(key).entries()
         if e.path[-1].startswith(engine.prefix) and _option(engine, e.path[-1]) == option
     ]
-    return (entries or [top.at("services", engine.name, "args")])[0]
+    return (entries or [top.at("services", engine.name, engine.words_key)])[0]

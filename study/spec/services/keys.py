@@ -106,10 +106,12 @@ def check_words(entry: YamlEntry, engine: Engine, named: Iterable[str]) -> None:
     """
     if engine.service.command is not None:
         return
+    if (first := next(iter(engine.service.args), "-"))[:1] != "-":
+        raise entry.at("args").wrong(f"{first!r} is no flag", "begin each flag with --")
     for word in engine.service.args:
         if engine.sets_itself(word):
             flag = word.partition("=")[0]
             raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")
     ours = [n.removeprefix(engine.prefix) for n in named if n.startswith(engine.prefix)]
     if wrong := engine.missing([option_of(option) for option in ours]):
-        raise entry.at("args").wrong(*wrong)
+        raise entry.at(engine.words_key).wrong(*wrong)

@@ -12,6 +12,7 @@ import pytest
 from commands import ROOT, exit_code, main_of
 from factories import SPEC, write_spec
 from model_folders import (
+    GGUF,
     QWEN_7B,
     write_config,
     write_gguf,
@@ -28,14 +29,6 @@ from study.spec.load import load
 
 SPECS = ROOT / "study/specs"
 AWQ = QWEN_7B | {"quantization_config": {"quant_method": "awq"}, "torch_dtype": "float16"}
-GGUF = {
-    "general.architecture": "llama",
-    "llama.block_count": 32,
-    "llama.embedding_length": 4096,
-    "llama.attention.head_count": 32,
-    "llama.attention.head_count_kv": 8,
-    "tokenizer.ggml.tokens": ["a", "b"],
-}
 AWQ_BYTES = 5_570_000_000
 LLM = {"model": "org/model-AWQ", "python": "/opt/vllm/bin/python", "args": ["--enforce-eager"]}
 SIZED = [*LLM["args"], "--max-model-len", "4096"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from factories import write_spec
-from model_folders import QWEN_7B, write_config, write_gguf, write_safetensors
+from model_folders import GGUF, QWEN_7B, write_config, write_gguf, write_safetensors
 
 from objectives.fit.cell import Cell
 from study.fit.fit import fit
@@ -15,14 +15,6 @@ from study.spec.load import load
 
 CARD = 12_036.0
 SIZED = ["--enforce-eager", "--max-model-len", "4096"]
-GGUF = {
-    "general.architecture": "llama",
-    "llama.block_count": 32,
-    "llama.embedding_length": 4096,
-    "llama.attention.head_count": 32,
-    "llama.attention.head_count_kv": 8,
-    "tokenizer.ggml.tokens": ["a", "b"],
-}
 SMALL = {**QWEN_7B, "hidden_size": 896, "num_hidden_layers": 24, "num_key_value_heads": 2}
 
 

@@ -146,3 +146,57 @@ def test_a_second_llm_that_ollama_serves_may_unload_its_model_by_itself(tmp_path
     assert engine.settings(spec.baseline).startswith("OLLAMA_KEEP_ALIVE=30s, woken by keep_alive")
     with pytest.raises(BadInput, match="what serves tags does not unload its model by itself"):
         read(tmp_path, tags={**VLLM, **asleep})
+
+
+SGLANG = {"api": "chat", "engine": "sglang", "model": "m"}
+FRACTION = ["--mem-fraction-static", "0.2"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "words"),
+    [
+        (LLAMA, {"tags.ctx_size": ["8k", "16k"]}, "tags.ctx_size: 8k is no whole number from 0"),
+        (LLAMA, {"tags.ctx_size": [2.5, 3.5]}, "tags.ctx_size: 2.5 is no whole number from 0"),
+        (LLAMA, {"tags.parallel": [0, 4]}, "tags.parallel: 0 is no whole number from 1"),
+        ({**LLAMA, "args": ["-c", "8k"]}, {}, "services.tags.args: ctx_size: 8k is no whole"),
+        ({**LLAMA, "args": ["-c", "99", "-np", "4", "-np", "x"]}, {}, "args: parallel: x is no w"),
+        ({**LLAMA, "args": ["c", "8192"]}, {}, "services.tags.args: 'c' is no flag; begin each"),
+        (OLLAMA, {"tags.context_length": [0, 4096]}, "tags.context_length: 0 is no whole number"),
+        (
+            {**OLLAMA, "env": {"OLLAMA_CONTEXT_LENGTH": "8k"}},
+            {},
+            "services.tags.env: context_length: 8k is no whole number from 1",
+        ),
+        ({**SGLANG, "args": ["--mem-fraction-static", "3"]}, {}, "args: '3' is no share of a dev"),
+        (
+            {**SGLANG, "args": [*FRACTION, "--context-length", "x"]},
+            {},
+            "services.tags.args: context_length: x is no whole number from 1",
+        ),
+        (
+            {**SGLANG, "args": FRACTION},
+            {"tags.mem_fraction_static": 0.2},
+            "services.tags.args: baseline.tags.mem_fraction_static says its share too",
+        ),
+    ],
+)
+def test_a_number_that_an_engine_would_not_take_is_refused(
+    tmp_path: Path, tags: Any, options: Any, words: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, options, tags=tags)
+    assert words in str(caught.value)
+
+
+def test_a_range_of_whole_numbers_has_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    read(tmp_path, {"tags.max_num_seqs": [1, 64]}, tags=VLLM)
+    text, listed = path.read_text(), "  tags.max_num_seqs:\n  - 1\n  - 64\n"
+    assert listed in text
+    for ends, is_refused in (("1, high: 64", False), ("1, high: 64, step: 0.5", True)):
+        path.write_text(text.replace(listed, f"  tags.max_num_seqs: {{low: {ends}}}\n"))
+        if not is_refused:
+            assert load(path).search_space.size
+            continue
+        with pytest.raises(BadInput, match=r"max_num_seqs: 1\.5 is no whole number from 1"):
+            load(path)
