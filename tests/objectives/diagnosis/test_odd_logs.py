@@ -49,4 +49,4 @@ def test_a_long_log_without_a_reason_is_read_to_its_end(line: str, tmp_path: Pat
     path.write_text(line * (2**22 // len(line)))
     text = read_log(path)
     assert len(text) < 2**20 + 100
-    assert diagnose(text[: 2**17], exit_code=1) is not None  # a rule that goes back takes hours
+    assert diagnose(text[: 2**16], exit_code=1) is not None  # a rule that goes back takes hours

@@ -74,9 +74,9 @@ def test_what_was_not_timed_is_a_dash():
 @pytest.mark.parametrize("storage", ["memory", "sqlite", "journal"])
 def test_an_ask_is_timed_in_every_storage_and_leaves_no_file(tmp_path, storage):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = list(ask_times(["random", "tournament"], tmp_path, sizes=[10, 20], storages=[storage]))
+    found = list(ask_times(["random", "tournament"], tmp_path, sizes=[5, 10], storages=[storage]))
     assert [(t.sampler, t.trials) for t in found] == [
-        (s, n) for n in (10, 20) for s in ("random", "tournament")
+        (s, n) for n in (5, 10) for s in ("random", "tournament")
     ]
     assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in found)
     assert list(tmp_path.iterdir()) == []
@@ -102,7 +102,7 @@ def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come
     needs("matplotlib", "bench")
     from study.sampler_benchmark.results import compare_samplers
 
-    contest, notes = entered(["tournament", "random", "exhaustive"], ["noisy-cliff"], seeds=4)
+    contest, notes = entered(["tournament", "random", "exhaustive"], ["noisy-cliff"], seeds=2)
     results = compare_samplers(
         contest, tmp_path, jobs=1, ask_sizes=[20], ask_storages=["memory"], notes=notes
     )
@@ -128,13 +128,13 @@ def test_the_figures_and_files_of_a_comparison_are_whole_and_say_where_they_come
         "optuna 5",
         "machine: ",
         "command: ",
-        "seeds of noisy-cliff, from 0: tournament 4",
+        "seeds of noisy-cliff, from 0: tournament 2",
         "what does not fit, tournament, random, exhaustive: PRUNED",
     ):
         assert fact in head
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(head))))
     assert set(rows[0]) == set(FigureEstimate.__slots__)
-    assert all(row["low"] and row["high"] and row["n"] == "4" for row in rows)
+    assert all(row["low"] and row["high"] and row["n"] == "2" for row in rows)
     assert {row["figure"] for row in rows} >= {
         "trials_to_target",
         "missed",
