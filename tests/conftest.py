@@ -21,6 +21,7 @@ from fakes import FAKE
 from forks import forking, forking_servers
 from live_factories import Shelf
 from studies import Shared
+from threadpoolctl import threadpool_limits
 
 from objectives.colocation import live_servers
 from objectives.devices.open_device import open_device
@@ -41,6 +42,7 @@ def pytest_configure():
     A study commits hundreds of times, and every command of a test would compile us anew.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
+    threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))  # numpy is here by now
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     gc.disable()  # until all tests are found, which leaves next to no garbage
     sys.dont_write_bytecode = False  # else each worker would rewrite the assertions anew
