@@ -54,9 +54,8 @@ def running_all(unit: str) -> list[Running]:
     properties = parse_show(output)
     pid = int(properties.get("MainPID") or 0)
     sleep = sleep_of(state)
-    if (
-        not pid and sleep is None and properties.get("ActiveState") != "active"
-    ):  # a oneshot may be up without one
+    is_up = properties.get("ActiveState") == "active"  # a oneshot may be, without a process
+    if not pid and sleep is None and not is_up:
         raise BadInput(
             f"--unit {unit}: it does not run; "
             f"`systemctl start {state.unit}`, for its command is read from it"
