@@ -106,13 +106,12 @@ def _other(unit: Running, program: Program | None, taken: set[str]) -> Beside | 
     """Return what another server is; empty for what has no part in a GPU."""
     if program is not None and (program.role == "llm" or program.key == USUAL):
         return read_engine_beside(unit, program, taken)
-    if program.role == "stt" if program else hears(unit):
+    has_part = unit.container is None or has_gpu(unit)
+    if program.role == "stt" if program else hears(unit) and has_part:
         return _second_speech(unit, program, taken)
     if program is not None:
         return read_beside(unit, program, taken)
-    if unit.container is not None and not has_gpu(unit):
-        return ""
-    return tenant(unit, f"not known here ({' '.join(unit.argv)[:80]})")
+    return "" if not has_part else tenant(unit, f"not known here ({' '.join(unit.argv)[:80]})")
 
 
 def _second_speech(unit: Running, program: Program | None, taken: set[str]) -> Beside | str:

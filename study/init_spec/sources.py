@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-from objectives.errors import BadInput
+from objectives.errors import BadInput, SetupError
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.compose import is_compose
 from study.init_spec.forms.compose import of_file as services_of
@@ -118,7 +119,9 @@ def _running(name: str, command: Command) -> Running:
     base = Running(name, (), {}, Path("/"), "no", (), (), is_unit=False)
     read = of_command(base, command)
     pid = command.container.pid if command.container else 0
-    seen = processes(name, pid) if pid else []
+    seen: list[psutil.Process] = []
+    with suppress(SetupError):  # its engine may be on another machine
+        seen = processes(name, pid) if pid else []
     ports = tuple(sorted({port for process in seen for port in ports_of(process)}))
     return replace(read, pids=tuple(p.pid for p in seen), ports=read.ports or ports)
 

@@ -395,7 +395,7 @@ services:
     image: michaelf34/infinity
     command: v2 --model-id org/minilm --batch-size ${BATCH:-16} --port 7997
     ports: ["7997:7997"]
-  web: {image: ghcr.io/open-webui/open-webui}
+  web: {image: ghcr.io/open-webui/open-webui, environment: {WHISPER_MODEL: base}}
 """
 
 
@@ -411,7 +411,7 @@ def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(
     write_files(options, lines.append)
     text = spec.read_text()
     assert "hidden" not in text and "--env=HF_TOKEN " in text and "--gpus=device=1" in text
-    assert f"--volume={folder}/hf:/root/.cache/huggingface" in text and "open-webui" not in text
+    assert f"--volume={folder}/hf:/root/.cache/huggingface" in text and "stt2" not in text
     made = deployment.read_text()
     for words in (
         "variable: SHARE\n        flag: --gpu-memory-utilization",
@@ -455,6 +455,26 @@ def test_a_flag_in_a_script_is_set_by_a_variable_that_the_script_reads(folder: P
     found = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
     _, [note] = deployment_of("my", "cuda", found, None)
     assert "write --gpu-memory-utilization ${VLLM_MEMORY_UTIL:-0.45} there" in note
+
+
+DOCKER = """#!/bin/sh
+case "$*" in
+  ps*service=llm*) echo far ;;
+  inspect*) echo '[{"Name": "/far", "State": {"Pid": 4194303}, "Config": {}}]' ;;
+esac
+"""
+
+
+def test_a_container_of_another_machine_has_no_processes_here(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "docker").write_text(DOCKER)
+    (folder / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    (folder / ".env").write_text("SHARE=0.5\n")
+    found = read(folder, "compose.yaml", COMPOSE.replace("    container_name: vllm\n", ""))
+    llm = found.llm.running
+    assert llm.container is not None and (llm.container.name, llm.pids) == ("far", ())
 
 
 OVERRIDE = """
