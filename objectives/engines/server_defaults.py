@@ -40,7 +40,6 @@ class ServerDefaults:
 
     service: Service
     name: str
-    has_kv_cache: ClassVar[bool] = False
     server_packages: ClassVar[tuple[str, ...]] = ()
     share_option: ClassVar[str] = ""  # that is its share of a device
     context_option: ClassVar[str] = ""  # that is the longest prompt with its answer
@@ -63,6 +62,11 @@ class ServerDefaults:
     @property
     def has_share(self) -> bool:
         """Return whether the share that is searched as the LLM's belongs to it."""
+        return False
+
+    @property
+    def has_kv_cache(self) -> bool:
+        """Return whether it may tell of a KV cache."""
         return False
 
     @property

@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from objectives.allocation import RESIDENT, Allocation
-from objectives.apis.api import ApiName
+from objectives.apis.api import ApiName, Endpoint
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
 from objectives.engines.places import PLACE
+from objectives.engines.vllm.kv_cache import usage
 from objectives.engines.vllm.llm import CHANGES_ANSWERS
 from objectives.engines.vllm.needs import PACKAGES, READS_SOUND
-from objectives.engines.vllm.server import OWN_ENV, SERVER, VllmServer, with_sleep_mode
-from objectives.services import OtherService
+from objectives.engines.vllm.server import (
+    OWN_ENV,
+    SERVER,
+    VllmServer,
+    cache_figures,
+    with_sleep_mode,
+)
+from objectives.services import OtherService, hears
 
 OF_POOLING = {"pooler_config", "override_pooler_config"}  # they change answers too
 
@@ -40,6 +47,11 @@ class VllmBeside(VllmServer, AnyCommand):
     def packages(self) -> tuple[str, ...]:
         """Return the packages whose versions matter."""
         return (*PACKAGES, READS_SOUND) if self.service.api == "transcription" else PACKAGES
+
+    @property
+    def has_kv_cache(self) -> bool:
+        """Return whether it may tell of a KV cache: a Whisper does."""
+        return hears(self.service)
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""
@@ -66,3 +78,15 @@ class VllmBeside(VllmServer, AnyCommand):
         argv += flags({k: v for k, v in options.items() if k not in (RESIDENT, PLACE)})
         argv, env = with_sleep_mode(argv, {**OWN_ENV, **device_env}, self.name, service, allocation)
         return command_of(service, argv, env, allocation, service.model)
+
+    def figures(self, url: str, log: str) -> dict[str, Any]:
+        """Return its own account of its KV cache."""
+        path = self.service.metrics_path
+        return cache_figures(url, path, log) if self.has_kv_cache else {}
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return where it listens, how it is spoken to, and its page of the use of its cache."""
+        plain = super(VllmBeside, self).endpoint(url)
+        if not self.has_kv_cache:
+            return plain
+        return replace(plain, metrics_path=self.service.metrics_path, usage=usage)

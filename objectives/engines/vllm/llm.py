@@ -15,7 +15,7 @@ from objectives.engines.command import (
     flag_value,
     placeholders,
 )
-from objectives.engines.llm_server import LlmServer, engine_page, flags
+from objectives.engines.llm_server import LlmServer, flags
 from objectives.engines.places import PLACE, devices_of, place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
@@ -23,13 +23,19 @@ from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
 from objectives.engines.vllm.flags import (
     memory_options,
 )
-from objectives.engines.vllm.kv_cache import cache_on, kv_cache, usage
+from objectives.engines.vllm.kv_cache import cache_on, usage
 from objectives.engines.vllm.needs import (
     LEAST_COMPUTE,
     PACKAGES,
     odd_heads,
 )
-from objectives.engines.vllm.server import OWN_ENV, SERVER, VllmServer, with_sleep_mode
+from objectives.engines.vllm.server import (
+    OWN_ENV,
+    SERVER,
+    VllmServer,
+    cache_figures,
+    with_sleep_mode,
+)
 from objectives.engines.vllm.unit import FORM
 from objectives.fit.arithmetic import Arithmetic
 
@@ -144,12 +150,7 @@ class Vllm(VllmServer, LlmServer):
 
     def figures(self, url: str, log: str) -> dict[str, Any]:
         """Return its own account of its KV cache."""
-        cache = kv_cache(engine_page(url, self.service.metrics_path), log)
-        return {
-            "kv_tokens": cache.tokens,
-            "kv_cache_mib": cache.mib,
-            "max_model_len": cache.max_model_len,
-        }
+        return cache_figures(url, self.service.metrics_path, log)
 
     def at_once(self, allocation: Allocation) -> int | None:
         """Return how many requests it takes at once at most; None where nothing says."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.metrics_page import amount
 from objectives.engines.command import option_of, said
+from objectives.engines.llm_server import engine_page
 from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.vllm import flags
 from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
@@ -18,6 +19,7 @@ from objectives.engines.vllm.flags import (
     missing_share,
     read_number,
 )
+from objectives.engines.vllm.kv_cache import kv_cache
 from objectives.engines.vllm.needs import (
     SERVER_PACKAGES,
     missing_package,
@@ -191,6 +193,16 @@ class VllmServer(ServerDefaults):
         named = allocation.values.get(self.share_name, self.share_in_args())
         share = None if named is None else amount(str(named))
         return None if share is None else share * total_mib
+
+
+def cache_figures(url: str, metrics_path: str, log: str) -> dict[str, Any]:
+    """Return the figures of a server's KV cache, as its page and its log tell them."""
+    cache = kv_cache(engine_page(url, metrics_path), log)
+    return {
+        "kv_tokens": cache.tokens,
+        "kv_cache_mib": cache.mib,
+        "max_model_len": cache.max_model_len,
+    }
 
 
 def with_sleep_mode(

@@ -10,14 +10,14 @@ from objectives.allocation import SPEECH, Allocation
 from objectives.apis.api import Endpoint
 from objectives.apis.transcription import MODEL, Transcriptions
 from objectives.engines.command import Command, command_of
-from objectives.engines.llm_server import engine_page, flags
+from objectives.engines.llm_server import flags
 from objectives.engines.speech_server import SpeechServer
-from objectives.engines.vllm.kv_cache import kv_cache, usage
+from objectives.engines.vllm.kv_cache import usage
 from objectives.engines.vllm.needs import (
     PACKAGES,
     READS_SOUND,
 )
-from objectives.engines.vllm.server import OURS, OWN_ENV, SERVER, VllmServer
+from objectives.engines.vllm.server import OURS, OWN_ENV, SERVER, VllmServer, cache_figures
 from objectives.fit.beside_memory import SHARE_SLACK_MIB
 from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import HUB
@@ -79,12 +79,7 @@ class VllmTranscription(VllmServer, SpeechServer):
 
     def figures(self, url: str, log: str) -> dict[str, Any]:
         """Return its own account of its KV cache."""
-        cache = kv_cache(engine_page(url, PAGE), log)
-        return {
-            "kv_tokens": cache.tokens,
-            "kv_cache_mib": cache.mib,
-            "max_model_len": cache.max_model_len,
-        }
+        return cache_figures(url, PAGE, log)
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, how it is spoken to, and its page of the use of its cache."""

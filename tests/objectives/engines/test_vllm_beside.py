@@ -76,6 +76,18 @@ def test_it_transcribes_in_the_share_that_is_searched(tmp_path: Path) -> None:
     assert "soundfile" not in other.packages
 
 
+def test_a_whisper_tells_of_its_cache_and_a_model_that_pools_has_none() -> None:
+    hears = engine_of("notes", OtherService(api="transcription", engine="vllm", model="w"))
+    log = "GPU KV cache size: 7,864 tokens"
+    assert hears.has_kv_cache and hears.figures("http://127.0.0.1:1", log)["kv_tokens"] == 7864
+    endpoint = hears.endpoint("http://h:1")
+    assert endpoint.metrics_path == "/metrics"
+    assert endpoint.usage('vllm:kv_cache_usage_perc{engine="0"} 0.25') == (25.0, None)
+    pools = engine_of("ranks", OtherService(api="rerank", engine="vllm", model="m"))
+    assert not pools.has_kv_cache and pools.figures("http://127.0.0.1:1", log) == {}
+    assert pools.endpoint("http://h:1").metrics_path is None
+
+
 def test_it_sleeps_as_any_other(tmp_path: Path) -> None:
     spec = read(tmp_path, {**EMBED, "resident": False, "woken_by": "front"})
     words = engine_of("embed", spec.services["embed"]).command(spec.baseline, {}).argv
