@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from objectives.capacity.limits import DEFAULT_LIMITS
-from objectives.engines.engine import Engine, in_order
+from objectives.engines.engine import Engine
 from objectives.engines.places import PLACE
+from objectives.engines.registry import in_order
 from objectives.load.open_loop import GENERATOR_VERSION
 from objectives.plain_data.infinity import plain
 from objectives.plain_data.masked import masked_service

@@ -32,9 +32,9 @@ from objectives.devices.device_set import device_set, env_of
 from objectives.devices.nvidia_gpu import every_gpu
 from objectives.devices.open_device import open_device
 from objectives.devices.telemetry import watching
-from objectives.engines.engine import engine_of
 from objectives.engines.faster_whisper.stt import FasterWhisper
 from objectives.engines.places import Place
+from objectives.engines.registry import engine_of
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.load.generator import Generator

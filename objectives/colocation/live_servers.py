@@ -12,7 +12,7 @@ from objectives.devices.cores import apart
 from objectives.devices.device import Sample
 from objectives.devices.device_set import DeviceSet, first_name, first_of
 from objectives.devices.telemetry import Occupancy, memory
-from objectives.engines.engine import engines_of
+from objectives.engines.registry import engines_of
 from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.generator import Generator

@@ -14,7 +14,7 @@ from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
-from objectives.engines.server_defaults import KEEPS_ANSWERS, ServerDefaults
+from objectives.engines.engine import KEEPS_ANSWERS, Engine
 from objectives.on_demand.resident import waker_conditions, with_waker, woken
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip
@@ -24,7 +24,7 @@ PROBE_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class AnyCommand(ServerDefaults):
+class AnyCommand(Engine):
     """This engine is whatever a template starts; what it holds is known once it was started.
 
     Args:

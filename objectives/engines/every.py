@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from objectives.apis.metrics_page import CachePage
-from objectives.engines.engine import LLM_ENGINES, SpeechEngine, llm_engine, llm_of_turns
+from objectives.engines.registry import (
+    LLM_ENGINES,
+    SpeechEngine,
+    llm_engine,
+    llm_of_turns,
+)
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic

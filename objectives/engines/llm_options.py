@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from objectives.engines.server_defaults import KEEPS_ANSWERS, ServerDefaults
+from objectives.engines.engine import KEEPS_ANSWERS, Engine
 from objectives.services import LlmService, OtherService
 
 
 @dataclass(frozen=True, slots=True)
-class LlmOptions(ServerDefaults):
+class LlmOptions(Engine):
     """The options of an engine are checked before anything is launched.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -68,7 +68,7 @@ def config_number(model: str, key: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class LlmServer(LlmOptions, ABC):
+class LlmServer(LlmOptions):
     """An engine that serves an LLM by the completions or the chat API takes what memory it needs.
 
     Where that LLM is beside the one that answers turns, its parameters have the name of its service

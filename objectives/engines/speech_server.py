@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +13,8 @@ from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.engines.command import Command
+from objectives.engines.engine import Engine
 from objectives.engines.places import PLACE
-from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import named_parameters
@@ -24,7 +24,7 @@ from objectives.traffic.clips import Clip
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechServer(ServerDefaults, ABC):
+class SpeechServer(Engine):
     """An engine that transcribes takes the memory that it needs.
 
     Args:
@@ -76,18 +76,6 @@ class SpeechServer(ServerDefaults, ABC):
     def may_change_answers(self, option: str) -> bool:  # noqa: ARG002
         """Return False: its words are counted."""
         return False
-
-    @abstractmethod
-    def lack(self, versions: Mapping[str, str]) -> str | None:
-        """Return in a sentence what is not installed; None where all is."""
-
-    @abstractmethod
-    def misfit(self, versions: Mapping[str, str], driver: str) -> str | None:
-        """Return in a sentence why these versions do not run on a driver; None where they do."""
-
-    @abstractmethod
-    def unable(self, compute: float, precision: str) -> str | None:
-        """Return in a sentence what it cannot do on a card; None where it can."""
 
     def parameters(self, size: str, folder: Path | None) -> int | None:  # noqa: ARG002
         """Return the parameters of the model of a size; None where they are not known.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from objectives.capacity.ramp_range import DOUBLINGS, TWICE
 from objectives.diagnosis.patterns import patterns
-from objectives.engines.engine import hearers
+from objectives.engines.registry import hearers
 from objectives.services import Service
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload

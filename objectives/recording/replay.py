@@ -11,7 +11,7 @@ from typing import Any
 from objectives.allocation import Allocation, Scalar
 from objectives.devices.device import Identity
 from objectives.diagnosis.diagnosis import Diagnosis
-from objectives.engines.engine import SERVER_PACKAGES
+from objectives.engines.registry import SERVER_PACKAGES
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement

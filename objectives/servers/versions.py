@@ -10,8 +10,8 @@ from pathlib import Path
 
 from objectives.devices.device import Device
 from objectives.devices.device_set import DeviceSet, first_name, label
-from objectives.engines.engine import in_order
 from objectives.engines.places import Place
+from objectives.engines.registry import in_order
 from objectives.errors import SetupError
 from objectives.plain_data.spellable import spellable
 from objectives.services import Services

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from objectives.allocation import MEMORY, SHARE, Scalar
 from objectives.diagnosis.diagnosis import consequence_of
-from objectives.engines.engine import sharing
 from objectives.engines.llm_server import LlmServer
+from objectives.engines.registry import sharing
 from study.analysis.configurations import Configuration
 from study.storage.context import StudyContext
 

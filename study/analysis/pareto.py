@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.figures import CAPACITY, Direction, figure, latency_p95_names
 from study.analysis.compare import FREE
 from study.analysis.configurations import Configuration

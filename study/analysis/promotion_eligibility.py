@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from objectives.engines.engine import hears_alike
+from objectives.engines.registry import hears_alike
 from objectives.speech.wer import WordVerdict
 from study.analysis.common_cards import on_common_cards
 from study.analysis.configurations import Configuration

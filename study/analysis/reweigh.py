@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from objectives.capacity.limits import LIMIT_MS, Limit, limit_names
-from objectives.engines.engine import hears_alike
+from objectives.engines.registry import hears_alike
 from objectives.errors import BadInput
 from objectives.fitness import (
     PRESETS,

@@ -19,8 +19,8 @@ from objectives.devices.device_set import (
     label,
 )
 from objectives.devices.open_device import open_device
-from objectives.engines.engine import sharing
 from objectives.engines.places import place_of
+from objectives.engines.registry import sharing
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
 from objectives.servers.versions import Versions, misfits, resolved, unable, versions

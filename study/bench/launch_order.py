@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import engines_of
+from objectives.engines.registry import engines_of
 from objectives.services import Services
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import engines_of, hears_alike
+from objectives.engines.registry import engines_of, hears_alike
 from objectives.services import Services
 from objectives.speech.power import spoken_words, words_needed
 from objectives.traffic.clips import SHIPPED, Clip, read_clips

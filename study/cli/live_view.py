@@ -16,7 +16,7 @@ from rich.text import Text
 
 from objectives.devices.telemetry import Occupancy
 from objectives.diagnosis.diagnosis import consequence_of
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.evaluation import Phase, Step
 from study.analysis.configurations import Configuration, configuration_of, configurations_in
 from study.analysis.promotion_eligibility import is_eligible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.errors import BadInput
 from objectives.figures import figures_of, judged
 from study.rule.rule import Claim, Rule

@@ -12,7 +12,7 @@ from typing import Any
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import TWICE, is_ramp_too_short
-from objectives.engines.engine import commands_of
+from objectives.engines.registry import commands_of
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting

@@ -16,7 +16,7 @@ from optuna_dashboard import (  # type: ignore[import-untyped]
     save_plotly_graph_object,
 )
 
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.errors import BadInput
 from objectives.plain_data.spellable import spellable
 from study.analysis.configurations import Configuration, ranked

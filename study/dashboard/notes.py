@@ -8,7 +8,7 @@ from itertools import chain
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import Diagnosis
-from objectives.engines.engine import apis_of, engines_of
+from objectives.engines.registry import apis_of, engines_of
 from objectives.figures import CAPACITY, FITNESS, figures_of, shown
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget

@@ -10,9 +10,10 @@ from typing import Any
 
 from objectives.allocation import SHARE, Allocation
 from objectives.engines.any_command import AnyCommand
-from objectives.engines.engine import Engine, other_engine
+from objectives.engines.engine import Engine
 from objectives.engines.llm_server import LlmServer
 from objectives.engines.places import place_of
+from objectives.engines.registry import other_engine
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
 from objectives.fit.beside_memory import SHARE_SLACK_MIB, Claim, claim

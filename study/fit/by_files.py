@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import llm_engine, speech_engine
 from objectives.engines.every import arithmetic_of
 from objectives.engines.places import Place, place_of
+from objectives.engines.registry import llm_engine, speech_engine
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
 from objectives.fit.cell import CONTEXT_MIB, Cell, Host, SpeechMemory

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from objectives.devices.device import TOTAL_TOLERANCE
 from objectives.devices.device_set import DeviceSet
-from objectives.engines.engine import llm_engine
 from objectives.engines.places import Place
+from objectives.engines.registry import llm_engine
 from objectives.services import LlmService, Services
 
 Places = Mapping[str, Sequence[Place]]

@@ -8,9 +8,9 @@ from pathlib import Path
 from objectives.devices.device import Identity
 from objectives.devices.device_set import Room
 from objectives.devices.open_device import open_device
-from objectives.engines.engine import in_order, llm_engine, llm_of_turns
 from objectives.engines.every import version_in
 from objectives.engines.places import HOST, Place
+from objectives.engines.registry import in_order, llm_engine, llm_of_turns
 from objectives.errors import BadInput, SetupError
 from objectives.fit.cards import card
 from objectives.fit.cell import Host

@@ -10,9 +10,9 @@ from itertools import takewhile
 
 from objectives.devices.device import VISIBLE
 from objectives.devices.open_device import open_device
-from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.llm_server import USUAL
 from objectives.engines.places import AND, HOST
+from objectives.engines.registry import LLM_ENGINES
 from objectives.errors import BadInput, SetupError
 from objectives.services import LlmService
 from study.init_spec.forms.running import Running

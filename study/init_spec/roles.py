@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.engines.engine import SpeechEngine
 from objectives.engines.llm_server import USUAL
+from objectives.engines.registry import SpeechEngine
 from objectives.errors import BadInput
 from study.init_spec.forms.running import Running, Sleep
 from study.init_spec.servers.beside_unit import NAMES, Beside, free_name, read_beside, tenant

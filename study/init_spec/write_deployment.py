@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from objectives.allocation import DEFAULT_BOUNDS, RESIDENT, SHARE, SPEECH, Scalar
-from objectives.engines.engine import SpeechEngine
+from objectives.engines.registry import SpeechEngine
 from study.init_spec.forms.running import Project, Running
 from study.init_spec.roles import Services
 from study.init_spec.running_units import http_status

@@ -11,9 +11,9 @@ import yaml
 
 from objectives.allocation import DEFAULT_BOUNDS, RESIDENT, SHARE, SPEECH, Scalar
 from objectives.engines.command import option_of
-from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.llm_server import USUAL
 from objectives.engines.places import AND, HOST
+from objectives.engines.registry import LLM_ENGINES
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
 from objectives.services import DeviceKind

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import apis_of, in_order
+from objectives.engines.registry import apis_of, in_order
 from objectives.figures import CAPACITY, Direction, figure, figures_of
 from objectives.measurement import INFINITE
 from objectives.on_demand.resident import keeps_process, sleeps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.capacity.ramp_capacity import ENOUGH_TURNS, seed_spread_pct
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.figures import CAPACITY, FITNESS, figure, latency_p95_names
 from study.analysis.compare import FREE, SAME_PCT, Difference, FigureVerdict
 from study.analysis.configurations import Configuration

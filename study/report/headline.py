@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from objectives.diagnosis.busy import CPU_PCT
-from objectives.engines.engine import llm_of_turns
+from objectives.engines.registry import llm_of_turns
 from objectives.figures import title_of
 from study.analysis.cost.kv_cache import unfilled_cache
 from study.analysis.decision import Conclusion

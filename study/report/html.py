@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.analysis.category import Category

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.figures import FITNESS, flat_name
 from objectives.fitness import PRESETS, Preset
 from study.analysis.category import Category

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_figures import limits_of
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.figures import latency_p95_names, service_name
 from objectives.measurement import INFINITE, Measurement
 from study.spec.traces.words import (

@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.fitness import Preset
 from objectives.measurement import Measurement
 from study.analysis.compare import Difference, closest_rival, figure_differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from objectives.diagnosis.busy import CPU_PCT
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.figures import CAPACITY, FITNESS, figure, figures_of
 from objectives.measurement import Measurement
 from study.analysis.category import Category, category

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from objectives.allocation import Allocation
 from objectives.devices.device_set import Room
-from objectives.engines.engine import commands_of, engines_of
+from objectives.engines.registry import commands_of, engines_of
 from objectives.fit.cell import Cell
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space

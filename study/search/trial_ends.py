@@ -13,7 +13,7 @@ import optuna
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import OVERDUE
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.evaluation import Failure, Job, Outcome
 from objectives.figures import figures_of
 from objectives.measurement import Measurement

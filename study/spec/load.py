@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from objectives.allocation import OF_MEMORY
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant

@@ -12,8 +12,8 @@ from objectives.allocation import Allocation, Scalar
 from objectives.capacity.ramp_range import RampRange
 from objectives.devices.device import Identity
 from objectives.engines.command import Command
-from objectives.engines.engine import commands_of, in_order
 from objectives.engines.places import place_of
+from objectives.engines.registry import commands_of, in_order
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA, from_plain
 from objectives.plain_data.infinity import plain

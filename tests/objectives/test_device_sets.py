@@ -17,8 +17,8 @@ from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Identity, Sample
 from objectives.devices.device_set import DeviceSet, env_of
 from objectives.engines.command import Command
-from objectives.engines.engine import engines_of
 from objectives.engines.places import Place
+from objectives.engines.registry import engines_of
 from objectives.engines.sglang import SGLang
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import OutOfMemory

@@ -23,7 +23,7 @@ from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_replies import read
 from objectives.colocation.colocation import Colocation
 from objectives.devices.open_device import open_device
-from objectives.engines.engine import engines_of
+from objectives.engines.registry import engines_of
 from objectives.evaluation import Job
 from objectives.load.open_loop import drive
 from objectives.services import LlmService, OtherService

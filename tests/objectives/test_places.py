@@ -15,8 +15,8 @@ from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Identity
 from objectives.devices.device_set import DeviceSet
-from objectives.engines.engine import engines_of
 from objectives.engines.places import Place
+from objectives.engines.registry import engines_of
 from objectives.evaluation import Job
 from objectives.measurement import DeviceFigures, Measurement, ServiceFigures
 from objectives.recording import read

@@ -11,6 +11,7 @@ OF_TURNS = ("llm", "stt")
 # specs say them, engines have them as their usual ones, units are read into them, the rig has them
 ROOMS = ("study/spec/", "objectives/engines/", "study/init_spec/", "objectives/rig/")
 MAY: dict[str, str] = {
+    "objectives/allocation.py": "whose are the parameters whisper_model_size and whisper.<option>",
     "objectives/capture/trace_file.py": "the format of traces",
     "objectives/figures.py": "what people call them",
     "objectives/fitness.py": "the weights of the presets",

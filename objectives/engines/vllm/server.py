@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.metrics_page import amount
 from objectives.engines.command import option_of, said
+from objectives.engines.engine import Engine
 from objectives.engines.llm_server import engine_page
-from objectives.engines.server_defaults import ServerDefaults
 from objectives.engines.vllm import flags
 from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
 from objectives.engines.vllm.flags import (
@@ -53,7 +53,7 @@ ALLOWS_LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
 
 
-class VllmServer(ServerDefaults):
+class VllmServer(Engine):
     """A server of vLLM asks for a share of its device, and refuses some options as it starts."""
 
     __slots__ = ()

@@ -103,7 +103,7 @@ def unfilled_cache(
         workload: The load of the launches.
         llm: What served the LLM; None where that is not known.
 
-    >>> from objectives.engines.engine import llm_engine
+    >>> from objectives.engines.registry import llm_engine
     >>> from objectives.services import LlmService
     >>> calm = [
     ...     (

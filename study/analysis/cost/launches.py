@@ -16,7 +16,7 @@ from optuna.exceptions import StorageInternalError
 import objectives
 from objectives import recording
 from objectives.allocation import Allocation
-from objectives.engines.engine import apis_of, llm_engine, llm_of_turns
+from objectives.engines.registry import apis_of, llm_engine, llm_of_turns
 from objectives.errors import BadInput
 from objectives.figures import EVERY, flat_name
 from objectives.measurement import Measurement

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.devices.device import Occupant
-from objectives.engines.engine import engines_of
+from objectives.engines.registry import engines_of
 from study.cli.console import Terminal
 from study.cli.end_of_run.answer_json import answer_data
 from study.cli.end_of_run.failures import advice, failures

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from objectives.engines.engine import Engine, engines_of, in_order
+from objectives.engines.engine import Engine
+from objectives.engines.registry import engines_of, in_order
 from objectives.plain_data.ranges import Range
 from objectives.services import OtherService, Services
 from study.deploy.config.deployed import Deployed

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from objectives.allocation import SHARE
-from objectives.engines.engine import LLM_ENGINES, other_engine
 from objectives.engines.llm_server import USUAL
+from objectives.engines.registry import LLM_ENGINES, other_engine
 from objectives.errors import BadInput
 from objectives.services import OtherService
 from study.init_spec.forms.running import Running

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from objectives.allocation import SHARE, Scalar
-from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.every import unit_forms
 from objectives.engines.llm_server import USUAL, LlmServer
+from objectives.engines.registry import LLM_ENGINES
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import BadInput
 from objectives.services import LlmService

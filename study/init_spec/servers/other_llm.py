@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from objectives.allocation import SHARE, Scalar
-from objectives.engines.engine import LLM_ENGINES
 from objectives.engines.every import form_of
+from objectives.engines.registry import LLM_ENGINES
 from objectives.engines.unit_form import Words
 from objectives.errors import BadInput
 from study.init_spec.forms.running import Running

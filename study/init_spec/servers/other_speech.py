@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from objectives.apis.transcription import MODEL
-from objectives.engines.engine import SPEECH_ENGINES, SpeechEngine, speech_engine
 from objectives.engines.every import form_of
+from objectives.engines.registry import SPEECH_ENGINES, SpeechEngine, speech_engine
 from objectives.engines.unit_form import Words
 from objectives.errors import BadInput
 from objectives.services import SttService

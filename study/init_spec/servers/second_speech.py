@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 
 from objectives.allocation import SPEECH, Allocation
-from objectives.engines.engine import speech_engine
+from objectives.engines.registry import speech_engine
 from objectives.errors import BadInput, SetupError
 from objectives.servers.versions import cached
 from objectives.services import COMPUTE_TYPES, DeviceKind, SttService

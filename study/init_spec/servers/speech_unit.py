@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from objectives.engines.engine import speech_engine
+from objectives.engines.registry import speech_engine
 from objectives.errors import BadInput, SetupError
 from objectives.model_files.whisper import HUB
 from objectives.servers.versions import cached, installed

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.figures import CAPACITY, Figure, figures_of, shown
 from study.analysis.configurations import Configuration
 from study.report.headline import sentence, standing

@@ -10,7 +10,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 from objectives import recording
-from objectives.engines.engine import hears_alike
+from objectives.engines.registry import hears_alike
 from objectives.errors import BadInput
 from objectives.fitness import reference_of
 from study.sampler_benchmark.problems.problem import Problem, repeat_noise, tabulated

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from objectives.allocation import Scalar
 from objectives.engines.command import option_of
-from objectives.engines.engine import Engine, in_order
+from objectives.engines.engine import Engine
 from objectives.engines.places import HOST, PLACE, Place
+from objectives.engines.registry import in_order
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Idle
 from objectives.services import DeviceKind, LlmService, Services

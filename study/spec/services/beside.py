@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from objectives.engines.engine import LLM_ENGINES
+from objectives.engines.registry import LLM_ENGINES
 from objectives.figures import STREAMED
 from objectives.fitness import WHOLE, Weights
 from objectives.services import OtherService, Services

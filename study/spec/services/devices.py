@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from objectives.devices.device import BY_BUS, INDEX, ORDER, VISIBLE
-from objectives.engines.engine import speech_engine
 from objectives.engines.places import HOST, PLACE, Place
+from objectives.engines.registry import speech_engine
 from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Service, Services, SttService
 from study.spec.model import Budget

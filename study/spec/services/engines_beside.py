@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, engines_beside, other_engine
 from objectives.engines.llm_server import LlmServer
+from objectives.engines.registry import (
+    LLM_ENGINES,
+    OTHER_ENGINES,
+    engines_beside,
+    other_engine,
+)
 from objectives.services import OtherService
 from study.spec.services.files import MODEL_KINDS, interpreter, model_at, program_at
 from study.spec.yaml_node import YamlEntry

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from objectives.allocation import Scalar
-from objectives.engines.engine import Engine, in_order, llm_of_turns
+from objectives.engines.engine import Engine
+from objectives.engines.registry import in_order, llm_of_turns
 from objectives.figures import flat_name, service_name
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, Services

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from objectives.allocation import SHARE, SPEECH
-from objectives.engines.engine import (
+from objectives.engines.engine import Engine
+from objectives.engines.registry import (
     LLM_ENGINES,
     SPEECH_ENGINES,
-    Engine,
     in_order,
     llm_engine,
     speech_engine,

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from objectives.allocation import RESIDENT
 from objectives.engines.any_command import AnyCommand
-from objectives.engines.engine import LLM_ENGINES, OTHER_ENGINES, engine_of
 from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.places import HOST
+from objectives.engines.registry import LLM_ENGINES, OTHER_ENGINES, engine_of
 from objectives.figures import STREAMED
 from objectives.on_demand.resident import KEEP_ALIVE, keeps_process
 from objectives.search_space.parameter import Parameter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from objectives.allocation import Scalar
-from objectives.engines.engine import llm_engine
 from objectives.engines.places import AND, HOST, PLACE, Place
+from objectives.engines.registry import llm_engine
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, Service
 from study.spec.yaml_node import YamlEntry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from objectives.engines.engine import SpeechEngine
+from objectives.engines.registry import SpeechEngine
 from objectives.plain_data.ranges import Range
 from objectives.services import SttService
 from study.spec.yaml_node import YamlEntry

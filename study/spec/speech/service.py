@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from objectives.engines.engine import SPEECH_ENGINES, speech_engine
+from objectives.engines.registry import SPEECH_ENGINES, speech_engine
 from objectives.services import COMPUTE_TYPES, SttService
 from study.spec.services.files import interpreter
 from study.spec.yaml_node import YamlEntry

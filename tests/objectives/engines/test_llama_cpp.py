@@ -13,9 +13,9 @@ from model_folders import write_gguf
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import diagnose
 from objectives.diagnosis.log import FailurePhase
-from objectives.engines.engine import engines_of, llm_engine
 from objectives.engines.llama_cpp import llm as llama_cpp
 from objectives.engines.llama_cpp.llm import LlamaCpp, usage
+from objectives.engines.registry import engines_of, llm_engine
 from objectives.errors import SetupError
 from objectives.services import LlmService, Services, SttService
 from objectives.traffic.workload import Workload

@@ -14,8 +14,8 @@ from live_factories import FAKES, SERVER
 from objectives.allocation import Allocation
 from objectives.apis.chat import Chat
 from objectives.apis.completions import Completions
-from objectives.engines.engine import engine_of, engines_of, llm_of_turns, sharing
 from objectives.engines.llama_cpp.llm import LlamaCpp
+from objectives.engines.registry import engine_of, engines_of, llm_of_turns, sharing
 from objectives.errors import BadInput
 from objectives.services import LlmService, OtherService
 from objectives.setting import conditions

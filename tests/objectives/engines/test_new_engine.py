@@ -16,8 +16,8 @@ from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.engines.command import Command, command_of
-from objectives.engines.engine import LLM_ENGINES, llm_engine
 from objectives.engines.llm_server import LlmServer, flags
+from objectives.engines.registry import LLM_ENGINES, llm_engine
 from objectives.evaluation import Job
 from objectives.services import LlmService
 from study.spec.load import load

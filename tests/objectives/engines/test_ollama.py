@@ -10,9 +10,9 @@ import pytest
 from objectives.allocation import Allocation
 from objectives.apis.completions import Completions
 from objectives.engines import llm_server
-from objectives.engines.engine import llm_engine
 from objectives.engines.ollama import llm as ollama
 from objectives.engines.ollama.llm import Ollama
+from objectives.engines.registry import llm_engine
 from objectives.services import LlmService
 from objectives.traffic.workload import Request
 

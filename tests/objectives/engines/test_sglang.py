@@ -10,8 +10,8 @@ from objectives.allocation import Allocation
 from objectives.apis.metrics_page import CachePage
 from objectives.diagnosis.diagnose import diagnose
 from objectives.diagnosis.log import FailurePhase, parse
-from objectives.engines.engine import llm_engine
 from objectives.engines.every import cache_on, latency_histograms
+from objectives.engines.registry import llm_engine
 from objectives.engines.sglang import SGLang, usage
 from objectives.services import LlmService
 

@@ -11,7 +11,7 @@ import yaml
 from live_factories import FAKES
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import engine_of
+from objectives.engines.registry import engine_of
 from objectives.errors import BadInput
 from objectives.services import OtherService
 from objectives.traffic.clips import Clip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from objectives.allocation import SHARE, SPEECH, Allocation
-from objectives.engines.engine import LLM_ENGINES, engine_of
+from objectives.engines.registry import LLM_ENGINES, engine_of
 from objectives.on_demand.resident import keeps_process
 from objectives.services import LlmService
 

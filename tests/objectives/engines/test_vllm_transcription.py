@@ -15,7 +15,7 @@ from objectives.allocation import Allocation
 from objectives.apis.transcription import transcript
 from objectives.diagnosis.diagnose import diagnose
 from objectives.diagnosis.log import FailurePhase
-from objectives.engines.engine import engine_of, engines_of, in_order, speech_engine
+from objectives.engines.registry import engine_of, engines_of, in_order, speech_engine
 from objectives.errors import BadInput, SetupError
 from objectives.fit.cell import Host
 from objectives.load.sending.plan import Plan

@@ -8,7 +8,7 @@ import pytest
 from factories import only
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import engines_of
+from objectives.engines.registry import engines_of
 from objectives.measurement import Measurement
 from objectives.recording import read
 from objectives.servers.memory_budget import MARGIN, StartFigures, check, figures

@@ -10,7 +10,7 @@ from factories import Card
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant
-from objectives.engines.engine import engines_of
+from objectives.engines.registry import engines_of
 from objectives.servers.earlier_starts import predicted
 from objectives.services import LlmService, Services, SttService
 from study.bench.bench import Bench

@@ -12,7 +12,7 @@ from commands import run_script, run_study
 from factories import Outcome, cell, changed, make, measurement
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import llm_engine
+from objectives.engines.registry import llm_engine
 from objectives.measurement import INFINITE, Measurement
 from objectives.services import LlmService
 from objectives.traffic.slices import sliced

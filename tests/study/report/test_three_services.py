@@ -10,7 +10,7 @@ from factories import context_of_spec, measurement, oom, write_spec
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import Diagnosis
-from objectives.engines.engine import apis_of
+from objectives.engines.registry import apis_of
 from objectives.figures import figures_of, judged
 from objectives.measurement import Measurement
 from objectives.services import LlmService

@@ -12,7 +12,7 @@ from objectives.allocation import Allocation
 from objectives.devices.device import Occupant
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
-from objectives.engines.engine import engines_of
+from objectives.engines.registry import engines_of
 from objectives.services import LlmService, SttService
 from study.cli.end_of_run.failures import advice
 

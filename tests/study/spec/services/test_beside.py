@@ -12,7 +12,7 @@ from factories import context_of_spec
 from live_factories import FAKES, SERVER
 
 from objectives.allocation import Allocation
-from objectives.engines.engine import engine_of
+from objectives.engines.registry import engine_of
 from objectives.errors import BadInput
 from objectives.services import OtherService
 from study.spec.load import load

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from live_factories import FAKES, SERVER
 
-from objectives.engines.engine import engine_of
+from objectives.engines.registry import engine_of
 from objectives.errors import BadInput
 from study.spec.load import load
 from study.spec.model import Spec
