@@ -9,7 +9,7 @@ from pathlib import Path
 
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
-from objectives.errors import BadInput, SetupError
+from objectives.errors import SetupError
 from study.deploy.config.load import load_deployment
 from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import Others, observe
@@ -18,7 +18,7 @@ from study.init_spec.roles import Services, services
 from study.init_spec.servers.programs import program_of
 from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
-from study.init_spec.write_spec import spec_of, write_checked, write_spec
+from study.init_spec.write_spec import check_free, spec_of, write_checked, write_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
         SetupError: No systemd runs.
     """
     for path in (options.spec, options.deployment):
-        if path.exists():
-            raise BadInput(
-                f"{path} exists; move it away, or name others with --out and --deployment"
-            )
+        check_free(path)
     found = services(read_sources(options.units), options.size, options.llm_model)
     llm, stt = found.llm, found.stt
     places = places_of(found, options.device)

@@ -47,7 +47,7 @@ def running_all(unit: str) -> list[Running]:
         BadInput: It does not run, or is unknown.
         SetupError: No systemd runs.
     """
-    state = find_unit(unit)
+    state = find_unit(unit, "--unit")
     output = state.manager.systemctl(
         "show", *(f"--property={p}" for p in RUNNING_PROPERTIES), "--", state.unit
     )

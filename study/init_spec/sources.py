@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ from study.init_spec.running_units import (
 from study.systemd.unit_file import settings
 
 YAML, UNITS, SCRIPTS = (".yaml", ".yml"), (".service", ".container"), (".sh", ".bash")
+LONGEST = 255  # bytes of a name in a folder
 
 
 def read_sources(names: Sequence[str]) -> list[Running]:
@@ -68,13 +70,16 @@ def _read(name: str) -> list[Running]:
 
 def _file(name: str) -> tuple[Path | None, str]:
     """Return the file that is named, and the service in it; None: it is a unit's name."""
+    if any(len(os.fsencode(part)) > LONGEST for part in name.split("/")):
+        raise BadInput(f"{name[:40]}...: no file and no unit has so long a name; write another")
     for text, service in ((name, ""), name.rsplit(":", 1) if ":" in name else ("", "")):
         path = Path(text)
         is_written = "/" in text or path.suffix in (*YAML, *SCRIPTS, ".container", ".conf")
         if text and path.is_file() and (is_written or path.suffix in UNITS):
             return path, service
         if text and not service and is_written and ":" not in name:
-            raise BadInput(f"{name}: there is no such file; name a file, or a unit that runs")
+            why = "it is no plain file" if path.exists() else "there is no such file"
+            raise BadInput(f"{name}: {why}; name a file, or a unit that runs")
     return None, ""
 
 
@@ -136,8 +141,11 @@ def _of_pid(pid: int) -> Running:
         process = psutil.Process(pid)
         command = Command(tuple(process.cmdline()), {}, Path(process.cwd()))
         ports = tuple(ports_of(process))
+    except psutil.AccessDenied as error:
+        way = "run this as root" if os.geteuid() else "name the unit or the file that starts it"
+        raise BadInput(f"pid:{pid}: it may not be looked at; {way}") from error
     except psutil.Error as error:
-        raise BadInput(f"pid:{pid}: it cannot be looked at ({error}); run this as root") from error
+        raise BadInput(f"pid:{pid}: it does not run; name a process that does") from error
     inner = next(iter(unwrapped(command)), None)
     if inner is None:
         raise BadInput(f"pid:{pid}: it tells no command; name the process that serves")

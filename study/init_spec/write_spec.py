@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -199,8 +200,7 @@ def write_checked(
     Raises:
         BadInput: It exists already, or would be refused, with the reason.
     """
-    if path.exists():
-        raise BadInput(f"{path} exists; move it away, or name others with --out and --deployment")
+    check_free(path)
     comments = [" ".join(line.split()) for line in head]
     text = "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(
         data, sort_keys=False, width=110
@@ -210,6 +210,24 @@ def write_checked(
         with drafted(path) as draft:
             draft.write_text(text, "utf-8")
             draft.chmod(mode)
-            check(draft)
+            try:
+                check(draft)
+            except BadInput as error:
+                why = re.sub(rf"^{re.escape(str(draft))}(:\d+)?: ", "", str(error))
+                raise BadInput(f"{path} is not written, as it would be refused: {why}") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error
+
+
+def check_free(path: Path) -> None:
+    """Refuse a file that is there already, or that none can be named.
+
+    Raises:
+        BadInput: It is there, or its name is too long.
+    """
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error
+    if is_there:
+        raise BadInput(f"{path} exists; move it away, or name others with --out and --deployment")

@@ -120,8 +120,12 @@ def state(manager: Manager, unit: str) -> UnitState:
     )
 
 
-def find_unit(name: str) -> UnitState:
+def find_unit(name: str, option: str = "--lend-from") -> UnitState:
     """Find a unit by the name that a user writes: `judge.service`, or `user:judge.service`.
+
+    Args:
+        name: The name.
+        option: The option that names it, for errors.
 
     Raises:
         BadInput: No manager knows it, or both do.
@@ -131,9 +135,7 @@ def find_unit(name: str) -> UnitState:
         name.rpartition(":") if name.startswith(("user:", "system:")) else ("", "", name)
     )
     if not UNIT_NAME.fullmatch(unit):
-        raise BadInput(
-            f"--lend-from {name!r} is no unit; write its whole name, such as judge.service"
-        )
+        raise BadInput(f"{option} {name!r} is no unit; write its whole name, such as judge.service")
     managers = [
         Manager(is_user=is_user)
         for is_user in (False, True)
@@ -151,12 +153,11 @@ def find_unit(name: str) -> UnitState:
         raise problem
     if not matches:
         raise BadInput(
-            f"--lend-from {name}: there is no such unit; "
-            "`systemctl list-units` shows those that run"
+            f"{option} {name}: there is no such unit; `systemctl list-units` shows those that run"
         )
     if len(matches) == 2:
         raise BadInput(
-            f"--lend-from {name}: the system and the user both have it; "
+            f"{option} {name}: the system and the user both have it; "
             f"write system:{unit} or user:{unit}"
         )
     return matches[0]

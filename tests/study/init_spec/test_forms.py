@@ -522,3 +522,22 @@ def test_what_a_unit_starts_by_compose_is_rolled_out_by_the_same_words(
     assert containers == ["over" if is_overlaid else "vllm", name]
     env = found.llm.running.env
     assert env["VLLM_LOGGING_LEVEL"] == "INFO" and ("VLLM_USE_V1" in env) is is_overlaid
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "told"),
+    [
+        ("--max-model-len -5", "my", r"services.llm.args: max_model_len: -5"),
+        ("", "a b", "name: 'a b' cannot name a folder"),
+    ],
+)
+def test_a_spec_that_would_be_refused_is_named_as_it_was_to_be(
+    folder: Path, args: str, name: str, told: str
+) -> None:
+    (folder / "llm.service").write_text(f"[Service]\nExecStart=/v/bin/vllm serve org/m {args}\n")
+    spec = folder / "my.yaml"
+    options = InitOptions(("llm.service", "fw.service"), spec, folder / "d.yaml", name)
+    with pytest.raises(BadInput) as error:
+        write_files(options, print)
+    assert str(error.value).startswith(f"{spec} is not written, as it would be refused: {told}")
+    assert not spec.exists()

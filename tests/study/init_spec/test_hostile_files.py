@@ -91,3 +91,21 @@ def test_a_quote_that_does_not_end_is_read_as_it_is(folder: Path) -> None:
 def test_a_script_whose_name_has_a_nul_is_not_read(script: str) -> None:
     begun = commands_of([f"[Service]\nExecStart={script}\n"], "llm.service")
     assert [c.script for command in begun for c in unwrapped(command)] in ([None], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("container:", "--unit 'container:' is no unit"),
+        ("pid:-1", "--unit 'pid:-1' is no unit"),
+        ("/dev/zero", "it is no plain file"),
+        ("/none/there.sh", "there is no such file"),
+        ("a" * 300, "so long a name"),
+        ("pid:999999999", "it does not run"),
+    ],
+)
+def test_a_name_that_starts_nothing_is_refused_by_the_option_that_it_was_given_to(
+    name: str, told: str
+) -> None:
+    with pytest.raises(BadInput, match=told):
+        read_sources([name])
