@@ -38,6 +38,7 @@ PARSED = 77  # the exit code of a command that was stopped once its arguments we
 
 # Commands that are not run here: the real script parses their arguments, and the first file of each
 # runs them; the words say why they are not run here.
+TOPS = ("objectives", "study", "scripts", "tests")
 ELSEWHERE = {
     "python scripts/run_study.py my_gpu.yaml": ("tests/test_gpu.py", "needs a GPU"),
     "python scripts/run_study.py study/specs/cpu.yaml": (
@@ -299,6 +300,14 @@ def test_what_the_pages_show_of_the_recording_is_current():
 def test_a_link_leads_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", PAGES[page])
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_a_file_of_ours_that_a_page_names_is_there(page):
+    ours = [f"/{p.relative_to(REPOSITORY)}" for top in TOPS for p in (REPOSITORY / top).rglob("*")]
+    begin = "|".join(TOPS)
+    named = re.findall(rf"`((?:{begin})/[\w./-]+\.\w+|\w[\w./-]*/\w+\.py)`", PAGES[page])
+    assert [n for n in named if not any(path.endswith(f"/{n}") for path in ours)] == []
 
 
 def test_every_guide_is_linked_from_the_readme_and_every_script_is_in_a_page():

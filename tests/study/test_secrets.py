@@ -13,7 +13,7 @@ from objectives.diagnosis.diagnosis import Diagnosis
 SECRETS = [f"Tr0ub4dor-{n:02}" for n in range(20)]
 ENV = dict(zip(("HF_TOKEN", "ANY_NAME", "VLLM_API_KEY", "A"), SECRETS, strict=False))
 ARGS = [
-    *("--api-key", SECRETS[4]),
+    *("--access-key", SECRETS[4]),
     f"--hf-token={SECRETS[5]}",
     *("--auth", f"Bearer:{SECRETS[6]}"),
     *("--endpoint", f"https://me:{SECRETS[7]}@example.org/x"),
@@ -55,7 +55,7 @@ def test_no_secret_is_written_or_shown(tmp_path: Path) -> None:
     said = [ran.stdout, ran.stderr, report.stdout, report.stderr]
     files = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
     files[tmp_path / "in/made.jsonl"] = (tmp_path / "in/made.jsonl").read_bytes()
-    assert any(b"--api-key" in text for text in files.values()), "the commands are kept"
+    assert any(b"--access-key" in text for text in files.values()), "the commands are kept"
     assert any(b"ANY_NAME" in text for text in files.values()), "names are"
     for secret in SECRETS:
         assert not [text for text in said if secret in text]

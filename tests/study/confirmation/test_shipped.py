@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from commands import run_study
 from scipy import stats
 
 from objectives.recording import read
@@ -18,7 +19,9 @@ from study.promotion.status import Status
 from study.report.headline import sentence
 from study.showcase.readme_tables import replayed
 from study.spec.load import load
+from study.spec.model import Selector
 
+SPECS = Path(str(files("study"))) / "specs"
 RECORDINGS = Path(str(files("objectives"))) / "recordings"
 PAIRS = RECORDINGS / "h200_pairs.jsonl"
 
@@ -54,3 +57,14 @@ def test_the_study_that_ships_ends_with_what_its_pairs_confirmed() -> None:
     path = confirmation_beside(recording, winner.allocation, told.context)
     assert path == RECORDINGS / "h200_confirmed.yaml"
     assert verify(path)["parameters"] == dict(winner.allocation.values)
+
+
+def test_the_seeds_shares_and_sizes_still_end_with_the_answer_that_they_had(tmp_path: Path) -> None:
+    spec = load(SPECS / "h100_recorded.yaml")
+    assert spec.search_space.size == 15 and spec.selector == Selector()
+    ran = run_study(SPECS / "h100_recorded.yaml", "--quiet", "--out", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert (
+        "\nStay with 50 % of the memory for the LLM, beside speech model base: "
+        "55 % + base won the study, and fresh launches rejected it.\n"
+    ) in ran.stdout
