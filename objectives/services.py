@@ -73,6 +73,7 @@ class SttService:
     """The speech server is that of an engine, or any OpenAI-compatible one by a template.
 
     Args:
+        api: How it is spoken to: OpenAI's transcription.
         engine: The program that serves it; empty is ours on faster-whisper.
         python: The interpreter that has the engine.
         models: The folder or hub id of each size, e.g. `{tiny: .servers/models/whisper/tiny.en}`.
@@ -97,6 +98,7 @@ class SttService:
         woken_by: What starts it in production where it is not resident.
     """
 
+    api: Literal["transcription"] = "transcription"
     engine: str = ""
     python: str = sys.executable
     models: Mapping[str, str] = field(default_factory=dict)

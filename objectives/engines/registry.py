@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from objectives.allocation import Allocation
@@ -38,10 +39,14 @@ LLM_ENGINES: Mapping[str, type[LlmServer]] = {
 }
 # of a service beside the turn that is no LLM; without a name a template starts it
 OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmBeside}
-# of the speech that turns begin with; without a name ours serves it, or a template
-SPEECH_ENGINES: Mapping[str, type[SpeechServer]] = {"": FasterWhisper, "vllm": VllmTranscription}
+USUAL_SPEECH = "faster_whisper"  # without a name ours serves the speech of turns, or a template
+SPEECH_ENGINES: Mapping[str, type[SpeechServer]] = {
+    USUAL_SPEECH: FasterWhisper,
+    "vllm": VllmTranscription,
+}
 SpeechEngine = FasterWhisper
 T = TypeVar("T")
+S = TypeVar("S", SttService, OtherService)
 SERVER_PACKAGES = (*Vllm.server_packages, *FasterWhisper.server_packages)
 
 
@@ -75,7 +80,13 @@ def speech_engine(service: SttService, name: str = "stt") -> SpeechServer:
     Raises:
         SetupError: This version knows no engine of that name.
     """
-    return _kind(SPEECH_ENGINES, service.engine, name)(service, name)
+    return _kind(SPEECH_ENGINES, service.engine or USUAL_SPEECH, name)(service, name)
+
+
+def as_unnamed(service: S) -> S:
+    """Return a service that transcribes without the name of the engine that no name means."""
+    is_usual = hears(service) and service.engine == USUAL_SPEECH
+    return replace(service, engine="") if is_usual else service
 
 
 def engines_beside(api: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ NOT_OPENAI = "the study asks a speech server by OpenAI's POST /v1/audio/transcri
 
 def knows(program: Program) -> bool:
     """Tell whether the command of such a server is read here."""
-    is_engine = program.key != "" and program.key in SPEECH_ENGINES
+    is_engine = program.key in SPEECH_ENGINES
     return program.engine == WHISPER_CPP or is_engine or _words(program) is not None
 
 
@@ -49,7 +49,7 @@ def read_other_stt(unit: Running, program: Program) -> Speech:
     arguments = {name: values[0] if values else "" for name, values in flags}
     if program.engine == WHISPER_CPP:
         return _whisper_cpp(unit, program, arguments)
-    if program.key != "" and program.key in SPEECH_ENGINES:
+    if program.key in SPEECH_ENGINES:
         return _of_engine(unit, program, is_named="--model" in arguments)
     if (words := _words(program)) is not None:
         return _by_template(unit, program, words, arguments)

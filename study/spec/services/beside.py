@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
-from objectives.engines.registry import LLM_ENGINES
+from objectives.engines.registry import LLM_ENGINES, as_unnamed
 from objectives.figures import STREAMED
 from objectives.fitness import WHOLE, Weights
-from objectives.services import OtherService, Services
+from objectives.services import LlmApi, OtherService, Services, SttService
 from objectives.traffic.workload import Traffic, Workload
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import check_engine
@@ -18,6 +19,7 @@ NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 # other things have these names, or figures that begin with them, and parameters of engines do
 OF_ENGINES = tuple(engine.own_prefix.removesuffix(".") for engine in LLM_ENGINES.values())
 APIS = ("completions", "chat", *OF_SEVERAL, "speech", "transcription")
+OF_TURN = {"llm": get_args(LlmApi), "stt": (SttService().api,)}
 TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", "free", *WHOLE)
 
 
@@ -32,6 +34,7 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
     for name, entry in entries.items():
         check_keys(entry, name)
         if name in OF_TURNS:
+            _check_api_of_turns(entry, name)
             continue
         if not entry.is_mapping or "api" not in entry.items():
             raise entry.wrong(
@@ -43,11 +46,26 @@ def read_beside(services: YamlEntry) -> dict[str, OtherService]:
                 f"{name!r} cannot name a service",
                 "use up to 20 small letters and digits that name nothing else, such as `embed`",
             )
-        service: OtherService = entry.build(OtherService)
-        check_engine(entry, name, service)
+        named: OtherService = entry.build(OtherService)
+        service = as_unnamed(named)
+        check_engine(entry, name, service, named.engine)
         check_own_keys(entry, service)
         others[name] = service
     return others
+
+
+def _check_api_of_turns(entry: YamlEntry, name: str) -> None:
+    """Refuse an API by which no turn asks this service.
+
+    Raises:
+        BadInput: It is another service's; it has file, line and key.
+    """
+    own, said = OF_TURN[name], entry.at("api")
+    if said.is_present and said.text in APIS and said.text not in own:
+        raise said.wrong(
+            f"a turn asks {name} by {' or '.join(own)}, and not by {said.text}",
+            f"remove it, or give what speaks {said.text} a name of its own in services",
+        )
 
 
 def check_rates(entry: YamlEntry, workload: Workload) -> None:

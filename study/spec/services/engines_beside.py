@@ -9,6 +9,7 @@ from objectives.engines.llm_server import LlmServer
 from objectives.engines.registry import (
     LLM_ENGINES,
     OTHER_ENGINES,
+    SPEECH_ENGINES,
     engines_beside,
     other_engine,
 )
@@ -19,16 +20,17 @@ from study.text import meant
 
 OF_ENGINES = ("python", "program", "model", "args")
 
-ENGINES = tuple(filter(None, dict.fromkeys((*LLM_ENGINES, *OTHER_ENGINES))))
+ENGINES = tuple(filter(None, dict.fromkeys((*LLM_ENGINES, *OTHER_ENGINES, *SPEECH_ENGINES))))
 
 
-def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
+def check_engine(entry: YamlEntry, name: str, service: OtherService, named: str) -> None:
     """Refuse an engine that is not known, or one beside a template.
 
     Args:
         entry: The service's.
         name: Its name.
         service: What it says.
+        named: Its engine as it is written, which may be one that a template starts.
 
     Raises:
         BadInput: There is one; it has file, line and key.
@@ -47,9 +49,12 @@ def check_engine(entry: YamlEntry, name: str, service: OtherService) -> None:
     if not service.engine:
         if service.command is None:
             raise entry.at("command").wrong("it is missing", "write how the service is started")
+        what, way_out = "only an engine has it", "name `engine:`, or remove it"
+        if named:
+            what, way_out = f"{named} is started by its `command:`", "write it there"
         for key in OF_ENGINES:
             if entry.at(key).is_present:
-                raise entry.at(key).wrong("only an engine has it", "name `engine:`, or remove it")
+                raise entry.at(key).wrong(what, way_out)
         return
     engine = other_engine(service, name)
     if service.command is not None:

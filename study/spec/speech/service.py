@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from objectives.engines.registry import SPEECH_ENGINES, speech_engine
+from objectives.engines.registry import SPEECH_ENGINES, as_unnamed, speech_engine
 from objectives.services import COMPUTE_TYPES, SttService
 from study.spec.services.files import interpreter
 from study.spec.yaml_node import YamlEntry
@@ -31,6 +31,7 @@ def read_speech(entry: YamlEntry, device: str, folder: Path | None) -> SttServic
         stt = replace(stt, compute_type=COMPUTE_TYPES[stt.device])
     if stt.engine:
         _check_engine(entry, stt)
+        stt = as_unnamed(stt)
     if stt.command is not None or folder is None:
         return stt
     return replace(stt, python=interpreter(entry.at("python"), stt.python, folder))

@@ -265,3 +265,31 @@ def test_what_is_wrong_is_said_in_one_line(
         read(tmp_path, embed, name, **more)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_usual_engine_of_speech_has_a_name_that_means_what_none_means(tmp_path: Path) -> None:
+    notes = {"api": "transcription", "command": f"{SERVER} {{embed.batch_size}}"}
+    stt = {k: v for k, v in FAKES["services"]["stt"].items() if k != "command"}
+    plain = read(tmp_path, notes, services={**FAKES["services"], "stt": stt, "embed": notes})
+    name = {"engine": "faster_whisper"}
+    named_stt = {**stt, **name, "api": "transcription"}
+    services = {**FAKES["services"], "stt": named_stt, "embed": {**notes, **name}}
+    assert read(tmp_path, services=services).services == plain.services
+    with pytest.raises(BadInput, match=r"embed.model: faster_whisper is started by its `command:`"):
+        read(tmp_path, {**notes, **name, "model": "x"})
+    with pytest.raises(BadInput, match=r"stt.command: faster_whisper has its own"):
+        read(tmp_path, services={**services, "stt": {**named_stt, "command": SERVER}})
+    with pytest.raises(BadInput, match="api: faster_whisper does not speak embeddings"):
+        read(tmp_path, {**EMBED, **name})
+
+
+@pytest.mark.parametrize(
+    ("name", "api", "own"),
+    [("llm", "embeddings", "completions or chat"), ("stt", "chat", "transcription")],
+)
+def test_an_api_that_no_turn_asks_a_service_by_is_refused(
+    tmp_path: Path, name: str, api: str, own: str
+) -> None:
+    services = {**FAKES["services"], name: {**FAKES["services"][name], "api": api}}
+    with pytest.raises(BadInput, match=f"services.{name}.api: a turn asks {name} by {own}, and"):
+        read(tmp_path, services=services)
