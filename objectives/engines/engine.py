@@ -53,7 +53,9 @@ class Engine(ABC):
         compiling: What its log says only where a start compiled, and so had another KV cache than
             later ones have; empty where none does.
         beyond_mib: On a CPU, what it takes outside of what it asks for, MiB.
-        own_wakers: How it wakes by itself in production.
+        own_wakers: How it wakes by itself in production, with the variable that says when it
+            sleeps.
+        sleep_words: The flag and the variable that its sleep mode needs; empty: it has none.
         set_by_us: What to write instead of an option that the study sets; {name} stands for the
             service.
         least: The least of each option that is a whole number.
@@ -76,7 +78,8 @@ class Engine(ABC):
     quiet_death: ClassVar[str] = ""
     compiling: ClassVar[str] = ""
     beyond_mib: ClassVar[float] = 0.0
-    own_wakers: ClassVar[tuple[str, ...]] = ()
+    own_wakers: ClassVar[Mapping[str, str]] = {}
+    sleep_words: ClassVar[tuple[str, str]] = ("", "")
     set_by_us: ClassVar[Mapping[str, str]] = {}
     least: ClassVar[Mapping[str, int]] = {}
     idle_beside: ClassVar[Mapping[str, tuple[str, Scalar]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 from objectives.apis.metrics_page import CachePage
 from objectives.engines.registry import (
@@ -79,6 +80,25 @@ def unit_forms() -> tuple[UnitForm, ...]:
     """Return how the servers of each engine run where no study started them."""
     of_llms = [kind.unit_form for kind in LLM_ENGINES.values() if kind.unit_form is not None]
     return (*of_llms, SpeechEngine.unit_form)
+
+
+def wakes_itself(argv: Sequence[str]) -> dict[str, str]:
+    """Return how what a command starts wakes by itself, with the variable that says when it sleeps.
+
+    >>> wakes_itself(("env", "A=1", "/usr/bin/ollama", "serve")), wakes_itself(("vllm", "serve"))
+    ({'keep_alive': 'OLLAMA_KEEP_ALIVE'}, {})
+    """
+    names, found = {PurePath(word).name for word in argv}, dict[str, str]()
+    for kind in LLM_ENGINES.values():
+        if kind.unit_form is not None and names.intersection(kind.unit_form.commands):
+            found |= kind.own_wakers
+    return found
+
+
+def sleep_modes() -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """Return the paths of each sleep mode, and the flag and the variable that it needs."""
+    kinds = LLM_ENGINES.values()
+    return [(kind.sleep_paths, kind.sleep_words) for kind in kinds if kind.sleep_paths[0]]
 
 
 def form_of(engine: str) -> UnitForm | None:

@@ -18,7 +18,6 @@ from objectives.plain_data.names_of_0_1 import current_names
 from study.deploy.comparison import (
     check_confirmation,
     compare_device,
-    compare_sleepers,
     compare_stack,
     gets_worse,
     least_free_mib,
@@ -31,6 +30,7 @@ from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assignments
 from study.deploy.health.other_cards import OtherCard, other_cards, where_notes
 from study.deploy.health.server_versions import check_versions
+from study.deploy.health.sleepers import compare_sleepers
 from study.deploy.state.version import Version
 from study.promotion.schema import check_schema
 from study.promotion.seal import moment, verify
@@ -130,11 +130,12 @@ def admit(
             "set this machine's clock, or confirm anew"
         )
     notes = compare_device(data, device, path)
+    said, commands = mapping_at(data, "on_demand"), mapping_at(data, "commands")
     notes += (
         *left_alone(data, deployment.unmapped(), path),
-        *compare_sleepers(data, path, deployment.services),
+        *compare_sleepers(said, parameters, commands, deployment.services, path),
+        *check_versions(mapping_at(data, "versions"), deployment, path),
     )
-    notes += check_versions(mapping_at(data, "versions"), deployment, path)
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))
     places = mapping_at(data, "places")
     if not all(isinstance(place, str) for place in places.values()):

@@ -9,14 +9,11 @@ from typing import Any
 from objectives.allocation import RESIDENT
 from objectives.devices.device import Device
 from objectives.engines.engine import Engine
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput
 from objectives.figures import service_name
-from study.deploy.config.deployed import Deployed, Stack
+from study.deploy.config.deployed import Stack
 from study.promotion.status import Status
-from study.systemd.wakers import socket_of
 from study.text import one_line
-
-SOCKET = "socket_activation"
 
 
 def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -> list[str]:
@@ -39,52 +36,6 @@ def compare_device(data: Mapping[str, Any], device: Device | None, path: Path) -
                 f"{path}: measured on {what} {measured_on}, here is {now}; measure it here"
             )
     return []
-
-
-def compare_sleepers(
-    data: Mapping[str, Any], path: Path, services: Mapping[str, Deployed]
-) -> list[str]:
-    """Return a sentence for each service that sleeps, with what has to wake it.
-
-    Raises:
-        BadInput: The promotion does not say what wakes one, or no socket does where it says so.
-    """
-    notes, sleepers = list[str](), mapping_at(data, "on_demand")
-    searched = [str(k) for k, v in mapping_at(data, "parameters").items() if v is False]
-    asleep = [k.removesuffix(f".{RESIDENT}") for k in searched if k.endswith(f".{RESIDENT}")]
-    for name in dict.fromkeys((*sleepers, *asleep)):
-        sleeper, shown = mapping_at(sleepers, name), one_line(str(name))[:20]
-        if not (waker := one_line(str(sleeper.get("woken_by") or ""))[:40]):
-            what = f"{path}: {shown} sleeps until it is asked, and nothing"
-            raise BadInput(f"{what} wakes it; name `woken_by:` in its spec, and measure it anew")
-        unit = services[name].unit if name in services else None
-        if waker == SOCKET and unit is not None:
-            notes.append(_by_socket(shown, unit, path))
-            continue
-        way = " by its sleep mode" if sleeper.get("sleep_mode") is True else ""
-        notes.append(
-            f"{shown} sleeps until it is asked: that {waker} wakes it{way} was not checked"
-        )
-    return notes
-
-
-def _by_socket(name: str, unit: str, path: Path) -> str:
-    """Return the sentence of a service that a socket of systemd's wakes.
-
-    Raises:
-        BadInput: None that runs does.
-    """
-    try:
-        waker = socket_of(unit)
-    except SetupError:
-        return f"{name} sleeps until it is asked: that a socket wakes it was not checked"
-    if waker is None:
-        raise BadInput(
-            f"{path}: {name} sleeps until a socket wakes it, and no socket that runs starts "
-            f"{unit}; start one whose service is {unit}, or is a systemd-socket-proxyd with "
-            f"Requires={unit}"
-        )
-    return f"{name} sleeps until it is asked: {waker.unit.unit} starts {waker.starts} then"
 
 
 def left_alone(data: Mapping[str, Any], not_set: Sequence[str], path: Path) -> list[str]:

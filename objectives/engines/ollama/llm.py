@@ -100,7 +100,7 @@ class Ollama(LlmServer):
     at_once_flag: ClassVar[str] = "OLLAMA_NUM_PARALLEL"
     set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
     health: ClassVar[str] = "/api/version"
-    own_wakers: ClassVar[tuple[str, ...]] = (KEEP_ALIVE,)
+    own_wakers: ClassVar[Mapping[str, str]] = {KEEP_ALIVE: "OLLAMA_KEEP_ALIVE"}
 
     @property
     def model_name(self) -> str:

@@ -51,6 +51,7 @@ OWN_ENV: Mapping[str, str] = {"VLLM_ENABLE_STARTUP_PLAN": "0", "VLLM_NO_USAGE_ST
 STRETCHING = {"hf_overrides", "rope_scaling", "rope_theta"}  # what a model was made for
 ALLOWS_LONGER = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 SLEEP_PATHS = ("/sleep?level=1", "/wake_up")
+SLEEP_WORDS = ("--enable-sleep-mode", "VLLM_SERVER_DEV_MODE")
 
 
 class VllmServer(Engine):
@@ -71,6 +72,7 @@ class VllmServer(Engine):
     own_variables: ClassVar[tuple[str, ...]] = ("VLLM_CPU_KVCACHE_SPACE",)  # we set the other one
     beyond_mib: ClassVar[float] = FRONT_ENDS_MIB
     sleep_paths: ClassVar[tuple[str, str]] = SLEEP_PATHS
+    sleep_words: ClassVar[tuple[str, str]] = SLEEP_WORDS
 
     @property
     def share_name(self) -> str:
@@ -215,5 +217,5 @@ def with_sleep_mode(
     """Return a command and its environment, with vLLM's sleep mode where the service uses it."""
     if not (service.sleep_mode and sleeps(name, service, allocation)):
         return argv, dict(env)
-    # without the variable it has no pages for it
-    return (*argv, "--enable-sleep-mode"), {**env, "VLLM_SERVER_DEV_MODE": "1"}
+    flag, variable = SLEEP_WORDS  # without the variable it has no pages for it
+    return (*argv, flag), {**env, variable: "1"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from objectives.allocation import RESIDENT
 from objectives.engines.any_command import AnyCommand
@@ -11,13 +11,12 @@ from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.places import HOST
 from objectives.engines.registry import LLM_ENGINES, OTHER_ENGINES, engine_of
 from objectives.figures import STREAMED
-from objectives.on_demand.resident import KEEP_ALIVE, keeps_process
+from objectives.on_demand.resident import keeps_process
+from objectives.on_demand.wakers import FRONT, waker_fault
 from objectives.search_space.parameter import Parameter
 from objectives.servers.supervision.container import runs_container
 from objectives.services import LlmService, OtherService, Service, Services
 from study.spec.yaml_node import YamlEntry
-
-WAKERS = "front (ours), llama_swap or socket_activation"
 
 
 def check_on_demand(
@@ -46,14 +45,14 @@ def check_on_demand(
         for other in (searched, fixed):
             entry.at(RESIDENT).refuse_beside(other)
         known = values or ((fixed.scalar(),) if fixed.is_present else (service.resident,))
-        own_wakers = () if service.command is not None else engine_of(name, service).own_wakers
+        own_wakers = {} if service.command is not None else engine_of(name, service).own_wakers
         _check_waker(entry, service, own_wakers, may_sleep=not all(known))
         if keeps_process(service):
             _check_sleep_mode(entry.at("sleep_mode"), name, service, service.place or device)
 
 
 def _check_waker(
-    entry: YamlEntry, service: Service, own_wakers: Sequence[str], *, may_sleep: bool
+    entry: YamlEntry, service: Service, own_wakers: Collection[str], *, may_sleep: bool
 ) -> None:
     if not may_sleep:
         for key in ("woken_by", "idle_s", "sleep_mode"):
@@ -61,14 +60,8 @@ def _check_waker(
                 way_out = f"write `resident: false`, or search {entry.path[-1]}.{RESIDENT}"
                 raise entry.at(key).wrong("the service never sleeps", way_out)
         return
-    if service.woken_by is None:
-        raise entry.at("woken_by").wrong(
-            "it is missing: where nothing wakes the service in production, it may not sleep",
-            f"name what does: {', '.join((*own_wakers, WAKERS))}",
-        )
-    if service.woken_by == KEEP_ALIVE and KEEP_ALIVE not in own_wakers:
-        what = f"what serves {entry.path[-1]} does not unload its model by itself"
-        raise entry.at("woken_by").wrong(what, f"name what wakes it: {WAKERS}")
+    if fault := waker_fault(str(entry.path[-1]), service.woken_by or "", own_wakers):
+        raise entry.at("woken_by").wrong(*fault)
     if runs_container(shlex.split(service.command or "")):
         raise entry.at("command").wrong(
             "it runs a container, which is not woken here", "write `resident: true`"
@@ -86,7 +79,7 @@ def _check_sleep_mode(
     if service.command is not None or (service.engine or usual) not in able:
         ways = " or ".join(f"`engine: {engine}`" for engine in able)
         raise entry.wrong(f"what serves {name} has none", f"remove it, or name {ways}")
-    if service.woken_by != "front":
+    if service.woken_by != FRONT:
         what = f"{service.woken_by} stops a server, and does not let it sleep"
         raise entry.wrong(what, "remove it, or write `woken_by: front`")
     if device == HOST:

@@ -60,14 +60,17 @@ def test_what_wakes_a_service_that_sleeps_is_told_and_without_it_nothing_is_appl
     sleeper = {"woken_by": "llama_swap", "idle_s": 60.0}
     notes = admitted(tmp_path, on_demand={"embed": sleeper}).notes
     assert any("embed sleeps until it is asked: that llama_swap wakes it" in n for n in notes)
-    with pytest.raises(BadInput, match="embed sleeps until it is asked, and nothing wakes it"):
+    with pytest.raises(BadInput, match=r"embed.woken_by: it is missing: where nothing wakes"):
         admitted(tmp_path, on_demand={"embed": {**sleeper, "woken_by": None}})
+    for waker, fault in (("hope", "nothing called hope"), ("keep_alive", "what serves stt does")):
+        with pytest.raises(BadInput, match=rf"on_demand.stt.woken_by: {fault}"):
+            admitted(tmp_path, on_demand={"stt": {"woken_by": waker}})
     asleep = {**PROMOTION, "parameters": {**PROMOTION["parameters"], "embed.resident": False}}
     deployment, file = replace(DEPLOYMENT, not_set=("embed.resident",)), tmp_path / "p.yaml"
     put({**asleep, "on_demand": {"embed": sleeper}}, file)
     assert {*notes} <= {*admit(file, deployment, Card(), i_know=False).notes}
     put(asleep, file)
-    with pytest.raises(BadInput, match="embed sleeps until it is asked, and nothing wakes it"):
+    with pytest.raises(BadInput, match=r"embed.woken_by: it is missing: where nothing wakes"):
         admit(file, deployment, Card(), i_know=False)
 
 
@@ -92,7 +95,7 @@ TWO_CARDS: Mapping[str, Any] = {
 
 
 def test_a_note_has_nothing_of_a_name_that_a_terminal_would_act_on(tmp_path: Path) -> None:
-    notes = admitted(tmp_path, on_demand={"\x1b[2J\nembed": {"woken_by": "x"}}).notes
+    notes = admitted(tmp_path, on_demand={"\x1b[2J\nembed": {"woken_by": "llama_swap"}}).notes
     assert all(note.isprintable() for note in notes)
 
 
