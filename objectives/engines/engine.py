@@ -21,6 +21,7 @@ KEEPS_ANSWERS = frozenset(
     {PLACE, RESIDENT, "batch_size", "max_batch_size", "max_num_seqs", "max_num_batched_tokens"}
     | {"threads", "num_threads", "workers", "num_workers", "parallel", "concurrency"}
     | {"max_concurrency", "max_concurrent_requests", "share", "gpu_memory_utilization"}
+    | {"max_batch_tokens", "max_batch_requests", "tokenization_workers"}  # of Hugging Face's TEI
     | {"ctx_size", "n_gpu_layers", "gpu_layers", "ubatch_size"}
 )
 DIGITS = 9  # of a number of devices; what has more is no number that a machine has

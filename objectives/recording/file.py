@@ -67,7 +67,7 @@ def read(path: Path) -> Recording:
     """
     number = 0
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = _text(path).splitlines()
         number = 1
         head = dict(mapping_of(json.loads(lines[0])))
         form = head.pop("format")
@@ -114,6 +114,12 @@ def read(path: Path) -> Recording:
             "make one with `python scripts/record.py SPEC`"
         ) from error
     return Recording(path, provenance, tuple(entries), form)
+
+
+def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a device has no end, and a FIFO waits
+        raise BadInput(f"{path}: it is not a plain file; name a recording")
+    return path.read_text("utf-8")
 
 
 def _without_ladder(head: dict[str, Any]) -> dict[str, Any]:

@@ -110,16 +110,19 @@ def _llm(entry: YamlEntry, folder: Path | None) -> tuple[LlmService, list[str]]:
     if llm.command is not None:
         return llm, []
     notes, engine = [], llm_engine(llm)
-    if not entry.at("model").is_present:
+    own = entry.at("model")
+    if own.is_present and not llm.model:
+        raise own.wrong("it is empty", f"name {MODEL_KINDS[engine.model_kind]}")
+    if not own.is_present:
         if engine.model_kind != "folder":
-            raise entry.at("model").wrong("it is missing", f"name {MODEL_KINDS[engine.model_kind]}")
+            raise own.wrong("it is missing", f"name {MODEL_KINDS[engine.model_kind]}")
         llm = replace(llm, model=DEFAULT_LLM.model, args=llm.args or DEFAULT_LLM.args)
         notes.append(f"services.llm.model is not given: {llm.model} is used")
     if folder is None:
         return llm, notes
     if engine.model_kind != "name":
         is_file = engine.model_kind == "file"
-        llm = replace(llm, model=model_at(entry.at("model"), llm.model, folder, is_file=is_file))
+        llm = replace(llm, model=model_at(own, llm.model, folder, is_file=is_file))
     if not engine.program:
         python = interpreter(entry.at("python"), llm.python, folder)
         return replace(llm, python=python), notes
@@ -139,7 +142,7 @@ def with_models(
     for size in sizes:
         entry = top.at("services", "stt", "models", size)
         model = stt.models.get(size, hub.get(size))
-        if model is None:
+        if not model:
             raise entry.wrong(
                 f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"
             )

@@ -447,3 +447,8 @@ def test_a_recording_of_0_1_has_the_rungs_of_its_ladder_and_no_capacity():
     assert {m.concurrent_capacity for m in measured} == {None}
     assert {m.capacity_bound_by for m in measured} == {None}
     assert old.provenance.conditions["workload"]["ramp_s"] == 0
+
+
+def test_a_device_is_no_recording_and_is_not_read():
+    with pytest.raises(BadInput, match="/dev/null: it is not a plain file"):
+        read(Path("/dev/null"))

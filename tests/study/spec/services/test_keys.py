@@ -200,3 +200,23 @@ def test_a_range_of_whole_numbers_has_no_others(tmp_path: Path) -> None:
             continue
         with pytest.raises(BadInput, match=r"max_num_seqs: 1\.5 is no whole number from 1"):
             load(path)
+
+
+@pytest.mark.parametrize(
+    ("services", "words"),
+    [
+        ({"llm": {"model": ""}}, "services.llm.model: it is empty; name the model's folder or hub"),
+        ({"stt": {"models": {"base": ""}}}, "services.stt.models.base: there is no model"),
+    ],
+)
+def test_an_empty_model_is_refused(tmp_path: Path, services: Any, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        read(tmp_path, **services)
+
+
+def test_a_batch_of_hugging_faces_embeddings_is_searched_without_a_word_on_answers(
+    tmp_path: Path,
+) -> None:
+    command = "text-embeddings-router --max-batch-tokens {embed.max_batch_tokens} --port {port}"
+    embed = {"api": "embeddings", "command": command}
+    read(tmp_path, {"embed.max_batch_tokens": [8192, 16384]}, embed=embed)
