@@ -153,7 +153,7 @@ def test_its_interpreter_and_card_are_looked_at() -> None:
     assert "place stt on another card" in str(engine.unable(6.1, ""))
     assert engine.unable(9.0, "") is None
     assert "older than 580" in str(engine.misfit({"vllm": "0.26.0"}, "570.1"))
-    with pytest.raises(SetupError, match="'whisperx' is none of vllm"):
+    with pytest.raises(SetupError, match="'whisperx' is none of faster_whisper, vllm"):
         speech_engine(SttService(engine="whisperx"))
 
 
