@@ -131,8 +131,8 @@ class OtherService:
             reranking as Jina and vLLM have it, or OpenAI's speech synthesis or transcription.
         engine: The program that serves it; empty where a template starts it.
         python: The interpreter that has the engine, where that is a package.
-        program: The file of an LLM's engine, or its name on the PATH, where it is no package; empty
-            is the engine's usual name.
+        program: The file of the engine, or its name on the PATH, where it is no package; empty is
+            the engine's usual name.
         model: The model's folder or its id on the hub, or its file, as the engine takes it.
         args: More flags for the engine.
         command: The template of its command; `{port}` stands where its port will be, and `{NAME.X}`

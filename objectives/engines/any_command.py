@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from objectives.allocation import RESIDENT, Allocation
 from objectives.apis.api import ApiName, Endpoint
@@ -36,6 +36,8 @@ class AnyCommand(Engine):
     name: str
     apis: ClassVar[tuple[ApiName, ...]] = ("embeddings", "rerank", "speech", "transcription")
     symptoms: ClassVar[str] = BESIDE
+    model_kind: ClassVar[Literal["folder", "file", "name"]] = "folder"
+    program: ClassVar[str] = ""  # its usual name, where it is no Python package
     sleep_paths: ClassVar[tuple[str, str]] = ("", "")  # of its own sleep mode, and that wakes it
 
     @property

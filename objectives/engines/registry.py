@@ -12,6 +12,7 @@ from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
 from objectives.engines.faster_whisper.stt import FasterWhisper
+from objectives.engines.llama_cpp.beside import LlamaCppBeside
 from objectives.engines.llama_cpp.llm import LlamaCpp
 from objectives.engines.llm_server import USUAL, LlmServer
 from objectives.engines.ollama.llm import Ollama
@@ -38,7 +39,11 @@ LLM_ENGINES: Mapping[str, type[LlmServer]] = {
     "sglang": SGLang,
 }
 # of a service beside the turn that is no LLM; without a name a template starts it
-OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {"": AnyCommand, "vllm": VllmBeside}
+OTHER_ENGINES: Mapping[str, type[AnyCommand]] = {
+    "": AnyCommand,
+    "vllm": VllmBeside,
+    "llama_cpp": LlamaCppBeside,
+}
 USUAL_SPEECH = "faster_whisper"  # without a name ours serves the speech of turns, or a template
 SPEECH_ENGINES: Mapping[str, type[SpeechServer]] = {
     USUAL_SPEECH: FasterWhisper,
@@ -93,7 +98,7 @@ def engines_beside(api: str) -> tuple[str, ...]:
     """Return the names of the engines that can serve an API beside the turn.
 
     >>> engines_beside("rerank"), "llama_cpp" in engines_beside("chat")
-    (('vllm',), True)
+    (('vllm', 'llama_cpp'), True)
     """
     if api in STREAMED:
         return tuple(LLM_ENGINES)

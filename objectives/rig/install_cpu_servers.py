@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from objectives.errors import BadInput, SetupError
-from objectives.rig.install_llama_cpp import LLAMA_CPP, install_llama_cpp
+from objectives.rig.install_llama_cpp import LLAMA_CPP, install_llama_cpp, write_program
 from objectives.rig.install_local_tts import LOCAL_TTS, install_local_tts
 from objectives.rig.tiny_llm import write_llm
 
@@ -111,6 +111,7 @@ def install(into: Path, *, say: Tell = print) -> None:
         for name, install_one in (("llama", install_llama_cpp), ("tts", install_local_tts)):
             if name in absent:
                 install_one(into / name, partial(step, log=into / "install.log", say=say))
+        write_program(into / "llama")  # likewise
         say(f"{LLAMA_CPP}: {into / 'llama/bin/llama-server'}")
         say(f"{LOCAL_TTS}: {into / 'tts/bin/local-tts'}")
     except OSError as error:

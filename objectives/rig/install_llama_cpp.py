@@ -18,7 +18,7 @@ Step = Callable[[tuple[str, ...], str], None]
 
 
 def install_llama_cpp(venv: Path, step: Step) -> None:
-    """Build a venv with bin/llama-server and tiny.gguf; its stamp comes last.
+    """Build a venv for the server, with tiny.gguf; its stamp comes last.
 
     Args:
         venv: The folder.
@@ -31,9 +31,14 @@ def install_llama_cpp(venv: Path, step: Step) -> None:
     step((sys.executable, "-m", "venv", "--clear", str(venv)), "making llama.cpp's venv")
     pip = (str(python), "-m", "pip", "install", "--progress-bar", "off", *PACKAGES)
     step(pip, f"pip install {' '.join(PACKAGES)}")
-    program = venv / "bin" / PROGRAM
-    program.write_text(f"#!{python}\n{(RIG / 'llama_server.py').read_text()}")
-    program.chmod(0o755)
     model = (str(python), str(RIG / "tiny_gguf.py"), str(venv / "tiny.gguf"))
     step(model, "writing a tiny model for it")
     (venv / ".installed").write_text(LLAMA_CPP)
+
+
+def write_program(venv: Path) -> None:
+    """Write bin/llama-server into that venv, in place of an older one."""
+    program = venv / "bin" / PROGRAM
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!{venv / 'bin/python'}\n{(RIG / 'llama_server.py').read_text()}")
+    program.chmod(0o755)

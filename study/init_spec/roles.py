@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from objectives.engines.llm_server import USUAL
-from objectives.engines.registry import SpeechEngine
+from objectives.engines.registry import SpeechEngine, engines_beside
 from objectives.errors import BadInput
 from study.init_spec.forms.running import Running, Sleep
-from study.init_spec.servers.beside_unit import NAMES, Beside, free_name, read_beside, tenant
+from study.init_spec.servers.beside_unit import API, NAMES, Beside, free_name, read_beside, tenant
 from study.init_spec.servers.engine_beside import read_engine_beside
 from study.init_spec.servers.llm_unit import Llm, read_llm, serving
 from study.init_spec.servers.other_llm import read_other_llm
@@ -104,7 +104,7 @@ def _speech(unit: Running, program: Program | None, size: str | None) -> Speech:
 
 def _other(unit: Running, program: Program | None, taken: set[str]) -> Beside | str:
     """Return what another server is; empty for what has no part in a GPU."""
-    if program is not None and (program.role == "llm" or program.key == USUAL):
+    if program is not None and _is_of_engine(program):
         return read_engine_beside(unit, program, taken)
     has_part = unit.container is None or has_gpu(unit)
     if program.role == "stt" if program else hears(unit) and has_part:
@@ -112,6 +112,12 @@ def _other(unit: Running, program: Program | None, taken: set[str]) -> Beside | 
     if program is not None:
         return read_beside(unit, program, taken)
     return "" if not has_part else tenant(unit, f"not known here ({' '.join(unit.argv)[:80]})")
+
+
+def _is_of_engine(program: Program) -> bool:
+    """Tell whether another server is an LLM's, or of an engine that serves such a service."""
+    engines = (USUAL, *engines_beside(API[program.role]))
+    return program.role == "llm" or program.key in engines
 
 
 def _second_speech(unit: Running, program: Program | None, taken: set[str]) -> Beside | str:

@@ -9,46 +9,32 @@ run as b11434 and in xllamacpp 2026.10.11549 on a CPU.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from objectives.allocation import Allocation, Scalar
+from objectives.allocation import Allocation
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import amount, whole
-from objectives.engines.command import Command, command_of, option_of, said
+from objectives.engines.command import Command
 from objectives.engines.llama_cpp.fit import PROGRAM, LlamaCppArithmetic
+from objectives.engines.llama_cpp.server import (
+    CHANGES_ANSWERS,
+    SET_BY_STUDY,
+    USUAL_SLOTS,
+    LlamaCppServer,
+    in_full,
+)
 from objectives.engines.llama_cpp.unit import FORM
-from objectives.engines.llm_server import LlmServer, engine_page, flags, told_by
+from objectives.engines.llm_server import LlmServer, engine_page, told_by
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.model import read_model
 
 SLOTS = "/slots"  # its page of what each slot holds; there unless --no-slots
-USUAL_SLOTS = 4  # what it takes by itself too, but then with one cache for all (--kv-unified)
-ALL_LAYERS = 999
-SHORT = {"m": "model", "a": "alias", "c": "ctx_size", "np": "parallel", "ngl": "n_gpu_layers"}
-SHORT |= {"gpu_layers": "n_gpu_layers", "kvu": "kv_unified", "fa": "flash_attn", "hf": "hf_repo"}
-SHORT |= {"ctk": "cache_type_k", "ctv": "cache_type_v", "hfr": "hf_repo", "mu": "model_url"}
-SET_BY_STUDY = {
-    "host": "leave it to the study",
-    "port": "leave it to the study",
-    "model": "use services.{name}.model",
-    "alias": "use services.{name}.served_model",
-    "kv_unified": "write --kv-unified in services.{name}.args",
-    "slots": "leave it to the study, which reads them",
-}
-CHANGES_ANSWERS = frozenset(
-    {"hf_repo", "hf_file", "model_url", "lora", "lora_scaled", "control_vector", "override_kv"}
-    | {"cache_type_k", "cache_type_v", "rope_scaling", "rope_scale", "rope_freq_base"}
-    | {"rope_freq_scale", "yarn_orig_ctx", "yarn_ext_factor", "yarn_attn_factor", "swa_full"}
-    | {"chat_template", "chat_template_file", "jinja", "context_shift", "grammar", "json_schema"}
-)
-OF_NO_MEMORY = frozenset({"threads", "threads_batch", "threads_http", "prio", "poll", "seed"})
-UNIFIED = {"-kvu", "--kv-unified"}
 SLOT_LINE = re.compile(
     r"n_slots = (\d+)(?:, n_ctx_slot = (\d+)(?:, kv_unified = '(true|false)')?)?"
 )
@@ -64,7 +50,7 @@ def _vocabulary(file: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class LlamaCpp(LlmServer):
+class LlamaCpp(LlamaCppServer, LlmServer):
     """This engine is llama.cpp's server, `llama-server`.
 
     Args:
@@ -73,8 +59,6 @@ class LlamaCpp(LlmServer):
     """
 
     unread: ClassVar[Mapping[str, str]] = {"metrics_path": "the use of its cache is on /slots"}
-    least: ClassVar[Mapping[str, int]] = {"ctx_size": 0, "parallel": 1}
-    context_option: ClassVar[str] = "ctx_size"
     own_prefix: ClassVar[str] = "llama."
     changes_answers: ClassVar[frozenset[str]] = CHANGES_ANSWERS
     model_kind: ClassVar[Literal["folder", "file", "name"]] = "file"
@@ -82,44 +66,18 @@ class LlamaCpp(LlmServer):
     arithmetic: ClassVar[Arithmetic | None] = LlamaCppArithmetic()
     unit_form: ClassVar[UnitForm | None] = FORM
     at_once_flag: ClassVar[str] = "--parallel"
-    set_by_us: ClassVar[Mapping[str, str]] = SET_BY_STUDY
-
-    def set_by_study(self, option: str) -> str | None:
-        """Return what to write in place of an option that the study sets; None for any other."""
-        return super(LlamaCpp, self).set_by_study(SHORT.get(option, option))
+    set_by_us: ClassVar[Mapping[str, str]] = {
+        **SET_BY_STUDY,
+        "slots": "leave it to the study, which reads them",
+    }
 
     def may_change_answers(self, option: str) -> bool:
         """Return whether an option changes what it answers, by its short name too."""
-        return super(LlamaCpp, self).may_change_answers(SHORT.get(option, option))
-
-    def sets_itself(self, word: str) -> bool:
-        """Return whether the study sets what this word of `args` does."""
-        option = SHORT.get(option_of(word), option_of(word))
-        return word.startswith("-") and option != "kv_unified" and option in SET_BY_STUDY
-
-    def missing(self, named: Collection[str]) -> tuple[str, str] | None:
-        """Return that nothing says its context, which it would take from the free memory."""
-        if "ctx_size" in named or self.said("ctx_size"):
-            return None
-        what = "nothing says the context, which would follow from the memory that is free"
-        return what, f"add `--ctx-size, 8192`, or search {self.prefix}ctx_size"
+        return super(LlamaCpp, self).may_change_answers(in_full(option))
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:
         """Return the server's command; `llama.<flag>` parameters become `--<flag>`."""
-        service, options = self.service, self.options(allocation)
-        if isinstance(flash := options.get("flash_attn"), bool):
-            options["flash_attn"] = "on" if flash else "off"
-        usual = {"parallel": USUAL_SLOTS, "n_gpu_layers": ALL_LAYERS}
-        argv: tuple[str, ...] = (self.executable, "--model", service.model)
-        argv += ("--alias", service.served_model, "--host", "127.0.0.1", "--port", "{port}")
-        argv += flags({k: v for k, v in usual.items() if k not in options and not self.said(k)})
-        argv += (*service.args, *flags(options))
-        return command_of(service, argv, device_env, allocation, service.model)
-
-    def memory_key(self, allocation: Allocation) -> str:
-        """Return those of its options that may change what it holds."""
-        options = sorted(self.options(allocation).items())
-        return " ".join(f"{k}={v}" for k, v in options if k not in OF_NO_MEMORY)
+        return self.started(allocation, device_env)
 
     def vocabulary(self) -> int | None:
         """Return how many token ids prompts may use, from the spec or the header of its file."""
@@ -145,29 +103,9 @@ class LlamaCpp(LlmServer):
         """Return its slots."""
         return self._number("parallel", allocation.options(self.prefix)) or USUAL_SLOTS
 
-    def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
-        """Return the smallest context of a slot; None where a template starts it."""
-        if self.service.command is not None:
-            return None
-        own = self._number("ctx_size", {}), self._number("parallel", {}) or USUAL_SLOTS
-        contexts = [int(v) for v in values.get("ctx_size", (own[0] or 0,))]
-        slots = 1 if self._is_unified else max(int(v) for v in values.get("parallel", (own[1],)))
-        return min(contexts) // slots or None
-
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""
         return Endpoint(url, self.spoken(), SLOTS, partial(usage, is_unified=self._is_unified))
-
-    @property
-    def _is_unified(self) -> bool:
-        return bool(UNIFIED & set(self.service.args))
-
-    def _number(self, option: str, options: Mapping[str, Scalar]) -> int | None:
-        return whole(str(options.get(option, self.said(option))))
-
-    def said(self, option: str) -> str | None:
-        """Return what `args` say of an option, by any of its names; None where they say nothing."""
-        return said(option, self.service.args, lambda w: SHORT.get(option_of(w), option_of(w)))
 
 
 def usage(page: str, *, is_unified: bool) -> tuple[float | None, int | None]:

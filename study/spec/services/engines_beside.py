@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from objectives.engines.llm_server import LlmServer
 from objectives.engines.registry import (
     LLM_ENGINES,
     OTHER_ENGINES,
@@ -60,9 +59,8 @@ def check_engine(entry: YamlEntry, name: str, service: OtherService, named: str)
     if service.command is not None:
         raise entry.at("command").wrong(f"{service.engine} has its own", "remove one of them")
     if not service.model:
-        kind = engine.model_kind if isinstance(engine, LlmServer) else "folder"
-        raise entry.at("model").wrong("it is missing", f"name {MODEL_KINDS[kind]}")
-    has_program = isinstance(engine, LlmServer) and bool(engine.program)
+        raise entry.at("model").wrong("it is missing", f"name {MODEL_KINDS[engine.model_kind]}")
+    has_program = bool(engine.program)
     for key in ("python",) if has_program else ("program",):
         if entry.at(key).is_present:
             other = "program" if has_program else "python"
@@ -88,11 +86,11 @@ def with_files(
     engine = other_engine(service, name)
     if folder is None:
         return service
-    if not isinstance(engine, LlmServer) or engine.model_kind != "name":
-        is_file = isinstance(engine, LlmServer) and engine.model_kind == "file"
+    if engine.model_kind != "name":
+        is_file = engine.model_kind == "file"
         model = model_at(entry.at("model"), service.model, folder, is_file=is_file)
         service = replace(service, model=model)
-    if isinstance(engine, LlmServer) and engine.program:
+    if engine.program:
         program = program_at(entry.at("program"), service.program or engine.program, folder)
         return replace(service, program=program)
     return replace(service, python=interpreter(entry.at("python"), service.python, folder))

@@ -14,7 +14,7 @@ from objectives.services import OtherService
 from study.spec.yaml_node import YamlEntry
 
 OF_SEVERAL = ("embeddings", "rerank")  # texts in a request
-OF_LLMS = ("program", "metrics_path", "vocabulary", "output_tokens")
+OF_LLMS = ("metrics_path", "vocabulary", "output_tokens")
 OF_TEXTS = ("texts", "tokens")  # keys of what is sent no clips
 NUL = "\0"
 

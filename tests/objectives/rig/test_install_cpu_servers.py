@@ -177,6 +177,7 @@ def test_a_finished_installation_is_left_as_it_is(tmp_path):
     install(tmp_path, say=lines.append)
     assert len(lines) == 6
     assert (tmp_path / "models/llm/config.json").is_file()
+    assert "--embeddings" in (tmp_path / "llama/bin/llama-server").read_text()  # this version's
 
 
 @pytest.mark.parametrize(

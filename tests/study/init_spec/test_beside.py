@@ -125,6 +125,31 @@ OF_VLLM = {
 }
 
 
+OF_LLAMA_CPP = {
+    "/opt/l/llama-server -m /m/e5.gguf -c 4096 -ngl 9 --embeddings --pooling mean --port 8088": (
+        "embed",
+        {"api": "embeddings", "args": ["-ngl", "9", "--pooling", "mean"]},
+    ),
+    "/opt/l/llama-server -m /m/bge.gguf --ctx-size=4096 --rerank --alias r": (
+        "rerank",
+        {"api": "rerank", "args": []},
+    ),
+}
+
+
+@pytest.mark.parametrize("start", OF_LLAMA_CPP)
+def test_llama_cpp_beside_the_turn_is_the_engine_of_a_service_with_its_context(
+    folder: Path, start: str
+) -> None:
+    name, own = OF_LLAMA_CPP[start]
+    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
+    entry = checked(folder, found, name, {f"{name}.ctx_size": 4096})
+    own = {"engine": "llama_cpp", "program": "/opt/l/llama-server", **own}
+    assert {k: entry.get(k) for k in own} == own and "command" not in entry
+    [beside] = found.beside
+    assert beside.flags[f"{name}.ctx_size"] in ("-c", "--ctx-size")
+
+
 @pytest.mark.parametrize("start", OF_VLLM)
 def test_vllm_beside_the_turn_is_the_engine_of_a_service_with_its_share(
     folder: Path, start: str

@@ -81,8 +81,8 @@ def read(folder: Path, options: Any = None, **services: Any) -> Spec:
             "services.llm.command: {model} is in it, and no model is named",
         ),
         (
-            {"tags": {"api": "embeddings", "engine": "llama_cpp", "program": "p"}},
-            "services.tags.api: llama_cpp does not speak embeddings",
+            {"tags": {"api": "speech", "engine": "llama_cpp", "program": "p"}},
+            "services.tags.api: llama_cpp does not speak speech",
         ),
         (
             {"tags": {k: v for k, v in OLLAMA.items() if k != "model"}},
