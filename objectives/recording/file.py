@@ -67,7 +67,7 @@ def read(path: Path) -> Recording:
     """
     number = 0
     try:
-        lines = _text(path).splitlines()
+        lines = _text(path).splitlines() or [""]  # an empty one has no first line to read
         number = 1
         head = dict(mapping_of(json.loads(lines[0])))
         form = head.pop("format")

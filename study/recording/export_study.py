@@ -138,8 +138,7 @@ def _of_studies(
 def _studies(source: Path) -> list[optuna.Study]:
     if not source.is_file():
         raise BadInput(
-            f"--take {source} does not exist; "
-            "name a recording (.jsonl) or the study.db of a live study"
+            f"--take {source} is no file; name a recording (.jsonl) or the study.db of a live study"
         )
     storage = open_storage(storage_url(str(source)))
     names = optuna.get_all_study_names(storage)

@@ -112,7 +112,10 @@ def read_llm(unit: Running, named: str = "", served: str = "model") -> Llm:
             "check your version's"
         )
     if not 0 < share < 1:
-        raise BadInput(f"{unit.unit}: {form.share_flag} {text} is no share between 0 and 1")
+        raise BadInput(
+            f"{unit.unit}: {form.share_flag} {text} is no share that leaves something to the "
+            "others; set one between 0 and 1, both excluded"
+        )
     dropped = {name for name, _ in flags if name in SECRET_FLAGS}
     mark = form.variables.rstrip("_")
     dropped |= {name for name in unit.env if SECRET.fullmatch(name) and mark in name}

@@ -295,6 +295,9 @@ def test_a_figure_that_is_not_a_number_is_refused(recording):
 def test_a_file_that_is_not_there_or_not_text_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match="cannot read this recording"):
         read(tmp_path / "none.jsonl")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(BadInput, match=r"empty\.jsonl:1: cannot read this recording .Expecting"):
+        read(tmp_path / "empty.jsonl")
     (tmp_path / "image.jsonl").write_bytes(b"\x89PNG\xff")
     with pytest.raises(BadInput, match="cannot read this recording"):
         read(tmp_path / "image.jsonl")

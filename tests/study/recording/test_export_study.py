@@ -161,7 +161,7 @@ def test_what_another_load_generator_measured_is_refused(live):
 
 
 def test_a_source_that_is_none_is_said(live, tmp_path):
-    with pytest.raises(BadInput, match="does not exist; name a recording"):
+    with pytest.raises(BadInput, match="is no file; name a recording"):
         gather([tmp_path / "study.db"], conditions_of(live), SHIPPED.provenance, [])
     with pytest.raises(BadInput, match="--repeats 0 launches nothing"):
         record(live, tmp_path / "a.jsonl", 0, print)
