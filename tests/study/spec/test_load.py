@@ -816,7 +816,7 @@ BAD_VALUES += [
         ),
         (
             {"services": LIVE.replace("model: llm", "model: ''")},
-            ("services.llm.model: there is no folder ''",),
+            ("services.llm.model: it is empty; name the model's folder or hub id",),
         ),
         (
             {"services": "{llm: {model: .servers/models/x}}"},
