@@ -21,6 +21,7 @@ from objectives.engines.llm_server import LlmServer, flags
 from objectives.engines.unit_form import Known, Speaks, UnitForm, Words
 
 FRACTION = "mem_fraction_static"
+LEAST_COMPUTE = 7.5  # it ends with "SGLang only supports sm75 and above" (reports)
 SET_BY_STUDY = {
     "host": "leave it to the study",
     "port": "leave it to the study",
@@ -117,6 +118,15 @@ class SGLang(LlmServer):
         return (
             f"services.{self.name}.python: {python} has no SGLang; "
             f"run `{python} -m pip install sglang`, or name the interpreter that has it"
+        )
+
+    def unable(self, compute: float, precision: str) -> str | None:  # noqa: ARG002
+        """Return in a sentence that SGLang does not run on a card; None where it may."""
+        if self.service.command is not None or compute >= LEAST_COMPUTE:
+            return None
+        return (
+            f"SGLang needs a card of compute capability {LEAST_COMPUTE}; "
+            f"place {self.name} on another card, or take another engine"
         )
 
     def resident_command(self, allocation: Allocation, device_env: Mapping[str, str]) -> Command:

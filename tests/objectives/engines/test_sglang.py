@@ -80,6 +80,13 @@ def test_its_memory_must_be_said_and_stands_for_no_other_start() -> None:
     assert engine().memory_key(allocation(mem_fraction_static=0.4)) is None
 
 
+def test_a_card_that_is_too_old_for_it_is_said() -> None:
+    sglang = llm_engine(LlmService(engine="sglang", model="m"), "tags")
+    assert "place tags on another card" in str(sglang.unable(6.1, ""))
+    assert sglang.unable(7.5, "") is None
+    assert llm_engine(LlmService(engine="sglang", command="serve")).unable(6.1, "") is None
+
+
 def test_its_cache_is_told_by_its_log() -> None:
     assert engine().figures("http://h", LOG) == {
         "kv_tokens": 441962,
