@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from objectives import waiting
-from objectives.apis.short_requests import page
+from objectives.apis.short_requests import PAGE_S, page
 from objectives.diagnosis.diagnose import diagnose
 from objectives.diagnosis.diagnosis import consequence_of
 from objectives.diagnosis.symptoms import SYMPTOMS
@@ -124,8 +124,8 @@ def _alive(target: Target, name: str, service: Deployed) -> list[GateResult]:
         results.append(GateResult(f"{name} is active", "fail", f"{service.unit} is not"))
     if service.health_url is None:
         results.append(GateResult(f"{name} health", "not run", "it has no health page"))
-    elif page(service.health_url) is None:
-        results.append(
+    elif page(service.health_url, within_s=max(PAGE_S, service.start_timeout_s)) is None:
+        results.append(  # one that sleeps has to start first
             GateResult(f"{name} health", "fail", f"{service.health_url} does not say 200")
         )
     else:

@@ -17,7 +17,7 @@ ListenStream=127.0.0.1:{port}
 Requires=whisper.service
 After=whisper.service
 [Service]
-ExecStart=/usr/lib/systemd/systemd-socket-proxyd --exit-idle-time=1s 127.0.0.1:{own}
+ExecStart=/usr/lib/systemd/systemd-socket-proxyd --exit-idle-time=3s 127.0.0.1:{own}
 """,
     STT: """[Unit]
 StopWhenUnneeded=true
@@ -37,7 +37,7 @@ with lent(("whisper.service",), print):
     except ConnectionRefusedError:
         print("nobody listens")
 """
-BY_SOCKET = {"on_demand": {"stt": {"woken_by": "socket_activation", "idle_s": 1}}}
+BY_SOCKET = {"on_demand": {"stt": {"woken_by": "socket_activation", "idle_s": 3}}}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def is_asleep(machine: Machine) -> bool:
 
 
 def test_a_unit_that_sleeps_is_lent_with_the_socket_that_would_wake_it(machine: Machine) -> None:
-    machine.wait(10, lambda: is_asleep(machine))
+    machine.wait(30, lambda: is_asleep(machine))
     words = LEND.replace("PORT", str(machine.ports["stt"]))
     output, _ = machine.begin("-c", words).communicate(timeout=60)
     assert f"lent to this study: {STT} (was off), {SOCKET}; they come back" in output, output
@@ -69,13 +69,13 @@ def test_a_unit_that_sleeps_is_lent_with_the_socket_that_would_wake_it(machine: 
 
 
 def test_a_unit_that_sleeps_gets_a_promotion_and_sleeps_again(machine: Machine) -> None:
-    machine.wait(10, lambda: is_asleep(machine))
+    machine.wait(30, lambda: is_asleep(machine))
     code, output = machine.promote("apply", machine.promotion(**BY_SOCKET))
     assert code == 0 and "committed: production runs version 1" in output, output
     assert "pass     stt runs with WHISPER_MODEL=tiny: so say its processes" in output
     assert f"stt sleeps until it is asked: {SOCKET} starts {PROXY} then" in output
     assert f"{STT} sleeps until {SOCKET} wakes it: whether it slept or ended" in output
-    machine.wait(10, lambda: is_asleep(machine))
+    machine.wait(30, lambda: is_asleep(machine))
     machine.systemctl("stop", SOCKET)
     code, output = machine.promote("plan", machine.promotion("q", **BY_SOCKET))
     assert code == 2 and f"no socket that runs starts {STT}" in output, output
