@@ -106,7 +106,8 @@ def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int
         outlook = replace(outlook, words=words)
     if run.is_replay:
         return outlook
-    outlook = replace(outlook, unread=unread)
+    uncounted = tuple(files.unknown(run.spec.baseline)) if files else ()
+    outlook = replace(outlook, unread=unread, uncounted=uncounted)
     effort = outlook.effort
     confirm_s = until_looks_s(run.spec, effort.each_s)
     return replace(outlook, effort=replace(effort, confirm_s=confirm_s))

@@ -143,6 +143,7 @@ class Forecast:
         effort: What the trials that are left take.
         words: Of which configurations the clips cannot judge the words; None where of none.
         unread: Why the models' files say nothing; empty where they were read.
+        uncounted: In sentences, the memory beside the turn that they do not tell.
         total_mib: The memory of the device, MiB.
         has_today: Whether the baseline is in use today, and not only tried first.
         guard: What keeps each launch from outliving the study; None where nothing is launched.
@@ -159,6 +160,7 @@ class Forecast:
     effort: Effort
     words: WordOutlook | None = None
     unread: str = ""
+    uncounted: tuple[str, ...] = ()
     total_mib: float = 0.0
     has_today: bool = True
     guard: Guard | None = None

@@ -41,6 +41,7 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
         lines.append(f"  {len(unknown)} more  {check.fits}: {check.explanation}")
     lines += _by_files(forecast)
     lines += _words(forecast.words) if forecast.words else []
+    lines += forecast.uncounted
     lines += [f"the models' files say nothing: {forecast.unread}"] if forecast.unread else []
     lines += [guard_in_words(forecast.guard)] if forecast.guard else []
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")

@@ -430,6 +430,11 @@ def test_what_only_its_files_tell_is_said_to_be_not_all(
     (tmp_path / "embed.onnx").unlink()
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
     assert "what embed takes is not known" in " ".join(text.split())
+    words = ["scripts/run_study.py", spec, "--dry-run", "--card", "RTX 3060"]
+    monkeypatch.setattr("sys.argv", [str(word) for word in words])
+    assert exit_code(main_of("run_study.py")) == 0
+    planned = capsys.readouterr().out.splitlines()
+    assert "what embed takes is not known: `services.embed.memory_mib`" in planned
 
 
 @pytest.mark.parametrize("engine", ["sglang", "ollama"])
