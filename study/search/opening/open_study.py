@@ -6,7 +6,7 @@ It is new, resumed, or grown from an earlier one whose measurements still hold.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def open_study(
     Raises:
         BadInput: What was measured cannot be compared; it names what differs.
     """
-    studies = [optuna.load_study(study_name=n, storage=storage) for n in succession(storage, name)]
+    seen = [*succession(storage, name)]
+    studies = [optuna.load_study(study_name=n, storage=storage) for n in seen]
     unfinished = None
     if (
         studies
@@ -81,7 +82,7 @@ def open_study(
             )
         if not differing and old.user_attrs.get("basis") == basis:
             return old
-    new = unfinished or _created(storage, name)
+    new = unfinished or _created(storage, name, seen)
     if new is None:  # another process has made it at the same moment
         return open_study(
             space,
@@ -109,9 +110,14 @@ def open_study(
     return new
 
 
-def _created(storage: BaseStorage, name: str) -> optuna.Study | None:
-    """Create a study of the first free name in the succession; None where it is not free now."""
+def _created(storage: BaseStorage, name: str, seen: Sequence[str]) -> optuna.Study | None:
+    """Create a study of the first free name in the succession.
+
+    It is None where that name is not free now, or another one was made since those were seen.
+    """
     names = set(optuna.get_all_study_names(storage))
+    if names.intersection(succession(storage, name)) != set(seen):
+        return None
     free = next(
         n for n in (name, *(f"{name}-{i}" for i in range(2, len(names) + 3))) if n not in names
     )

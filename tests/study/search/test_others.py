@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import psutil
@@ -16,6 +17,9 @@ from factories import make
 from forks import Forked, script
 
 from objectives import waiting
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
+from study.search.opening import open_study as opening
 from study.search.others import elsewhere, wait_for
 from study.storage.owner import PROCESS, Owner
 
@@ -55,6 +59,25 @@ def test_those_of_this_host_are_waited_for(other: Owner, monkeypatch: pytest.Mon
     assert wait_for(study, lambda t: t.number == theirs.number, "the baseline", lines.append)
     assert lines == ["waiting for the baseline, which another process measures: trial 0"]
     assert not wait_for(study, lambda _: True, "the last trials", lines.append)
+
+
+def test_a_study_that_was_made_since_one_looked_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, looked = optuna.storages.InMemoryStorage(), opening.succession
+
+    def late(*asked: Any) -> list[str]:
+        seen = looked(*asked)
+        monkeypatch.setattr(opening, "succession", looked)
+        begun()  # by another process, after this one has looked
+        return seen
+
+    def begun() -> optuna.Study:
+        space = Space((Parameter("vllm_memory_util", (0.4, 0.5)),), {})
+        how = {"storage": storage, "name": "s", "sampler_name": "random", "seed": 0}
+        return opening.open_study(space, {}, {"a": 1}, **how, fresh=False, folder=Path())
+
+    monkeypatch.setattr(opening, "succession", late)
+    assert begun().study_name == "s"
+    assert optuna.get_all_study_names(storage) == ["s"]
 
 
 def test_two_processes_share_one_budget_one_reference_and_one_answer(tmp_path: Path) -> None:
