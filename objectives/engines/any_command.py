@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from objectives.allocation import RESIDENT, Allocation
@@ -58,6 +59,9 @@ class AnyCommand(Engine):
             "command": service.command,
             "env": dict(service.env),
         }
+        if service.engine and service.command is None:
+            own = {"engine": service.engine, "model": Path(service.model).name}
+            data |= {**own, "args": list(service.args)}
         if service.language is not None:
             data["language"] = service.language
         return {**data, **waker_conditions(service), "texts": service.texts}

@@ -191,6 +191,11 @@ class Engine(ABC):
         """Return the beginning of the names of its parameters."""
         return f"{self.name}."
 
+    def options(self, allocation: Allocation) -> dict[str, Scalar]:
+        """Return the values of its parameters, by their names without its own."""
+        options = allocation.options(self.prefix)
+        return {name: value for name, value in options.items() if name not in (PLACE, RESIDENT)}
+
     def set_by_study(self, option: str) -> str | None:
         """Return what to write in place of an option that the study sets; None for any other."""
         return self.set_by_us.get(option, "").format(name=self.name) or None

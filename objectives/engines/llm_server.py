@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from objectives.allocation import RESIDENT, Allocation, Scalar
+from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint, parsed
 from objectives.apis.chat import Chat, answered, message
 from objectives.apis.completions import Completions, completed
@@ -19,7 +19,6 @@ from objectives.apis.short_requests import Ask, answers_once_healthy, page
 from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, flag
 from objectives.engines.llm_options import LlmOptions
-from objectives.engines.places import PLACE
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.figures import COMPLETIONS, flat_name
@@ -129,11 +128,6 @@ class LlmServer(LlmOptions):
         """Return its page of health: the service's, where that names one."""
         is_named = self.service.health_path != USUAL_HEALTH
         return self.service.health_path if is_named or not self.health else self.health
-
-    def options(self, allocation: Allocation) -> dict[str, Scalar]:
-        """Return the values of its parameters, by their names without its own."""
-        options = allocation.options(self.prefix)
-        return {name: value for name, value in options.items() if name not in (PLACE, RESIDENT)}
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""

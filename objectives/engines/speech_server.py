@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from objectives.allocation import RESIDENT, Allocation, Scalar
+from objectives.allocation import RESIDENT, Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
-from objectives.engines.places import PLACE
 from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import named_parameters
@@ -48,11 +47,6 @@ class SpeechServer(Engine):
     def prefix(self) -> str:
         """Return the beginning of the names of its parameters."""
         return self.own_prefix or f"{self.name}."
-
-    def options(self, allocation: Allocation) -> dict[str, Scalar]:
-        """Return the values of its parameters, by their names without its own."""
-        own = allocation.options(self.prefix)
-        return {k: v for k, v in own.items() if k not in (PLACE, RESIDENT)}
 
     def conditions(self) -> dict[str, Any]:
         """Return what of the service changes figures, as plain data."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from objectives.allocation import Allocation
 from objectives.apis.api import ApiName
@@ -45,12 +44,6 @@ class LlamaCppBeside(LlamaCppServer, AnyCommand):
     def version_command(self) -> tuple[str, ...]:
         """Return the command that prints its version."""
         return (self.service.program or PROGRAM, "--version")
-
-    def conditions(self) -> dict[str, Any]:
-        """Return what of the service changes figures, as plain data."""
-        service = self.service
-        own = {"engine": service.engine, "model": Path(service.model).name}
-        return {**super(LlamaCppBeside, self).conditions(), **own, "args": list(service.args)}
 
     def may_change_answers(self, option: str) -> bool:
         """Return whether an option changes its answers, by its short name too."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
-from objectives.allocation import RESIDENT, Allocation, Scalar
+from objectives.allocation import Allocation, Scalar
 from objectives.apis.metrics_page import whole
 from objectives.engines.command import Command, command_of, option_of, said
 from objectives.engines.engine import Engine
 from objectives.engines.llama_cpp.fit import PROGRAM
 from objectives.engines.llm_server import flags
-from objectives.engines.places import PLACE
 from objectives.services import LlmService, OtherService
 
 USUAL_SLOTS = 4  # what it takes by itself too, but then with one cache for all (--kv-unified)
@@ -62,11 +61,6 @@ class LlamaCppServer(Engine):
             return None
         what = "nothing says the context, which would follow from the memory that is free"
         return what, f"add `--ctx-size, 8192`, or search {self.prefix}ctx_size"
-
-    def options(self, allocation: Allocation) -> dict[str, Scalar]:
-        """Return the values of its parameters, by their names without its own."""
-        options = allocation.options(self.prefix)
-        return {name: value for name, value in options.items() if name not in (PLACE, RESIDENT)}
 
     def started(
         self, allocation: Allocation, device_env: Mapping[str, str], *serving: str

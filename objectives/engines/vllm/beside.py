@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
-from objectives.allocation import RESIDENT, Allocation
+from objectives.allocation import Allocation
 from objectives.apis.api import ApiName, Endpoint
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
-from objectives.engines.places import PLACE
 from objectives.engines.vllm.kv_cache import usage
 from objectives.engines.vllm.llm import CHANGES_ANSWERS
 from objectives.engines.vllm.needs import PACKAGES, READS_SOUND
@@ -53,12 +51,6 @@ class VllmBeside(VllmServer, AnyCommand):
         """Return whether it may tell of a KV cache: a Whisper does."""
         return hears(self.service)
 
-    def conditions(self) -> dict[str, Any]:
-        """Return what of the service changes figures, as plain data."""
-        service = self.service
-        own = {"engine": service.engine, "model": Path(service.model).name}
-        return {**super(VllmBeside, self).conditions(), **own, "args": list(service.args)}
-
     def with_folders(self, folder_of: Callable[[str], str]) -> OtherService:
         """Return the service with the folder of its model."""
         return replace(self.service, model=folder_of(self.service.model))
@@ -74,8 +66,7 @@ class VllmBeside(VllmServer, AnyCommand):
         argv: tuple[str, ...] = (service.python, *SERVER, "--model", service.model)
         runner = () if service.api == "transcription" else ("--runner", "pooling")
         argv += ("--served-model-name", service.served_model, *runner, *service.args)
-        options = allocation.options(self.prefix)
-        argv += flags({k: v for k, v in options.items() if k not in (RESIDENT, PLACE)})
+        argv += flags(self.options(allocation))
         argv, env = with_sleep_mode(argv, {**OWN_ENV, **device_env}, self.name, service, allocation)
         return command_of(service, argv, env, allocation, service.model)
 

@@ -77,11 +77,12 @@ def check_asked(
         BadInput: There is something; it has file, line and key.
     """
     check_rates(top.at("services"), workload)
+    lengths = _lengths(services, workload)
     for engine in in_order(services):
-        if engine.name in _lengths(services, workload):
+        if engine.name in lengths:
             most = engine.longest_taken(values_of(engine, parameters, baseline))
-            _check_length(top, engine, most, *_lengths(services, workload)[engine.name])
-    _check_limits(top.at("limits"), services, workload)
+            _check_length(top, engine, most, *lengths[engine.name])
+    _check_limits(top.at("limits"), services, lengths)
 
 
 def _lengths(services: Services, workload: Workload) -> dict[str, tuple[int, int]]:
@@ -112,9 +113,11 @@ def _check_length(
     )
 
 
-def _check_limits(entry: YamlEntry, services: Services, workload: Workload) -> None:
+def _check_limits(
+    entry: YamlEntry, services: Services, lengths: Mapping[str, tuple[int, int]]
+) -> None:
     """Refuse a limit of the time between tokens where each answer has one token."""
-    for name, (_, tokens) in _lengths(services, workload).items():
+    for name, (_, tokens) in lengths.items():
         limit = entry.at(flat_name(name, "tpot_p95_ms"))
         if limit.is_present and not limit.is_null and tokens == 1:
             of = "workload" if isinstance(services[name], LlmService) else f"services.{name}"
