@@ -101,16 +101,14 @@ def queue_launches(
 
 
 def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Identity) -> bool:
-    """Say whether the study has moved to another card or driver.
+    """Say whether the study has moved to a card that has not measured its baseline, or driver.
 
-    Where it has, the baseline is queued once more.
+    Where it has, the baseline is queued once more. Lanes may have measured what is there so far.
     """
-    now = {"uuid": device.uuid, "driver": device.driver}
-    then = study.user_attrs.get("device")
-    moved = then not in (None, now)
+    moved = bool(drivers_of(study)) and needs_bridge(study, device)
     if moved:
         queue_again(study, space, baseline, BRIDGE)
-    study.set_user_attr("device", now)
+    study.set_user_attr("device", {"uuid": device.uuid, "driver": device.driver})
     return moved
 
 

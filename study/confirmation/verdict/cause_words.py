@@ -95,6 +95,10 @@ def _judged(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
     found = next(
         f for f in verdict.limits if (f.workload, f.figure) == (cause.workload, cause.name)
     )
+    if found.next_launch_ms <= found.limit_ms and found.baseline_ms is not None:
+        today = f"more than {AT_MOST:g} x today's {_ms(found.baseline_ms)}"
+        next_one = f"one more launch of the winner may take {_ms(found.next_launch_ms)}"
+        return f"is inside its limit of {_ms(found.limit_ms)}, but {next_one}, {today}"
     word = "breaks" if cause.reason is Reason.LIMIT_BROKEN else "is not shown to keep"
     return f"{word} its limit of {_ms(found.limit_ms)}: {_launches(found)}"
 
@@ -103,9 +107,7 @@ def _launches(found: LimitFinding) -> str:
     today = "not measured" if found.baseline_ms is None else _ms(found.baseline_ms)
     is_known = math.isfinite(found.next_launch_ms)
     next_one = _ms(found.next_launch_ms) if is_known else "any time"
-    is_inside = is_known and found.next_launch_ms <= found.limit_ms
-    more = f", more than {AT_MOST:g} x that" if is_inside and found.baseline_ms else ""
-    return f"today's launches take {today}, and one more of the winner may take {next_one}{more}"
+    return f"today's launches take {today}, and one more of the winner may take {next_one}"
 
 
 def _ms(ms: float) -> str:

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Failure, Job, Measure, Outcome
 from objectives.measurement import INFINITE, Measurement
 from study.cli.end_of_run.end import ended
-from study.search.ask import bridge, queue
+from study.search.ask import bridge, note_card, queue
 from study.search.epoch import Epoch
 from study.search.known_results import Ending, RunLimit
 from study.search.opening.resume import free_left_behind
@@ -539,6 +539,17 @@ def test_another_driver_measures_the_baseline_again_as_a_bridge(spec, storage, t
     assert bridge(study, spec.search_space, spec.baseline, other)
     epoch(study, spec, bench, tmp_path, max_trials=3).run()
     assert bench.launched[2] == BASELINE and own(study)[-1].repeat_of is None
+
+
+def test_a_card_alone_bridges_to_those_of_lanes_before_it(spec, storage, tmp_path) -> None:
+    study, bench = opened(spec, storage), Bench()
+    epoch(study, spec, bench, tmp_path, max_trials=1).run()
+    there = replace(DEVICE, uuid="GPU-of-a-lane")
+    note_card(study, there)
+    assert bridge(study, spec.search_space, spec.baseline, DEVICE)
+    epoch(study, spec, bench, tmp_path, max_trials=2).run()
+    assert bench.launched == [BASELINE, BASELINE]
+    assert not bridge(study, spec.search_space, spec.baseline, there)
 
 
 def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -> None:

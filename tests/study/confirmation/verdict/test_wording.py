@@ -73,7 +73,14 @@ def test_a_broken_limit_says_what_one_more_launch_may_take_and_what_todays_take(
     [told] = reasons(judged(capacity=2.0, tpot_ms=130.0), RULE)
     assert told.startswith("LLM each token p95 (llm_tpot_p95_ms) under main breaks its limit")
     assert "of 100 ms: today's launches take 35 ms, and one more of the winner may take 13" in told
-    assert not told.endswith("that")  # it is outside its limit: that is enough
+
+
+def test_a_figure_inside_its_limit_that_may_be_more_than_twice_todays_says_just_that() -> None:
+    found = judged(capacity=2.0, tpot_ms=69.5)
+    [told] = reasons(found, RULE)
+    assert found.status is Status.INCONCLUSIVE
+    assert "under main is inside its limit of 100 ms, but one more launch of the winner" in told
+    assert told.endswith(", more than 2 x today's 35 ms") and "not shown" not in told
 
 
 def test_what_gets_worse_has_its_interval() -> None:
