@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,12 +153,26 @@ def _served(
 def _stop(process: subprocess.Popen[bytes], writing: int) -> None:
     try:
         os.write(writing, f"stop {STOP_GRACE_S:g}\n".encode())
-        process.wait(STOP_GRACE_S + 2)
+        _wait(process, STOP_GRACE_S + 2)
     except (BrokenPipeError, subprocess.TimeoutExpired):
         pass  # closing the pipe below is the stronger word
     finally:
         os.close(writing)
-    process.wait(20)
+    _wait(process, 20.0)
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait as `process.wait` does, which looks 20 times a second; this returns with the end."""
+    until_s = time.monotonic() + seconds
+    with suppress(OSError):  # it has been waited for, or the kernel is old
+        end = os.pidfd_open(process.pid)
+        try:
+            poll = select.poll()
+            poll.register(end, select.POLLIN)
+            poll.poll(1000 * seconds)
+        finally:
+            os.close(end)
+    process.wait(max(until_s - time.monotonic(), 0.01))
 
 
 def _exit_code(process: subprocess.Popen[bytes], status: Path) -> int | None:
