@@ -55,7 +55,7 @@ def trials_of(name, made, n, *, batch=1):
 @pytest.mark.parametrize("batch", [1, 5])
 def test_every_sampler_runs_beside_a_cliff_without_a_warning(name, batch):
     require(name)
-    n = 12 if name != "smac" else 4 + batch  # each of its forests takes more than a second
+    n = 12 if name != "smac" else 4 + batch  # each of its proposals takes a fifth of a second
     run, trials = trials_of(name, problem("noisy-cliff", 1), n, batch=batch)
     assert len(trials) == n
     assert run.oom is not None
