@@ -73,4 +73,4 @@ def changed_units(states: Sequence[UnitState]) -> list[str]:
                 problems.append(f"{before.unit} is {now.enabled}, it was {before.enabled}")
         if not problems or time.monotonic() > deadline:
             return problems
-        waiting.sleep(0.25)
+        waiting.sleep(0.1)

@@ -27,6 +27,8 @@ from study.systemd.manager import STOP_S, Manager, UnitState, find_unit, state
 from study.systemd.systemctl import LEND
 
 GRACE_S = 15.0  # for a study that is asked to end: it stops its servers itself
+SERVERS_END_S = 10.0  # for what a killed study left running: the supervisors need less
+RESTART_S = 2.0  # of a guard that was killed
 OUTAGE_MARGIN_S = (
     GRACE_S + 10.0
 )  # before the end of the outage: grace, then what its supervisors take
@@ -155,13 +157,14 @@ def _guard(promise: Promise, end_s: float) -> None:
         "--quiet",
         "--service-type=exec",
         "--property=Restart=on-failure",
-        "--property=RestartSec=2",
+        f"--property=RestartSec={RESTART_S}",
         # to systemd these are a clean end, and no `systemctl stop`
         "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",
         f"--description=Give units back when process {os.getpid()} has ended",
         "--",
         *(sys.executable, "-I", script, str(promise.path)),
-        *(str(os.getpid()), str(since), promise.token, str(end_s), str(GRACE_S)),
+        *(str(os.getpid()), str(since), promise.token),
+        *(str(seconds) for seconds in (end_s, GRACE_S, SERVERS_END_S)),
         *promise.manager.flags,
         way_out=LEND,
     )

@@ -1,6 +1,6 @@
 """This script gives lent units back, and waits outside the study to do so.
 
-    restore.py PROMISE PID STARTED TOKEN END_S GRACE_S [--user]
+    restore.py PROMISE PID STARTED TOKEN END_S GRACE_S SERVERS_END_S [--user]
 
 A transient unit of systemd's runs it as a plain file; it needs the standard library only. It waits
 until the study's process has ended, or ends it when its time is over; then it ends what the study
@@ -20,7 +20,6 @@ from pathlib import Path
 # in the environment of everything that the study starts while it borrows
 BORROWER = "ALLOCATION_STUDY_LENT"
 SCOPE = ("--scope", "--quiet", "--collect", "--")  # of `systemd-run`
-SERVERS_END_S = 10.0  # their supervisors need less, once the study is gone
 
 
 def read(promise: Path) -> dict[str, list[str]]:
@@ -133,12 +132,15 @@ def _ended(process: int, until_s: float) -> bool:
     return bool(poll.poll(0))
 
 
-def end_left_behind(token: str) -> None:
-    """Kill what carries the token and does not end with the study, to free the units' memory."""
+def end_left_behind(token: str, servers_end_s: float) -> None:
+    """Kill what carries the token and does not end with the study, to free the units' memory.
+
+    Its supervisors have so many seconds to end it; after as many more it is left alone.
+    """
     needle = f"{BORROWER}={token}".encode()
-    deadline = time.monotonic() + SERVERS_END_S
+    deadline = time.monotonic() + servers_end_s
     while pids := _carrying(needle):
-        if time.monotonic() > deadline + SERVERS_END_S:
+        if time.monotonic() > deadline + servers_end_s:
             return
         if time.monotonic() > deadline:
             for pid in pids:
@@ -161,12 +163,15 @@ def _carrying(needle: bytes) -> list[int]:
     return pids
 
 
-def main(
-    promise: Path, pid: int, since: str, token: str, end_s: float, grace_s: float, flags: list[str]
-) -> int:
-    """Wait, tidy up and give back; return 0 once every unit has begun to start."""
+def main(promise: Path, pid: int, since: str, token: str, *words: str) -> int:
+    """Wait, tidy up and give back; return 0 once every unit has begun to start.
+
+    The last words are END_S, GRACE_S, SERVERS_END_S and the flags of systemctl.
+    """
+    end_s, grace_s, servers_end_s = map(float, words[:3])
+    flags = words[3:]
     wait(pid, since, end_s, grace_s)
-    end_left_behind(token)
+    end_left_behind(token, servers_end_s)
     problems = give_back(promise, ["systemctl", *flags])
     print(*problems, sep="\n", flush=True)
     return 1 if problems else 0
@@ -174,4 +179,4 @@ def main(
 
 if __name__ == "__main__":
     a = sys.argv
-    sys.exit(main(Path(a[1]), int(a[2]), a[3], a[4], float(a[5]), float(a[6]), a[7:]))
+    sys.exit(main(Path(a[1]), int(a[2]), *a[3:]))

@@ -61,7 +61,9 @@ def live(given: Mapping[str, Any], ends: Sequence[int]) -> NoReturn:
     code = 1
     try:
         _begin(given, ends)
-        code = contextvars.Context().run(_run, [*map(os.fsdecode, given["args"])])
+        words = [*map(os.fsdecode, given["args"])]
+        place = words.index("-c")
+        code = contextvars.Context().run(run_code, words[place + 1], words[place + 2 :])
     except BaseException:
         traceback.print_exc()
     finally:
@@ -114,12 +116,11 @@ def _show(env: Mapping[str, str]) -> None:
     ctypes.memmove(start, shown, len(shown))
 
 
-def _run(words: list[str]) -> int:
-    """Run the code of a command line, and return its exit code."""
-    place = words.index("-c")
-    sys.argv = ["-c", *words[place + 2 :]]
+def run_code(text: str, arguments: Sequence[str]) -> int:
+    """Run `-c TEXT ARGUMENT...` as an interpreter would, and return its exit code."""
+    sys.argv = ["-c", *arguments]
     try:
-        exec(words[place + 1], {"__name__": "__main__"})
+        exec(text, {"__name__": "__main__"})
         code: object = 0
     except SystemExit as ending:
         code = ending.code or 0

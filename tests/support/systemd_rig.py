@@ -17,8 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import fork_server
 import pytest
+from forked import Forked, run_code
 
 from objectives.servers.retries import IMPATIENT_VARIABLE
 
@@ -26,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = REPOSITORY.parent / "shared/systemd-rig/rig.sh"
 UNITS = "/etc/systemd/system"
 GENERATORS = Path("/usr/lib/systemd/system-generators")
+INSIDE = "import systemd_rig; systemd_rig.be_inside()"
 SPEC = """
 name: lend
 device: cpu
@@ -152,6 +156,21 @@ class Rig:
             start_new_session=True,
         )
 
+    def fork(self, code: str, *arguments: object, **env: str) -> subprocess.Popen[str]:
+        """Begin as `begin("-c", code, argument...)`, by a fork of this process, which has imported.
+
+        The process inside is a child of the one that is returned, and gives it its exit code.
+        """
+        process: Any = Forked(  # which is typed as one of bytes
+            [sys.executable, "-c", INSIDE, str(self.pid), code, *map(str, arguments)],
+            env={**os.environ, "ALLOCATION_STUDY_LOCKS": "", **env},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return process  # type: ignore[no-any-return]
+
     @property
     def root(self) -> Path:
         """Return where its files are reached from outside."""
@@ -182,6 +201,18 @@ class Rig:
         shutil.rmtree(copy_of_etc)
         self.systemctl("daemon-reload")
         self.systemctl("start", "multi-user.target")
+
+
+def be_inside() -> None:
+    """Run the code of `Rig.fork` in a child of this process, and end as it does."""
+    rig_pid, code, *arguments = sys.argv[1:]
+    fork_server.enter(int(rig_pid))
+    child = os.fork()
+    if child == 0:
+        os._exit(run_code(code, arguments))
+    _, status = os.waitpid(child, 0)
+    code_of_child = os.waitstatus_to_exitcode(status)
+    sys.exit(code_of_child if code_of_child >= 0 else 128 - code_of_child)
 
 
 def wait_until(what: Callable[[], object], seconds: float = 30.0) -> None:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 from container_rig import ENGINES, IMAGE, OPTIONS, give
 from systemd_rig import UNITS, Rig, rig, wait_until
 
-BORROW = """
-# the borrower
-import sys, time
+ENOUGH = "/root/enough"
+BORROW = f"""
+import os, sys, time
 from objectives.errors import StudyError
 from study.service_pause.options import Lending, outage
 from study.service_pause.pause import lent
-units, for_s = sys.argv[1].split(","), float(sys.argv[2])
+units = sys.argv[1].split(",")
 try:
     print(*outage(Lending(tuple(units)).states(), 60.0, None), sep="\\n")
     with lent(units, print):
-        print("borrowed", flush=True)
-        time.sleep(for_s)
+        print("borrowed by", os.getpid(), flush=True)
+        while not os.path.exists({ENOUGH!r}):
+            time.sleep(0.05)
 except StudyError as error:
     print(error)
     sys.exit(error.exit_code)
@@ -41,8 +43,9 @@ def machine(engine: str) -> Iterator[Rig]:
 
 
 def start(machine: Rig, engine: str, name: str, *more: str) -> None:
-    """Start a container that ends by SIGTERM; its output goes nowhere, for the rig reads it."""
-    words = f"{engine} run -d --name {name} {OPTIONS} {' '.join(more)} {IMAGE} /usr/bin/sleep 1000"
+    """Start a container that ends at once; its output goes nowhere, for the rig reads it."""
+    options = f"--stop-signal KILL {OPTIONS} {' '.join(more)}"
+    words = f"{engine} run -d --name {name} {options} {IMAGE} /usr/bin/sleep 1000"
     machine.run("sh", "-c", f"{words} > /dev/null 2>&1")
 
 
@@ -53,9 +56,15 @@ def running(machine: Rig, engine: str) -> dict[str, bool]:
     return {n: a == "true" for n, a in zip(names, answers, strict=True)}
 
 
-def kill(machine: Rig) -> None:
-    """Kill the borrower, which alone says so in its words."""
-    machine.run("pkill", "-KILL", "-f", "the borrower")
+def borrow(machine: Rig, *units: str) -> tuple[subprocess.Popen[str], str, str]:
+    """Start a process inside that borrows; return it, its number inside and what it has said."""
+    process, said = machine.fork(BORROW, ",".join(units)), ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said += line
+        if line.startswith("borrowed by"):
+            return process, line.split()[-1], said
+    raise AssertionError(said)
 
 
 BEFORE, LENT = {"llm": True, "off": False}, {"llm": False, "off": False}
@@ -64,35 +73,36 @@ BEFORE, LENT = {"llm": True, "off": False}, {"llm": False, "off": False}
 def test_a_container_is_stopped_meanwhile_and_one_that_was_off_stays_off(
     machine: Rig, engine: str
 ) -> None:
-    process = machine.begin("-c", BORROW, f"{engine}:llm,container:off,judge.service", "2")
-    wait_until(lambda: running(machine, engine) == LENT)
-    wait_until(lambda: machine.systemctl("is-active", "judge.service", check=False) == "inactive")
-    output, _ = process.communicate(timeout=60)
+    process, _, said = borrow(machine, f"{engine}:llm", "container:off", "judge.service")
+    assert running(machine, engine) == LENT
+    assert machine.systemctl("is-active", "judge.service", check=False) == "inactive"
+    machine.write(ENOUGH, "")
+    output = said + process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
     assert f"container llm ({engine}; running, restart unless-stopped): stopped" in output, output
     assert f"container off ({engine}; exited, restart no): stays off" in output
     assert "lent to this study: judge.service, container llm, container off (was off)" in output
     assert running(machine, engine) == BEFORE
     assert machine.systemctl("is-active", "judge.service") == "active"
+    (machine.root / ENOUGH[1:]).unlink()
 
 
 def test_a_container_comes_back_where_the_study_is_killed(machine: Rig, engine: str) -> None:
-    process = machine.begin("-c", BORROW, f"{engine}:llm", "60")
-    wait_until(lambda: running(machine, engine) == LENT)
+    process, pid, _ = borrow(machine, f"{engine}:llm")
+    assert running(machine, engine) == LENT
     promises = [*(machine.root / UNITS.lstrip("/")).glob("gpu-allocation-lent-*.service")]
     assert len(promises) == 1 and f"/{engine} llm" in promises[0].read_text()
-    kill(machine)
+    machine.run("kill", "-KILL", pid)
     process.communicate(timeout=60)
     wait_until(lambda: running(machine, engine) == BEFORE)
     wait_until(lambda: not promises[0].exists())
 
 
 def test_a_promise_brings_a_container_back_after_a_reboot(machine: Rig, engine: str) -> None:
-    process = machine.begin("-c", BORROW, f"{engine}:llm", "60")
-    wait_until(lambda: "exited" in machine.run(engine, "inspect", "llm"))
+    process, pid, _ = borrow(machine, f"{engine}:llm")
     [promise] = (machine.root / UNITS.lstrip("/")).glob("gpu-allocation-lent-*.service")
     machine.systemctl("stop", "gpu-allocation-guard-*")
-    kill(machine)
+    machine.run("kill", "-KILL", pid)
     process.communicate(timeout=60)
     assert running(machine, engine) == LENT
     machine.systemctl("start", promise.name)  # what a boot does
@@ -119,7 +129,7 @@ def test_what_could_not_be_given_back_is_refused(
         start(machine, engine, "owned", "--label", "PODMAN_SYSTEMD_UNIT=owned.service")
     [other] = {*ENGINES} - {engine}
     name = name.format(engine=engine, other=other)
-    process = machine.begin("-c", BORROW, name, "0")
+    process = machine.fork(BORROW, name)
     output, _ = process.communicate(timeout=60)
     assert process.returncode in (2, 3), output
     assert any(part in output for part in why.split("|")), output

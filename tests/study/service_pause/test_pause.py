@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 from systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
 
-JUDGE, WHISPER, OFF = "judge.service", "whisper.service", "old.service"
+from objectives.errors import SetupError
+from study.service_pause import pause
+
+UNITS_HERE = JUDGE, WHISPER, OFF = "judge.service", "whisper.service", "old.service"
+ALL = ",".join(UNITS_HERE)
 UNIT = """
 [Service]
 ExecStart=/bin/sleep 1000
@@ -43,24 +47,34 @@ def booted():
 
 
 @pytest.fixture
-def machine(booted):
-    """Judge runs and is enabled, Whisper was started by hand, and one is enabled and off."""
-    for unit in (JUDGE, WHISPER, OFF):
-        booted.write(f"{UNITS}/{unit}", UNIT.format(extra=""))
+def machine(booted, monkeypatch):
+    """Judge runs and is enabled, Whisper was started by hand, and one is enabled and off.
+
+    So each test leaves them, or the next one puts it right. A guard that was killed soon comes
+    back, and has little patience with what a study leaves running.
+    """
+    monkeypatch.setattr(pause, "RESTART_S", 0.2)
+    monkeypatch.setattr(pause, "SERVERS_END_S", 1.0)
+    files, plain = (
+        [booted.root / f"{UNITS[1:]}/{unit}" for unit in UNITS_HERE],
+        UNIT.format(extra=""),
+    )
+    if all(f.exists() and f.read_text() == plain for f in files) and states(booted) == BEFORE:
+        return booted
+    booted.systemctl("stop", *UNITS_HERE, check=False)
+    booted.systemctl("disable", *UNITS_HERE, check=False)
+    for file in files:
+        file.write_text(plain)
     booted.systemctl("daemon-reload")
     booted.systemctl("enable", JUDGE, OFF)
     booted.systemctl("start", JUDGE)
     booted.systemctl("start", WHISPER)
-    yield booted
-    booted.systemctl("stop", JUDGE, WHISPER, OFF, check=False)
-    booted.systemctl("disable", JUDGE, WHISPER, OFF, check=False)
+    return booted
 
 
-def borrow(
-    machine, *more, units=f"{JUDGE},{WHISPER},{OFF}", outage_s=0.0, for_s=60.0, script=BORROW, **env
-):
+def borrow(machine, *more, units=ALL, outage_s=0.0, for_s=60.0, script=BORROW, **env):
     """Start a process inside that borrows; return it and its number inside."""
-    process = machine.begin("-c", script, units, str(outage_s), str(for_s), *more, **env)
+    process = machine.fork(script, units, outage_s, for_s, *more, **env)
     output = ""
     for line in process.stdout:
         output += line
@@ -70,9 +84,8 @@ def borrow(
 
 
 def states(machine):
-    units = (JUDGE, WHISPER, OFF)
-    active = machine.systemctl("show", *units, "--property=ActiveState", "--value").split()
-    enabled = machine.systemctl("is-enabled", *units, check=False).split()
+    active = machine.systemctl("show", *UNITS_HERE, "--property=ActiveState", "--value").split()
+    enabled = machine.systemctl("is-enabled", *UNITS_HERE, check=False).split()
     return list(zip(active, enabled, strict=True))
 
 
@@ -99,7 +112,7 @@ def test_all_is_as_before_at_the_end(machine):
 def test_while_lent_nothing_starts_a_unit_and_each_was_stopped_as_it_asks_to_be(machine):
     process, pid = borrow(machine)
     assert states(machine) == LENT
-    for unit in (JUDGE, WHISPER, OFF):
+    for unit in UNITS_HERE:
         machine.systemctl("start", unit, check=False)
     assert states(machine) == LENT
     assert {JUDGE, WHISPER} <= set(machine.read("/var/log/stopped-properly").split())
@@ -178,7 +191,7 @@ def test_after_a_boot_what_ran_runs_and_the_promise_is_gone(machine):
 
 def test_two_cannot_borrow_the_same_unit(machine):
     process, pid = borrow(machine, units=JUDGE)
-    other = machine.begin("-c", BORROW, f"{WHISPER},{JUDGE}", "0", "1")
+    other = machine.fork(BORROW, f"{WHISPER},{JUDGE}", 0, 1)
     output, _ = other.communicate(timeout=60)
     assert other.returncode == 2 and "judge.service: it is masked" in output, output
     assert machine.show(WHISPER, "ActiveState") == "active"
@@ -224,7 +237,7 @@ def test_giving_back_does_not_start_what_a_unit_wants_and_was_off(machine):
 def test_a_unit_that_would_not_stop_ends_with_all_given_back(machine):
     machine.write(f"{UNITS}/{JUDGE}", "[Unit]\nRefuseManualStop=yes\n" + UNIT.format(extra=""))
     machine.systemctl("daemon-reload")
-    process = machine.begin("-c", BORROW, f"{JUDGE},{WHISPER}", "0", "1")
+    process = machine.fork(BORROW, f"{JUDGE},{WHISPER}", 0, 1)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 3 and "judge.service" in output, output
     assert states(machine) == BEFORE
@@ -244,7 +257,7 @@ def test_a_unit_that_would_not_stop_ends_with_all_given_back(machine):
 def test_what_cannot_be_given_back_is_refused_and_nothing_stops(machine, name, why):
     if name == "once.service":
         machine.run("systemd-run", "--unit=once.service", "/bin/sleep", "1000")
-    process = machine.begin("-c", BORROW, f"{WHISPER},{name}", "0", "1")
+    process = machine.fork(BORROW, f"{WHISPER},{name}", 0, 1)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2 and why in output, output
     assert states(machine) == BEFORE
@@ -256,7 +269,7 @@ def test_where_the_promise_cannot_be_written_nothing_stops_and_the_reason_is_sai
     wants.rename(wants.with_name("kept"))
     wants.write_text("a file where a folder should be")
     try:
-        process = machine.begin("-c", BORROW, f"{JUDGE},{WHISPER}", "0", "1")
+        process = machine.fork(BORROW, f"{JUDGE},{WHISPER}", 0, 1)
         output, _ = process.communicate(timeout=60)
     finally:
         wants.unlink()
@@ -274,7 +287,7 @@ def test_a_borrowed_unit_of_a_vanished_guard_comes_back_with_the_next_study(mach
     machine.run("kill", "-KILL", pid)
     process.communicate(timeout=60)
     assert machine.show(WHISPER, "ActiveState") == "inactive"
-    other = machine.begin("-c", BORROW, JUDGE, "0", "0.1")
+    other = machine.fork(BORROW, JUDGE, 0, 0.1)
     output, _ = other.communicate(timeout=60)
     assert other.returncode == 0 and "gave back what an earlier study had borrowed" in output, (
         output
@@ -331,19 +344,14 @@ def test_units_of_a_user_are_lent_and_come_back_after_a_kill(machine):
 
 
 def test_units_cannot_be_lent_where_no_systemd_runs():
-    from objectives.errors import SetupError
-    from study.service_pause.pause import lent
-
     if Path("/run/systemd/system").is_dir():
         pytest.skip("systemd runs here")
-    with pytest.raises(SetupError), lent([JUDGE], print):
+    with pytest.raises(SetupError), pause.lent([JUDGE], print):
         pass
 
 
 def test_no_unit_asks_nothing_of_systemd():
-    from study.service_pause.pause import lent
-
-    with lent([], print):
+    with pause.lent([], print):
         pass
 
 
@@ -353,7 +361,8 @@ SCRIPT = str(REPOSITORY / "scripts/run_study.py")
 @pytest.fixture
 def spec(machine):
     server = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
-    machine.write("/root/spec.yaml", SPEC.format(server=server))
+    shorter = SPEC.replace("window_s: 2\n", "window_s: 1\n").replace("per_s: 2\n", "per_s: 4\n")
+    machine.write("/root/spec.yaml", shorter.format(server=server))
     return "/root/spec.yaml"
 
 
@@ -389,7 +398,8 @@ def test_a_killed_study_leaves_no_server_and_the_units_run(machine, spec):
 
 def test_a_dry_run_says_how_long_and_stops_nothing(machine, spec):
     lend = ("--lend-from", JUDGE, "--lend-from", OFF, "--max-outage", "2m")
-    process = machine.begin(SCRIPT, spec, "--out", "/root/out3", "--dry-run", *lend)
+    run = "from commands import main_of; main_of('run_study.py')()"
+    process = machine.fork(run, spec, "--out", "/root/out3", "--dry-run", *lend)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "outage: about 2 min, at most 2 min" in output, output
     assert "judge.service (system; active, enabled): stopped" in output
