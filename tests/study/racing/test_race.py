@@ -27,9 +27,9 @@ from study.storage.trial import BASELINE, State
 from study.storage.trials import rows
 from study.tournament import recommend
 
-WINDOW_S = 2.0
+WINDOW_S = 1.6
 # the LLM's share is how long both services wait before an answer, seconds
-TODAY, OTHER, LAST, POOR, NEXT = 0.1, 0.11, 0.105, 0.9, 0.05
+TODAY, OTHER, LAST, POOR, NEXT = 0.06, 0.066, 0.063, 0.6, 0.03
 
 
 @pytest.fixture
