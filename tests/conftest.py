@@ -27,6 +27,7 @@ from objectives.colocation import live_servers
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
+from objectives.load import figures_of_replies
 from objectives.load.generator import Generator
 from objectives.rig.install_cpu_servers import VENVS, WHISPERS, is_installed
 from objectives.servers import process
@@ -228,6 +229,12 @@ def one_generator(generator, monkeypatch):
 def forked(monkeypatch):
     """Fork lanes, load generators and turns off this worker, which has imported what they run."""
     forking(monkeypatch)
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Measure each window once, also where other tests keep the cores busy: no request is late."""
+    monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from objectives.evaluation import Job
 from study.lanes.lane import Ended, GivenBack, Task
 from study.lanes.lanes import Lanes
 from study.lanes.losses import Patience
+from study.lanes.process import channel
 from study.lanes.process.lane_process import Here
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -93,14 +94,17 @@ def test_each_task_is_measured_once_and_both_lanes_work(opened, tmp_path):
     [
         ("is killed", "SIGKILL"),
         ("crashes", "nobody foresaw this"),
-        ("is stopped", "said nothing for 7 s"),
+        ("is stopped", "said nothing for 3 s"),
         ("babbles", "no lane tells"),
         ("hangs", "was at work for 3 s"),
     ],
 )
-def test_the_task_of_a_lost_lane_is_measured_by_another(opened, said, tmp_path, mood, word):
+def test_the_task_of_a_lost_lane_is_measured_by_another(
+    opened, said, tmp_path, monkeypatch, mood, word
+):
+    monkeypatch.setattr(channel, "BEAT_S", 0.2)
     lanes = opened({"GPU-a": [mood, "well"]})
-    quick = {"is stopped": Patience(silent_s=7.0), "hangs": Patience(overtime_s=1.0)}
+    quick = {"is stopped": Patience(silent_s=3.0), "hangs": Patience(overtime_s=1.0)}
     lanes.patience = quick.get(mood, QUICK)
     ends = run(lanes, tasks(tmp_path, 4))
     assert numbers(ends) == [0, 1, 2, 3]
@@ -181,7 +185,7 @@ def test_memory_is_awaited_on_each_card_of_a_set(opened, tmp_path):
 
 
 def test_lanes_end_with_their_driver_also_one_that_is_stopped(opened, tmp_path):
-    lanes = opened({"GPU-a": ["hangs"], "GPU-b": ["hangs"]}, patience=Patience(end_s=3.0))
+    lanes = opened({"GPU-a": ["hangs"], "GPU-b": ["hangs"]}, patience=Patience(end_s=1.0))
     todo = list(tasks(tmp_path, 2))
     while todo:
         for lane in lanes.free():

@@ -14,7 +14,6 @@ from optuna.trial import TrialState
 from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Step
-from objectives.load import figures_of_replies
 from objectives.traffic import segments
 from study.analysis.configurations import configurations_in
 from study.racing.race import Race
@@ -33,9 +32,8 @@ TODAY, OTHER, LAST, POOR, NEXT = 0.06, 0.066, 0.063, 0.6, 0.03
 
 
 @pytest.fixture
-def spec(tmp_path, monkeypatch, one_generator):
+def spec(tmp_path, monkeypatch, one_generator, unhurried):
     monkeypatch.setattr(segments, "LEAST_S", WINDOW_S / 4)
-    monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)  # a busy machine is no lag
     monkeypatch.setattr(segments, "LEAST_REQUESTS", 3)
     server = f"{SERVER} --mood slow --delay {{vllm_memory_util}}"
     return load(
