@@ -45,6 +45,16 @@ def script_command(script: str) -> list[str]:
     return [interpreter(), as_typed(path)] if path.is_file() else []
 
 
+def sudo_command(script: str) -> list[str]:
+    """Return the words that run a script as root, which does not find what this user finds.
+
+    Args:
+        script: The name of the script, without its ending.
+    """
+    program, *words = script_command(script)
+    return ["sudo", as_typed(Path(shutil.which(program) or program)), *words]
+
+
 def interpreter() -> str:
     """Return `python` where that is the interpreter which runs this, else its path."""
     folder = Path(shutil.which("python") or "").parent

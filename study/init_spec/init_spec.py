@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 from objectives.devices.device import Device, Occupant
 from objectives.devices.open_device import open_device
 from objectives.errors import SetupError
+from study.cli.checkout import sudo_command
 from study.deploy.config.load import load_deployment
 from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import Others, observe
@@ -107,7 +109,8 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     beside = "".join(f", {b.name}: {b.running.unit}" for b in found.beside)
     tell(f"today: {share}{llm.model}, speech {stt.size}{beside}; wrote {wrote}")
     lend = " ".join(f"--lend-from {n}" for n in dict.fromkeys(map(_lent, found.running)) if n)
-    tell(f"next: sudo .venv/bin/python scripts/run_study.py {options.spec} {lend} --dry-run")
+    run = shlex.join([*sudo_command("run_study"), str(options.spec)])
+    tell(f"next: {run} {lend} --dry-run")
 
 
 def _ran(unit: Running) -> bool:

@@ -76,7 +76,8 @@ def _file(name: str) -> tuple[Path | None, str]:
         path = Path(text)
         is_written = "/" in text or path.suffix in (*YAML, *SCRIPTS, ".container", ".conf")
         if text and path.is_file() and (is_written or path.suffix in UNITS):
-            return path, service
+            plain = Path(os.path.normpath(path))  # no `a/../` in what is written from it
+            return plain if plain.exists() and plain.samefile(path) else path, service
         if text and not service and is_written and ":" not in name:
             why = "it is no plain file" if path.exists() else "there is no such file"
             raise BadInput(f"{name}: {why}; name a file, or a unit that runs")

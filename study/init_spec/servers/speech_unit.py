@@ -17,6 +17,7 @@ from study.init_spec.forms.running import Running
 from study.init_spec.servers.llm_unit import Llm, split_flags
 from study.spec.speech.options import ARITHMETICS
 
+OWN = "transcriber.py"  # this project's own server
 # what is searched beside today's, where it is on the machine
 ORDER = ("tiny", "base", "small", "medium", "large-v3")
 NUMBERS = re.compile(r"-(?:ct2-?)?(int8|int8_float16|fp16|float16|ct2|fp32|float32)$")
@@ -88,11 +89,16 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         )
     flag, variable, value = sizes[0]
     choices, models = _others(unit, today, value)
-    notes = (
-        []
-        if size is None
-        else [f"{unit.unit} must read {variable} itself; nothing here can check that it does"]
-    )
+    notes = []
+    if size is not None:
+        notes.append(
+            f"{unit.unit} must read {variable} itself; nothing here can check that it does"
+        )
+    if not any(Path(word).name == OWN for word in unit.argv):
+        notes.append(
+            f"the study measures Whisper by its own server, not by {unit.unit}: how sizes compare "
+            "carries over, milliseconds may not"
+        )
     return Speech(
         running=unit,
         python=_able(unit.python),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from unit_texts import read
 
 from objectives.errors import BadInput
+from study.cli.checkout import as_typed
 from study.init_spec.init_spec import InitOptions, write_files
 from study.init_spec.places import places_of
 from study.init_spec.write_deployment import deployment_of
@@ -407,9 +409,12 @@ def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(
     (folder / ".env").write_text("SHARE=0.52\n")
     lines: list[str] = []
     spec, deployment = folder / "my.yaml", folder / "deployment.yaml"
-    options = InitOptions((str(folder / "compose.yaml"),), spec, deployment, "my", device="cpu")
+    named = f"{folder}/../{folder.name}/compose.yaml"
+    options = InitOptions((named,), spec, deployment, "my", device="cpu")
     write_files(options, lines.append)
     text = spec.read_text()
+    assert "/../" not in text + deployment.read_text() + "".join(lines)
+    assert lines[-1].startswith(f"next: sudo {as_typed(Path(sys.executable))} ")
     assert "hidden" not in text and "--env=HF_TOKEN " in text and "--gpus=device=1" in text
     assert f"--volume={folder}/hf:/root/.cache/huggingface" in text and "stt2" not in text
     made = deployment.read_text()

@@ -239,6 +239,9 @@ def test_the_size_is_found_where_the_unit_names_it(argv, env, size, flag, variab
     speech = read_stt(unit("/usr/bin/app", *argv, env=env))
     assert (speech.size, speech.flag, speech.variable) == (size, flag, variable)
     assert speech.models[size].startswith("Systran/")
+    assert "measures Whisper by its own server" in speech.notes[0]
+    own = read_stt(unit("python3", "/srv/objectives/transcriber.py", *argv, env=env))
+    assert own.notes == ()
 
 
 def test_an_application_that_names_no_size_needs_to_be_told_the_variable():
