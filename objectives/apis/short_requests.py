@@ -31,7 +31,8 @@ AS_IT_IS = {"Accept-Encoding": "identity"}  # a few bytes may unpack to gigabyte
 @cache
 def certificates() -> ssl.SSLContext:
     """Return what `verify` takes; what a first request would import is there from here on."""
-    import anyio  # noqa: F401, PLC0415  httpx would at that, while its time runs
+    import anyio._backends._asyncio  # noqa: F401, PLC0415  httpx would, while its time runs
+    import httpcore  # noqa: F401, PLC0415  as this one
     import httpx  # noqa: PLC0415
 
     return httpx.create_ssl_context(trust_env=False)

@@ -90,8 +90,10 @@ def serve(path: str) -> None:
     import study.cli.startup
     import study.commands.promote
     import study.deploy.commands  # noqa: F401  what the command imports once it has its arguments
+    from objectives.apis.short_requests import certificates
     from study.deploy.health import gates
 
+    certificates()  # what a first request imports takes half a second of a core
     gates.READY_POLL_S = 0.05  # units of fakes are soon ready
 
     with socket.socket(socket.AF_UNIX) as listener:
