@@ -1,8 +1,9 @@
 """The fork server runs the project's commands in rigs without a second of imports for each.
 
-It has imported what `promote.py` needs. For each request it forks into the namespaces of a rig and
-runs the script there as `python SCRIPT` would. Who asks is a process of its own, with the output,
-the umask and the exit code of the script; where it is killed, so is the script.
+It has imported what `promote.py` and `init_spec.py` need. For each request it forks into the
+namespaces of a rig and runs the script there as `python SCRIPT` would. Who asks is a process of its
+own, with the output, the umask and the exit code of the script; where it is killed, so is the
+script.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ def enter(pid: int) -> None:
     os.chdir("/")
 
 
-def run_script(words: list[str], env: dict[str, str], umask: int) -> int:
+def run_script(folder: str, words: list[str], env: dict[str, str], umask: int) -> int:
     """Run a script as a fresh interpreter would, and return its exit code."""
     import runpy
     import traceback
 
     os.setsid()
+    os.chdir(folder)
     os.umask(umask)
     os.environ.clear()
     os.environ.update(env)
@@ -67,7 +69,7 @@ def answer(connection: socket.socket) -> None:
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
-        code = run_script(asked["words"], asked["env"], asked["umask"])
+        code = run_script(asked["folder"], asked["words"], asked["env"], asked["umask"])
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -88,12 +90,17 @@ def serve(path: str) -> None:
     import select
 
     import study.cli.startup
+    import study.commands.init_spec
     import study.commands.promote
-    import study.deploy.commands  # noqa: F401  what the command imports once it has its arguments
+    import study.deploy.commands  # what the commands import once they have their arguments
+    import study.init_spec.init_spec
+    import study.service_pause.options  # noqa: F401
     from objectives.apis.short_requests import certificates
+    from objectives.diagnosis.diagnose import diagnose
     from study.deploy.health import gates
 
-    certificates()  # what a first request imports takes half a second of a core
+    certificates()  # what a first request imports takes a third of a second of a core
+    diagnose("a line", service="llm")  # its patterns are read from a file
     gates.READY_POLL_S = 0.05  # units of fakes are soon ready
 
     with socket.socket(socket.AF_UNIX) as listener:
@@ -114,10 +121,11 @@ def serve(path: str) -> None:
             connection.close()
 
 
-def ask(path: str, rig: str, words: list[str]) -> int:
+def ask(path: str, rig: str, folder: str, words: list[str]) -> int:
     """Have a script run in a rig with this process's output, and return its exit code."""
     umask = os.umask(0)
-    wanted = {"rig": int(rig), "words": words, "env": dict(os.environ), "umask": umask}
+    wanted = {"rig": int(rig), "folder": folder, "words": words}
+    wanted |= {"env": dict(os.environ), "umask": umask}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
         socket.send_fds(connection, [json.dumps(wanted).encode()], [0, 1, 2])
@@ -131,4 +139,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(sys.argv[2])
     else:
-        sys.exit(ask(sys.argv[2], sys.argv[3], sys.argv[4:]))
+        sys.exit(ask(*sys.argv[2:5], sys.argv[5:]))

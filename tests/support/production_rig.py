@@ -60,6 +60,23 @@ def forking() -> str:
     return path
 
 
+def begin_forked(machine: Rig, *line: str, folder: str = "/") -> subprocess.Popen[str]:
+    """Begin a script inside a rig, by the fork server; killed, it takes the script with it.
+
+    Args:
+        folder: Where it runs.
+    """
+    ask = (sys.executable, "-I", "-S", str(Path(fork_server.__file__)), "ask", forking())
+    return subprocess.Popen(
+        [*ask, str(machine.pid), folder, *line],
+        env={**os.environ, "ALLOCATION_STUDY_LOCKS": "", "PYTHONPATH": str(REPOSITORY)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Machine(Rig):
     """A rig with both units.
@@ -71,17 +88,8 @@ class Machine(Rig):
     ports: Mapping[str, int]
 
     def begin_promote(self, *words: str) -> subprocess.Popen[str]:
-        """Begin promote.py inside, by the fork server; killed, it takes promote.py with it."""
-        line = (PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
-        ask = (sys.executable, "-I", "-S", str(Path(fork_server.__file__)), "ask", forking())
-        return subprocess.Popen(
-            [*ask, str(self.pid), *line],
-            env={**os.environ, "ALLOCATION_STUDY_LOCKS": "", "PYTHONPATH": str(REPOSITORY)},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        """Begin promote.py inside, as `begin_forked` does."""
+        return begin_forked(self, PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
 
     def promote(self, *words: str) -> tuple[int, str]:
         """Run promote.py inside; return its exit code and all that it printed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 from container_rig import IMAGE, compose, give
-from production_rig import LLM, STT, Machine, production
+from production_rig import LLM, STT, Machine, begin_forked, production
 from systemd_rig import REPOSITORY
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
@@ -73,7 +73,7 @@ def test_a_project_of_compose_is_read_rolled_out_and_back_and_lent() -> None:
         files = ("--out", "/root/my.yaml", "--deployment", "/etc/deployment.yaml")
         (machine.root / "etc/deployment.yaml").unlink()
         named = ("--unit", "/srv/Voice.1/docker-compose.yml", "--device", "cpu")
-        output, _ = machine.begin(INIT, *named, *files).communicate(timeout=60)
+        output, _ = begin_forked(machine, INIT, *named, *files).communicate(timeout=60)
         lend = f"--lend-from container:{llm} --lend-from container:{stt}"
         assert lend in output, output
         data = yaml.safe_load(machine.read("/etc/deployment.yaml"))

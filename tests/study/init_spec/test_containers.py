@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from container_rig import ENGINES, IMAGE, OPTIONS, give
+from production_rig import begin_forked
 from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
@@ -34,7 +35,7 @@ def test_what_runs_in_containers_becomes_a_spec(engine: str) -> None:
         wait_until(lambda: "api_server" in machine.run("pgrep", "-af", "api_server", check=False))
         files = ("--out", "/root/my.yaml", "--deployment", "/root/deployment.yaml")
         named = ("--unit", "judge.service", "--unit", f"{engine}:stt", "--device", "cpu")
-        process = machine.begin(INIT, *named, *files)
+        process = begin_forked(machine, INIT, *named, *files)
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
         assert "today: 0.45 of the memory for org/m, speech base; wrote /root/my.yaml\n" in output
