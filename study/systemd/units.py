@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,10 +74,18 @@ class Unit:
 
 def unit(name: str) -> Unit:
     """Return a unit as systemd knows it now."""
-    output = systemctl.run(
-        "systemctl", "show", name, *(f"--property={p}" for p in UNIT_PROPERTIES.split())
-    )
-    properties = parse_show(output)
+    return units([name])[0]
+
+
+def units(names: Sequence[str]) -> list[Unit]:
+    """Return several units as systemd knows them now, by one command."""
+    properties = (f"--property={p}" for p in UNIT_PROPERTIES.split())
+    output = systemctl.run("systemctl", "show", *names, *properties)
+    blocks = output.strip().split("\n\n")
+    return [_unit(name, parse_show(block)) for name, block in zip(names, blocks, strict=True)]
+
+
+def _unit(name: str, properties: Mapping[str, str]) -> Unit:
     drop_ins = tuple(Path(p) for p in properties.get("DropInPaths", "").split())
     dependents = {
         u

@@ -60,11 +60,14 @@ def forking() -> str:
     return path
 
 
-def begin_forked(machine: Rig, *line: str, folder: str = "/") -> subprocess.Popen[str]:
+def begin_forked(
+    machine: Rig, *line: str, folder: str = "/", umask: int = -1
+) -> subprocess.Popen[str]:
     """Begin a script inside a rig, by the fork server; killed, it takes the script with it.
 
     Args:
         folder: Where it runs.
+        umask: Its umask; -1: as here.
     """
     ask = (sys.executable, "-I", "-S", str(Path(fork_server.__file__)), "ask", forking())
     return subprocess.Popen(
@@ -74,6 +77,7 @@ def begin_forked(machine: Rig, *line: str, folder: str = "/") -> subprocess.Pope
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        umask=umask,
     )
 
 
@@ -87,9 +91,10 @@ class Machine(Rig):
 
     ports: Mapping[str, int]
 
-    def begin_promote(self, *words: str) -> subprocess.Popen[str]:
+    def begin_promote(self, *words: str, umask: int = -1) -> subprocess.Popen[str]:
         """Begin promote.py inside, as `begin_forked` does."""
-        return begin_forked(self, PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
+        line = (PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
+        return begin_forked(self, *line, umask=umask)
 
     def promote(self, *words: str) -> tuple[int, str]:
         """Run promote.py inside; return its exit code and all that it printed."""
@@ -97,9 +102,9 @@ class Machine(Rig):
         text, _ = process.communicate(timeout=90)
         return process.returncode, text
 
-    def kill_when(self, words: str, *, apply: list[str]) -> str:
+    def kill_when(self, words: str, *, apply: list[str], umask: int = -1) -> str:
         """Begin an apply and kill it by SIGKILL when it prints this; return all that it printed."""
-        process = self.begin_promote("apply", *apply)
+        process = self.begin_promote("apply", *apply, umask=umask)
         text = ""
         assert process.stdout is not None
         for line in process.stdout:
@@ -146,7 +151,7 @@ class Machine(Rig):
     def units(self, **more: str) -> None:
         """Write both units as a user would have them; `more` goes into the LLM's [Service]."""
         python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
-        server = f"{python} {REPOSITORY / 'tests/support/fakes.py'}"
+        server = f"{python} -IS {REPOSITORY / 'tests/support/fakes.py'}"
         extra = "\n".join(f"{k}={v}" for k, v in more.items())
         common = "Environment=MOODS=/etc/moods\nTimeoutStopSec=infinity\n"
         self.write(
@@ -189,7 +194,7 @@ services:
     start_timeout_s: 5
     stop_timeout_s: 2
 thresholds:
-  {{baseline_windows: 1, windows: {windows}, window_s: 0.2, min_requests: 5, max_failed_windows: 1}}
+  {{baseline_windows: 1, windows: {windows}, window_s: 0.2, min_requests: 3, max_failed_windows: 1}}
 memory_timeout_s: 3
 {extra or "dead_man_s: 60"}
 """,

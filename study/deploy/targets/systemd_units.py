@@ -46,6 +46,7 @@ class Units:
         self.deployment = deployment
         self.names: dict[str, str] = {name: str(s.unit) for name, s in deployment.ordered()}
         self._wakers: dict[str, Waker | None] = {}
+        self._lives: dict[str, units.Unit] = {}
 
     def check(self) -> None:
         """Check that both units are there, run, and can get what is mapped.
@@ -81,7 +82,7 @@ class Units:
 
     def dependents(self) -> list[str]:
         """Return the active units that stop when ours stop."""
-        names = {u for own in self.names.values() for u in units.unit(own).dependents}
+        names = {u for own in self._units().values() for u in own.dependents}
         return sorted(
             u for u in names - set(self.names.values()) if u.endswith(".service") and _is_active(u)
         )
@@ -93,14 +94,19 @@ class Units:
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each unit's own files."""
-        return {unit: units.unit(unit).sha256 for unit in self.names.values()}
+        return {unit.name: unit.sha256 for unit in self._units().values()}
+
+    def _units(self) -> dict[str, units.Unit]:
+        """Return the unit of each service as systemd knows it now."""
+        return dict(zip(self.names, units.units([*self.names.values()]), strict=True))
 
     def files(self, values: Values) -> dict[str, str]:
         """Return the drop-in of each unit, and the script that waits until one is ready."""
         texts = {}
         before: Deployed | None = None
+        own = self._units()
         for name, service in self.deployment.ordered():
-            unit = units.unit(self.names[name])
+            unit = own[name]
             mine = [a for a in assigned(values, self.deployment) if a.service == name]
             is_container = any(runs_container(c) for c in commands(unit.texts()))
             needs_command = is_container or any(a.binding.is_flag for a in mine)
@@ -150,8 +156,8 @@ class Units:
             folder.mkdir(parents=True, exist_ok=True)
             write_atomic(folder / TRIAL, files[f"{unit}.conf"], mode=0o600, durable=True)
         units.reload()
-        for unit in self.names.values():
-            state = units.unit(unit)
+        for state in self._units().values():
+            unit = state.name
             if state.load != "loaded" or RUN / f"{unit}.d" / TRIAL not in state.drop_ins:
                 raise StepFailed(f"systemd did not take the drop-in of {unit} (state {state.load})")
 
@@ -194,7 +200,7 @@ class Units:
 
     def life(self, name: str) -> Life:
         """Return this run as systemd knows it; asleep, or awake again, one lives on."""
-        unit = units.unit(self.names[name])
+        unit = self._lives[name] = units.unit(self.names[name])
         if self._waker(name) is not None:
             return Life(unit.active != "failed", "", unit.restarts, unit.result)
         return Life(unit.active == "active", unit.invocation, unit.restarts, unit.result)
@@ -220,8 +226,8 @@ class Units:
         return (values or [None]) if processes else None
 
     def log(self, name: str, since_s: float | None) -> str:
-        """Return the journal of this run."""
-        return units.journal(units.unit(self.names[name]), since_s)
+        """Return the journal of this run, the one that `life` told last."""
+        return units.journal(self._lives.get(name) or units.unit(self.names[name]), since_s)
 
 
 def _is_active(unit: str) -> bool:

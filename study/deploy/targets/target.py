@@ -90,4 +90,8 @@ class Target(Protocol):
         """Return each value that the running processes carry; None: they cannot be seen."""
 
     def log(self, name: str, since_s: float | None) -> str:
-        """Return what this run has logged since a Unix time in s; None: since its start."""
+        """Return what the run that `life` told last has logged.
+
+        Args:
+            since_s: Unix time in s from which on; None: since its start.
+        """

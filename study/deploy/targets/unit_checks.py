@@ -35,8 +35,9 @@ def check_units(deployment: Deployment, names: Mapping[str, str]) -> None:
     Raises:
         BadInput: A unit is not there, is masked or off, or cannot get what is mapped.
     """
-    for name, service in deployment.ordered():
-        _check_unit(deployment, service, units.unit(names[name]))
+    services = dict(deployment.ordered())
+    for name, unit in zip(names, units.units([*names.values()]), strict=True):
+        _check_unit(deployment, services[name], unit)
     for (name, first), (other, second) in combinations(names.items(), 2):
         try:
             before = units.ordered_after(first, but=COMMITTED)

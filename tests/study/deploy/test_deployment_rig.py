@@ -11,56 +11,25 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 import pytest
-from production_rig import LLM, STT, Machine, begin_forked, forking, production
+from production_rig import LLM, STT, Machine, begin_forked
+from scenarios import NEW, OLD, Scenarios, beside, booted
+from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
 from systemd_rig import REPOSITORY, UNITS
 
 Case = TypeVar("Case")
-OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
 TRIAL = "zzz-gpu-allocation-2-trial.conf"
 
 
-def booted() -> tuple[ExitStack, Machine]:
-    """Boot a machine on the old version; the stack ends it."""
-    with ExitStack() as stack:
-        rigged = stack.enter_context(production())
-        rigged.wait(30, lambda: rigged.running() == OLD)
-        return stack.pop_all(), rigged
-
-
-@pytest.fixture(scope="module")
-def boot() -> Iterator[Callable[[], tuple[ExitStack, Machine]]]:
-    """Give one machine after the other; the next one boots while a test runs on the last."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(booted)
-
-        def take() -> tuple[ExitStack, Machine]:
-            nonlocal coming
-            here, coming = coming, pool.submit(booted)
-            return here.result()
-
-        yield take
-        if coming.exception() is None:
-            coming.result()[0].close()
-
-
 @pytest.fixture
-def machine(boot: Callable[[], tuple[ExitStack, Machine]]) -> Iterator[Machine]:
-    stack, rigged = boot()
-    with stack:
-        yield rigged
-
-
-@pytest.fixture
-def machines(
-    boot: Callable[[], tuple[ExitStack, Machine]], machine: Machine
-) -> Iterator[list[Machine]]:
+def machines(request: pytest.FixtureRequest, scenarios: Scenarios) -> Iterator[list[Machine]]:
     """Return two machines, on which cases that mostly wait run at once."""
-    forking()  # once, before several threads ask for it
+    scenarios.begin(request.node.name)
     with ExitStack() as stack:
-        others = [boot()]
-        for ends, _ in others:
+        with ThreadPoolExecutor(2) as pool:
+            both = [*pool.map(lambda _: booted(), range(2))]
+        for ends, _ in both:
             stack.enter_context(ends)
-        yield [machine, *(rigged for _, rigged in others)]
+        yield [rigged for _, rigged in both]
 
 
 def at_once(
@@ -99,6 +68,7 @@ def is_settled(machine: Machine, values: tuple[str, str]) -> None:
     assert machine.systemctl("is-active", LLM, STT).split() == ["active", "active"]
 
 
+@beside
 def test_from_running_units_to_an_applied_promotion_and_back(machine: Machine) -> None:
     promotion, before = machine.promotion(), machine.read(f"{UNITS}/{LLM}")
     code, output = machine.promote("plan", promotion)
@@ -163,6 +133,7 @@ def test_a_trial_that_misbehaves_is_rolled_back(machines: list[Machine]) -> None
     at_once(machines, moods, misbehaves)
 
 
+@beside
 def test_a_unit_that_will_not_stop_is_killed_and_the_change_or_its_end_goes_on(
     machine: Machine,
 ) -> None:
@@ -194,6 +165,7 @@ def test_a_killed_apply_is_ended_by_one_command(machines: list[Machine]) -> None
     at_once(machines, steps, killed)
 
 
+@beside
 def test_the_timer_ends_what_a_killed_apply_left_and_the_next_apply_works(machine: Machine) -> None:
     machine.deployment(dead_man_s="18")
     machine.kill_when("soak window 1", apply=[machine.promotion()])
@@ -211,6 +183,7 @@ def test_the_timer_ends_what_a_killed_apply_left_and_the_next_apply_works(machin
     is_settled(machine, NEW)
 
 
+@beside
 def test_a_held_trial_is_committed_by_hand_or_undone_by_the_timer(machine: Machine) -> None:
     code, output = machine.promote("apply", machine.promotion(), "--hold")
     assert code == 0 and "version 1 is on trial until" in output, output
@@ -229,6 +202,7 @@ def test_a_held_trial_is_committed_by_hand_or_undone_by_the_timer(machine: Machi
     is_settled(machine, NEW)
 
 
+@beside
 def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(
     machine: Machine,
 ) -> None:
@@ -246,6 +220,7 @@ def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(
     is_settled(machine, OLD)
 
 
+@beside
 def test_a_reboot_undoes_a_trial_and_keeps_a_commit_and_starts_in_the_tuned_order(
     machine: Machine,
 ) -> None:
@@ -278,6 +253,7 @@ def comes_after_the_other(machine: Machine) -> None:
     assert began[LLM] > began[STT] + 1.5
 
 
+@beside
 def test_a_full_disk_ends_on_the_old_version(machine: Machine) -> None:
     machine.run("mkdir", "-p", "/etc/gpu-allocation")
     machine.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "/etc/gpu-allocation")
@@ -306,6 +282,7 @@ def test_a_full_disk_ends_on_the_old_version(machine: Machine) -> None:
     machine.run("umount", folder)
 
 
+@beside
 def test_an_apply_whose_terminal_has_gone_ends_well(machine: Machine) -> None:
     process = machine.begin_promote("apply", machine.promotion())
     assert process.stdout is not None and process.stdout.readline()
@@ -314,6 +291,7 @@ def test_an_apply_whose_terminal_has_gone_ends_well(machine: Machine) -> None:
     is_settled(machine, NEW)
 
 
+@beside
 def test_when_not_even_the_old_version_answers_it_says_what_to_do(machine: Machine) -> None:
     machine.moods("0.55 wrong")
     process = machine.begin_promote("apply", machine.promotion())
@@ -335,6 +313,7 @@ def test_when_not_even_the_old_version_answers_it_says_what_to_do(machine: Machi
     is_settled(machine, OLD)
 
 
+@beside
 def test_a_version_that_no_longer_works_leaves_production_where_it_was(machine: Machine) -> None:
     assert machine.promote("apply", machine.promotion())[0] == 0
     machine.moods("0.5 never-ready")
@@ -344,6 +323,7 @@ def test_a_version_that_no_longer_works_leaves_production_where_it_was(machine: 
     assert in_force(machine) == 1
 
 
+@beside
 def test_a_unit_that_is_not_there_masked_or_off_is_refused(machine: Machine) -> None:
     machine.systemctl("stop", LLM)
     code, output = machine.promote("apply", machine.promotion())
@@ -361,6 +341,7 @@ def test_a_unit_that_is_not_there_masked_or_off_is_refused(machine: Machine) -> 
     assert not (machine.root / "etc/gpu-allocation/voice/versions").exists()
 
 
+@beside
 def test_a_unit_that_changed_underneath_is_told_and_the_next_version_is_made_from_it(
     machine: Machine,
 ) -> None:
@@ -395,6 +376,7 @@ HOSTILE = [
 ]
 
 
+@beside
 def test_a_hostile_promotion_never_reaches_a_unit(machine: Machine) -> None:
     for n, value in enumerate(HOSTILE):
         code, output = machine.promote("apply", machine.promotion(f"h{n}", share=value))
@@ -424,6 +406,7 @@ def of_the_guide() -> list[str]:
     ]
 
 
+@beside
 def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine) -> None:
     folder = "/root/study"
     machine.run("mkdir", "-p", f"{folder}/artifacts")
@@ -461,6 +444,7 @@ def test_the_commands_of_the_guide_lead_to_production_and_back(machine: Machine)
     )
 
 
+@beside
 def test_what_stops_with_a_unit_runs_again_after_it(machine: Machine) -> None:
     machine.write(
         f"{UNITS}/front.service",
@@ -480,6 +464,7 @@ def lines(output: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
+@beside
 def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machine) -> None:
     promotion = machine.promotion()
     machine.promotion("older", share=0.6, written_at="2020-01-01T00:00:00+00:00")
@@ -517,6 +502,7 @@ def test_the_watch_says_what_is_due_and_applies_only_where_it_may(machine: Machi
     assert promotion
 
 
+@beside
 def test_an_env_file_with_a_restart_command_goes_the_same_way(machine: Machine) -> None:
     for unit, line in ((LLM, "--gpu-memory-utilization ${SHARE}"), (STT, None)):
         text = machine.read(f"{UNITS}/{unit}").replace("Environment=WHISPER_MODEL=base\n", "")
