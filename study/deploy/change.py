@@ -80,11 +80,12 @@ def begin_change(
         dependents=tuple(target.dependents()),
     )
     pending.write(deployment.folder, change)
+    timer = dead_man_timer.timer_of(deployment)
     try:
-        armed = replace(change, dead_man=dead_man_timer.arm(deployment, deployment.dead_man_s))
-        pending.write(deployment.folder, armed)
+        timer = dead_man_timer.arm(deployment, deployment.dead_man_s)
+        pending.write(deployment.folder, replace(change, dead_man=timer))
     except BaseException:
-        dead_man_timer.disarm(dead_man_timer.timer_of(deployment))
+        dead_man_timer.disarm(timer)
         pending.path_of(deployment.folder).unlink(missing_ok=True)
         Chain(deployment.folder).discard(new.number)
         raise

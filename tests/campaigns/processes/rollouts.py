@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,18 +38,21 @@ services:
   llm:
     set: {{vllm_memory_util: {{variable: SHARE, low: 0.3, high: 0.7}}}}
     probe: {{kind: command, argv: ["{folder}/probe"], timeout_s: 5}}
-    start_timeout_s: 5
-    stop_timeout_s: 2
+    start_timeout_s: {start_s}
+    stop_timeout_s: 1
   stt:
     set: {{whisper_model_size: {{variable: SIZE, choices: {{tiny: tiny, base: base}}}}}}
     probe: {{kind: command, argv: ["{folder}/probe"], timeout_s: 5}}
-    start_timeout_s: 5
-    stop_timeout_s: 2
+    start_timeout_s: {start_s}
+    stop_timeout_s: 1
 thresholds: {{baseline_windows: 1, windows: 3, window_s: 0.2, min_requests: 2, p95_ratio: 50}}
 env_file: {{path: "{folder}/voice.env", restart: ["{folder}/restart"]}}
-memory_timeout_s: 3
-dead_man_s: 25
+memory_timeout_s: 1
+dead_man_s: {dead_man_s}
 """
+LONGEST_WAIT_S = 120.0
+PATIENT = {"start_s": 10, "dead_man_s": 2 * LONGEST_WAIT_S}  # such a timer must be disarmed
+SOON = {"start_s": 2, "dead_man_s": 8}  # of a change that is left to its timer
 
 
 def attack(rng: random.Random) -> None:
@@ -59,8 +63,8 @@ def attack(rng: random.Random) -> None:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _set_up(folder)
-        fault = rng.choice(("kill", "kill", "terminate", "hang up", "bad", "state", "twice"))
+        fault = rng.choice(("kill", "leave", "terminate", "hang up", "bad", "state", "twice"))
+        _set_up(folder, SOON if fault in ("leave", "state") else PATIENT)
         if fault == "bad":
             (folder / "bad").touch()
         apply = _promote(folder, "apply", str(folder / "p.yaml"))
@@ -68,7 +72,7 @@ def attack(rng: random.Random) -> None:
         if fault != "bad":
             time.sleep(rng.uniform(0.5, LONGEST_S))
         match fault:
-            case "kill":
+            case "kill" | "leave":
                 apply.kill()
             case "terminate":
                 apply.terminate()
@@ -79,7 +83,10 @@ def attack(rng: random.Random) -> None:
                     file.write_bytes(rng.randbytes(20))
             case "twice":
                 said = _finished(_promote(folder, "apply", str(folder / "p.yaml")), (0, 2, 5))
+        if fault == "kill":  # its output ends once its timer is disarmed
+            said += _finished(_promote(folder, "rollback"), (0, 2))
         said += _finished(apply, (0, 2, 3, 5, 130, -signal.SIGKILL, -signal.SIGHUP))
+        _deploy(folder, PATIENT)
         said += _finished(_promote(folder, "rollback"), (0, 2))
         text = (folder / "voice.env").read_text()
         assert text in (OLD, NEW), (fault, text, said)
@@ -90,12 +97,12 @@ def attack(rng: random.Random) -> None:
         assert (folder / "running.env").read_text() == NEW, (fault, said)
 
 
-def _set_up(folder: Path) -> None:
+def _set_up(folder: Path, times: Mapping[str, float]) -> None:
     folder.chmod(0o755)
     for file, text in (("restart", RESTART), ("probe", PROBE)):
         (folder / file).write_text(text.format(python=sys.executable + " -IS", folder=folder))
         (folder / file).chmod(0o755)
-    (folder / "deployment.yaml").write_text(DEPLOYMENT.format(folder=folder))
+    _deploy(folder, times)
     for file in ("voice.env", "running.env"):
         (folder / file).write_text(OLD)
     data = {
@@ -111,6 +118,10 @@ def _set_up(folder: Path) -> None:
     put(data, folder / "p.yaml")
 
 
+def _deploy(folder: Path, times: Mapping[str, float]) -> None:
+    (folder / "deployment.yaml").write_text(DEPLOYMENT.format(folder=folder, **times))
+
+
 def _promote(folder: Path, verb: str, *words: str) -> subprocess.Popen[str]:
     line = [sys.executable, "scripts/promote.py", verb, *words]
     return subprocess.Popen(
@@ -124,8 +135,8 @@ def _promote(folder: Path, verb: str, *words: str) -> subprocess.Popen[str]:
 
 
 def _finished(process: subprocess.Popen[str], codes: tuple[int, ...]) -> str:
-    """Wait for a promote.py, and return what it said."""
-    said, _ = process.communicate(timeout=120)
+    """Wait for a promote.py, and for its timer, which writes there too; return what they said."""
+    said, _ = process.communicate(timeout=LONGEST_WAIT_S)
     assert "Traceback" not in said, said
     assert process.returncode in codes, (process.args, process.returncode, said)
     return said

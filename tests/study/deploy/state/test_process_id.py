@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from study.deploy.config.deployment import Deployment
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.dead_man_timer import DeadMan
 from study.deploy.state.process_id import ProcessId, process_id
@@ -51,3 +53,25 @@ def test_the_very_process_is_ended(innocent: subprocess.Popen[bytes]) -> None:
     dead_man_timer.disarm(DeadMan(process=known))
     assert innocent.wait(10) == -signal.SIGTERM
     known.send(signal.SIGTERM)  # and once it is gone, nobody
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_timer_that_had_no_words_when_it_was_armed_is_disarmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells the words of a process a moment after it has begun."""
+    monkeypatch.setattr(dead_man_timer, "BOOTED", tmp_path / "no systemd")
+    (path := tmp_path / "deployment.yaml").touch()
+    deployment = Deployment("voice", {}, state=str(tmp_path), path=path)
+    deployment.folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil.Process, "cmdline", lambda _: [])
+        timer = dead_man_timer.arm(deployment, 600.0)
+    assert timer.process is not None
+    process = psutil.Process(timer.process.pid)
+    try:
+        dead_man_timer.disarm(timer)
+        assert process.wait(10) == -signal.SIGTERM
+    finally:
+        if process.is_running():
+            process.kill()
