@@ -131,7 +131,7 @@ def test_what_they_answer_is_captured_and_replayed(
     service = colocation.setting.services["llm"]
     assert isinstance(service, LlmService)
     tokens_before = metric(llm.url, "generation_tokens_total")
-    with capturing(tmp_path, llm, stt) as capture:
+    with capturing(tmp_path, llm, stt, forks=False) as capture:
         ports = dict(zip(("llm", "stt"), (r.port for r in capture.routes), strict=True))
         through = {e.name: e.endpoint(f"http://127.0.0.1:{ports[e.name]}") for e in engines}
         window = drive(generator, through, CLIPS, SENT, timeout_s=120, broken=lambda: None)

@@ -10,15 +10,23 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
+from asyncio import unix_events
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+from forked import Forked
+
+from objectives.capture import reader, reader_process
 from objectives.capture.capture import Route, address, serve
 from objectives.capture.tally import Tally
 from objectives.capture.trace_file import TraceWriter
@@ -37,7 +45,7 @@ class Upstream(ThreadingHTTPServer):
         gate: A stream sends its first piece, and the rest once the gate is open.
         hung_up: It is set once a client has hung up in the middle of an answer, or reads none.
         sent: The bytes that a `flood` has sent.
-        delay_s: The time before each answer.
+        answering: While it is not set, no answer begins.
         mood: Its mood whatever a request says; None lets the request say it.
     """
 
@@ -47,9 +55,10 @@ class Upstream(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.gate, self.hung_up = threading.Event(), threading.Event()
+        self.gate, self.hung_up, self.answering = (threading.Event() for _ in range(3))
         self.gate.set()
-        self.sent, self.delay_s = 0, 0.0
+        self.answering.set()
+        self.sent = 0
         self.mood: str | None = None
 
     @property
@@ -89,8 +98,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.body()
         self.server.requests.append((self.command, self.path, dict(self.headers), body))
-        if self.server.delay_s:
-            threading.Event().wait(self.server.delay_s)
+        self.server.answering.wait(WAIT_S)
         if self.path == "/tokenize":
             asked = json.loads(body)
             texts = [asked.get("prompt", "")] + [m["content"] for m in asked.get("messages", [])]
@@ -235,6 +243,7 @@ def serving_upstream() -> Iterator[Upstream]:
         thread.start()
         yield server
         server.gate.set()
+        server.answering.set()
         server.shutdown()
         thread.join()
 
@@ -247,9 +256,16 @@ def free_port() -> int:
 
 @contextmanager
 def capturing(
-    folder: Path, *servers: Upstream, mirror: Upstream | None = None
+    folder: Path, *servers: Upstream, mirror: Upstream | None = None, forks: bool = True
 ) -> Iterator[Capture]:
-    """Capture before the servers into a trace in the folder; the block's end waits for the end."""
+    """Capture before the servers into a trace in the folder; the block's end waits for the end.
+
+    Args:
+        folder: Where the trace is to lie.
+        servers: What is captured.
+        mirror: What gets copies.
+        forks: Whether the reader is a fork of this process, in place of an interpreter.
+    """
     copies = address(mirror.url, "--mirror") if mirror is not None else None
     routes = [Route(address(s.url, "--llm"), free_port(), copies) for s in servers]
     capture = Capture(folder / "trace.jsonl", routes)
@@ -279,11 +295,28 @@ def capturing(
             ready.set()
 
     thread = threading.Thread(target=run)
-    thread.start()
-    assert ready.wait(WAIT_S)
-    try:
-        yield capture
-    finally:
-        capture.end()
-        thread.join(60)
+    with _forked_reader() if forks else nullcontext():
+        thread.start()
+        assert ready.wait(WAIT_S)
+        try:
+            yield capture
+        finally:
+            capture.end()
+            thread.join(60)
     assert failures == []
+
+
+@contextmanager
+def _forked_reader() -> Iterator[None]:
+    """Fork the reader off this process: as an interpreter it imports for half a second.
+
+    It is not nice, nor does it spare the server of what it asks: nobody else is served.
+    """
+    code = "from objectives.capture import reader; reader.main()"
+    popen = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader_process, "COMMAND", (sys.executable, "-c", code))
+        patch.setattr(reader, "NICENESS", 0)
+        patch.setattr(reader, "PAUSES", 0.0)
+        patch.setattr(unix_events, "subprocess", popen)
+        yield

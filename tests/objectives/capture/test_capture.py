@@ -108,7 +108,7 @@ def test_what_else_is_printed_in_the_reader_is_no_answer(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('hello'); print(5); print({}, flush=True)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with capturing(tmp_path, upstream) as capture:
+    with capturing(tmp_path, upstream, forks=False) as capture:
         httpx.post(f"{capture.url}{COMPLETIONS}?mood=stream", json=STREAM)
     assert len(capture.lines) == 1
 
@@ -231,7 +231,7 @@ def test_a_reader_that_dies_takes_no_traffic_with_it(upstream: Upstream, tmp_pat
                         return child
             time.sleep(0.02)
 
-    with capturing(tmp_path, upstream) as capture:
+    with capturing(tmp_path, upstream, forks=False) as capture:
         first = reader()
         os.kill(first.pid, signal.SIGKILL)
         first.wait(20)
