@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from objectives.diagnosis.needles import may_match
 from objectives.diagnosis.patterns import matches_of, patterns
 
 FRAME = re.compile(r'File "[^"\n]+", line \d+')
@@ -113,10 +114,10 @@ def parse(log: str, *, with_source: bool = False) -> Log:
         )
 
     text = BOX.sub("", COLOURS.sub("", log.replace("\r\n", "\n").replace("\r", "\n")))
-    noise = f"(?im){'|'.join(patterns()['ignore'])}"
-    quiet = re.sub(
-        noise, lambda match: " " * len(match[0]), text if with_source else _blanked(text)
-    )
+    quiet = text if with_source else _blanked(text)
+    noise = "|".join(regex for regex in patterns()["ignore"] if may_match(regex, quiet))
+    if noise:
+        quiet = re.sub(f"(?im){noise}", lambda match: " " * len(match[0]), quiet)
     return Log(text, quiet, marks("phases"), marks("speakers"))
 
 

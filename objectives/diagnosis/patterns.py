@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from objectives.diagnosis.needles import may_match
+
 SETUP_ERROR = "setup_error"  # the class of the rules in setup_errors.yaml
 
 
@@ -95,4 +97,5 @@ def _loaded(file: Traversable) -> Any:
 
 def matches_of(regexes: Sequence[str], text: str) -> Iterator[re.Match[str]]:
     """Yield the matches of each pattern in turn, ignoring case, `^` and `$` at every line."""
-    return (match for regex in regexes for match in re.finditer(f"(?im){regex}", text))
+    possible = (regex for regex in regexes if may_match(regex, text))
+    return (match for regex in possible for match in re.finditer(f"(?im){regex}", text))
