@@ -28,7 +28,9 @@ from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
 from objectives.load import figures_of_replies
+from objectives.load.figures_of_replies import nearest_rank
 from objectives.load.generator import Generator
+from objectives.load.sending import main as sending
 from objectives.rig.install_cpu_servers import VENVS, WHISPERS, is_installed
 from objectives.servers import process
 from objectives.servers.process import serving
@@ -156,9 +158,30 @@ def locks(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def sooner():
-    """Look for a server that is ready more often than a study does: a fake one soon is."""
+    """Look for a server that is ready more often than a study does: a fake one soon is.
+
+    And let what is sent begin sooner.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "READY_LOOK_S", 0.03)
+        patch.setattr(sending, "LEAD_S", 0.05)  # of forks
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def punctual():
+    """Let a request that left 5 ms late be on time: a fake answers in less.
+
+    Else each window would be replayed, for 0.3 ms.
+    """
+    is_moved = figures_of_replies._is_moved
+
+    def is_moved_far(values, own, q):
+        late_ms = nearest_rank(values, q) - nearest_rank(own, q)
+        return late_ms > 5.0 and is_moved(values, own, q)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures_of_replies, "_is_moved", is_moved_far)
         yield
 
 

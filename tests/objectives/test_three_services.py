@@ -17,24 +17,30 @@ from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Failure, Job
 from objectives.load import ramp
+from objectives.servers import blame
 from objectives.services import OtherService
 from objectives.setting import Setting, conditions
 from study.spec.services.beside import traffic_beside
 
 pytestmark = pytest.mark.usefixtures("forked")
-TURNS = {"window_s": 2, "turns_per_s": 4, "llm_per_s": 0, "stt_per_s": 0, "alone_requests": 2}
+TURNS = {"window_s": 1, "turns_per_s": 8, "llm_per_s": 0, "stt_per_s": 0, "alone_requests": 2}
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch):
+    monkeypatch.setattr(blame, "DYING_S", 0.3)
 
 
 def three(mood: str = "well", **more: object) -> Setting:
     usual = setting(**TURNS)
     command = f"{SERVER} --mood {mood} --after 6 --label {{embed.size}}"
     chats = f"{SERVER} --kv-tokens 90"
-    embed = OtherService(api="embeddings", command=command, per_s=5, texts=3, **more)  # type: ignore[arg-type]
-    speech = OtherService(api="speech", command=SERVER, per_s=1)
-    ranks = OtherService(api="rerank", command=SERVER, per_s=1, texts=2)
-    chat = OtherService(api="chat", command=chats, per_s=2, output_tokens=3)
+    embed = OtherService(api="embeddings", command=command, per_s=10, texts=3, **more)  # type: ignore[arg-type]
+    speech = OtherService(api="speech", command=SERVER, per_s=2)
+    ranks = OtherService(api="rerank", command=SERVER, per_s=2, texts=2)
+    chat = OtherService(api="chat", command=chats, per_s=4, output_tokens=3)
     heard = f"{SERVER} --label {{notes.beams}}"
-    notes = OtherService(api="transcription", command=heard, per_s=1, served_model="base")
+    notes = OtherService(api="transcription", command=heard, per_s=2, served_model="base")
     others = {"embed": embed, "voice": speech, "ranks": ranks, "chat": chat, "notes": notes}
     services = {**usual.services, **others}
     workload = replace(usual.workload, beside=traffic_beside(services))
@@ -131,11 +137,11 @@ def test_an_llm_that_sleeps_is_woken_by_a_turn_and_its_pages_wake_it_never(
     device, tmp_path
 ) -> None:
     """A hold is asked of one that stays awake, however seldom its turns are."""
-    usual = setting(**{**TURNS, "window_s": 8, "turns_per_s": 0.25, "hold_s": 6.0})
-    command = f"{usual.services['llm'].command} --start-s 1"
-    llm = replace(usual.services["llm"], command=command, woken_by="front", idle_s=1.0)
+    usual = setting(**{**TURNS, "window_s": 4, "turns_per_s": 0.5, "hold_s": 3.0})
+    command = f"{usual.services['llm'].command} --start-s 0.5"
+    llm = replace(usual.services["llm"], command=command, woken_by="front", idle_s=0.5)
     llm = replace(llm, resident=False)
-    services, limits = {**usual.services, "llm": llm}, {"llm_ttft_p95_ms": 900.0}
+    services, limits = {**usual.services, "llm": llm}, {"llm_ttft_p95_ms": 450.0}
     asked = replace(usual, services=services, limits=limits)
     for name in ("1", "2"):
         (tmp_path / name).mkdir()  # no server is started there
@@ -143,7 +149,7 @@ def test_an_llm_that_sleeps_is_woken_by_a_turn_and_its_pages_wake_it_never(
         outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
         kept = colocation.measure(Job(LOW, 0, tmp_path / "1")).measurement
         before = starts_in(tmp_path / "0/llm.log")
-        held = colocation.hold(Job(LOW, 0, tmp_path / "2"), 0.5)
+        held = colocation.hold(Job(LOW, 0, tmp_path / "2"), 1.0)
         assert starts_in(tmp_path / "0/llm.log") == before + 1
     m = outcome.measurement
     assert m is not None and m.failure_rate == 0, outcome.failure
@@ -151,7 +157,7 @@ def test_an_llm_that_sleeps_is_woken_by_a_turn_and_its_pages_wake_it_never(
     assert own.cold_starts and own.cold_start_s and own.asleep_mib == 100.0
     assert own.awake_pct is not None and own.awake_pct < 100
     assert own.kv_tokens == 1600 and own.preemptions is None
-    assert own.ttft_p95_ms is not None and own.ttft_p95_ms >= 1000 * own.cold_start_s >= 1000
+    assert own.ttft_p95_ms is not None and own.ttft_p95_ms >= 1000 * own.cold_start_s >= 500
     assert m.goodput_pct is not None and m.goodput_pct < 100
     assert kept is not None and kept.services["llm"].start_s == 0
     assert kept.services["llm"].kv_tokens == 1600  # as it told while it was awake
@@ -253,7 +259,7 @@ def test_a_ramp_has_the_services_beside_it_at_their_own_rate(device, tmp_path, m
     assert {row["service"] for row in beside} <= {"embed", "voice", "ranks", "chat", "notes"}
     assert all(row["turn"] is None and row["error"] is None for row in beside)
     times_s = [row["scheduled_s"] for row in beside if row["service"] == "embed"]
-    assert len(times_s) / max(row["scheduled_s"] for row in turns) == pytest.approx(5, rel=0.7)
+    assert len(times_s) / max(row["scheduled_s"] for row in turns) == pytest.approx(10, rel=0.7)
 
 
 def test_a_hold_has_them_too_and_names_one_that_fails(device, tmp_path) -> None:

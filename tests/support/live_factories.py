@@ -130,6 +130,7 @@ def shelf(spec_file: Path) -> Bench:
 
 
 def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):
+    """Return an LLM and a speech server of these moods; the time is that of the LLM's start."""
     return {
         "llm": LlmService(
             command=f"{SERVER} --label {{vllm_memory_util}} --mood {llm}",
@@ -139,7 +140,7 @@ def services(llm="well", stt="well", *, start_timeout_s=30.0, is_scored=False):
         "stt": SttService(
             command=f"{SERVER} --label {{whisper_model_size}} --mood {stt}",
             random_weights=() if is_scored else ("base", "tiny"),
-            start_timeout_s=start_timeout_s,
+            start_timeout_s=30.0,
         ),
     }
 

@@ -156,6 +156,7 @@ def supervise() -> None:
     from objectives.servers.supervision import supervisor
 
     supervisor.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": _below})  # type: ignore[assignment]
+    supervisor.EMPTY_LOOKS = 1  # below a fake server there is nothing that hides
     supervisor.main(sys.argv[1:4], sys.argv[4], sys.argv[5:7], sys.argv[8:])
 
 

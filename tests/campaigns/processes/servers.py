@@ -25,8 +25,8 @@ search_space: {{vllm_memory_util: [0.01, 0.02], whisper_model_size: [base]}}
 bounds: {{vllm_memory_util: [0.01, 0.02]}}
 baseline: {{vllm_memory_util: 0.01, whisper_model_size: base}}
 services:
-  llm: {{command: {llm}, vocabulary: 2048, start_timeout_s: 4}}
-  stt: {{command: {stt}, start_timeout_s: 4}}
+  llm: {{command: {llm}, vocabulary: 2048, start_timeout_s: {llm_start_s}}}
+  stt: {{command: {stt}, start_timeout_s: {stt_start_s}}}
 workload: {{window_s: 1, words: assistant, llm_per_s: 6, stt_per_s: 6, prompt_tokens: [8, 16],
   output_tokens: 2, ramp_s: 0, alone_requests: 1, request_timeout_s: 1}}
 selector: {{population_size: 1, fresh_inject: 0, exhausted: stop}}
@@ -47,7 +47,8 @@ def attack(rng: Try) -> None:
     number = rng.number % len(KINDS)
     kind = [*KINDS][number]
     odd = f"{sys.executable} {CHAOS} --port {{port}} --kind {number} "
-    odd += f"--where {rng.choice(WHERE)} --after {rng.choice((0, 1, 2, 5))}"
+    odd += f"--where {(where := rng.choice(WHERE))} --after {rng.choice((0, 1, 2, 5))}"
+    start_s = 1 if where == "health" else 4  # it may never be ready
     sound = f"{sys.executable} -IS {FAKE} --port {{port}} --mood well"
     is_llm = rng.random() < 0.6
     began_s = time.monotonic()
@@ -60,6 +61,8 @@ def attack(rng: Try) -> None:
         text = SPEC.format(
             llm=_quoted(odd if is_llm else sound, "vllm_memory_util"),
             stt=_quoted(sound if is_llm else odd, "whisper_model_size"),
+            llm_start_s=start_s if is_llm else 4,
+            stt_start_s=4 if is_llm else start_s,
         )
         spec.write_text(text)
         what = (kind, odd, is_llm)

@@ -188,7 +188,7 @@ def test_empty_answers_are_the_fault_of_whose_they_are(failed, moods, name, vict
 
 
 def test_a_server_that_is_never_ready_is_tried_once_more_and_then_infeasible(failed):
-    failure, phases = failed("never-ready", start_timeout_s=4, is_ruled_out=True)
+    failure, phases = failed("never-ready", start_timeout_s=0.5, is_ruled_out=True)
     assert facts(failure) == ("startup_timeout", "llm", "start", None)
     assert phases.launches == (0, 1)
 
