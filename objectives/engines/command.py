@@ -53,15 +53,6 @@ def flag(name: str, value: Scalar) -> tuple[str, ...]:
             return (f"--{name}", str(value))
 
 
-def flag_value(name: str, args: Sequence[str]) -> str | None:
-    """Return the word behind a flag; None where there is none.
-
-    >>> flag_value("--max-num-seqs", ("--enforce-eager", "--max-num-seqs", "64"))
-    '64'
-    """
-    return args[args.index(name) + 1] if name in args[:-1] else None
-
-
 def option_of(word: str) -> str:
     """Return the option that a word of a command line sets, with underscores.
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import CachePage, amount, samples, whole
-from objectives.engines.command import Command, command_of, flag_value, option_of
+from objectives.engines.command import Command, command_of, option_of
 from objectives.engines.llm_server import LlmServer, flags
 from objectives.engines.unit_form import Known, Speaks, UnitForm, Words
 
@@ -156,7 +156,7 @@ class SGLang(LlmServer):
 
     def at_once(self, allocation: Allocation) -> int | None:
         """Return how many requests it takes at once at most; None where nothing says."""
-        in_args = flag_value(self.at_once_flag, self.service.args)
+        in_args = self.said("max_running_requests")
         return whole(str(self.options(allocation).get("max_running_requests", in_args)))
 
     def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:

@@ -84,7 +84,11 @@ class ByFiles:
         cell = self._cell(allocation, host, name)
         if not cell.is_ruled_out and (narrow := self.beside.too_narrow(allocation, bare, name)):
             return replace(cell, **narrow)
-        if not host.unknown or cell.is_ruled_out:
+        if not host.unknown:
+            return cell
+        if cell.most_mib is not None:
+            cell = replace(cell, most_mib=(0.0, cell.most_mib[1]))  # no share is sure to fit
+        if cell.is_ruled_out:
             return cell
         return replace(cell, is_close=True, why="; ".join(filter(None, (host.unknown, cell.why))))
 

@@ -8,27 +8,16 @@ from typing import Any, ClassVar
 
 from objectives.allocation import OF_MEMORY, Allocation, Scalar
 from objectives.apis.api import Endpoint
-from objectives.apis.metrics_page import CachePage
-from objectives.engines.command import (
-    Command,
-    command_of,
-    flag_value,
-    placeholders,
-)
+from objectives.apis.metrics_page import CachePage, whole
+from objectives.engines.command import Command, command_of, placeholders
 from objectives.engines.llm_server import LlmServer, flags
 from objectives.engines.places import PLACE, devices_of, place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
-from objectives.engines.vllm.flags import (
-    memory_options,
-)
+from objectives.engines.vllm.flags import memory_options
 from objectives.engines.vllm.kv_cache import cache_on, usage
-from objectives.engines.vllm.needs import (
-    LEAST_COMPUTE,
-    PACKAGES,
-    odd_heads,
-)
+from objectives.engines.vllm.needs import LEAST_COMPUTE, PACKAGES, odd_heads
 from objectives.engines.vllm.server import (
     OWN_ENV,
     SERVER,
@@ -154,10 +143,8 @@ class Vllm(VllmServer, LlmServer):
 
     def at_once(self, allocation: Allocation) -> int | None:
         """Return how many requests it takes at once at most; None where nothing says."""
-        limit = self.options(allocation).get("max_num_seqs")
-        if limit is None:
-            limit = flag_value(self.at_once_flag, self.service.args)
-        return None if limit is None else int(limit)
+        in_args = self.said("max_num_seqs")
+        return whole(str(self.options(allocation).get("max_num_seqs", in_args)))
 
     def endpoint(self, url: str) -> Endpoint:
         """Return where it listens, and how it is spoken to."""

@@ -77,13 +77,14 @@ def _shares(cells: Sequence[Cell], total_mib: float) -> list[str]:
         ends = beside.get(cell.allocation.speech, (0.0, 0.0))
         beside[cell.allocation.speech] = max(ends, cell.most_mib or ends)
     fits = [
-        f"{_share(high, total_mib)} ({_share(low, total_mib)}) beside {name}"
+        f"{_share(high, total_mib)}{f' ({_share(low, total_mib)})' if low else ''} beside {name}"
         for name, (low, high) in beside.items()
     ]
+    is_sure = any(low for low, _ in beside.values()) or not beside
     upto = f", and fits up to {', '.join(fits)}" if fits else ""
     lines = [f"the LLM starts from a share of {perhaps:.2f} on ({sure:.2f} to be sure){upto}"]
     if cells[0].allocation.memory_mib is None:
-        lines.append(_smallest(cells))
+        lines.append(_smallest(cells, is_sure=is_sure))
     return lines
 
 
@@ -92,8 +93,13 @@ def _share(mib: float, total_mib: float) -> str:
     return "-" if mib <= 0 else f"{math.floor(100 * mib / total_mib) / 100:.2f}"
 
 
-def _smallest(cells: Sequence[Cell]) -> str:
-    """Say which share of the space is the smallest that starts, or that none is sure to."""
+def _smallest(cells: Sequence[Cell], *, is_sure: bool) -> str:
+    """Say which share of the space is the smallest that starts, or that none is sure to.
+
+    Args:
+        cells: What the files say of the space.
+        is_sure: Whether any share could be sure to, since all that is beside it is known.
+    """
     starting = [c for c in cells if c.outcome == "starts"]
     sure = sorted({c.allocation.share for c in starting if not c.is_close})
     close = sorted({c.allocation.share for c in starting if c.is_close})
@@ -101,9 +107,11 @@ def _smallest(cells: Sequence[Cell]) -> str:
         lower = [f"{share:g}" for share in close if share < sure[0]]
         may = f"; {', '.join(lower)} may, which only the servers can tell" if lower else ""
         return f"the smallest share of the space that starts is {sure[0]:g}{may}"
-    may = f"; {', '.join(f'{s:g}' for s in close)} may, which only the servers can tell"
+    may = f"{', '.join(f'{s:g}' for s in close)} may, which only the servers can tell"
+    if close and not is_sure:
+        return f"of the space {may}, since not all that is beside it is known"
     return (
-        f"no share of the space is sure to start{may if close else ''}: add one to "
+        f"no share of the space is sure to start{f'; {may}' if close else ''}: add one to "
         "`search_space`, and to `bounds` where it is outside of them"
     )
 

@@ -121,7 +121,7 @@ def test_the_use_of_its_cache_is_that_of_its_fullest_part() -> None:
 
 
 def test_its_limits() -> None:
-    limited = engine("--max-running-requests", "16", "--context-length", "4096")
+    limited = engine("--max-running-requests=16", "--context-length", "4096")
     assert limited.at_once(allocation()) == 16 and limited.longest_taken({}) == 4096
     assert limited.longest_taken({"context_length": (2048, 8192)}) == 2048
     assert engine().at_once(allocation()) is None and engine().longest_taken({}) is None

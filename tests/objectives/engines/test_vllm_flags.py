@@ -186,3 +186,17 @@ def test_a_config_that_tells_no_vocabulary_gives_none(
 ) -> None:
     (tmp_path / "config.json").write_text(config)
     assert Vllm(LlmService(model=str(tmp_path))).vocabulary() == size
+
+
+@pytest.mark.parametrize(
+    ("args", "most"),
+    [
+        (("--max-num-seqs", "64"), 64),
+        (("--max_num_seqs=64",), 64),
+        (("--max-num-seqs", "64", "--max-num-seqs=16"), 16),
+        (("--enforce-eager",), None),
+    ],
+)
+def test_the_last_that_is_said_of_requests_at_once_counts(args, most):
+    asked = Allocation(BOTH)
+    assert Vllm(LlmService(args=args)).at_once(asked) == most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -429,7 +430,9 @@ def test_what_only_its_files_tell_is_said_to_be_not_all(
     spec = beside(tmp_path)
     (tmp_path / "embed.onnx").unlink()
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
-    assert "what embed takes is not known" in " ".join(text.split())
+    plain = " ".join(text.split())
+    assert "what embed takes is not known" in plain and "since not all that is beside" in plain
+    assert re.search(r"and fits up to 0\.\d\d beside", plain)  # and surely up to no share
     words = ["scripts/run_study.py", spec, "--dry-run", "--card", "RTX 3060"]
     monkeypatch.setattr("sys.argv", [str(word) for word in words])
     assert exit_code(main_of("run_study.py")) == 0
