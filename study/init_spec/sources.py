@@ -13,8 +13,8 @@ import psutil
 
 from objectives.errors import BadInput, SetupError
 from study.init_spec.forms.command import Command
-from study.init_spec.forms.compose import is_compose
-from study.init_spec.forms.compose import of_file as services_of
+from study.init_spec.forms.compose.asked import of_file as services_of
+from study.init_spec.forms.compose.files import is_compose
 from study.init_spec.forms.containers import inspected
 from study.init_spec.forms.manifests import is_manifest, pods, programs
 from study.init_spec.forms.named_text import text_of, whole_text_of

@@ -16,7 +16,7 @@ from objectives.engines.registry import LLM_ENGINES
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import BadInput
 from objectives.services import LlmService
-from study.init_spec.forms.compose import document
+from study.init_spec.forms.compose.files import document
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.programs import Program, program_of
 from study.init_spec.servers.template import SECRET, literal, template
