@@ -11,7 +11,8 @@ from objectives.errors import BadInput
 from study.init_spec.forms.running import Running, Sleep
 from study.init_spec.servers.beside_unit import API, NAMES, Beside, free_name, read_beside, tenant
 from study.init_spec.servers.engine_beside import read_engine_beside
-from study.init_spec.servers.llm_unit import Llm, read_llm, serving
+from study.init_spec.servers.flags import serving
+from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.other_llm import read_other_llm
 from study.init_spec.servers.other_speech import knows, read_other_stt
 from study.init_spec.servers.programs import Program

@@ -11,7 +11,8 @@ from objectives.allocation import Scalar
 from objectives.engines.every import form_of
 from objectives.engines.unit_form import Role, Speaks
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.llm_unit import SECRET_FLAGS, Llm, kept_env, port_of, split_flags
+from study.init_spec.servers.flags import SECRET_FLAGS, split_flags
+from study.init_spec.servers.llm_unit import Llm, kept_env, port_of
 from study.init_spec.servers.other_llm import number
 from study.init_spec.servers.programs import Program
 from study.init_spec.servers.speech_unit import Speech

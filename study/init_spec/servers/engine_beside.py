@@ -12,7 +12,8 @@ from objectives.errors import BadInput
 from objectives.services import OtherService
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.beside_unit import API, NAMES, Beside, free_name, tenant
-from study.init_spec.servers.llm_unit import Llm, read_llm, split_flags
+from study.init_spec.servers.flags import split_flags
+from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.other_llm import read_other_llm
 from study.init_spec.servers.programs import Program
 

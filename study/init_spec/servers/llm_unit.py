@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from objectives.allocation import SHARE, Scalar
 from objectives.engines.every import unit_forms
@@ -16,12 +14,11 @@ from objectives.engines.registry import LLM_ENGINES
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import BadInput
 from objectives.services import LlmService
-from study.init_spec.forms.compose.files import document
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.programs import Program, program_of
+from study.init_spec.servers.flags import SECRET_FLAGS, WAY_OUT, Flags, split_flags, with_file
+from study.init_spec.servers.programs import program_of
 from study.init_spec.servers.template import SECRET, literal, template
 
-SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
 # what engines, torch, CUDA and the hub read; not what a unit's own command is made of
 KEPT_ENV = re.compile(
     "|".join(form.kept for form in unit_forms() if form.kept)
@@ -30,7 +27,6 @@ KEPT_ENV = re.compile(
     r"|NCCL_[A-Z_]+|CUDA_(?:HOME|PATH|MODULE_LOADING|CACHE_PATH)|FLASHINFER_[A-Z_]+"
     r"|TMPDIR|(?:OMP|MKL|OPENBLAS|NUMEXPR)_NUM_THREADS|TOKENIZERS_PARALLELISM|VIRTUAL_ENV"
 )
-WAY_OUT = "write the spec from study/specs/gpu.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +150,6 @@ def read_llm(unit: Running, named: str = "", served: str = "model") -> Llm:
     )
 
 
-def serving(unit: Running) -> Program | None:
-    """Return what a unit serves, by its words and by those in its `--config FILE`."""
-    program = program_of(unit.argv)
-    if program is None or not any(w.partition("=")[0] == "--config" for w in unit.argv):
-        return program
-    try:
-        flags, free = with_file(unit, program.engine, *split_flags(unit.argv[program.start :]))
-    except BadInput:  # whoever reads the rest says so
-        return program
-    words = [*free, *(w for name, values in flags for w in (name, *values))]
-    return program_of((*unit.argv[: program.start], *words))
-
-
 def kept_env(unit: Running) -> dict[str, str]:
     """Return the variables that a server itself reads, without keys and its command's own."""
     unset = {name for form in unit_forms() for name in form.unset}
@@ -218,83 +201,6 @@ def _refuse_overrides(
             f"{unit.unit} has {found[0]}; give it a {form.share_flag} instead, "
             "or write the spec from study/specs/gpu.yaml"
         )
-
-
-Flags = list[tuple[str, tuple[str, ...]]]
-
-
-def split_flags(words: Sequence[str]) -> tuple[Flags, list[str]]:
-    """Split words into flags with their values, in order, and the words before the first flag.
-
-    >>> split_flags(("m", "--a-b", "1", "2", "--c_d=3", "--e"))
-    ([('--a-b', ('1', '2')), ('--c-d', ('3',)), ('--e', ())], ['m'])
-    """
-    flags: Flags = []
-    free: list[str] = []
-    for word in words:
-        if re.match(r"--?[A-Za-z]", word):
-            name, sep, value = word.partition("=")
-            flags.append((name.replace("_", "-"), (value,) if sep else ()))
-        elif flags:
-            flags[-1] = (flags[-1][0], (*flags[-1][1], word))
-        else:
-            free.append(word)
-    return flags, free
-
-
-def with_file(unit: Running, engine: str, flags: Flags, free: list[str]) -> tuple[Flags, list[str]]:
-    """Return the flags with those of `--config FILE` before them; the command's own win.
-
-    Raises:
-        BadInput: The file is not read.
-    """
-    names = [values[0] for name, values in flags if name == "--config" and values]
-    if not names:
-        return flags, free
-    file = host_file(unit, names[-1])
-    if file is None or not file.is_file():
-        raise BadInput(
-            f"{unit.unit}: its --config {names[-1]} is not read from here, and may set its share; "
-            f"run this where the file is, or {WAY_OUT} with `services.llm.args`"
-        )
-    data = document(file)
-    if not isinstance(data, Mapping):
-        raise BadInput(f"{file}: it holds no `flag: value` lines, which {engine} needs; mend it")
-    given = {name for name, _ in flags} | ({"--model"} if free else set())
-    more: Flags = []
-    for key, value in data.items():
-        name = "--" + str(key).replace("_", "-")
-        if name in given or value is False or value is None or key == "model_tag":
-            continue
-        more.append((name, _values(value)))
-    free = free or ([str(data["model_tag"])] if "model_tag" in data else [])
-    return [*more, *(f for f in flags if f[0] != "--config")], free
-
-
-def _values(value: object) -> tuple[str, ...]:
-    match value:
-        case True:
-            return ()
-        case list():
-            return tuple(map(str, value))
-        case dict():
-            return (json.dumps(value),)
-        case _:
-            return (str(value),)
-
-
-def host_file(unit: Running, name: str) -> Path | None:
-    """Return where a file that a server names lies on this machine; None: in its image."""
-    if unit.container is None:
-        return unit.folder / name
-    inside = unit.folder / name
-    for option in unit.container.options:
-        kind, _, text = option.partition("=")
-        source, _, rest = text.partition(":")
-        target = Path(rest.partition(":")[0] or "/nowhere")
-        if kind == "--volume" and source.startswith("/") and inside.is_relative_to(target):
-            return Path(source) / inside.relative_to(target)
-    return None
 
 
 def _model_behind(flags: Flags, alone: Sequence[str]) -> tuple[str | None, Flags]:

@@ -11,7 +11,8 @@ from objectives.engines.registry import LLM_ENGINES
 from objectives.engines.unit_form import Words
 from objectives.errors import BadInput
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.llm_unit import Llm, kept_env, port_of, split_flags
+from study.init_spec.servers.flags import split_flags
+from study.init_spec.servers.llm_unit import Llm, kept_env, port_of
 from study.init_spec.servers.programs import Program
 from study.init_spec.servers.template import literal, template
 

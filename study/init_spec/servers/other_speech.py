@@ -15,7 +15,8 @@ from objectives.errors import BadInput
 from objectives.services import SttService
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.engine_beside import renamed
-from study.init_spec.servers.llm_unit import SECRET_FLAGS, host_file, read_llm, split_flags
+from study.init_spec.servers.flags import SECRET_FLAGS, host_file, split_flags
+from study.init_spec.servers.llm_unit import read_llm
 from study.init_spec.servers.programs import Program
 from study.init_spec.servers.speech_unit import Speech, here, named_size
 from study.init_spec.servers.template import literal, template

@@ -14,7 +14,8 @@ from objectives.model_files.whisper import HUB
 from objectives.servers.versions import cached, installed
 from objectives.services import SttService
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.llm_unit import Llm, split_flags
+from study.init_spec.servers.flags import split_flags
+from study.init_spec.servers.llm_unit import Llm
 from study.spec.speech.options import ARITHMETICS
 
 OWN = "transcriber.py"  # this project's own server
