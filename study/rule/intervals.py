@@ -78,8 +78,8 @@ def next_launch_bound(values: Sequence[float], confidence: float = 0.95) -> floa
 def _moments(values: Sequence[float]) -> tuple[float, float]:
     n = len(values)
     mean = math.fsum(values) / n
-    return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
+    return mean, math.sqrt(math.fsum([(v - mean) ** 2 for v in values]) / (n - 1))
 
 
 def _finite(values: Sequence[float]) -> bool:
-    return all(math.isfinite(v) for v in values)
+    return all(map(math.isfinite, values))

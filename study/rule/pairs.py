@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 from objectives.figures import Direction
 
@@ -38,14 +39,15 @@ class Arms:
         >>> Arms((None, 3.0), (1.0, 1.0), (4.0, None)).against
         Arms(baseline=(4.0, 3.0), winner=(1.0, 1.0), at_least=())
         """
-        least = self.at_least or (None,) * len(self.baseline)
-        known = (b if a is None else a for a, b in zip(self.baseline, least, strict=True))
-        return Arms(tuple(known), self.winner)
+        if not self.at_least:
+            return self
+        pairs = zip(self.baseline, self.at_least, strict=True)
+        return Arms(tuple(b if a is None else a for a, b in pairs), self.winner)
 
     @property
     def is_measured(self) -> bool:
         """Whether any launch has the figure."""
-        return any(v is not None for v in (*self.baseline, *self.winner))
+        return any(arm.count(None) < len(arm) for arm in (self.baseline, self.winner))
 
     def gains(self, direction: Direction) -> tuple[float | None, ...]:
         """Return the log-ratio of each pair, positive where the winner is better.
@@ -56,7 +58,7 @@ class Arms:
         (0.6931471805599453, None, -inf)
         """
         sign = 1 if direction is Direction.UP else -1
-        return tuple(map(lambda old, new: _gain(old, new, sign), self.baseline, self.winner))
+        return tuple(map(_gain, self.baseline, self.winner, repeat(sign)))
 
 
 def _gain(old: float | None, new: float | None, sign: int) -> float | None:
