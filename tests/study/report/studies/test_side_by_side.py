@@ -29,6 +29,16 @@ def databases(shared: Shared) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
+def pages(databases: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Return the page of one study and that of both, by their number."""
+    folder = tmp_path_factory.mktemp("pages")
+    made = {count: folder / f"{count}.html" for count in (1, 2)}
+    for count, page in made.items():
+        assert run_script("report.py", *databases[-count:], "-o", page).returncode == 0
+    return made
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with headless_chromium() as chrome:
         yield chrome
@@ -58,10 +68,9 @@ def test_a_study_is_named_of_one_storage_only(databases: list[Path], tmp_path: P
 @pytest.mark.parametrize("width", [390, 768, 1280])
 @pytest.mark.parametrize("count", [1, 2])
 def test_no_page_is_wider_than_its_screen(
-    databases: list[Path], browser: Any, tmp_path: Path, width: int, count: int
+    pages: dict[int, Path], browser: Any, width: int, count: int
 ) -> None:
-    run_script("report.py", *databases[-count:], "-o", tmp_path / "r.html")
-    browser.get((tmp_path / "r.html").as_uri())
+    browser.get(pages[count].as_uri())
     assert overflow_px(browser, width) == 0
 
 

@@ -1,5 +1,7 @@
 """A study behind a real gRPC proxy: its answer, a proxy that restarts, one that is gone."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,11 +17,18 @@ from objectives.errors import BadInput
 from study.storage.backends import proxy
 from study.storage.url import open_storage
 
-SERVER = """
-import sys, optuna
+SERVERS = """
+import os, signal, sys, optuna
+import optuna.storages._grpc.server
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-storage = optuna.storages.RDBStorage(sys.argv[1])
-optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=int(sys.argv[2]))
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a proxy
+for line in sys.stdin:
+    database, port = line.split()
+    if pid := os.fork():
+        print(pid, flush=True)
+    else:
+        storage = optuna.storages.RDBStorage(database)
+        optuna.storages.run_grpc_proxy_server(storage, host="127.0.0.1", port=int(port))
 """
 
 
@@ -28,8 +37,29 @@ def connects(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """Return a process that forks a proxy for each line `DATABASE PORT`, and says its number."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", SERVERS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
 @pytest.fixture
-def served(tmp_path):
+def served(tmp_path, servers):
     """Return the database, its proxy's port, and what runs a proxy there."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -38,18 +68,19 @@ def served(tmp_path):
 
     @contextmanager
     def running():
-        server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SERVER, database, str(port)]
-        )
+        print(database, port, file=servers.stdin, flush=True)
+        server = int(servers.stdout.readline())
+        deadline = time.monotonic() + 60
         try:
-            deadline = time.monotonic() + 60
             while not connects(port):
-                assert server.poll() is None and time.monotonic() < deadline
+                assert lives(server) and time.monotonic() < deadline
                 time.sleep(0.05)
-            yield server
+            yield
         finally:
-            server.kill()
-            server.wait(10)
+            os.kill(server, signal.SIGKILL)
+            while lives(server):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
 
     return database, port, running
 
