@@ -107,7 +107,7 @@ class Lanes:
             process.close()
         until_s = time.monotonic() + self.patience.end_s
         while time.monotonic() < until_s and not all(p.has_ended() for p in processes):
-            time.sleep(0.05)
+            time.sleep(0.01)
         for process in processes:
             process.kill()
         for lane in self.lanes:

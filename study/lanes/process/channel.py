@@ -44,7 +44,7 @@ class Channel:
     def __init__(self, reading: int, writing: int) -> None:
         self._reading, self._writing = reading, writing
         self._lock = threading.Lock()  # of the writing end: beats come from a thread of their own
-        self._orders: queue.SimpleQueue[Order | Prepare] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Order | Prepare | None] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self._received = b""
         self._questions = 0
@@ -83,7 +83,9 @@ class Channel:
         while True:
             waiting.check()
             with suppress(queue.Empty):
-                return self._orders.get(timeout=waiting.LOOK_S)
+                order = self._orders.get(timeout=waiting.LOOK_S)
+                if order is not None:
+                    return order
 
     def is_worth(self, attempt: int, so_far: Measurement) -> bool:
         """Ask the driver whether the rest of a measurement is worth its time.
@@ -120,6 +122,7 @@ class Channel:
                 case Verdict() as verdict:
                     self._verdicts.put(verdict)
         os.kill(os.getpid(), signal.SIGTERM)  # which is raised where a wait looks
+        self._orders.put(None)  # for it to look now
         threading.Event().wait(END_S)
         os._exit(waiting.STOPPED)  # the supervisors end what is left
 
