@@ -112,6 +112,12 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
     return moved
 
 
+def bridge_waits(study: optuna.Study) -> bool:
+    """Say whether the baseline waits to be measured on another card."""
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    return any(w.user_attrs.get("role") == BRIDGE for w in waiting)
+
+
 def queue_again(study: optuna.Study, space: Space, allocation: Allocation, role: str) -> None:
     """Let an allocation come once more, for a card that has not measured it."""
     study.enqueue_trial(space.encode(allocation), user_attrs={"role": role})

@@ -16,7 +16,7 @@ from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.evaluation import Measure
 from study.bench.launch_order import order_by_restarts
-from study.search.ask import ask_trial, queue_launches, with_origin
+from study.search.ask import ask_trial, bridge_waits, queue_launches, with_origin
 from study.search.expected_time import TimeBudget
 from study.search.known_results import Ending, RunLimit
 from study.search.others import wait_for
@@ -80,15 +80,17 @@ class Epoch(TrialSteps):
     def _generation(self) -> list[tuple[optuna.Trial, Allocation]]:
         """Ask for a whole batch, the same size for every sampler.
 
-        It is ordered by launch key, the baseline first while there is no reference.
+        It is ordered by launch key, the baseline first while there is no reference, or none of
+        this card. What waited before that is in the batch too.
         """
+        has_bridge = not self.is_replay and bridge_waits(self.study)
         # another process must not ask for the same of the budget
         pairs = self._asked() if self.is_alone else together(self.study, self._asked)
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
         allocations = [allocation for _, allocation in pairs]
-        if self.ends.scorer.reference is None:
+        if self.ends.scorer.reference is None or has_bridge:
             allocations.sort(key=lambda a: str(a) != str(self.context.baseline))
         if not self.restarts:
             last = self._last.allocation if self._last else None
@@ -105,7 +107,10 @@ class Epoch(TrialSteps):
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
         if self.only is not None:
             queue_launches(self.study, self.space, self.context.baseline, self.only, size)
-        return [ask_trial(self.study, self.space) for _ in range(size)]
+        asked = [ask_trial(self.study, self.space) for _ in range(size)]
+        while not self.is_replay and len(asked) < self._left() and bridge_waits(self.study):
+            asked.append(ask_trial(self.study, self.space))
+        return asked
 
     def _one(
         self,

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -549,6 +550,12 @@ def test_a_card_alone_bridges_to_those_of_lanes_before_it(spec, storage, tmp_pat
     assert bridge(study, spec.search_space, spec.baseline, DEVICE)
     epoch(study, spec, bench, tmp_path, max_trials=2).run()
     assert bench.launched == [BASELINE, BASELINE]
+    for share, size in product((0.4, 0.45, 0.55), ("base", "tiny")):  # lanes left them
+        study.enqueue_trial({"vllm_memory_util": share, "whisper_model_size": size})
+    assert bridge(study, spec.search_space, spec.baseline, replace(DEVICE, uuid="GPU-2"))
+    epoch(study, spec, bench, tmp_path, max_trials=9).run()
+    assert bench.launched[2] == BASELINE and bench.launched.count(BASELINE) == 3
+    assert len(bench.launched) == 9
     assert not bridge(study, spec.search_space, spec.baseline, there)
 
 
