@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -157,13 +158,22 @@ def differences(then: Head, now: Head) -> Iterator[str]:
             if same
             else f"held-out workloads {', '.join([*then.workloads][1:])}"
         )
-    yield from (
-        f"another {k}" for k in now.servers if then.servers.get(k, now.servers[k]) != now.servers[k]
-    )
+    for key, command in now.servers.items():
+        if key in then.servers and _placeless(then.servers[key]) != _placeless(command):
+            yield f"another {key}"
     if then.product != now.product or abs(then.total_mib / now.total_mib - 1) > 0.02:
         yield f"{then.product} with {then.total_mib:,} MiB"
     if None not in (then.driver, now.driver) and then.driver != now.driver:
         yield f"driver {then.driver}, not {now.driver}"
+
+
+def _placeless(command: str) -> str:
+    """Return a command without where this project lies, which says nothing of its server.
+
+    >>> _placeless("python3 /srv/study/objectives/transcriber.py --model base")
+    'python3 objectives/transcriber.py --model base'
+    """
+    return re.sub(r"\S*/(?=objectives/transcriber\.py)", "", command)
 
 
 def _text(limits: Mapping[str, float]) -> str:

@@ -14,6 +14,7 @@ from factories import STRESS, pair
 from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput
 from study.confirmation.journal import JOURNAL_FILE, continued, read_journal, write_journal
+from study.confirmation.journal_checks import differences
 from study.confirmation.records import Head, PairsJournal
 
 HEAD = Head(
@@ -126,3 +127,13 @@ def test_a_file_that_is_no_journal_is_left_out(file: Path, text: str | None, tol
         file.write_text(text)
     with pytest.raises(BadInput, match=f"{told}.*; leave it out, or take one of this confirmation"):
         continued(file, HEAD, is_taken=True)
+
+
+def test_a_journal_goes_on_where_the_project_lies_elsewhere_but_not_with_another_server() -> None:
+    name, of = "stt command of the winner", "python3 {}objectives/transcriber.py --model {}"
+    here, there, other = (
+        replace(HEAD, servers={name: of.format(place, model)})
+        for place, model in (("/srv/a/", "base"), ("/home/b/", "base"), ("/srv/a/", "tiny"))
+    )
+    assert [*differences(there, here)] == []
+    assert [*differences(other, here)] == [f"another {name}"]
