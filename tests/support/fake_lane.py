@@ -1,9 +1,10 @@
 """This program is a lane whose figures are made up, with moods: `fake_lane.main()`.
 
 Its moods are in `moods.json` beside the folder of lanes: for each card one for each order, the last
-of which stays. By `speeds.json` there a card takes so many times as long, with 1 % of noise. What
-it does it writes into `orders.log` in its folder: the moment, begun or ended, the allocation, the
-seed and the first rate of ramps that it was told.
+of which stays; a number is how many seconds it takes, and [CARD, N] waits until the lane of that
+card has begun N jobs. By `speeds.json` there a card takes so many times as long, with 1 % of noise.
+What it does it writes into `orders.log` in its folder: the moment, begun or ended, the allocation,
+the seed and the first rate of ramps that it was told.
 """
 
 from __future__ import annotations
@@ -116,7 +117,16 @@ def work(channel: Channel) -> None:
         channel.tell(Answer(order.attempt, outcome, wall_s, found))
 
 
-def outcome_in(mood: str, channel: Channel, order: Order, card: str) -> tuple[Outcome, float]:
+def wait_for(log: Path, jobs: int) -> None:
+    """Wait until another lane has begun so many jobs."""
+    until = time.monotonic() + 60
+    while not log.exists() or log.read_text().count(" begun ") < jobs:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{log} has not {jobs} jobs")
+        waiting.sleep(0.02)
+
+
+def outcome_in(mood: object, channel: Channel, order: Order, card: str) -> tuple[Outcome, float]:
     allocation, began = order.job.allocation, time.monotonic()
     match mood:
         case "is killed":
@@ -135,6 +145,11 @@ def outcome_in(mood: str, channel: Channel, order: Order, card: str) -> tuple[Ou
             return Outcome(setup_error="vLLM knows no --flag; leave it out"), 0.1
         case float() | int():
             waiting.sleep(mood)
+        case [str() as other, int() as jobs]:
+            from study.lanes.lane import folder_name  # which few lanes need
+
+            lane = order.job.folder.parents[1] / "lanes" / folder_name(other)
+            wait_for(lane / "orders.log", jobs)
     waiting.sleep(WORK_S)
     measured = cell(allocation.share, allocation.speech)
     speeds = order.job.folder.parents[1] / "speeds.json"

@@ -25,8 +25,12 @@ def sooner(ms: float) -> Measurement:
     return measurement(llm_latency_p95_ms=ms, stt_latency_p95_ms=3 * ms)
 
 
-def instantly(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let launches take no time; return their roles: the winner's LLM answers sooner."""
+def instantly(monkeypatch: pytest.MonkeyPatch, *, is_stressed: bool = False) -> list[str]:
+    """Let launches take no time; return their roles: the winner's LLM answers sooner.
+
+    Args:
+        is_stressed: The stress is real.
+    """
     launched: list[str] = []
 
     def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
@@ -38,7 +42,8 @@ def instantly(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         runner.journal = replace(runner.journal, stress=STRESS)
 
     monkeypatch.setattr(Launcher, "launch", launch)
-    monkeypatch.setattr(Runner, "_stress", stress)
+    if not is_stressed:
+        monkeypatch.setattr(Runner, "_stress", stress)
     return launched
 
 

@@ -67,6 +67,7 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
 
     monkeypatch.setattr(Runner, "has_time", three)
     monkeypatch.setattr(Colocation, "under", noted)
+    monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)  # on a busy machine
     path = promotion(tmp_path)
     confirmed(path, aa_pairs=1)
     assert steps == ["aa", "stress", "ab", "ab"]
@@ -228,8 +229,9 @@ def test_a_step_a_run_comes_to_the_same_verdict_as_all_at_once(tmp_path: Path) -
 
 
 def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_the_pairs(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    instantly(monkeypatch, is_stressed=True)
     path = promotion(tmp_path, {"gates": {"free_memory_mib": 8_100}})
     code, _ = confirmed(path, aa_pairs=1)
     data = verify(path)
@@ -243,7 +245,10 @@ def test_a_winner_that_leaves_too_little_memory_under_stress_is_rejected_before_
     ]
 
 
-def test_a_winner_that_does_not_start_is_rejected(tmp_path: Path) -> None:
+def test_a_winner_that_does_not_start_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instantly(monkeypatch, is_stressed=True)
     starts = f"{FAKES['services']['llm']['command']} --oom-label 0.06 --label {{vllm_memory_util}}"
     services = {**FAKES["services"], "llm": {"command": starts, "vocabulary": 2048}}
     path = promotion(tmp_path, {"services": services})

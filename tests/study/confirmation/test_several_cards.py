@@ -44,7 +44,6 @@ NEVER_LATE = (  # a busy machine is none of these tests' business
 )
 JOBS = 4  # of a pair: two launches under two workloads
 STEADY = 0.2  # seconds of a job, so that no lane measures all before the other has started
-SLOW = [1.0] * (2 * JOBS) + [STEADY]
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +71,18 @@ def candidate(folder: Path, moods: dict[str, Any] | None = None, **changes: Any)
     folder_of(path).mkdir(parents=True)
     (folder_of(path) / "moods.json").write_text(json.dumps(moods or {}))
     return path
+
+
+def together(*cards: str) -> dict[str, list[Any]]:
+    """Return moods of two cards, each of which begins a pair when the other has begun one."""
+    of = {cards[0]: cards[1], cards[1]: cards[0]}
+    # the first job of all is measured alone
+    return {o: [0.0, [other, 1], 0.0, 0.0, [other, JOBS + 1], 0.0] for o, other in of.items()}
+
+
+def slower_than_b(jobs: int) -> list[Any]:
+    """Return moods of a card whose second pair goes on after so many jobs of GPU-b."""
+    return [["GPU-b", 1], *[0.0] * (JOBS - 1), ["GPU-b", jobs], STEADY]
 
 
 def on_two(path: Path, **more: Any) -> tuple[int, list[str]]:
@@ -118,7 +129,7 @@ def figures(path: Path) -> dict[str, Any]:
 def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moods = {card: [STEADY] for card in CARDS.split(",")}
+    moods = together(*CARDS.split(","))
     workload = FAKES["workload"] | {"ramp_s": 75, "turns_per_s": 4}
     path = candidate(tmp_path, moods, workload=workload, claim="latency")
     code, said = on_two(path)
@@ -153,7 +164,7 @@ def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
 def test_pairs_are_whole_on_sets_of_cards(tmp_path: Path) -> None:
     sets = ("GPU-a GPU-b", "GPU-c GPU-d")
     services = {name: own | {"place": "gpu0"} for name, own in FAKES["services"].items()}
-    moods = {of: [STEADY] for of in sets}
+    moods = together(*sets)
     path = candidate(tmp_path, moods, services=services, claim="latency")
     spec = tmp_path / "fakes.yaml"
     devices = "devices: {gpu0: GPU-a, gpu1: GPU-b}"
@@ -170,7 +181,7 @@ def test_pairs_are_whole_on_sets_of_cards(tmp_path: Path) -> None:
 
 def test_the_pair_of_a_killed_lane_is_begun_anew_on_the_other_card(tmp_path: Path) -> None:
     moods = ["well"] * (JOBS + 2) + ["is killed", "well"]  # in its second pair's second launch
-    path = candidate(tmp_path, {"GPU-b": moods, "GPU-a": SLOW})
+    path = candidate(tmp_path, {"GPU-b": moods, "GPU-a": slower_than_b(JOBS + 3)})
     code, said = on_two(path)
     assert code == 0, said
     found = read_journal(journal_of(path))
@@ -209,7 +220,8 @@ def test_without_a_lane_whole_pairs_are_kept_and_one_card_goes_on(tmp_path: Path
 
 
 def test_a_launch_that_fails_in_a_lane_ends_the_confirmation(tmp_path: Path) -> None:
-    path = candidate(tmp_path, {"GPU-b": ["well"] * JOBS + ["needs a lot"], "GPU-a": SLOW})
+    moods = ["well"] * JOBS + ["needs a lot"]
+    path = candidate(tmp_path, {"GPU-b": moods, "GPU-a": slower_than_b(JOBS + 1)})
     code, _ = on_two(path)
     failure = read_journal(journal_of(path)).failure
     assert failure is not None
