@@ -24,6 +24,7 @@ from study.wording.phases import phase_in_words
 
 pytestmark = pytest.mark.usefixtures("forked")
 
+CANDIDATES = 10  # of 0.4 s each: more than the study's windows leave time for
 # it waits for the study's first launch, which may itself wait for busy cores
 TICKING = """
 import os
@@ -54,6 +55,7 @@ def job(folder: Path, name: str) -> Job:
 def own() -> dict[str, Any]:
     server = f"{sys.executable} -IS {ROOT / 'tests/support/fakes.py'} --port {{port}}"
     spec: dict[str, Any] = yaml.safe_load(SPEC.format(server=server))
+    spec["workload"] |= {"window_s": 1, "llm_per_s": 4, "stt_per_s": 4}
     return {**spec, "name": "lend", "budget": {"max_candidates": 2, "max_generations": 1}}
 
 
@@ -72,8 +74,8 @@ def test_nothing_runs_beside_a_measuring_window(tmp_path: Path) -> None:
     ticks, begun = tmp_path / "ticks", tmp_path / "begun"
     (tmp_path / "log").mkdir()
     code = TICKING.format(file=str(ticks), begun=str(begun))
-    budget = {"max_candidates": 25, "wallclock_sec": 3000}
-    evaluator, space = {"path": "toy.py"}, {"x": list(range(25))}
+    budget = {"max_candidates": CANDIDATES, "wallclock_sec": 3000}
+    evaluator, space = {"path": "toy.py"}, {"x": list(range(CANDIDATES))}
     toy = entry(name="toy", budget=budget, evaluator=evaluator, search_space=space)
     dream_file(tmp_path, own(), toy, code=code)
     turns = {name: TurnProcess(job(tmp_path, name)) for name in ("lend", "toy")}
@@ -88,11 +90,11 @@ def test_nothing_runs_beside_a_measuring_window(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert reports["lend"].evaluated == 2, reports["lend"]
     assert reports["toy"].ending in (Ending.RAN, Ending.FINISHED)
-    assert reports["toy"].evaluated == 25, "what was ended in vain is evaluated again"
+    assert reports["toy"].evaluated == CANDIDATES, "what was ended in vain is evaluated again"
     assert reports["toy"].held_s > 1
     moments = [float(line) for line in ticks.read_text().split()]
     quiet = windows(log.read_text())
-    assert sum(b - a for a, b in quiet) > 4 and len(moments) > 25 * 40
+    assert sum(b - a for a, b in quiet) > 2 and len(moments) > CANDIDATES * 40
     # it closes a moment before the next phase is logged
     beside = [m for m in moments for a, b in quiet if a < m < b - 0.3]
     assert not beside, beside
