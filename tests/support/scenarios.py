@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from production_rig import Machine, forking, production
 
-Scenario = Callable[[Machine], None]
+Scenario = Callable[..., None]
 OLD, NEW = ("0.5", "base"), ("0.55", "tiny")
 AT_ONCE = 3
 AHEAD = 6  # how many have begun, or wait for a place
@@ -62,8 +63,15 @@ def _run(scenario: Scenario) -> None:
         scenario(machine)
 
 
+def of_test(item: pytest.Item) -> Scenario | None:
+    """Return the scenario of a test, with the parameters of that test; None where it has none."""
+    scenario: Scenario | None = getattr(getattr(item, "obj", None), "scenario", None)
+    call = getattr(item, "callspec", None)
+    return partial(scenario, **call.params) if scenario and call else scenario
+
+
 def beside(scenario: Scenario) -> Callable[[pytest.FixtureRequest, Scenarios], None]:
-    """Make a test of a scenario."""
+    """Make a test of a scenario, which gets a machine and the parameters of the test."""
 
     def test(request: pytest.FixtureRequest, scenarios: Scenarios) -> None:
         scenarios.result(request.node.name)
@@ -78,6 +86,6 @@ def scenarios(request: pytest.FixtureRequest) -> Iterator[Scenarios]:
     """Return the scenarios of this file, those that are to run."""
     forking()  # once, before several threads ask for it
     tests = [item for item in request.session.items if item.path == request.node.path]
-    own = Scenarios({t.name: getattr(getattr(t, "obj", None), "scenario", None) for t in tests})
+    own = Scenarios({test.name: of_test(test) for test in tests})
     yield own
     own.end()

@@ -43,7 +43,7 @@ from study.service_pause.pause import lent
 with lent(("container:voice1_llm_1", "container:voice1_stt_1"), print):
     pass
 """
-SHORT = {"baseline_windows": 1, "windows": 1, "window_s": 0.2, "min_requests": 5}
+SHORT = {"baseline_windows": 1, "windows": 1, "window_s": 0.2, "min_requests": 3}
 
 
 def put(machine: Machine, words: tuple[str, ...]) -> None:

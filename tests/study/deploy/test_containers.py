@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from container_rig import IMAGE, OPTIONS, give
-from production_rig import LLM, STT, Machine, production
+from production_rig import LLM, STT, Machine
+from scenarios import beside
+from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
 from systemd_rig import REPOSITORY, UNITS
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 MOUNTS = f"-v {REPOSITORY}:{REPOSITORY}:ro -v /etc/moods:/etc/moods -e MOODS=/etc/moods"
-FAKE = f"/usr/bin/python3 {REPOSITORY}/tests/support/fakes.py"
+FAKE = f"/usr/bin/python3 -IS {REPOSITORY}/tests/support/fakes.py"
 UNIT = """[Service]
 ExecStartPre=-{remove}
 ExecStart={command}
@@ -25,18 +27,18 @@ RESTART = """#!/bin/sh -e
 """
 
 
-@pytest.fixture(scope="module")
-def machine(engine: str) -> Iterator[Machine]:
-    with production() as rigged:
-        give(rigged, engine)
-        rigged.moods()
-        rigged.systemctl("stop", LLM, STT)
-        yield rigged
+def prepare(machine: Machine, engine: str) -> None:
+    """Give a machine an engine, on which nothing of ours runs."""
+    give(machine, engine)
+    machine.moods()
+    machine.systemctl("stop", LLM, STT)
 
 
+@beside
 def test_a_unit_that_runs_a_container_gets_flags_and_variables_and_is_rolled_back(
     machine: Machine, engine: str
 ) -> None:
+    prepare(machine, engine)
     run = f"/usr/bin/{engine} run --rm {OPTIONS} {MOUNTS}"
     llm = f"{run} --name judge {IMAGE} {FAKE} llm --port {machine.ports['llm']} "
     stt = f"{run} --name whisper -e WHISPER_MODEL=base {IMAGE} {FAKE} stt "
@@ -61,7 +63,6 @@ def test_a_unit_that_runs_a_container_gets_flags_and_variables_and_is_rolled_bac
     assert code == 0 and "with the values of version 0" in output, output
     inside = machine.run(engine, "inspect", "judge", "whisper")
     assert '"0.5"' in inside and "WHISPER_MODEL=base" in inside
-    machine.systemctl("stop", LLM, STT)
 
 
 DEPLOYMENT = """
@@ -83,15 +84,17 @@ services:
     health_url: http://127.0.0.1:{stt}/health
     probe: {{kind: transcription, url: "http://127.0.0.1:{stt}/v1/audio/transcriptions"}}
     start_timeout_s: 10
-thresholds: {{baseline_windows: 1, windows: 2, window_s: 0.2, min_requests: 5}}
+thresholds: {{baseline_windows: 1, windows: 2, window_s: 0.2, min_requests: 3}}
 memory_timeout_s: 3
 dead_man_s: 300
 """
 
 
+@beside
 def test_containers_behind_an_env_file_show_what_they_run_with_and_die_in_sight(
     machine: Machine, engine: str
 ) -> None:
+    prepare(machine, engine)
     ports = machine.ports
     machine.write("/etc/voice.env", "SHARE=0.5\nSIZE=base\nKEY=secret\n")
     words = RESTART.format(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from production_rig import LLM, STT, Machine, free_port, production
+from production_rig import STT, Machine, free_port
+from scenarios import beside
+from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
 from systemd_rig import REPOSITORY, UNITS
 
 SOCKET, PROXY = "whisper-proxy.socket", "whisper-proxy.service"
@@ -24,7 +23,7 @@ StopWhenUnneeded=true
 [Service]
 Type=exec
 Environment=WHISPER_MODEL=base MOODS=/etc/moods
-ExecStart=/usr/bin/python3 {fake} stt --port {own}
+ExecStart=/usr/bin/python3 -IS {fake} stt --port {own}
 ExecStartPost=/bin/bash -c 'until (exec 3<>/dev/tcp/127.0.0.1/{own}); do sleep 0.05; done'
 """,
 }
@@ -40,18 +39,17 @@ with lent(("whisper.service",), print):
 BY_SOCKET = {"on_demand": {"stt": {"woken_by": "socket_activation", "idle_s": 3}}}
 
 
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    with production() as rigged:
-        rigged.moods()
-        rigged.systemctl("disable", "--now", STT)
-        own, fake = free_port(), REPOSITORY / "tests/support/fakes.py"
-        for name, text in FILES.items():
-            whole = text.format(port=rigged.ports["stt"], own=own, fake=fake)
-            rigged.write(f"{UNITS}/{name}", whole)
-        rigged.systemctl("daemon-reload")
-        rigged.systemctl("start", SOCKET)
-        yield rigged
+def let_sleep(machine: Machine) -> None:
+    """Put speech behind a socket, and wait until it sleeps."""
+    machine.moods()
+    machine.systemctl("disable", "--now", STT)
+    own, fake = free_port(), REPOSITORY / "tests/support/fakes.py"
+    for name, text in FILES.items():
+        whole = text.format(port=machine.ports["stt"], own=own, fake=fake)
+        machine.write(f"{UNITS}/{name}", whole)
+    machine.systemctl("daemon-reload")
+    machine.systemctl("start", SOCKET)
+    machine.wait(30, lambda: is_asleep(machine))
 
 
 def is_asleep(machine: Machine) -> bool:
@@ -59,8 +57,9 @@ def is_asleep(machine: Machine) -> bool:
     return states == ["active", "inactive", "inactive"]
 
 
+@beside
 def test_a_unit_that_sleeps_is_lent_with_the_socket_that_would_wake_it(machine: Machine) -> None:
-    machine.wait(30, lambda: is_asleep(machine))
+    let_sleep(machine)
     words = LEND.replace("PORT", str(machine.ports["stt"]))
     output, _ = machine.begin("-c", words).communicate(timeout=60)
     assert f"lent to this study: {STT} (was off), {SOCKET}; they come back" in output, output
@@ -68,8 +67,9 @@ def test_a_unit_that_sleeps_is_lent_with_the_socket_that_would_wake_it(machine: 
     assert is_asleep(machine), machine.systemctl("status", SOCKET, check=False)
 
 
+@beside
 def test_a_unit_that_sleeps_gets_a_promotion_and_sleeps_again(machine: Machine) -> None:
-    machine.wait(30, lambda: is_asleep(machine))
+    let_sleep(machine)
     code, output = machine.promote("apply", machine.promotion(**BY_SOCKET))
     assert code == 0 and "committed: production runs version 1" in output, output
     assert "pass     stt runs with WHISPER_MODEL=tiny: so say its processes" in output
@@ -79,4 +79,3 @@ def test_a_unit_that_sleeps_gets_a_promotion_and_sleeps_again(machine: Machine) 
     machine.systemctl("stop", SOCKET)
     code, output = machine.promote("plan", machine.promotion("q", **BY_SOCKET))
     assert code == 2 and f"no socket that runs starts {STT}" in output, output
-    machine.systemctl("stop", LLM)
