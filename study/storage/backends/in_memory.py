@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from objectives.errors import BadInput
 from study.storage.attributes import origin_of
+from study.storage.backends.patient import add_trials
 
 
 class _PlainValues(InMemoryStorage):
@@ -62,8 +63,7 @@ def in_memory(study: optuna.Study) -> Iterator[optuna.Study]:
     try:
         yield copy
     finally:
-        for trial in copy.get_trials(deepcopy=False)[known:]:
-            stored.create_new_trial(study._study_id, trial)
+        add_trials(study, copy.get_trials(deepcopy=False)[known:])
         for name, value in copy.user_attrs.items():
             if user.get(name) != value:
                 stored.set_study_user_attr(study._study_id, name, value)

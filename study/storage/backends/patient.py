@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partialmethod
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.storages._rdb import storage as of_optuna
+from optuna.trial import FrozenTrial
 from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
@@ -209,7 +210,7 @@ def _is_busy(error: Exception) -> bool:
     return isinstance(cause, OperationalError) and "database is locked" in str(cause.orig)
 
 
-for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE, "set_study_system_attrs"):
+for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE, "add_trials", "set_study_system_attrs"):
     setattr(PatientStorage, _name, partialmethod(PatientStorage.patiently, _name))
 
 
@@ -235,6 +236,16 @@ def together(study: optuna.Study, writes: Callable[[], T]) -> T:
     """
     backend = getattr(study._storage, "_backend", study._storage)
     return backend.together(writes) if isinstance(backend, PatientStorage) else writes()
+
+
+def add_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
+    """Store trials that are given whole in a study, at once where it has a database."""
+    backend = getattr(study._storage, "_backend", study._storage)
+    if isinstance(backend, PatientStorage):
+        backend.add_trials(study._study_id, trials)
+        return
+    for trial in trials:
+        study._storage.create_new_trial(study._study_id, trial)
 
 
 def set_system_attributes(study: optuna.Study, values: Mapping[str, Any]) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, cast
 
+from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    func,
     insert,
     or_,
     select,
@@ -91,13 +93,43 @@ class PlainStorage(RDBStorage):
             ("user_attributes", template_trial.user_attrs),
             ("system_attributes", template_trial.system_attrs),
         ):
-            rows = [
-                {"trial_id": trial.trial_id, "key": key, "value_json": json.dumps(value)}
-                for key, value in values.items()
-            ]
+            rows = [{"trial_id": trial.trial_id, **row} for row in _attributes(values)]
             if rows:
                 session.connection().execute(insert(PARTS[name]), rows)
         return trial
+
+    def add_trials(self, study_id: int, trials: Sequence[FrozenTrial]) -> None:
+        """Store trials that are given whole behind those that are there: all of them, or none.
+
+        Their parameters are not held against those of the others, as `create_new_trial` does.
+
+        Raises:
+            KeyError: There is no such study.
+        """
+        with _create_scoped_session(self.scoped_session) as session:
+            models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+            count = select(func.count()).where(TRIALS.c.study_id == study_id)
+            first = session.execute(count).scalar_one()
+            made = [
+                models.TrialModel(
+                    study_id=study_id,
+                    number=first + n,
+                    state=trial.state,
+                    datetime_start=trial.datetime_start,
+                    datetime_complete=trial.datetime_complete,
+                )
+                for n, trial in enumerate(trials)
+            ]
+            session.add_all(made)
+            session.flush()  # from here on each has its id
+            for name, table in PARTS.items():
+                rows = [
+                    {"trial_id": own.trial_id, **row}
+                    for own, trial in zip(made, trials, strict=True)
+                    for row in ROWS_OF[name](trial)
+                ]
+                if rows:
+                    session.connection().execute(insert(table), rows)
 
     def set_study_system_attrs(self, study_id: int, values: Mapping[str, Any]) -> None:
         """Set several system attributes of a study: all of them, or none.
@@ -135,6 +167,42 @@ class _Trial:
         self._datetime_complete_utc = row.datetime_complete
         for name, rows in parts.items():
             setattr(self, name, rows.get(self.trial_id, []))
+
+
+def _params(trial: FrozenTrial) -> Iterator[dict[str, Any]]:
+    for name, value in trial.params.items():
+        axis = trial.distributions[name]
+        yield {
+            "param_name": name,
+            "param_value": axis.to_internal_repr(value),
+            "distribution_json": distribution_to_json(axis),
+        }
+
+
+def _values(trial: FrozenTrial) -> Iterator[dict[str, Any]]:
+    for objective, value in enumerate(trial.values or ()):
+        stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+        yield {"objective": objective, "value": stored, "value_type": kind}
+
+
+def _intermediate_values(trial: FrozenTrial) -> Iterator[dict[str, Any]]:
+    table = models.TrialIntermediateValueModel
+    for step, value in trial.intermediate_values.items():
+        stored, kind = table.intermediate_value_to_stored_repr(value)
+        yield {"step": step, "intermediate_value": stored, "intermediate_value_type": kind}
+
+
+def _attributes(values: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"key": key, "value_json": json.dumps(value)} for key, value in values.items()]
+
+
+ROWS_OF: Mapping[str, Callable[[FrozenTrial], Iterable[dict[str, Any]]]] = {
+    "params": _params,
+    "values": _values,
+    "user_attributes": lambda trial: _attributes(trial.user_attrs),
+    "system_attributes": lambda trial: _attributes(trial.system_attrs),
+    "intermediate_values": _intermediate_values,
+}
 
 
 def _by_trial(session: Session, table: Any, is_asked: ColumnElement[bool]) -> dict[int, Rows]:

@@ -66,6 +66,27 @@ def test_a_study_that_is_not_there_has_no_trials(study: optuna.Study) -> None:
         study._storage.get_all_trials(99)
 
 
+def test_trials_that_are_given_whole_are_stored_as_optuna_stores_them(study: optuna.Study) -> None:
+    storage = study._storage
+    given = [*study.trials, create_trial(value=2.5, intermediate_values={2: float("nan")})]
+    stored = []
+    for name, add in (
+        ("one by one", lambda own: [storage.create_new_trial(own._study_id, t) for t in given]),
+        ("at once", lambda own: storage._backend.add_trials(own._study_id, given)),
+    ):
+        own = optuna.create_study(storage=storage, study_name=name)
+        own.ask()
+        add(own)
+        storage._backend.add_trials(own._study_id, [])
+        read = RDBStorage(storage._backend.url).get_all_trials(own._study_id)[1:]
+        stored.append([{**vars(t), "_trial_id": None} for t in read])
+    one_by_one, at_once = stored
+    assert [t["_number"] for t in at_once] == [1, 2, 3, 4, 5] and at_once[4]["_values"] == [2.5]
+    assert repr(at_once) == repr(one_by_one)  # in their order, and no number equals NaN
+    with pytest.raises(KeyError):
+        storage._backend.add_trials(99, given)
+
+
 def test_attributes_are_set_at_once_whether_they_were_there_or_not(study: optuna.Study) -> None:
     study._storage.set_study_system_attr(study._study_id, "old", 1)
     set_system_attributes(study, {"old": [2], "new": {"a": "ß"}})
