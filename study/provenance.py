@@ -10,10 +10,11 @@ from pathlib import Path
 import objectives
 
 
+@functools.cache
 def git_commit(folder: Path) -> str | None:
     """Return the commit of the checkout that holds `folder`, with `+` where it has changes.
 
-    It is None outside one.
+    It is None outside one. A process is asked once: what it runs is what it began with.
     """
     try:
         process = subprocess.run(

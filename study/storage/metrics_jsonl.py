@@ -79,7 +79,7 @@ class MetricsFile:
     folder: Path
     figures: Sequence[str]
     _epoch: int = field(default=0, init=False)
-    _rows: list[Trial] = field(default_factory=list, init=False)
+    _lines: list[str] = field(default_factory=list, init=False)
 
     def catch_up(self) -> None:
         """Write the trials that have ended and whose line a killed run could not write any more."""
@@ -96,14 +96,13 @@ class MetricsFile:
 
     def add(self, *ended: Trial) -> None:
         """Write all trials of this run, these after the earlier ones, whole or not at all."""
-        self._rows += ended
+        self._lines += [f"{json.dumps(self._line(r))}\n" for r in ended]
         if not self._epoch:
             names = [p.name.removeprefix("epoch_") for p in self.folder.glob("epoch_*")]
             self._epoch = max((int(n) for n in names if n.isdecimal()), default=0) + 1
         folder = self.folder / f"epoch_{self._epoch}"
         folder.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps(self._line(r)) for r in self._rows]
-        write_atomic(folder / "metrics.jsonl", "".join(f"{line}\n" for line in lines))
+        write_atomic(folder / "metrics.jsonl", "".join(self._lines))
 
     def _line(self, r: Trial) -> dict[str, Any]:
         line = r.to_json(self._test_id(r))
