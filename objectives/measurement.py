@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum, auto
 from functools import cache
 from typing import Any, Self
@@ -161,7 +161,7 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; an infinite latency is the string "inf"."""
-        data: dict[str, Any] = plain(asdict(self))
+        data: dict[str, Any] = plain(self)
         for part in (*data["services"].values(), *data["devices"].values()):
             for name in [name for name, value in part.items() if value in (None, [], {})]:
                 del part[name]  # most services have no KV cache, and most have no words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,9 @@ def write(path: Path, provenance: Provenance, entries: Sequence[RecordedLaunch])
     """Write the whole file, or none of it: a header line, then one line per evaluation."""
     lines: list[dict[str, Any]] = [{"format": RECORDING_FORMAT, **asdict(provenance)}]
     for e in entries:
-        line = asdict(e)
-        line["measurement"] = e.measurement.to_json() if e.measurement else None
-        line["measured"] = plain(dict(e.measured))
-        lines.append(line)
+        measurement = e.measurement.to_json() if e.measurement else None
+        rest = plain(replace(e, measurement=None, replies=None))
+        lines.append({**rest, "measurement": measurement, "replies": e.replies})
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
 
