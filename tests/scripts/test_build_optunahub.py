@@ -22,10 +22,23 @@ SCRIPT = REPOSITORY / "scripts/build_optunahub.py"
 ALONE = """
 import sys
 sys.modules.update(dict.fromkeys(("study", "objectives", "scripts")))  # importing one of them fails
-import json, runpy, warnings
+import json, os, runpy, warnings
 import optuna, optunahub
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.simplefilter("error")
+"""
+# to import Optuna takes a second and a half of a core; each code then has a process of its own
+EACH = """
+while line := sys.stdin.readline():
+    name, folder, code = json.loads(line)
+    if (child := os.fork()) == 0:
+        os.chdir(folder)
+        for number in (1, 2):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        exec(code, {**globals(), "__name__": "__main__"})
+        sys.stdout.flush()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 PROPOSALS = """
 def objective(trial):
@@ -71,15 +84,29 @@ def package(registry):
     return registry / "samplers/tournament"
 
 
-def alone(code, cache, tmp_path):
-    """Return what a process prints that cannot import this project."""
+@pytest.fixture(scope="module")
+def stranger(cache):
+    """Start a process that cannot import this project."""
     env = {**os.environ, "OPTUNAHUB_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-I", "-B", "-c", ALONE + code]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    command = [sys.executable, "-I", "-B", "-c", ALONE + EACH]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=env, **pipes) as process:
+        yield process
+
+
+@pytest.fixture
+def alone(stranger, tmp_path):
+    """Return what says what code prints in a process that cannot import this project."""
+
+    def run(code):
+        said = tmp_path / "said"
+        stranger.stdin.write(json.dumps([str(said), str(tmp_path), code]) + "\n")
+        stranger.stdin.flush()
+        code = stranger.stdout.readline()
+        assert code == "0\n", said.read_text()
+        return said.read_text()
+
+    return run
 
 
 def load(registry):
@@ -88,8 +115,8 @@ def load(registry):
     return f"module = optunahub.load_local_module({arguments})"
 
 
-def test_it_proposes_exactly_what_ours_does(cache, registry, tmp_path):
-    text = alone(load(registry) + PROPOSALS + "print(json.dumps(proposals))", cache, tmp_path)
+def test_it_proposes_exactly_what_ours_does(alone, registry):
+    text = alone(load(registry) + PROPOSALS + "print(json.dumps(proposals))")
     ours = {
         "optuna": optuna,
         "module": sys.modules[TournamentSampler.__module__.rpartition(".")[0]],
@@ -99,19 +126,17 @@ def test_it_proposes_exactly_what_ours_does(cache, registry, tmp_path):
     assert {role for _, role in ours["proposals"]} == {"random", "child", "fresh", "replicate"}
 
 
-def test_the_example_runs(cache, package, tmp_path):
-    text = alone(
-        f"runpy.run_path({str(package / 'example.py')!r}, run_name='__main__')", cache, tmp_path
-    )
+def test_the_example_runs(alone, package):
+    text = alone(f"runpy.run_path({str(package / 'example.py')!r}, run_name='__main__')")
     assert re.search(r"\{'share': 0\.5, 'size': 'base'\}: .* the best with probability", text)
 
 
-def test_the_example_of_its_readme_runs(cache, package, tmp_path):
+def test_the_example_of_its_readme_runs(alone, package):
     (code,) = re.findall(r"```python\n(.*?)```", (package / "README.md").read_text(), re.DOTALL)
-    assert alone(code, cache, tmp_path) == "33 {'x': 0, 'y': 'adam'}\n"
+    assert alone(code) == "33 {'x': 0, 'y': 'adam'}\n"
 
 
-def test_its_doctests_hold(cache, registry, tmp_path):
+def test_its_doctests_hold(alone, registry):
     code = f"""
 import doctest
 {load(registry)}
@@ -119,7 +144,7 @@ for name in [name for name in sys.modules if name.startswith(module.__name__)]:
     results = doctest.testmod(sys.modules[name])
     print(name.rpartition(".")[2], results.attempted, results.failed)
 """
-    counts = dict(line.split(maxsplit=1) for line in alone(code, cache, tmp_path).splitlines())
+    counts = dict(line.split(maxsplit=1) for line in alone(code).splitlines())
     assert {name for name, count in counts.items() if not count.startswith("0 ")} >= {
         "tournament",
         "exhaustion",
