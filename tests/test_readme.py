@@ -302,9 +302,14 @@ def test_a_link_leads_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.fixture(scope="module")
+def ours():
+    """Return the paths of all our files."""
+    return [f"/{p.relative_to(REPOSITORY)}" for top in TOPS for p in (REPOSITORY / top).rglob("*")]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_a_file_of_ours_that_a_page_names_is_there(page):
-    ours = [f"/{p.relative_to(REPOSITORY)}" for top in TOPS for p in (REPOSITORY / top).rglob("*")]
+def test_a_file_of_ours_that_a_page_names_is_there(page, ours):
     begin = "|".join(TOPS)
     named = re.findall(rf"`((?:{begin})/[\w./-]+\.\w+|\w[\w./-]*/\w+\.py)`", PAGES[page])
     assert [n for n in named if not any(path.endswith(f"/{n}") for path in ours)] == []
