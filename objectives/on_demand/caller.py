@@ -95,6 +95,6 @@ async def head_of(reader: asyncio.StreamReader) -> bytes:
     data = await reader.read(PIECE)
     async with asyncio.timeout(HEAD_S):
         while data and HEAD_END not in data:
-            more = await reader.read(PIECE)
-            data = data + more if more and len(data) < MOST_HEAD else b""
+            more = await reader.read(PIECE) if len(data) < MOST_HEAD else b""
+            data = data + more if more else b""
     return data

@@ -21,6 +21,7 @@ PROGRAM = (  # it finds what this process finds, wherever it was started
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
     "from objectives.load.sending.main import main; main()",
 )
+CLOSE_S = 2.0  # in which it ends by itself
 PATIENCE_S = 60.0  # for its imports, for the bodies of a window, and until it reads
 LAST_WORDS = 2000
 AGAIN = "so that nothing was measured; run the same command again: what was measured before is kept"
@@ -110,7 +111,7 @@ class SendingProcess:
         with suppress(BrokenPipeError):
             self._input.close()
         try:
-            self._process.wait(2.0)
+            self._process.wait(CLOSE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

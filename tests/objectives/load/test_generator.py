@@ -91,6 +91,7 @@ def test_a_bug_of_ours_is_told_with_its_last_words(own):
 
 def test_a_process_that_stands_still_is_an_error_in_time(own, monkeypatch):
     monkeypatch.setattr(generator_module, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(process_module, "CLOSE_S", 0.1)
     os.kill(own.pid, signal.SIGSTOP)
     with pytest.raises(SetupError, match=r"did not answer within 0.5 s"):
         one_by_one(own, NOBODY, CLIPS, [LLM], timeout_s=20)
@@ -99,6 +100,7 @@ def test_a_process_that_stands_still_is_an_error_in_time(own, monkeypatch):
 def test_a_process_that_reads_no_more_is_an_error_in_time(own, monkeypatch):
     one_by_one(own, NOBODY, CLIPS, [LLM], timeout_s=20)
     monkeypatch.setattr(process_module, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(process_module, "CLOSE_S", 0.1)
     os.kill(own.pid, signal.SIGSTOP)
     plan = [LLM] * 20_000  # more than a pipe holds
     with pytest.raises(SetupError, match=r"read nothing for 0.5 s.*run the same command"):
@@ -115,6 +117,7 @@ def test_what_is_printed_in_the_process_is_no_message(fake, monkeypatch, tmp_pat
 
 def test_a_plan_that_does_not_end_is_an_error_in_time(own, fake, monkeypatch):
     monkeypatch.setattr(generator_module, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(process_module, "CLOSE_S", 0.1)
     ends = endpoints_of(fake().url, "http://127.0.0.1:1", 2048)
 
     def stop():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
-from objectives.on_demand.caller import ANSWER_S, Caller
+from objectives.on_demand.caller import ANSWER_S, MOST_HEAD, Caller, head_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,17 @@ def test_who_waits_too_long_keeps_nothing_awake() -> None:
         for ago_s in (0.0, ANSWER_S)
     ]
     assert waits == [True, False]
+
+
+@pytest.mark.parametrize("pieces", [[b"a" * MOST_HEAD], [b"a" * (MOST_HEAD - 1), b"a" * 9]])
+def test_a_head_that_is_too_long_is_over_at_once_whatever_its_pieces(pieces: list[bytes]) -> None:
+    """Nothing more comes, and nobody hangs up."""
+
+    class Reader(asyncio.StreamReader):
+        async def read(self, n: int = -1) -> bytes:
+            return pieces.pop(0) if pieces else await asyncio.Future()
+
+    async def heard() -> bytes:
+        return await head_of(Reader())
+
+    assert asyncio.run(heard()) == b""

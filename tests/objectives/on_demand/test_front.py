@@ -89,12 +89,12 @@ def until_asleep(url: str) -> State | None:
 
 
 def test_it_sleeps_until_it_is_asked_and_again_when_it_is_idle(begin: Begin) -> None:
-    url, _ = begin(*fake(), idle_s=1.0)
+    url, _ = begin(*fake(), idle_s=0.4)
     assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
     assert health(url) == 200
     asleep = until_asleep(url)
     assert asleep is not None and not asleep.is_awake and len(asleep.starts_s) == 1
-    assert asleep.awake_s >= 1.0 + asleep.starts_s[0]
+    assert asleep.awake_s >= 0.4 + asleep.starts_s[0]
     assert health(url) == 200
     assert (now := state(url)) is not None and len(now.starts_s) == 2
 
@@ -156,7 +156,7 @@ def test_who_is_connected_stays_so_while_it_sleeps(begin: Begin) -> None:
 
 
 def test_it_does_not_sleep_while_somebody_waits(begin: Begin) -> None:
-    url, _ = begin(*fake("--delay", "1.5"), idle_s=1.0)
+    url, _ = begin(*fake("--delay", "0.8"), idle_s=0.4)
     body = {"model": "model", "input": ["hello"]}
     answer = request("POST", f"{url}/v1/embeddings", within_s=WITHIN_S, json=body)
     assert answer.status == 200
@@ -176,14 +176,14 @@ class Streamer(Handler):
         self.end_headers()
         for piece in (b"data: 1", b"data: 2", b""):
             self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(piece), piece))
-            time.sleep(1.5 if piece else 0)
+            time.sleep(0.8 if piece else 0)
     def log_message(self, *_): pass
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Streamer).serve_forever()
 """
 
 
 def test_a_stream_that_rests_for_longer_than_it_may_be_idle_comes_whole(begin: Begin) -> None:
-    url, _ = begin(sys.executable, "-c", STREAMER, OWN_PORT, idle_s=0.5)
+    url, _ = begin(sys.executable, "-c", STREAMER, OWN_PORT, idle_s=0.3)
     answer = request("POST", f"{url}/v1/completions", within_s=WITHIN_S, json={})
     assert answer.body == b"data: 1data: 2"
     now = until_asleep(url)
@@ -229,10 +229,10 @@ def test_a_page_that_the_server_hangs_up_on_is_as_when_it_sleeps(begin: Begin) -
 
 
 def test_one_that_is_kept_awake_sleeps_when_it_is_told_to(begin: Begin) -> None:
-    url, _ = begin(*fake(), idle_s=1.0)
+    url, _ = begin(*fake(), idle_s=0.4)
     kept = keep_awake(url)
     assert kept is not None and kept.is_awake and len(kept.starts_s) == 1
-    time.sleep(2.5)  # longer than it may be idle
+    time.sleep(1.0)  # longer than it may be idle
     assert (now := keep_awake(url)) is not None and now.starts_s == kept.starts_s
     assert (now := put_to_sleep(url)) is not None and not now.is_awake
     assert health(url) == 200
@@ -326,7 +326,11 @@ def test_half_a_request_and_what_is_none_wake_nothing(begin: Begin) -> None:
     callers = [connected(url, text) for text in said]
     with callers[0], callers[1], callers[2]:
         assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
-        assert callers[2].recv(1) == b""  # it was told no more than a server takes
+        try:
+            said_back = callers[2].recv(1)
+        except ConnectionResetError:  # not all of it had been read
+            said_back = b""
+        assert said_back == b""  # it was told no more than a server takes
 
 
 def test_a_question_in_pieces_is_answered_by_the_front(begin: Begin) -> None:
