@@ -96,18 +96,20 @@ def end(token: str) -> None:
 
 
 @contextmanager
-def study(folder: Path, kind: str, token: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def study(folder: Path, kind: str, token: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Start a study whose server hides; yield it, and the number of what supervises the server.
+
+    It is a fork of this process, and what it starts are interpreters, as a study's are.
 
     Args:
         folder: For logs.
         kind: The name of its guard; empty: what this machine permits.
         token: What the hidden processes are found by.
     """
+    from forked import Forked  # the server, which imports this too, needs none of it
+
     line = [sys.executable, "-c", STUDY, str(folder), kind, sys.executable, __file__, token]
-    with subprocess.Popen(
-        line, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    with Forked(line, cwd=REPOSITORY, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
             assert process.stdout is not None
             yield process, int(process.stdout.readline())

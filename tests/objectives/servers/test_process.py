@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from odd_servers import ANSWERS, always, listening
 
 from objectives.apis.short_requests import Refused
@@ -77,8 +78,8 @@ def study(request, tmp_path, fake_command):
     command = fake_command("leaves-child").argv
     kind = getattr(request, "param", "")  # of the guard; empty: what this machine permits
     argv = [sys.executable, "-c", STUDY, str(tmp_path), kind, *command]
-    with subprocess.Popen(argv, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
+    with Forked(argv, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
         yield process
         process.kill()
 

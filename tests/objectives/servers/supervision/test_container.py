@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from hiders import REPOSITORY, STUDY
 
 from objectives.engines.command import Command
@@ -62,7 +63,7 @@ def test_a_container_ends_with_the_block(docker: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("victims", ["study", "supervisor", "both", "all"])
 def test_a_container_ends_whoever_is_killed(docker: Path, tmp_path: Path, victims: str) -> None:
     line = [sys.executable, "-c", STUDY, str(tmp_path), "", str(docker), "run", "vllm"]
-    with subprocess.Popen(line, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as study:
+    with Forked(line, cwd=REPOSITORY, stdout=subprocess.PIPE) as study:
         try:
             assert study.stdout is not None
             supervisor = int(study.stdout.readline())
