@@ -19,11 +19,13 @@ import time
 from functools import cache
 from pathlib import Path
 from termios import TIOCSWINSZ
+from typing import Any
 
 import pytest
 from commands import ROOT, command, run_script, run_study
 from configurations import launched
 from factories import BEST, make, write_spec
+from forks import Forked, script
 from live_factories import live
 
 from objectives.diagnosis.busy import Busy
@@ -39,18 +41,20 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 def on_a_terminal(
-    line: list[str], *, columns: int = 80, stdout: int | None = None
+    *words: object, columns: int = 80, stdout: int | None = None, is_fork: bool = True
 ) -> tuple[int, str]:
-    """Run a command on a pseudo-terminal.
+    """Run a study on a pseudo-terminal, as a fork of this process or by an interpreter.
 
     Returns its exit code and what it wrote there, escapes left out.
     """
+    line = script("run_study.py", *words) if is_fork else command(*words)
+    start: Any = Forked if is_fork else subprocess.Popen
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     env = {**os.environ, "TERM": "xterm-256color", "PYTHONWARNINGS": "default"}
     for name in ("NO_COLOR", "COLUMNS"):  # pytest-xdist sets the latter in its workers
         env.pop(name, None)
-    running = subprocess.Popen(
+    running = start(
         line, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, env=env
     )
     os.close(theirs)
@@ -70,9 +74,8 @@ def on_a_terminal(
 
 
 def test_on_a_terminal_a_live_run_shows_its_phases_and_who_holds_the_memory(tmp_path: Path) -> None:
-    code, output = on_a_terminal(
-        command(live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1)
-    )
+    words = (live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1)
+    code, output = on_a_terminal(*words, is_fork=False)
     assert code == 0, output
     for phase in ("starting speech", "starting LLM", "each service alone", "loading both"):
         assert re.search(rf"^phase +{phase} \d+ s", output, re.MULTILINE), phase
@@ -106,7 +109,7 @@ def test_on_a_pipe_a_live_run_says_two_lines_more_a_trial_and_no_phases(tmp_path
 def test_a_narrow_terminal_gets_the_answer_between_words_and_commands_whole(
     tmp_path: Path,
 ) -> None:
-    code, output = on_a_terminal(command(make(tmp_path), "--out", tmp_path / "out"), columns=60)
+    code, output = on_a_terminal(make(tmp_path), "--out", tmp_path / "out", columns=60)
     assert code == 0, output
     answer, _, steps = output.partition("The best candidate is")[2].partition("\nNext:\n")
     assert "\n- Better: 50 % more capacity (12.00 turns/s instead of 8.00;\n  from 1" in answer
@@ -116,7 +119,7 @@ def test_a_narrow_terminal_gets_the_answer_between_words_and_commands_whole(
 
 
 def test_at_the_end_of_a_replay_nothing_of_the_picture_is_left(tmp_path: Path) -> None:
-    code, output = on_a_terminal(command(make(tmp_path), "--out", tmp_path / "out"))
+    code, output = on_a_terminal(make(tmp_path), "--out", tmp_path / "out")
     assert code == 0, output
     assert "best so far" not in output.partition("The best candidate is")[2]
 
@@ -124,9 +127,8 @@ def test_at_the_end_of_a_replay_nothing_of_the_picture_is_left(tmp_path: Path) -
 def test_json_stays_json_while_errors_go_to_a_terminal(tmp_path: Path) -> None:
     spec, file = make(tmp_path), tmp_path / "said.jsonl"
     with file.open("w") as stdout:
-        code, output = on_a_terminal(
-            command(spec, "--out", tmp_path / "out", "--json"), stdout=stdout.fileno()
-        )
+        words = (spec, "--out", tmp_path / "out", "--json")
+        code, output = on_a_terminal(*words, stdout=stdout.fileno())
     *trials, last = [json.loads(line) for line in file.read_text().splitlines()]
     assert (code, len(trials)) == (0, 10)
     assert last["best_of_study"]["parameters"] == BEST

@@ -8,24 +8,31 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import ROOT
 from factories import make
+from forks import Forked, script
 
 from study.text import wrapped_at
 
 LONG = "one two three " * 20
 
 
-def on_a_terminal(*line: object, columns: int = 80) -> tuple[int, list[str]]:
-    """Run a command on a terminal of its own; return its exit code and its lines."""
+def on_a_terminal(*words: object, is_fork: bool = True) -> tuple[int, list[str]]:
+    """Run a study on a terminal of its own; return its exit code and its lines.
+
+    Args:
+        is_fork: It is a fork of this process, and no interpreter.
+    """
+    real = [sys.executable, str(ROOT / "scripts/run_study.py"), *map(str, words)]
+    line = script("run_study.py", *words) if is_fork else real
+    start: Any = Forked if is_fork else subprocess.Popen
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, columns))
-    env = {**os.environ, "TERM": "dumb", "COLUMNS": str(columns)}
-    ran = subprocess.Popen(
-        [sys.executable, *map(str, line)], stdin=theirs, stdout=theirs, stderr=theirs, env=env
-    )
+    termios.tcsetwinsize(theirs, (24, 80))
+    env = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
+    ran = start(line, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     said = b""
     while True:
@@ -50,12 +57,13 @@ def test_a_text_is_wrapped_between_words(width: int) -> None:
 
 
 def test_a_dry_run_an_end_and_an_error_fit_80_columns(tmp_path: Path) -> None:
-    spec, script = make(tmp_path), ROOT / "scripts/run_study.py"
+    spec = make(tmp_path)
     for arguments in (("--dry-run",), ("--n-trials", 3)):
-        code, lines = on_a_terminal(script, spec, "--out", tmp_path / "out", *arguments)
+        words = (spec, "--out", tmp_path / "out", *arguments)
+        code, lines = on_a_terminal(*words, is_fork="--dry-run" in arguments)
         assert code == 0
         # what is to be pasted stays whole, and a path is one word
         prose = [x for x in lines if not x.startswith("  ") and str(tmp_path) not in x]
         assert len(prose) > 5 and max(map(len, prose)) <= 80
-    code, lines = on_a_terminal(script, spec, "--sampler", "tpee " * 30)
+    code, lines = on_a_terminal(spec, "--sampler", "tpee " * 30)
     assert code == 2 and len(lines) > 2 and max(map(len, lines)) <= 80
