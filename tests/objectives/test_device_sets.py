@@ -92,6 +92,7 @@ def test_a_server_sees_the_cards_of_its_set_in_their_order() -> None:
     assert env_of([first]) == first.server_env
 
 
+@pytest.mark.usefixtures("one_generator")
 def test_each_card_of_a_set_is_measured_and_held_by_the_llm(tmp_path: Path) -> None:
     devices = cards()
     with Colocation(spread(), devices, tmp_path) as colocation:

@@ -29,6 +29,8 @@ MAY: dict[str, str] = {
 
 def names_in(source: str) -> Iterator[str]:
     """Yield the names of engines in the code of a module: not those in comments and docstrings."""
+    if not NAMES.search(source):
+        return
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

@@ -34,6 +34,8 @@ from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 
+pytestmark = pytest.mark.usefixtures("one_generator")
+
 
 @dataclass(frozen=True, slots=True)
 class Tiny(LlmServer):

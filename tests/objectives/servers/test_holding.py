@@ -1,5 +1,6 @@
 """The servers of an allocation hold a constant rate of turns, and stay for the next hold."""
 
+import pytest
 from live_factories import LOW, Phases, setting
 
 from objectives.capacity.holds import Hold
@@ -8,6 +9,8 @@ from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Failure, Job, Step
 from objectives.servers import blame
+
+pytestmark = pytest.mark.usefixtures("one_generator")
 
 
 def hold_in(device, folder, *moods, holds=1, **more):
