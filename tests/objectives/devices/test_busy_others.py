@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -21,11 +22,15 @@ from objectives.servers import retries
 from objectives.servers.retries import wait_until_quiet
 from study.wording.phases import phase_in_words
 
+SPIN = """import sys, time
+while time.process_time() < float(sys.argv[1]):
+    pass
+"""
 
-def _spin(seconds: float) -> None:
-    until_s = time.process_time() + seconds
-    while time.process_time() < until_s:
-        pass
+
+def spinning(seconds: float) -> subprocess.Popen[bytes]:
+    """Start a process that computes for so long."""
+    return subprocess.Popen([sys.executable, "-c", SPIN, str(seconds)])
 
 
 class Playing(Shelf):
@@ -84,9 +89,8 @@ def test_a_moment_of_a_gpu_is_no_busy_gpu() -> None:
 
 def test_what_this_process_has_started_is_not_of_others_also_when_it_has_ended() -> None:
     before = CpuTime.now()
-    spinner = multiprocessing.get_context("spawn").Process(target=_spin, args=(0.5,), daemon=True)
-    spinner.start()
-    spinner.join()
+    with spinning(0.55):  # the kernel counts in hundredths
+        pass
     after = CpuTime.now()
     assert after.own_s - before.own_s >= 0.5
     idle = replace(after, busy_s=before.busy_s + after.own_s - before.own_s)
@@ -98,15 +102,14 @@ def test_who_computes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(busy_others, "NAMED_PCT", 0.1)
     monkeypatch.setattr(busy_others, "MOST_NAMED", 100)
     monkeypatch.setattr(busy_others, "own_s", lambda: {})  # all are others then
-    spinner = multiprocessing.get_context("spawn").Process(target=_spin, args=(30.0,), daemon=True)
-    spinner.start()
-    try:
-        found = look(device_set(Shelf()))
-    finally:
-        spinner.kill()
+    with spinning(30.0) as spinner:
+        try:
+            found = look(device_set(Shelf()))
+        finally:
+            spinner.kill()
     assert found.cpu_pct > 0
     name = next(n for n in found.on_cpu if n.endswith(f"(process {spinner.pid})"))
-    assert name.startswith("python") and " -c from multiprocessing" in name, found
+    assert name.startswith("python") and " -c import sys, time" in name, found
 
 
 def test_each_launch_tells_how_busy_others_were_and_the_next_one_looks_where_they_were(

@@ -73,10 +73,10 @@ def test_the_table_has_medians_and_the_ratio_of_them(tmp_path):
 
 def test_without_vllm_there_is_no_ratio(tmp_path):
     found = compare_generators(
-        [3], 1, hold_s=3.0, vllm=None, tokenizer=tmp_path, tell=lambda _: None
+        [6], 1, hold_s=1.5, vllm=None, tokenizer=tmp_path, tell=lambda _: None
     )
     _, ours, sleep = run_table(found)
-    assert ours[:2] == ("3", "ours") and float(ours[2]) > 0 and ours[3] == "-" and ours[-1] == "0"
+    assert ours[:2] == ("6", "ours") and float(ours[2]) > 0 and ours[3] == "-" and ours[-1] == "0"
     assert sleep[1:4] == ("sleep", "-", "-")
 
 
