@@ -21,6 +21,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import optuna
 from optuna.trial import TrialState, create_trial
@@ -39,6 +40,8 @@ from study.storage.find import study_in
 from study.storage.owner import Owner
 from study.storage.trials import counted
 from study.storage.url import sqlite_url
+
+from .campaign import commanded
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "objectives" / "recordings" / "h200.jsonl"
@@ -87,7 +90,9 @@ def make(folder: Path, trials: int, seed: int = 0) -> Path:
     spec_file = folder / "long.yaml"
     fake = f"{sys.executable} -IS {FAKE} --port {{port}} --mood well"
     spec_file.write_text(SPEC.format(fake=fake))
-    _run(["scripts/run_study.py", *_options(spec_file, 1)], folder)
+    with patch.dict(os.environ, ALLOCATION_STUDY_LOCKS=str(folder)):
+        code, said = commanded("run_study", _options(spec_file, 1))
+    assert code in (0, 4), said
     spec, rng = load(spec_file), random.Random(seed)
     study = study_in(sqlite_url(folder / "out" / NAME / "study.db"))
     scorer = study_scorer(context_of(study), counted(study))

@@ -47,12 +47,12 @@ services:
     stop_timeout_s: 1
 thresholds: {{baseline_windows: 1, windows: 3, window_s: 0.2, min_requests: 2, p95_ratio: 50}}
 env_file: {{path: "{folder}/voice.env", restart: ["{folder}/restart"]}}
-memory_timeout_s: 1
+memory_timeout_s: 0.4
 dead_man_s: {dead_man_s}
 """
 LONGEST_WAIT_S = 120.0
-PATIENT = {"start_s": 10, "dead_man_s": 2 * LONGEST_WAIT_S}  # such a timer must be disarmed
-SOON = {"start_s": 2, "dead_man_s": 8}  # of a change that is left to its timer
+PATIENT = {"start_s": 10.0, "dead_man_s": 2 * LONGEST_WAIT_S}  # such a timer must be disarmed
+SOON = {"start_s": 1.5, "dead_man_s": 6.0}  # of a change that is left to its timer
 
 
 def attack(rng: random.Random) -> None:
