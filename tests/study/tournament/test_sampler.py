@@ -41,7 +41,8 @@ def run(study, n, value, space=SPACE):
     asked = [
         study.tell(trial, value(trial)).number for trial in (study.ask(space) for _ in range(n))
     ]
-    return [study.trials[number] for number in asked]
+    trials = study.trials  # a copy of all of them each time
+    return [trials[number] for number in asked]
 
 
 def noise(seed=0):
