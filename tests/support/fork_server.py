@@ -1,9 +1,8 @@
 """The fork server runs the project's commands in rigs without a second of imports for each.
 
 It has imported what `promote.py` and `init_spec.py` need. For each request it forks into the
-namespaces of a rig and runs the script there as `python SCRIPT` would. Who asks is a process of its
-own, with the output, the umask and the exit code of the script; where it is killed, so is the
-script.
+namespaces of a rig and runs the script there as `python SCRIPT` would, and kills it where who asks
+goes away.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ import os
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
+from pathlib import Path
 
 NAMESPACES = ("ipc", "uts", "pid", "mnt")  # the last one hides the files of the others
 
@@ -121,22 +122,51 @@ def serve(path: str) -> None:
             connection.close()
 
 
-def ask(path: str, rig: str, folder: str, words: list[str]) -> int:
-    """Have a script run in a rig with this process's output, and return its exit code."""
-    umask = os.umask(0)
-    wanted = {"rig": int(rig), "folder": folder, "words": words}
-    wanted |= {"env": dict(os.environ), "umask": umask}
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        socket.send_fds(connection, [json.dumps(wanted).encode()], [0, 1, 2])
-        for file in (0, 1, 2):
-            os.close(file)  # whoever reads the output is to see its end
-        code = int(connection.recv(16) or b"1")
-    return code if code >= 0 else 128 - code
+class Asked:
+    """A script that a fork server runs for this process, as `subprocess.Popen` is a program.
+
+    Args:
+        path: The socket of the server.
+        wanted: What `answer` reads.
+    """
+
+    def __init__(self, path: str, wanted: dict[str, object]) -> None:
+        ours, theirs = os.pipe()
+        self.stdout = os.fdopen(ours)
+        self.returncode: int | None = None
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+        with Path(os.devnull).open() as nothing:
+            files = [nothing.fileno(), theirs, theirs]
+            socket.send_fds(self._socket, [json.dumps(wanted).encode()], files)
+        os.close(theirs)
+
+    def communicate(self, timeout: float = 60.0) -> tuple[str, None]:
+        """Return what is left of its output, once it has ended."""
+        parts: list[str] = []
+        reading = threading.Thread(target=lambda: parts.append(self.stdout.read()), daemon=True)
+        reading.start()
+        reading.join(timeout)
+        if reading.is_alive():
+            self.kill()
+            raise TimeoutError(f"it has not ended within {timeout:g} s")
+        self.stdout.close()
+        self.wait(timeout)
+        return parts[0], None
+
+    def wait(self, timeout: float) -> int:
+        """Return its exit code, once it has ended."""
+        if self.returncode is None:
+            self._socket.settimeout(timeout)
+            self.returncode = int(self._socket.recv(16) or b"1")
+            self._socket.close()
+        return self.returncode
+
+    def kill(self) -> None:
+        """Kill it by SIGKILL."""
+        self.returncode = -signal.SIGKILL
+        self._socket.close()
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        serve(sys.argv[2])
-    else:
-        sys.exit(ask(*sys.argv[2:5], sys.argv[5:]))
+    serve(sys.argv[1])

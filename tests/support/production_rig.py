@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import fork_server
+from fork_server import Asked
 from systemd_rig import REPOSITORY, UNITS, Rig, rig, wait_until
 
 from study.promotion.seal import put
@@ -43,7 +44,7 @@ def forking() -> str:
     folder = Path(tempfile.mkdtemp(prefix="gpu-allocation-fork-"))
     path, script = str(folder / "socket"), str(Path(fork_server.__file__))
     server = subprocess.Popen(
-        [sys.executable, script, "serve", path],
+        [sys.executable, script, path],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -60,25 +61,16 @@ def forking() -> str:
     return path
 
 
-def begin_forked(
-    machine: Rig, *line: str, folder: str = "/", umask: int = -1
-) -> subprocess.Popen[str]:
-    """Begin a script inside a rig, by the fork server; killed, it takes the script with it.
+def begin_forked(machine: Rig, *line: str, folder: str = "/", umask: int = 0o022) -> Asked:
+    """Begin a script inside a rig, by the fork server.
 
     Args:
         folder: Where it runs.
-        umask: Its umask; -1: as here.
+        umask: Its umask.
     """
-    ask = (sys.executable, "-I", "-S", str(Path(fork_server.__file__)), "ask", forking())
-    return subprocess.Popen(
-        [*ask, str(machine.pid), folder, *line],
-        env={**os.environ, "ALLOCATION_STUDY_LOCKS": "", "PYTHONPATH": str(REPOSITORY)},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        umask=umask,
-    )
+    own = {"ALLOCATION_STUDY_LOCKS": "", "PYTHONPATH": str(REPOSITORY)}
+    wanted = {"rig": machine.pid, "folder": folder, "words": line, "umask": umask}
+    return Asked(forking(), {**wanted, "env": {**os.environ, **own}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,7 @@ class Machine(Rig):
 
     ports: Mapping[str, int]
 
-    def begin_promote(self, *words: str, umask: int = -1) -> subprocess.Popen[str]:
+    def begin_promote(self, *words: str, umask: int = 0o022) -> Asked:
         """Begin promote.py inside, as `begin_forked` does."""
         line = (PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
         return begin_forked(self, *line, umask=umask)
@@ -100,13 +92,12 @@ class Machine(Rig):
         """Run promote.py inside; return its exit code and all that it printed."""
         process = self.begin_promote(*words)
         text, _ = process.communicate(timeout=90)
-        return process.returncode, text
+        return process.wait(0), text
 
-    def kill_when(self, words: str, *, apply: list[str], umask: int = -1) -> str:
+    def kill_when(self, words: str, *, apply: list[str], umask: int = 0o022) -> str:
         """Begin an apply and kill it by SIGKILL when it prints this; return all that it printed."""
         process = self.begin_promote("apply", *apply, umask=umask)
         text = ""
-        assert process.stdout is not None
         for line in process.stdout:
             text += line
             if words in line:

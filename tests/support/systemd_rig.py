@@ -216,11 +216,12 @@ def be_inside() -> None:
 
 
 def wait_until(what: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something to become true."""
-    until = time.monotonic() + seconds
+    """Wait for something to become true; a look may cost a command, so they become seldom."""
+    began = time.monotonic()
     while not what():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.05)
+        waited = time.monotonic() - began
+        assert waited < seconds, "it took too long"
+        time.sleep(min(0.25, max(0.05, waited / 10)))
 
 
 @contextmanager

@@ -208,7 +208,6 @@ def test_a_rollback_ends_an_apply_that_is_at_work_and_a_second_apply_is_refused(
 ) -> None:
     machine.deployment(windows=60, dead_man_s="99")
     first = machine.begin_promote("apply", machine.promotion())
-    assert first.stdout is not None
     for line in first.stdout:
         if "soak window 1" in line:
             break
@@ -285,7 +284,7 @@ def test_a_full_disk_ends_on_the_old_version(machine: Machine) -> None:
 @beside
 def test_an_apply_whose_terminal_has_gone_ends_well(machine: Machine) -> None:
     process = machine.begin_promote("apply", machine.promotion())
-    assert process.stdout is not None and process.stdout.readline()
+    assert process.stdout.readline()
     process.stdout.close()
     process.wait(60)
     is_settled(machine, NEW)
@@ -295,7 +294,6 @@ def test_an_apply_whose_terminal_has_gone_ends_well(machine: Machine) -> None:
 def test_when_not_even_the_old_version_answers_it_says_what_to_do(machine: Machine) -> None:
     machine.moods("0.55 wrong")
     process = machine.begin_promote("apply", machine.promotion())
-    assert process.stdout is not None
     output = ""
     for line in process.stdout:
         output += line
