@@ -47,6 +47,8 @@ def pytest_configure():
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
     threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))  # numpy is here by now
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script began pytest with `&`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # until all tests are found, which leaves next to no garbage
     sys.dont_write_bytecode = False  # else each worker would rewrite the assertions anew
     with without("torch"):  # 3 s for each worker, and none of what we need of it
