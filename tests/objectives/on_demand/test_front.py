@@ -14,20 +14,23 @@ from collections.abc import Callable, Iterator, Sequence
 import psutil
 import pytest
 from fakes import FAKE
+from forked import Forked
 
 from objectives.apis.short_requests import NoAnswer, request
-from objectives.on_demand import front
+from objectives.on_demand import front, woken_server
 from objectives.on_demand.listener import PAGE, SPARE, STATE
 from objectives.on_demand.sleeping import State, Watch, keep_awake, put_to_sleep, state
 from objectives.on_demand.woken_server import OWN_PORT
 from objectives.servers.ports import claimed_port
 
 WITHIN_S = 30.0
+FRONT = "from objectives.on_demand.front import main; main()"
 Begin = Callable[..., tuple[str, subprocess.Popen[bytes]]]
 
 
 @pytest.fixture
 def begin() -> Iterator[Begin]:
+    """Start a front as a fork of this process; one with limits is an interpreter."""
     running: list[subprocess.Popen[bytes]] = []
 
     def begun(
@@ -38,10 +41,11 @@ def begin() -> Iterator[Begin]:
         limits: Sequence[str] = (),
     ) -> tuple[str, subprocess.Popen[bytes]]:
         with claimed_port() as port:
-            argv = [*limits, sys.executable, front.__file__, "--port", str(port)]
-            argv += ["--idle-s", str(idle_s)]
+            start = subprocess.Popen if limits else Forked
+            argv = [*limits, sys.executable, *((front.__file__,) if limits else ("-c", FRONT))]
+            argv += ["--port", str(port), "--idle-s", str(idle_s)]
             argv += ["--start-s", str(start_s), *paths, "--", *words]
-            running.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+            running.append(start(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
             url, until_s = f"http://127.0.0.1:{port}", time.monotonic() + WITHIN_S
             while state(url) is None and time.monotonic() < until_s:
                 time.sleep(0.05)
@@ -276,7 +280,10 @@ def test_a_server_that_is_never_ready_ends_it(begin: Begin) -> None:
     assert b"not ready within 0.5 s" in process.stdout.read()
 
 
-def test_a_server_that_ignores_sigterm_sleeps_too(begin: Begin) -> None:
+def test_a_server_that_ignores_sigterm_sleeps_too(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(woken_server, "STOP_S", 0.5)
     url, _ = begin(*fake("--mood", "ignores-sigterm"))
     health(url)
     assert (now := put_to_sleep(url)) is not None and not now.is_awake
