@@ -308,6 +308,7 @@ def test_a_port_in_use_is_one_line(begin: Begin) -> None:
     assert second.stderr.startswith("on demand: it cannot listen: ")
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_its_server_without_a_word(
     begin: Begin, number: signal.Signals
