@@ -267,7 +267,7 @@ def test_ctrl_c_ends_the_lanes_and_keeps_whole_pairs(
 def test_a_lane_measures_a_pair_on_real_servers_under_each_workload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.undo()
+    monkeypatch.undo()  # its lanes are interpreters, those of all other tests forks
     with_cards(monkeypatch)
     monkeypatch.setattr(lanes_measuring, "Here", partial(Here, NEVER_LATE))
     path = candidate(tmp_path)

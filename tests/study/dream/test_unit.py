@@ -11,7 +11,8 @@ import pytest
 import yaml
 from systemd_rig import REPOSITORY, SPEC, UNITS, Rig, rig, wait_until
 
-RUN, UNIT, JUDGE = str(REPOSITORY / "scripts/run_dream.py"), "dream.service", "judge.service"
+UNIT, JUDGE = "dream.service", "judge.service"
+PRINT = "from commands import main_of; main_of('run_dream.py')()"
 TOY = """
 import subprocess, time
 def evaluate(candidate):
@@ -42,7 +43,7 @@ def machine() -> Iterator[Rig]:
         judge = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target\n"
         booted.write(f"{UNITS}/{JUDGE}", judge)
         words = ("--config", "/root/dream.yaml", "--logdir", "/root/log", "--out", "/root/art")
-        printing = booted.begin(RUN, *words, "--print-unit")
+        printing = booted.fork(PRINT, *words, "--print-unit")
         text, _ = printing.communicate(timeout=120)
         assert printing.returncode == 0, text
         booted.write(f"{UNITS}/{UNIT}", text)
