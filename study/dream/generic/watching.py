@@ -119,9 +119,9 @@ class Watch:
         """Begin the log anew where it prints without end."""
         if self.log.stat().st_size > MOST_PRINTED:
             note = f"({MOST_PRINTED // MIB} MiB that it had printed before are gone)\n"
-            os.truncate(self.log, 0)
-            with self.log.open("a") as file:
+            with self.log.open("r+") as file:  # over its begin, or it may print before the note
                 file.write(note)
+                file.truncate()
 
 
 def _resident_mib(pid: int) -> float:
