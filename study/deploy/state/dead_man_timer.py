@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from objectives.plain_data.atomic import write_atomic
@@ -55,8 +55,7 @@ def arm(deployment: Deployment, seconds: float) -> DeadMan:
         child = subprocess.Popen(
             waiting, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL
         )
-        # one that has just begun has no words for a moment
-        return DeadMan(process=replace(process_id(child.pid), command=(*waiting,)))
+        return DeadMan(process=process_id(child.pid))
     timer = timer_of(deployment)
     disarm(timer)
     systemctl.run(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+WORDS_S = 2.0  # in which the kernel tells the words of what has just begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class ProcessId:
             return (
                 self.boot == boot_id()
                 and abs(process.create_time() - self.since_s) < 1.0
-                and tuple(process.cmdline()) == self.command
+                and _words(process) == self.command
             )
         except psutil.Error:
             return False
@@ -63,7 +65,15 @@ def process_id(pid: int) -> ProcessId:
         psutil.Error: It has ended.
     """
     process = psutil.Process(pid)
-    return ProcessId(pid, process.create_time(), boot_id(), tuple(process.cmdline()))
+    return ProcessId(pid, process.create_time(), boot_id(), _words(process))
+
+
+def _words(process: psutil.Process) -> tuple[str, ...]:
+    """Return the words of a command line; one that has just begun has none for a moment."""
+    until_s = time.monotonic() + WORDS_S
+    while not (words := process.cmdline()) and time.monotonic() < until_s:
+        time.sleep(0.001)
+    return tuple(words)
 
 
 def boot_id() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,9 +65,14 @@ def test_a_timer_that_had_no_words_when_it_was_armed_is_disarmed(
     (path := tmp_path / "deployment.yaml").touch()
     deployment = Deployment("voice", {}, state=str(tmp_path), path=path)
     deployment.folder.mkdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(psutil.Process, "cmdline", lambda _: [])
-        timer = dead_man_timer.arm(deployment, 600.0)
+    cmdline, looks = psutil.Process.cmdline, Counter[str]()
+
+    def late(process: psutil.Process) -> list[str]:
+        looks["words"] += 1
+        return [] if looks["words"] % 3 else cmdline(process)
+
+    monkeypatch.setattr(psutil.Process, "cmdline", late)
+    timer = dead_man_timer.arm(deployment, 600.0)
     assert timer.process is not None
     process = psutil.Process(timer.process.pid)
     try:
