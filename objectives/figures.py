@@ -107,6 +107,15 @@ class Figure:
         """
         return flat_name(self.service, self.name) if self.service else self.name
 
+    @property
+    def title_in_text(self) -> str:
+        """Return its title as prose has it.
+
+        >>> figure("llm_latency_p95_ms").title_in_text
+        'LLM, 95 % answered within'
+        """
+        return self.title.replace(": ", ", ")
+
     def text(self, value: float | None) -> str:
         """Return a value with the digits that are shown; a dash where it was not measured.
 

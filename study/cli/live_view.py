@@ -194,13 +194,13 @@ class Scene:
                 self._starting,
                 is_ascii=options.ascii_only,
             )
+            bar.no_wrap = True  # prose goes on below; a bar cannot
             lines += [("memory, GiB", bar), ("", legend)]
         lines += [("best so far", Text(self.best())), ("budget", Text(self.budget()))]
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(style="dim", min_width=LABEL)
         for name, text in lines:
-            # prose goes on below; a bar cannot
-            text.no_wrap, text.overflow = name.startswith("memory"), "fold"
+            text.overflow = "fold"
             grid.add_row(name, text)
         return grid
 

@@ -123,7 +123,7 @@ def in_figures(summary: Summary, other: Configuration) -> str:
     """Say what the winner does by itself, where nothing in use can be compared with it."""
     apis = apis_of(summary.context.services)
     parts = [
-        f"{figure(name).title.replace(': ', ', ')} {figure(name).text(value)} {figure(name).unit}"
+        f"{figure(name).title_in_text} {figure(name).text(value)} {figure(name).unit}"
         for name in (*latency_p95_names(apis), CAPACITY, FREE)
         if (value := other.mean(name)) is not None
     ]
@@ -151,7 +151,7 @@ def worse(summary: Summary, today: Configuration, other: Configuration) -> str:
 
 
 def _in_words(d: Difference) -> str:
-    return f"{figure(d.name).title.replace(': ', ', ')} {change(d, is_judged=False)}"
+    return f"{figure(d.name).title_in_text} {change(d, is_judged=False)}"
 
 
 def free_memory(summary: Summary) -> list[str]:

@@ -9,7 +9,7 @@ from objectives.figures import Figure, figure
 from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict
 from study.report.analysis_words import CATEGORY_WORDS
-from study.report.roles import held_against, in_a_clause
+from study.report.roles import IN_USE, Role, held_against
 from study.report.summary import Summary
 from study.wording.failures import NO_GOOD_RATE
 
@@ -51,9 +51,14 @@ class Comparison:
     """
 
     title: str
-    held_against: str
+    held_against: Role
     role: str
     figures: Sequence[ComparedFigure]
+
+    @property
+    def is_with_today(self) -> bool:
+        """Return whether the first configuration is what is in use today."""
+        return self.held_against is IN_USE
 
 
 def against_today(summary: Summary) -> Comparison:
@@ -66,7 +71,7 @@ def against_today(summary: Summary) -> Comparison:
         role, name = CATEGORY_WORDS[Category.WINNER], "the winner"
     measured_in = ", in the study" if summary.confirmation is not None else ""
     first = held_against(summary)
-    title = "Today's" if decision.baseline is not None else f"What {in_a_clause(summary)}"
+    title = "Today's" if decision.baseline is not None else f"What {first.clause}"
     figures = comparison(summary.differences)
     return Comparison(f"{title} against {name}{measured_in}", first, role, figures)
 

@@ -22,7 +22,7 @@ from study.report.answer import (
     unconfirmed_standing,
     worse,
 )
-from study.report.roles import failing, in_a_clause
+from study.report.roles import failing, held_against
 from study.report.service_words import not_judged
 from study.report.simpler import simpler
 from study.report.summary import Summary
@@ -127,7 +127,7 @@ def how_sure(summary: Summary, *, with_source: bool = True) -> list[str]:
     if decision.reference is not None and decision.baseline is None:
         why = "today's has no figures" if context.has_today else "nothing is in use today"
         name = short(decision.reference.allocation)
-        lines.append(f"Fitness is relative to {name}, which {in_a_clause(summary)}: {why}.")
+        lines.append(f"Fitness is relative to {name}, which {held_against(summary).clause}: {why}.")
     lines += ahead_by_its_own_launches(decision)
     lines += _cards_that_differ(summary)
     lines += _beside_others(summary)

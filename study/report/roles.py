@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from objectives.diagnosis.log import FailurePhase
 from study.analysis.configurations import Configuration
 from study.analysis.promotion_eligibility import broken_limits
@@ -27,14 +29,30 @@ def failing(today: Configuration | None) -> str:
     return "fails under load" if is_loaded else "does not start"
 
 
-def held_against(summary: Summary) -> str:
-    """Return the role of what the winner is compared with, as the head of a column."""
-    found = summary.decision.reference
-    if summary.decision.baseline is not None or found is None:
-        return "in use today"
-    return "tried first" if found.allocation == summary.context.baseline else "worked first"
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role says what a winner is held against.
+
+    Args:
+        head: It heads a column.
+        short: It stands in a table's head beside other words.
+        clause: It ends a clause: "what was tried first".
+    """
+
+    head: str
+    short: str
+    clause: str
 
 
-def in_a_clause(summary: Summary) -> str:
-    """Return that role as a clause ends: "what was tried first"."""
-    return {"tried first": "was tried first"}.get(role := held_against(summary), role)
+IN_USE = Role("in use today", "today", "in use today")
+TRIED_FIRST = Role("tried first", "tried first", "was tried first")
+WORKED_FIRST = Role("worked first", "worked first", "worked first")
+
+
+def held_against(summary: Summary) -> Role:
+    """Return the role of what the winner is compared with."""
+    reference = summary.decision.reference
+    if summary.decision.baseline is not None or reference is None:
+        return IN_USE
+    is_first = reference.allocation == summary.context.baseline
+    return TRIED_FIRST if is_first else WORKED_FIRST

@@ -26,18 +26,23 @@ WINNER = CATEGORY_WORDS[Category.WINNER]
 
 def configurations_table(summary: Summary, most: int | None = None) -> str:
     """Tabulate the configurations in Markdown, best first; of a long study at most so many."""
-    heads, rows = configuration_rows(summary, most)
-    body = [[*row, re.sub(f"^{WINNER}", f"**{WINNER}**", mark)] for *row, mark in rows]
-    lines = [heads, ["---"] * len(heads), *body]
+    heads, rows = configuration_rows(summary, most, winner=f"**{WINNER}**")
+    lines = [heads, ["---"] * len(heads), *rows]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     more = 0 if most is None else len(summary.configurations) - most
     return table + (f"\n\n{more:,} more are in the report." if more > 0 else "")
 
 
 def configuration_rows(
-    summary: Summary, most: int | None = None
+    summary: Summary, most: int | None = None, *, winner: str = WINNER
 ) -> tuple[list[str], list[list[str]]]:
-    """Return the heads of a table of configurations and its rows, best first; None for all."""
+    """Return the heads of a table of configurations and its rows, best first.
+
+    Args:
+        summary: The study.
+        most: How many at most; None for all.
+        winner: The word for the winner.
+    """
     decision, services = summary.decision, apis_of(summary.context.services)
     words = [n for n, f in figures_of(services).items() if f.name == "wer_pct"]
     names = [*latencies_of(summary.context), CAPACITY, *words, FREE]
@@ -45,7 +50,7 @@ def configuration_rows(
     rows = []
     for c in ranked(summary.configurations)[:most]:
         kind = category(c, decision)
-        mark = CATEGORY_WORDS[kind]
+        mark = winner if kind is Category.WINNER else CATEGORY_WORDS[kind]
         if kind is Category.WINNER:
             verdict = "rejected" if summary.is_rejected else "confirmed"
             is_judged = summary.is_rejected or summary.is_confirmed

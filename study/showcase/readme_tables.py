@@ -120,8 +120,8 @@ def _compared(replay: Summary) -> list[str]:
     if today is None or other is None:
         return []
     compared = against_today(replay)
-    first = compared.held_against.removeprefix("in use ")
-    names = f"{first}: {short(today.allocation)} | {compared.role}: {short(other.allocation)}"
+    first, second = compared.held_against.short, compared.role
+    names = f"{first}: {short(today.allocation)} | {second}: {short(other.allocation)}"
     lines = [f"| | {names} | difference |", "|---|---|---|---|"]
     lines += [f"| {f.title} | {f.old} | {f.new} | {f.change} |" for f in compared.figures]
     return [*lines, ""]

@@ -60,9 +60,25 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 ODD_VALUES: tuple[Any, ...] = (
-    None, True, [], {}, "", "x", "\ud800", 0, -1, 5, 1e308, 10**400, float("nan"), float("inf"),
-    [[]], {"a": 1}, "9" * 400, "../../etc/passwd",
-)  # fmt: skip
+    None,
+    True,
+    [],
+    {},
+    "",
+    "x",
+    "\ud800",
+    0,
+    -1,
+    5,
+    1e308,
+    10**400,
+    float("nan"),
+    float("inf"),
+    [[]],
+    {"a": 1},
+    "9" * 400,
+    "../../etc/passwd",
+)
 
 
 def mutated_json(data: Any, rng: random.Random) -> Any:

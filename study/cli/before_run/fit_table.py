@@ -20,6 +20,7 @@ VERDICTS = {
     "predicted_kv_too_small": "no: KV cache",
     "unknown": "not known",
 }
+SHORTEST = {**VERDICTS, "predicted_kv_too_small": "no: KV"}
 SHORT = {SHARE: "share", MEMORY: "LLM MiB", SPEECH: "speech"}
 SHOWN = 60
 WIDTH, WIDE = 80, 4  # characters; parameters from which on columns stand close
@@ -77,7 +78,7 @@ def _rows(
 
 def _shortest(cell: Cell) -> str:
     """Return the verdict in the fewest characters."""
-    return VERDICTS[cell.outcome].removesuffix(" cache") + " ~" * cell.is_close
+    return SHORTEST[cell.outcome] + " ~" * cell.is_close
 
 
 def _head(parameter: str) -> str:

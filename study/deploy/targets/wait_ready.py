@@ -1,4 +1,4 @@
-"""Wait until what starts first is ready: `ready.py URL SECONDS UNIT`.
+"""Wait until what starts first is ready: URL SECONDS UNIT; a version holds a copy of this.
 
 The second unit runs it before its own start. It needs the standard library only, so that any unit's
 user can run it. Where UNIT is off, nobody waits for it.
