@@ -115,7 +115,7 @@ def own_ms(reply: TimedReply, figure: str) -> float:
         figure: `latency` is the scheduled send to the end, `ttft` to the first content, which an
             answer of no token never has; `tpot` is the time per token after the first.
     """
-    if reply.error is not None or reply.end_s is None:
+    if is_failed(reply) or reply.end_s is None:
         return math.inf
     if figure == "latency":
         return (reply.end_s - reply.scheduled_s) * 1000.0

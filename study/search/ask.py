@@ -52,8 +52,11 @@ class MakeRacer(Protocol):
 
 def queue(study: optuna.Study) -> list[dict[str, Any]]:
     """Return the parameters of the trials that wait."""
-    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-    return [w.system_attrs.get("fixed_params", {}) for w in waiting]
+    return [w.system_attrs.get("fixed_params", {}) for w in _waiting(study)]
+
+
+def _waiting(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
 
 
 def queue_baseline(study: optuna.Study, space: Space, baseline: Allocation) -> None:
@@ -114,8 +117,7 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
 
 def bridge_waits(study: optuna.Study) -> bool:
     """Say whether the baseline waits to be measured on another card."""
-    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-    return any(w.user_attrs.get("role") == BRIDGE for w in waiting)
+    return any(w.user_attrs.get("role") == BRIDGE for w in _waiting(study))
 
 
 def queue_again(study: optuna.Study, space: Space, allocation: Allocation, role: str) -> None:

@@ -83,7 +83,7 @@ class Epoch(TrialSteps):
         It is ordered by launch key, the baseline first while there is no reference, or none of
         this card. What waited before that is in the batch too.
         """
-        has_bridge = not self.is_replay and bridge_waits(self.study)
+        has_bridge = self._has_bridge()
         # another process must not ask for the same of the budget
         pairs = self._asked() if self.is_alone else together(self.study, self._asked)
         by_text: dict[str, list[optuna.Trial]] = {}
@@ -108,9 +108,13 @@ class Epoch(TrialSteps):
         if self.only is not None:
             queue_launches(self.study, self.space, self.context.baseline, self.only, size)
         asked = [ask_trial(self.study, self.space) for _ in range(size)]
-        while not self.is_replay and len(asked) < self._left() and bridge_waits(self.study):
+        while self._has_bridge() and len(asked) < self._left():
             asked.append(ask_trial(self.study, self.space))
         return asked
+
+    def _has_bridge(self) -> bool:
+        """Return whether this card is yet to measure the baseline; a replay has no cards."""
+        return not self.is_replay and bridge_waits(self.study)
 
     def _one(
         self,

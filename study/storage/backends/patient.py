@@ -214,11 +214,16 @@ for _name in (*BaseStorage.__abstractmethods__, *OF_CACHE, "add_trials", "set_st
     setattr(PatientStorage, _name, partialmethod(PatientStorage.patiently, _name))
 
 
+def _database_of(study: optuna.Study) -> PatientStorage | None:
+    """Return the database in which a study is stored; None where it has none of ours."""
+    backend = getattr(study._storage, "_backend", study._storage)
+    return backend if isinstance(backend, PatientStorage) else None
+
+
 def written_here_alone(study: optuna.Study) -> None:
     """Let a study's storage trust that this thread alone writes to trials that have not ended."""
-    backend = getattr(study._storage, "_backend", study._storage)
-    if isinstance(backend, PatientStorage):
-        backend.written_here_alone()
+    if (storage := _database_of(study)) is not None:
+        storage.written_here_alone()
 
 
 def together(study: optuna.Study, writes: Callable[[], T]) -> T:
@@ -234,15 +239,14 @@ def together(study: optuna.Study, writes: Callable[[], T]) -> T:
     Returns:
         What it returns; None where it ended a trial, and only the server's answer was lost.
     """
-    backend = getattr(study._storage, "_backend", study._storage)
-    return backend.together(writes) if isinstance(backend, PatientStorage) else writes()
+    storage = _database_of(study)
+    return writes() if storage is None else storage.together(writes)
 
 
 def add_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
     """Store trials that are given whole in a study, at once where it has a database."""
-    backend = getattr(study._storage, "_backend", study._storage)
-    if isinstance(backend, PatientStorage):
-        backend.add_trials(study._study_id, trials)
+    if (storage := _database_of(study)) is not None:
+        storage.add_trials(study._study_id, trials)
         return
     for trial in trials:
         study._storage.create_new_trial(study._study_id, trial)
@@ -250,10 +254,9 @@ def add_trials(study: optuna.Study, trials: Sequence[FrozenTrial]) -> None:
 
 def set_system_attributes(study: optuna.Study, values: Mapping[str, Any]) -> None:
     """Set several system attributes of a study, at once where it has a database."""
-    backend = getattr(study._storage, "_backend", study._storage)
     with suppress(IntegrityError):  # another process made one of them at the same moment
-        if isinstance(backend, PatientStorage):
-            backend.set_study_system_attrs(study._study_id, values)
+        if (storage := _database_of(study)) is not None:
+            storage.set_study_system_attrs(study._study_id, values)
             return
     for name, value in values.items():
         study._storage.set_study_system_attr(study._study_id, name, value)

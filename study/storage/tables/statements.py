@@ -89,13 +89,8 @@ class PlainStorage(RDBStorage):
         bare = copy(template_trial)
         bare.user_attrs, bare.system_attrs = {}, {}
         trial = super()._get_prepared_new_trial(study_id, bare, session)
-        for name, values in (
-            ("user_attributes", template_trial.user_attrs),
-            ("system_attributes", template_trial.system_attrs),
-        ):
-            rows = [{"trial_id": trial.trial_id, **row} for row in _attributes(values)]
-            if rows:
-                session.connection().execute(insert(PARTS[name]), rows)
+        for name in ("user_attributes", "system_attributes"):
+            _insert(session, name, [(trial, template_trial)])
         return trial
 
     def add_trials(self, study_id: int, trials: Sequence[FrozenTrial]) -> None:
@@ -122,14 +117,8 @@ class PlainStorage(RDBStorage):
             ]
             session.add_all(made)
             session.flush()  # from here on each has its id
-            for name, table in PARTS.items():
-                rows = [
-                    {"trial_id": own.trial_id, **row}
-                    for own, trial in zip(made, trials, strict=True)
-                    for row in ROWS_OF[name](trial)
-                ]
-                if rows:
-                    session.connection().execute(insert(table), rows)
+            for name in PARTS:
+                _insert(session, name, [*zip(made, trials, strict=True)])
 
     def set_study_system_attrs(self, study_id: int, values: Mapping[str, Any]) -> None:
         """Set several system attributes of a study: all of them, or none.
@@ -203,6 +192,15 @@ ROWS_OF: Mapping[str, Callable[[FrozenTrial], Iterable[dict[str, Any]]]] = {
     "system_attributes": lambda trial: _attributes(trial.system_attrs),
     "intermediate_values": _intermediate_values,
 }
+
+
+def _insert(
+    session: Session, name: str, trials: Sequence[tuple[models.TrialModel, FrozenTrial]]
+) -> None:
+    """Store a part of trials that are given whole, each beside the row that has its id."""
+    rows = [{"trial_id": own.trial_id, **row} for own, t in trials for row in ROWS_OF[name](t)]
+    if rows:
+        session.connection().execute(insert(PARTS[name]), rows)
 
 
 def _by_trial(session: Session, table: Any, is_asked: ColumnElement[bool]) -> dict[int, Rows]:
