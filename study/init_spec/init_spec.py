@@ -57,21 +57,21 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     """
     for path in (options.spec, options.deployment):
         check_free(path)
-    found = services(read_sources(options.units), options.size, options.llm_model)
-    llm, stt = found.llm, found.stt
-    places = places_of(found, options.device)
+    today = services(read_sources(options.units), options.size, options.llm_model)
+    llm, stt = today.llm, today.stt
+    places = places_of(today, options.device)
     name = places.main
     device = _opened(name, tell)
     others = _others(options, device, tell)
     held = _held(device, stt.running)
-    notes = [*llm.notes, *stt.notes, *found.notes, *places.notes, *_unnamed(device, found)]
+    notes = [*llm.notes, *stt.notes, *today.notes, *places.notes, *_unnamed(device, today)]
     if not stt.running.ports and stt.running.pids:
         notes.append(
             f"{stt.running.unit} listens on no port: nothing can be asked of it after a change"
         )
     notes += [
         f"{name} sleeps until {s.socket} wakes it: {name}.resident asks whether that is worth it"
-        for name, s in found.asleep.items()
+        for name, s in today.asleep.items()
     ]
     if others is not None:
         notes.append(
@@ -82,17 +82,17 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
         notes.append("what other processes hold could not be seen here: set reserve_mib yourself")
     origin = (
         f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
-        + ", ".join(dict.fromkeys(u.unit for u in found.running))
-        + (", as they ran." if all(map(_ran, found.running)) else ", as they are written.")
+        + ", ".join(dict.fromkeys(u.unit for u in today.running))
+        + (", as they ran." if all(map(_ran, today.running)) else ", as they are written.")
     )
-    deployment, more = deployment_of(options.name, name, found, held)
+    deployment, more = deployment_of(options.name, name, today, held)
     head = [
         origin,
         "Every key is explained in study/specs/gpu.yaml.",
         "workload.turns_per_s is a guess: write how often your users speak to the LLM today.",
         *notes,
     ]
-    notes += write_spec(options.spec, head, spec_of(options.name, places, found, others))
+    notes += write_spec(options.spec, head, spec_of(options.name, places, today, others))
     notes += more
     wrote = f"{options.spec}"
     if deployment is not None:
@@ -106,9 +106,9 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     for note in notes:
         tell(f"note: {note}")
     share = "" if llm.share is None else f"{llm.share:g} of the memory for "
-    beside = "".join(f", {b.name}: {b.running.unit}" for b in found.beside)
+    beside = "".join(f", {b.name}: {b.running.unit}" for b in today.beside)
     tell(f"today: {share}{llm.model}, speech {stt.size}{beside}; wrote {wrote}")
-    lend = " ".join(f"--lend-from {n}" for n in dict.fromkeys(map(_lent, found.running)) if n)
+    lend = " ".join(f"--lend-from {n}" for n in dict.fromkeys(map(_lent, today.running)) if n)
     run = shlex.join([*sudo_command("run_study"), str(options.spec)])
     tell(f"next: {run} {lend} --dry-run")
 
@@ -128,9 +128,9 @@ def _lent(unit: Running) -> str:
     return f"container:{container.name}" if container and container.name else ""
 
 
-def _unnamed(device: Device | None, found: Services) -> list[str]:
+def _unnamed(device: Device | None, today: Services) -> list[str]:
     """Return a sentence for each known server on the device that nobody named."""
-    named = {pid for u in found.running for pid in u.pids}
+    named = {pid for u in today.running for pid in u.pids}
     lines = []
     for o in device.occupants() if device and device.identity.cuda is not None else []:
         program = program_of(o.command.split())

@@ -1,4 +1,4 @@
-"""The devices of the servers that run today, by what confines each of them to one."""
+"""The devices of the servers that run today are read from what confines each of them to one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from study.spec.services.devices import CARD
 
 FIRST, INDEX = "cuda", "0"  # a server that nothing confines takes the first GPU
 UUIDS = ("GPU-", "MIG-")
-GIVEN = "NVIDIA_VISIBLE_DEVICES"
+NVIDIA_VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 MOST = 64  # cards of one machine
 
 
@@ -44,23 +44,23 @@ class Places:
     notes: tuple[str, ...] = ()
 
 
-def places_of(found: Services, device: str | None) -> Places:
+def places_of(today: Services, device: str | None) -> Places:
     """Return where the servers run.
 
     Args:
-        found: The servers.
+        today: Today's services.
         device: The LLM's device, where a person has named it; then the others are there too,
             unless they are on the CPU.
 
     Raises:
         BadInput: The LLM is spread over more devices than it sees, or a person has named one.
     """
-    main, *more = _of_the_llm(found.llm, device)
+    main, *more = _of_the_llm(today.llm, device)
     if main == HOST:
         return Places(main, {}, {})
-    on_cpu = found.stt.device == HOST
-    others = {"stt": HOST if on_cpu else device_of(found.stt.running)}
-    for b in found.beside:
+    on_cpu = today.stt.device == HOST
+    others = {"stt": HOST if on_cpu else device_of(today.stt.running)}
+    for b in today.beside:
         is_on_cpu = b.speech is not None and b.speech.device == HOST
         others[b.name] = HOST if is_on_cpu else device_of(b.running)
     devices = {f"gpu{n}": own for n, own in enumerate((main, *more))}
@@ -86,8 +86,8 @@ def _of_the_llm(llm: Llm, device: str | None) -> tuple[str, ...]:
     if llm.is_usual:
         words = llm.args if llm.command is None else tuple(llm.command.split())
         engine = LLM_ENGINES[USUAL](LlmService(args=words))
-        said = engine.spread_by({})
-        count = max([1, *(n for option, n in said if option in engine.of_its_set)])
+        spreads = engine.spread_by({})
+        count = max([1, *(n for option, n in spreads if option in engine.of_its_set)])
     what = f"{llm.running.unit} is spread over {count} cards"
     if device is not None and count > 1:
         raise BadInput(f"{what}, and --device names one; leave --device out")
@@ -116,15 +116,15 @@ def devices_of(unit: Running) -> tuple[str, ...]:
     A container's own CUDA_VISIBLE_DEVICES counts from the devices that it was given.
     """
     options = () if unit.container is None else unit.container.options
-    found = [re.search(r"(?:gpus=.*?device=|gpu=)\"?([\w/,-]+)", o) for o in options]
-    lists = map(_seen, (*(m[1] for m in found if m), unit.env.get(GIVEN, "")))
-    given, own = next(filter(None, lists), ()), unit.env.get(VISIBLE)
+    matches = [re.search(r"(?:gpus=.*?device=|gpu=)\"?([\w/,-]+)", o) for o in options]
+    lists = map(_seen, (*(m[1] for m in matches if m), unit.env.get(NVIDIA_VISIBLE, "")))
+    cards, own = next(filter(None, lists), ()), unit.env.get(VISIBLE)
     if own is None:
-        return given or (FIRST,)
+        return cards or (FIRST,)
     seen = _seen(own)
-    if unit.container is not None and given:
-        inside = takewhile(lambda name: not name.isdecimal() or int(name) < len(given), seen)
-        seen = tuple(given[int(name)] if name.isdecimal() else name for name in inside)
+    if unit.container is not None and cards:
+        inside = takewhile(lambda name: not name.isdecimal() or int(name) < len(cards), seen)
+        seen = tuple(cards[int(name)] if name.isdecimal() else name for name in inside)
     return seen or (HOST,)
 
 

@@ -157,17 +157,17 @@ def has_gpu(unit: Running) -> bool:
 
 def _lack(programs: Sequence[tuple[Running, Program | None]], role: str) -> str:
     """Return in a sentence what is missing, and what was found instead."""
-    found = "; ".join(
+    others = "; ".join(
         f"{u.unit} runs {p.engine if p else repr(' '.join(u.argv)[:80])}" for u, p in programs
     )
     if role == "llm":
         return (
-            f"one --unit must serve the LLM, and none does: {found or 'nothing'}; name it too, or "
+            f"one --unit must serve the LLM, and none does: {others or 'nothing'}; name it too, or "
             "write its command into `services.llm.command`, with {port} where its port goes "
             "(study/specs/gpu.yaml)"
         )
     return (
-        f"one --unit must hold Whisper, and none does: {found}; name it too, or, where an "
+        f"one --unit must hold Whisper, and none does: {others}; name it too, or, where an "
         "application has it inside, that one and the variable that it reads the size from: "
         "--size WHISPER_MODEL=base"
     )

@@ -83,11 +83,11 @@ def running_all(unit: str) -> list[Running]:
     ]
     if sleep is not None and not begun:  # it sleeps now
         begun = [c for _, c in written]
-    found = (known or [c for _, c in written if c.container] or begun)[:1]
-    if not found or not (found[0].argv or found[0].container):
+    servers = (known or [c for _, c in written if c.container] or begun)[:1]
+    if not servers or not (servers[0].argv or servers[0].container):
         raise BadInput(f"--unit {unit}: its process {pid} tells no command; run this as root")
     own = next((c for _, c in written), None)
-    return [of_command(base, found[0], own)]
+    return [of_command(base, servers[0], own)]
 
 
 def of_command(base: Running, command: Command, written: Command | None = None) -> Running:
@@ -155,8 +155,8 @@ def interpreter(process: psutil.Process, command: Command) -> str | None:
             return str(Path(process.cwd()) / first)
     with suppress(psutil.Error):
         path = process.environ().get("PATH")
-        if found := shutil.which(first, path=path):
-            return found
+        if program := shutil.which(first, path=path):
+            return program
     with suppress(psutil.Error):
         return process.exe() or None
     return command.interpreter

@@ -13,8 +13,8 @@ import psutil
 
 from objectives.errors import BadInput, SetupError
 from study.init_spec.forms.command import Command
-from study.init_spec.forms.compose.asked import of_file as services_of
 from study.init_spec.forms.compose.files import is_compose
+from study.init_spec.forms.compose.services import of_file as services_of
 from study.init_spec.forms.containers import inspected
 from study.init_spec.forms.manifests import is_manifest, pods, programs
 from study.init_spec.forms.named_text import text_of, whole_text_of
@@ -60,10 +60,10 @@ def _read(name: str) -> list[Running]:
     file, service = _file(name)
     if file is None:
         return running_all(name)
-    found = [*_of_file(file)]
-    chosen = [c for label, c in found if service in ("", label, label.rpartition("/")[2])]
+    servers = [*_of_file(file)]
+    chosen = [c for label, c in servers if service in ("", label, label.rpartition("/")[2])]
     if not chosen:
-        labels = ", ".join(label for label, _ in found) or "none"
+        labels = ", ".join(label for label, _ in servers) or "none"
         raise BadInput(f"{name}: {file} starts no {service or 'server'}; it has: {labels}")
     return chosen
 
@@ -87,18 +87,18 @@ def _file(name: str) -> tuple[Path | None, str]:
 def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
     """Yield what a file starts, by the name of the service in it."""
     suffix = file.suffix
-    found: list[tuple[str, Command]] = []
+    commands: list[tuple[str, Command]] = []
     if suffix in YAML and is_manifest(file):
-        found = [*pods(file)]
+        commands = [*pods(file)]
     elif suffix in YAML and is_compose(file):
-        found = [*services_of(file.absolute())]
+        commands = [*services_of(file.absolute())]
     elif suffix in YAML:
         raise BadInput(
             f"{file}: it is neither a compose file (`services:` with an `image:`) nor a manifest "
             "of Kubernetes with pods; name the file that starts the servers"
         )
     elif suffix == ".conf":
-        found = [*programs(file)]
+        commands = [*programs(file)]
     elif suffix in UNITS:
         drop_ins = sorted(Path(f"{file}.d").glob("*.conf"))
         texts = [whole_text_of(file), *(text_of(p) or "" for p in drop_ins)]
@@ -110,8 +110,8 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
             yield label, replace(base, is_unit=True, restart=_restart(texts))
         return
     else:
-        found = [("", Command((str(file.absolute()),), folder=file.absolute().parent))]
-    for label, command in found:
+        commands = [("", Command((str(file.absolute()),), folder=file.absolute().parent))]
+    for label, command in commands:
         for inner_label, inner_command in named([*unwrapped(command)]):
             own = label or inner_label
             yield own, _running(f"{file.name}: {own}" if own else file.name, inner_command)

@@ -16,7 +16,7 @@ from study.init_spec.servers.speech_unit import Speech
 
 
 def deployment_of(
-    name: str, device: str, found: Services, peak_mib: float | None
+    name: str, device: str, today: Services, peak_mib: float | None
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Return the deployment as YAML's own types, None where nothing can be set; and notes.
 
@@ -26,22 +26,22 @@ def deployment_of(
         peak_mib: Memory that the speech unit holds, MiB; None: not known.
     """
     notes: list[str] = []
-    beside = [b for b in found.beside if b.flags]
-    servers = [found.llm.running, found.stt.running, *(b.running for b in beside)]
+    beside = [b for b in today.beside if b.flags]
+    servers = [today.llm.running, today.stt.running, *(b.running for b in beside)]
     projects = [u.container.compose for u in servers if u.container and u.container.compose]
     is_compose = len(projects) == len(servers) and len({p.words for p in projects}) == 1
     manifests = [u.container.manifest for u in servers if u.container and u.container.manifest]
     is_manifest = len(manifests) == len(servers) and len({m[0] for m in manifests}) == 1
     if not is_compose and not is_manifest and (why := _no_target(servers)):
         return None, [why]
-    if found.llm.share is None and not found.llm.options:
+    if today.llm.share is None and not today.llm.options:
         return None, [
-            f"no deployment was written: nothing of {found.llm.running.unit} is searched, and a "
+            f"no deployment was written: nothing of {today.llm.running.unit} is searched, and a "
             "deployment needs a flag or variable of each service"
         ]
     entries = {
-        "llm": _llm(found.llm, notes),
-        "stt": _stt(found.stt, peak_mib, notes),
+        "llm": _llm(today.llm, notes),
+        "stt": _stt(today.stt, peak_mib, notes),
         **{b.name: _beside(b, notes) for b in beside},
     }
     for entry, unit in zip(entries.values(), servers, strict=True):
@@ -62,8 +62,8 @@ def deployment_of(
                 f"{path} is not there; a rollout writes its values into it, so begin it with those "
                 "of today"
             )
-    not_set = [SHARE] if found.llm.share is None and not found.llm.key else []
-    not_set += [f"{name}.{RESIDENT}" for name in found.asleep]
+    not_set = [SHARE] if today.llm.share is None and not today.llm.key else []
+    not_set += [f"{name}.{RESIDENT}" for name in today.asleep]
     not_set += [] if SPEECH in entries["stt"]["set"] else [SPEECH]
     if not_set:
         data["not_set"] = not_set
@@ -194,18 +194,18 @@ def _stt(stt: Speech, peak_mib: float | None, notes: list[str]) -> dict[str, Any
     if setting := stt.flag or stt.variable:
         own = binding(stt.running, setting, SPEECH, stt.choices.get(stt.size, stt.size), notes)
         settings[SPEECH] = {**own, "choices": dict(stt.choices)}
-    stack: dict[str, Any] = {
+    traits: dict[str, Any] = {
         "library": None if stt.command or stt.llm else SpeechEngine.title,
         "compute_type": stt.compute_type,
         "beam_size": stt.beam_size,
         "peak_mib": peak_mib,
     }
-    told = {"stack": {k: v for k, v in stack.items() if v is not None}}
+    stack = {"stack": {k: v for k, v in traits.items() if v is not None}}
     if (llm := stt.llm) is None:
-        return {"set": settings, **_seen_pages(stt.running), **told}
+        return {"set": settings, **_seen_pages(stt.running), **stack}
     settings |= _settings(llm.running, llm.options, llm.flags, notes)
     python = {"python": llm.python} if llm.python else {}
-    return {"set": settings, **python, **_told_pages(llm, "transcription"), **_restart(llm), **told}
+    return {"set": settings, **python, **_pages(llm, "transcription"), **_restart(llm), **stack}
 
 
 def _seen_pages(unit: Running) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _seen_pages(unit: Running) -> dict[str, Any]:
     return {**entry, "probe": entry.get("probe", {"kind": "none"})}
 
 
-def _told_pages(server: Llm | Beside, api: Api) -> dict[str, Any]:
+def _pages(server: Llm | Beside, api: Api) -> dict[str, Any]:
     """Return the health page and the probe of a server, as its command tells them."""
     at = f"http://127.0.0.1:{server.port}"
     return {
@@ -248,7 +248,7 @@ def _settings(
 def _beside(beside: Beside, notes: list[str]) -> dict[str, Any]:
     if beside.speech is None:
         settings = _settings(beside.running, beside.options, beside.flags, notes)
-        pages = _told_pages(beside, beside.api)
+        pages = _pages(beside, beside.api)
     else:
         settings, pages = {}, _seen_pages(beside.running)
         for parameter, value in beside.options.items():

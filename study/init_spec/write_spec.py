@@ -62,20 +62,20 @@ def around(value: Scalar) -> list[Scalar]:
             return [*sorted(v for v in steps if 0 < v < 1 or v == value)]
 
 
-def spec_of(name: str, places: Places, found: Services, others: Others | None) -> dict[str, Any]:
+def spec_of(name: str, places: Places, today: Services, others: Others | None) -> dict[str, Any]:
     """Return the study's spec, as YAML's own types."""
-    llm, stt = found.llm, found.stt
+    llm, stt = today.llm, today.stt
     of_speech = stt.llm.options if stt.llm else {}
     options = {**llm.options, **of_speech}
-    options |= {k: v for b in found.beside for k, v in b.options.items()}
-    lists = {k: [*values] for b in found.beside for k, values in b.choices.items()}
+    options |= {k: v for b in today.beside for k, v in b.options.items()}
+    lists = {k: [*values] for b in today.beside for k, values in b.choices.items()}
     searched: dict[str, list[Any]] = {} if llm.share is None else {SHARE: shares(llm.share)}
     searched |= {
         SPEECH: list(stt.models),
         **{k: lists.get(k) or around(v) for k, v in options.items()},
     }
     monotone = [*searched]
-    asleep = {f"{name}.{RESIDENT}": False for name in found.asleep}
+    asleep = {f"{name}.{RESIDENT}": False for name in today.asleep}
     searched |= {name: [True, False] for name in asleep}
     baseline: dict[str, Any] = {} if llm.share is None else {SHARE: llm.share}
     spec: dict[str, Any] = {
@@ -93,11 +93,11 @@ def spec_of(name: str, places: Places, found: Services, others: Others | None) -
         "services": {
             name: own
             | ({"place": places.by_service[name]} if places.devices else {})
-            | _woken(found.asleep.get(name))
+            | _woken(today.asleep.get(name))
             for name, own in {
                 "llm": _llm(llm, is_spread=AND in places.by_service.get("llm", "")),
                 "stt": _stt(stt, places),
-                **{b.name: _beside(b, places) for b in found.beside},
+                **{b.name: _beside(b, places) for b in today.beside},
             }.items()
         },
         "workload": {"window_s": 120, "turns_per_s": Workload().turns_per_s},

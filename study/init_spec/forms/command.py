@@ -83,18 +83,18 @@ def variables_of(words: list[Word], values: Values) -> dict[str, str]:
     >>> variables_of(split("docker run -e SIZE=${X} image"), {})
     {'SIZE': 'X'}
     """
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     flag = ""
     for word in words:
         text = word[0].text if word[0].name is None else ""
         last = word[-1]
         if (flag in OF_ENV or text.startswith("--env=")) and len(word) == 2 and last.name:
-            found[text.removeprefix("--env=").rstrip("=")] = last.name
+            variables[text.removeprefix("--env=").rstrip("=")] = last.name
             flag = ""
             continue
         if text.startswith("-") and len(word) == 2 and text.endswith("=") and last.name:
-            found[text[:-1].replace("_", "-")] = last.name
+            variables[text[:-1].replace("_", "-")] = last.name
         elif flag and len(word) == 1 and last.name and len(expanded(word, values)) <= 1:
-            found[flag] = last.name
+            variables[flag] = last.name
         flag = text.replace("_", "-") if len(word) == 1 and text.startswith("-") else ""
-    return {flag: name for flag, name in found.items() if not name.isdigit() and name != "@"}
+    return {flag: name for flag, name in variables.items() if not name.isdigit() and name != "@"}

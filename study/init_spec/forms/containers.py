@@ -1,4 +1,4 @@
-"""What runs in a container: its entrypoint and its words, as a text or its engine tells them."""
+"""A container runs its entrypoint and its words, as a text or its engine tells them."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ def made(words: tuple[str, ...], project: str, service: str, folder: Path | None
         service: The service in it.
         folder: The project's folder, where it may have been started by another name; else None.
     """
-    given = words and ("podman" if words[0].startswith("podman") else "docker")
+    own_engine = words and ("podman" if words[0].startswith("podman") else "docker")
     by = [{"project": project}, {"project.working_dir": str(folder)}][: 1 if folder is None else 2]
-    for engine in (given,) if given else ("docker", "podman"):
+    for engine in (own_engine,) if own_engine else ("docker", "podman"):
         for labels in by:
             data = _labelled(engine, {**labels, "service": service})
             own = {k.removeprefix(f"{COMPOSE}."): str(v) for k, v in _labels(data).items()}
@@ -103,7 +103,7 @@ def made(words: tuple[str, ...], project: str, service: str, folder: Path | None
                     str(data["Name"]).lstrip("/"),
                     int(data["State"].get("Pid") or 0),
                 )
-    engine = given or "docker"
+    engine = own_engine or "docker"
     words = words or _compose_of(engine, "")
     is_old = words[0] == "podman-compose" or _version(words).startswith("1.")
     sep = "_" if is_old else "-"

@@ -1,4 +1,4 @@
-"""`docker run` and its like: what is in the container, and what surrounds it."""
+"""A `docker run`, or its like, names what is in the container and what surrounds it."""
 
 from __future__ import annotations
 

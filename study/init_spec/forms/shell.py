@@ -59,8 +59,8 @@ class _Shell:
                     continue
                 if words and not is_piped:
                     is_beside = token.text == "&"
-                    found = self._one(words)
-                    yield from (replace(c, is_background=True) if is_beside else c for c in found)
+                    for command in self._one(words):
+                        yield replace(command, is_background=True) if is_beside else command
                 is_piped, words, before = token.text in ("|", "|&"), [], ""
                 continue
             if before:  # a file of a redirection; that of `2>&1` is a digit

@@ -1,4 +1,4 @@
-"""Words of a command line, as a shell or systemd splits them, with their variables in place."""
+"""A command line is split into words here as a shell or systemd does, with variables in place."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class _Splitter:
         )
 
     def words(self) -> list[Word | Operator]:
-        found: list[Word | Operator] = []
+        tokens: list[Word | Operator] = []
         quote = ""
         while self.at < len(self.text):
             c = self.text[self.at]
@@ -191,17 +191,17 @@ class _Splitter:
                 end = self.text.find("`", self.at + 1)
                 self._take(self.text[self.at : end + 1 or None])
             elif c.isspace():
-                self._end(found)
+                self._end(tokens)
                 if c == "\n" and self.is_shell and not self.is_array:
-                    found.append(Operator("\n"))
+                    tokens.append(Operator("\n"))
                 self.at += 1
             elif self.is_shell and c == "#" and not self.is_word:
                 end = self.text.find("\n", self.at)
                 self.at = len(self.text) if end < 0 else end
-            elif not self.is_shell or not self._operator(found):
+            elif not self.is_shell or not self._operator(tokens):
                 self._take(self._plain(c))
-        self._end(found)
-        return found
+        self._end(tokens)
+        return tokens
 
     def _quoted(self, c: str, quote: str) -> str:
         """Take a character in quotes; return the quote that is open then."""
@@ -234,12 +234,12 @@ class _Splitter:
             self.literal += after if not quote or after in '"\\$`' else "\\" + after
         self.is_word = True
 
-    def _operator(self, found: list[Word | Operator]) -> bool:
+    def _operator(self, tokens: list[Word | Operator]) -> bool:
         if match := REDIRECTION.match(self.text, self.at):
             if self.literal.isdigit():
                 self.literal, self.is_word = "", False
-            self._end(found)
-            found.append(Operator(match[0]))
+            self._end(tokens)
+            tokens.append(Operator(match[0]))
             self.at = match.end()
             return True
         for operator in OPERATORS:
@@ -247,13 +247,13 @@ class _Splitter:
                 is_begin = operator == "(" and self.literal.endswith("=")
                 if is_begin or (operator == ")" and self.is_array):
                     if not is_begin:
-                        self._end(found)
+                        self._end(tokens)
                     self.is_array = is_begin
                     self._take(operator)
-                    self._end(found)
+                    self._end(tokens)
                     return True
-                self._end(found)
-                found.append(Operator(operator))
+                self._end(tokens)
+                tokens.append(Operator(operator))
                 self.at += len(operator)
                 return True
         return False
@@ -294,11 +294,11 @@ class _Splitter:
         self.parts.append(part)
         self.is_word = True
 
-    def _end(self, found: list[Word | Operator]) -> None:
+    def _end(self, tokens: list[Word | Operator]) -> None:
         if self.is_word:
             if self.literal or not self.parts:
                 self.parts.append(Part(self.literal))
-            found.append(_quoted_empty(self.parts))
+            tokens.append(_quoted_empty(self.parts))
         self.parts, self.literal, self.is_word = [], "", False
 
 

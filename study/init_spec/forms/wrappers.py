@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.init_spec.forms.command import Command
-from study.init_spec.forms.compose import asked as compose
+from study.init_spec.forms.compose import services as compose
 from study.init_spec.forms.containers import inspected
 from study.init_spec.forms.docker_run import PROGRAMS, of_run, run_at, run_words
 from study.init_spec.forms.named_text import text_of, variables_of

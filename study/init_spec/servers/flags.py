@@ -1,4 +1,4 @@
-"""The flags of a unit's command, and of its `--config FILE`, with their values."""
+"""The flags of a unit's command, and of its `--config FILE`, are read here with their values."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def with_file(unit: Running, engine: str, flags: Flags, free: list[str]) -> tupl
     data = document(file)
     if not isinstance(data, Mapping):
         raise BadInput(f"{file}: it holds no `flag: value` lines, which {engine} needs; mend it")
-    given = {name for name, _ in flags} | ({"--model"} if free else set())
+    own = {name for name, _ in flags} | ({"--model"} if free else set())
     more: Flags = []
     for key, value in data.items():
         name = "--" + str(key).replace("_", "-")
-        if name in given or value is False or value is None or key == "model_tag":
+        if name in own or value is False or value is None or key == "model_tag":
             continue
         more.append((name, _values(value)))
     free = free or ([str(data["model_tag"])] if "model_tag" in data else [])

@@ -190,15 +190,15 @@ def _refuse_overrides(
     form: UnitForm,
 ) -> None:
     """Refuse a unit whose memory is not that of its share."""
-    found = [f"{flag[0]}: {flag[1]}" for name, _ in flags if (flag := engine.overriding(name))]
-    found += [
+    overrides = [f"{flag[0]}: {flag[1]}" for name, _ in flags if (flag := engine.overriding(name))]
+    overrides += [
         f"{name}={value}: {why}"
         for name, value in unit.env.items()
         if name not in form.unset and (why := engine.overriding_variable(name, value))
     ]
-    if found:
+    if overrides:
         raise BadInput(
-            f"{unit.unit} has {found[0]}; give it a {form.share_flag} instead, "
+            f"{unit.unit} has {overrides[0]}; give it a {form.share_flag} instead, "
             "or write the spec from study/specs/gpu.yaml"
         )
 

@@ -1,4 +1,4 @@
-"""LLM servers of other engines than the usual: a template starts them, or their own engine."""
+"""LLM servers of other engines than the usual are started by a template, or by their own engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speech servers on another engine than faster-whisper: a template starts them."""
+"""Speech servers on another engine than faster-whisper are started by a template."""
 
 from __future__ import annotations
 

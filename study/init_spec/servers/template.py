@@ -69,5 +69,5 @@ def template(
     if container.entrypoint is None and entry and tuple(own[: len(entry)]) == entry:
         behind = own[len(entry) :]
         return quoted([*literal(run), *values, *literal([*image, *behind]), *words])
-    given = [f"--entrypoint={own[0]}"] if own else []
-    return quoted([*literal([*run, *given]), *values, *literal([*image, *own[1:]]), *words])
+    option = [f"--entrypoint={own[0]}"] if own else []
+    return quoted([*literal([*run, *option]), *values, *literal([*image, *own[1:]]), *words])

@@ -19,9 +19,9 @@ WHOLE = ("command", "entrypoint")
 def usual_files(folder: Path, env: Mapping[str, str] | None) -> Iterator[Path]:
     """Yield the files that compose reads in a folder where none is named."""
     values = {**variables_of(folder / ".env"), **(os.environ if env is None else env)}
-    if given := values.get("COMPOSE_FILE"):
+    if paths := values.get("COMPOSE_FILE"):
         sep = values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
-        yield from (folder / name for name in given.split(sep) if name)
+        yield from (folder / name for name in paths.split(sep) if name)
         return
     for name in [n for n in NAMES if (folder / n).is_file()][:1]:
         stem = Path(name).stem

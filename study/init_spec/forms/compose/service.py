@@ -22,12 +22,12 @@ from study.init_spec.forms.words import expanded, names_in, of_text
 
 
 def command_of(
-    found: Made, service: Mapping[str, Any], project: Project, values: Mapping[str, str]
+    made: Made, service: Mapping[str, Any], project: Project, values: Mapping[str, str]
 ) -> Command:
     """Return a service as the command that runs in its container.
 
     Args:
-        found: The container, as it is there or would be made.
+        made: The container, as it is there or would be made.
         service: Its entry, with what it extends.
         project: The files that it is in.
         values: The variables that are filled in.
@@ -51,15 +51,15 @@ def command_of(
     read |= {n for w in [*words, *(entry or [])] for n in names_in(w)}
     is_on_host = str(service.get("network_mode")) == "host"
     container = Container(
-        program=found.engine,
+        program=made.engine,
         image=text_of(service.get("image", f"(built by {file.name})"), values),
-        name=found.name,
+        name=made.name,
         options=tuple(_options(service, folder, values)),
         entrypoint=None if entry is None else tuple(filled(entry, values)),
         command=tuple(filled(words, values)),
         ports={} if is_on_host else dict(_ports(service.get("ports"), values)),
         compose=project,
-        pid=found.pid,
+        pid=made.pid,
     )
     begun = Command(
         (),

@@ -1,4 +1,4 @@
-"""Compose is asked, by a file or a command, for services, and each becomes a command."""
+"""The services that a compose file, or a call of compose, starts become commands."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ UP_WITH_VALUE = ("--scale", "--timeout", "-t", "--exit-code-from", "--attach", "
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Compose is asked for the services of these files.
+class ComposeCall:
+    """A call of compose starts the services of these files.
 
     Args:
         files: The files; a later one is laid over those before.
         env_files: What their variables are read from; empty: `.env` beside the first.
         program: The command; empty: that which is on this machine.
         project: The project's name; empty: the usual one.
-        is_attached: Whether who asks waits for the end.
+        is_attached: Whether the caller waits for the end.
         folder: Where the files are looked for.
     """
 
@@ -67,12 +67,12 @@ def of_command(command: Command, words: Sequence[str]) -> Iterator[tuple[str, Co
     """
     first = Path(command.argv[0]).name
     program = (first,) if first.endswith("-compose") else (first, "compose")
-    asked, left = _asked(command, program, words)
-    if not asked.files:
-        asked = replace(asked, files=(*usual_files(asked.folder, dict(command.env)),))
-    if not asked.files:
+    call, left = _call_of(command, program, words)
+    if not call.files:
+        call = replace(call, files=(*usual_files(call.folder, dict(command.env)),))
+    if not call.files:
         raise BadInput(
-            f"{asked.folder}: it has no {NAMES[0]}, which `{' '.join(command.argv)}` starts"
+            f"{call.folder}: it has no {NAMES[0]}, which `{' '.join(command.argv)}` starts"
         )
     names: list[str] = []
     while left:
@@ -81,30 +81,30 @@ def of_command(command: Command, words: Sequence[str]) -> Iterator[tuple[str, Co
             left.pop(0)
         elif not word.startswith("-"):
             names.append(word)
-    for name, inner in services(asked, dict(command.env)):
+    for name, inner in services(call, dict(command.env)):
         if not names or name in names:
             yield name, replace(inner, plumbing=inner.plumbing | command.plumbing)
 
 
-def _asked(
+def _call_of(
     command: Command, program: tuple[str, ...], words: Sequence[str]
-) -> tuple[Asked, list[str]]:
-    """Return what compose is asked for, and the words behind its verb."""
-    asked, left = Asked((), program=program, folder=command.folder), [*words]
+) -> tuple[ComposeCall, list[str]]:
+    """Return the call that a command is, and the words behind its verb."""
+    call, left = ComposeCall((), program=program, folder=command.folder), [*words]
     while left and left[0].startswith("-"):
         option, is_joined, value = left.pop(0).partition("=")
         if option in WITH_VALUE and not is_joined and left:
             value = left.pop(0)
         match option:
             case "-f" | "--file":
-                asked = replace(asked, files=(*asked.files, asked.folder / value))
+                call = replace(call, files=(*call.files, call.folder / value))
             case "--env-file":
-                asked = replace(asked, env_files=(*asked.env_files, asked.folder / value))
+                call = replace(call, env_files=(*call.env_files, call.folder / value))
             case "--project-directory":
-                asked = replace(asked, folder=asked.folder / value)
+                call = replace(call, folder=call.folder / value)
             case "-p" | "--project-name":
-                asked = replace(asked, project=value)
-    return replace(asked, is_attached=not {"-d", "--detach"} & {*left}), left[1:]
+                call = replace(call, project=value)
+    return replace(call, is_attached=not {"-d", "--detach"} & {*left}), left[1:]
 
 
 def of_file(file: Path) -> Iterator[tuple[str, Command]]:
@@ -114,21 +114,23 @@ def of_file(file: Path) -> Iterator[tuple[str, Command]]:
         BadInput: One is not read.
     """
     usual = (*usual_files(file.parent, None),)
-    return services(Asked(usual if file in usual else (file,)))
+    return services(ComposeCall(usual if file in usual else (file,)))
 
 
-def services(asked: Asked, env: Mapping[str, str] | None = None) -> Iterator[tuple[str, Command]]:
+def services(
+    call: ComposeCall, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, Command]]:
     """Yield the services of compose files by name.
 
     Args:
-        asked: The files.
+        call: The call that would start them.
         env: Variables that win over those of files; None: our own.
 
     Raises:
         BadInput: One is not read.
     """
-    files = asked.files
-    env_files = asked.env_files or (files[0].parent / ".env",)
+    files = call.files
+    env_files = call.env_files or (files[0].parent / ".env",)
     values: dict[str, str] = {}
     for file in env_files:
         values |= variables_of(file)
@@ -138,20 +140,22 @@ def services(asked: Asked, env: Mapping[str, str] | None = None) -> Iterator[tup
         for name, service in entries_of(file, "services").items():
             if isinstance(service, Mapping):
                 merged[name] = laid(merged.get(name, {}), with_base(service, file))
-    given = asked.project or values.get("COMPOSE_PROJECT_NAME")
-    named = given or text_of(own_name(files[0]), values)
+    project_name = call.project or values.get("COMPOSE_PROJECT_NAME")
+    named = project_name or text_of(own_name(files[0]), values)
     project = re.sub(r"[^a-z0-9_-]", "", named.lower())
     options = [w for file in files for w in ("-f", str(file.absolute()))]
-    options += [w for file in asked.env_files for w in ("--env-file", str(file.absolute()))]
+    options += [w for file in call.env_files for w in ("--env-file", str(file.absolute()))]
     for name, service in merged.items():
-        found = made(asked.program, project, name, None if given else files[0].absolute().parent)
-        is_named = bool(asked.project) or found.project != project
-        label = text_of(service.get("container_name") or found.name, values)
+        container = made(
+            call.program, project, name, None if project_name else files[0].absolute().parent
+        )
+        is_named = bool(call.project) or container.project != project
+        label = text_of(service.get("container_name") or container.name, values)
         of = Project(
-            words=(*found.words, *options, *(("-p", found.project) if is_named else ())),
+            words=(*container.words, *options, *(("-p", container.project) if is_named else ())),
             file=files[0],
             service=name,
             env_file=env_files[-1].absolute(),
-            is_attached=asked.is_attached,
+            is_attached=call.is_attached,
         )
-        yield name, command_of(replace(found, name=label), service, of, values)
+        yield name, command_of(replace(container, name=label), service, of, values)
