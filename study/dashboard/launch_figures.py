@@ -8,7 +8,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from study.analysis.category import Category
 from study.dashboard.figures import laid_out
-from study.lanes.lane import short_name
+from study.lanes.card_names import short_name
 from study.report.charts.data import bars, launches_drawn, memory_use, total_text
 from study.report.charts.marks import CATEGORY_COLOURS, phase_colours
 from study.storage.trial import State, Trial

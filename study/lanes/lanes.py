@@ -20,7 +20,8 @@ from objectives.errors import SetupError
 from objectives.evaluation import Job
 from objectives.measurement import Measurement
 from objectives.setting import Setting
-from study.lanes.lane import Ended, GivenBack, Lane, Task, folder_name
+from study.lanes.card_names import folder_name
+from study.lanes.lane import Ended, GivenBack, Lane, Task
 from study.lanes.losses import Patience, Retries
 from study.lanes.process.connection import CardGone, Transport
 from study.lanes.process.lane_process import Here

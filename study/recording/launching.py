@@ -13,7 +13,7 @@ from objectives.colocation.colocation import Colocation
 from objectives.evaluation import Job, Outcome
 from objectives.recording import Provenance, RecordedLaunch, entry, write
 from study.bench.bench import Bench
-from study.lanes.lane import short_name
+from study.lanes.card_names import short_name
 from study.lanes.measuring import lanes_on
 from study.recording.in_lanes import RollingRecord, folder_name, has_time
 from study.recording.rounds import remaining

@@ -8,7 +8,7 @@ from objectives.figures import title_of
 from study.analysis.cost.kv_cache import unfilled_cache
 from study.analysis.decision import Conclusion
 from study.confirmation.verdict_file import Confirmation
-from study.lanes.lane import short_name
+from study.lanes.card_names import short_name
 from study.report.analysis_words import cache_warnings
 from study.report.answer import (
     ahead_by_its_own_launches,

@@ -146,7 +146,7 @@ def outcome_in(mood: object, channel: Channel, order: Order, card: str) -> tuple
         case float() | int():
             waiting.sleep(mood)
         case [str() as other, int() as jobs]:
-            from study.lanes.lane import folder_name  # which few lanes need
+            from study.lanes.card_names import folder_name  # which few lanes need
 
             lane = order.job.folder.parents[1] / "lanes" / folder_name(other)
             wait_for(lane / "orders.log", jobs)

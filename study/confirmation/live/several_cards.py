@@ -18,7 +18,8 @@ from study.confirmation.pairs.next_step import PAIRS, Next, next_pairs, next_ste
 from study.confirmation.pairs.pair import Found, pair_in_words, pair_of
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairsJournal
-from study.lanes.lane import Ended, GivenBack, Lane, Task, short_name
+from study.lanes.card_names import short_name
+from study.lanes.lane import Ended, GivenBack, Lane, Task
 from study.lanes.lanes import Lanes
 from study.lanes.losses import Patience
 from study.lanes.measuring import lanes_on

@@ -13,9 +13,9 @@ from objectives.devices.nvidia_gpu import every_gpu, numa_node
 from objectives.engines.places import HOST
 from objectives.errors import BadInput, SetupError
 from study.bench.bench import Bench, opened, refuse_unfit
+from study.lanes.card_names import short_name
 from study.lanes.cards.cores import near_of, split
 from study.lanes.cards.sets import Set, gpus_of, on_cards, put_together, refuse_unlike
-from study.lanes.lane import short_name
 from study.spec.model import Spec
 from study.spec.services.devices import CARD
 

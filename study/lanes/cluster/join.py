@@ -13,6 +13,7 @@ from objectives.engines.places import HOST
 from objectives.errors import BadInput, SetupError
 from objectives.setting import Setting
 from study.bench.bench import Bench
+from study.lanes.card_names import short_name
 from study.lanes.cards.cores import split
 from study.lanes.cards.sets import gpus_of, refuse_unlike
 from study.lanes.cluster.address import answering, refuse_odd
@@ -20,7 +21,6 @@ from study.lanes.cluster.host import PACKAGE, Found, Host
 from study.lanes.cluster.places import free_places, waited
 from study.lanes.cluster.ray_here import WAY_OUT, ray, refuse_without_token
 from study.lanes.cluster.seat import OverRay, RemoteCard, Seat
-from study.lanes.lane import short_name
 from study.spec.model import Spec
 
 FOUND_S = 120.0  # hosts have looked at their machines within it

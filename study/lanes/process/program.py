@@ -18,7 +18,7 @@ from objectives.devices.open_device import open_device
 from objectives.engines.every import compile_caches
 from objectives.errors import SetupError
 from objectives.measurement import Measurement
-from study.lanes.lane import folder_name
+from study.lanes.card_names import folder_name
 from study.lanes.lock import lane_lock
 from study.lanes.process.channel import Channel
 from study.lanes.process.messages import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from study.cards.card_scales import CardEffect
 from study.cards.drift import Drift
-from study.lanes.lane import short_name
+from study.lanes.card_names import short_name
 
 
 def cards_in_words(effects: Sequence[CardEffect]) -> list[str]:
