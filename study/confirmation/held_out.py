@@ -13,7 +13,8 @@ from objectives.traffic.workload import Request, Workload, as_compared
 from study.rule.rule import Claim
 from study.spec.model import HeldOut, Spec
 from study.spec.services.lengths import longest_taken
-from study.spec.traffic import WindowTraffic, held_out_traffic
+from study.spec.traces.held_out import held_out_traffic
+from study.spec.traffic import WindowTraffic
 from study.text import one_line
 
 DEFAULT_HELD_OUT = (HeldOut("voice_assistant"),)

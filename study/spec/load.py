@@ -145,7 +145,7 @@ def load(
         top,
         replace(plain.get("workload", Workload()), beside=traffic_beside(beside)),
         path.parent,
-        services,
+        speech(services),
         sizes,
         is_live=is_live,
         is_here=is_here,

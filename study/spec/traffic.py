@@ -1,4 +1,4 @@
-"""Read limits and rates, and make held-out traffic: ready-made, captured, and the stress."""
+"""Read limits and rates, and make the traffic of a window, such as the stress."""
 
 from __future__ import annotations
 
@@ -8,28 +8,13 @@ from dataclasses import dataclass, replace
 from objectives.capacity.limits import DEFAULT_LIMITS, LIMIT_MS, limit_names
 from objectives.capacity.ramp_range import TWICE, is_ramp_too_short
 from objectives.traffic.clips import Clip
-from objectives.traffic.ready_made import ready_made
 from objectives.traffic.workload import Request, Workload
 from study.spec.choices import APIS
-from study.spec.model import HeldOut
-from study.spec.traces.captured_requests import captured
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 LONGEST_WINDOW_S = 240.0
 WORDS = "_wer_pct"  # ends the figures of word errors
-# what a workload has of its trace, and not of the study's own
-OF_TRACES = (
-    "seed",
-    "window_s",
-    "turns_per_s",
-    "llm_per_s",
-    "stt_per_s",
-    "llm_burst",
-    "prompt_tokens",
-    "output_tokens",
-    "trace",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,33 +108,6 @@ def check_traffic(entry: YamlEntry, workload: Workload, *, is_live: bool) -> Non
             "no burst is sent, as llm_per_s is not named beside turns_per_s",
             f"write llm_per_s, e.g. {workload.llm_burst / workload.window_s:.3g} for one of them",
         )
-
-
-def held_out_traffic(
-    held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
-) -> WindowTraffic:
-    """Return a held-out workload's traffic, without a ramp and without the services alone.
-
-    Args:
-        longest: Tokens of prompt and answer that the LLM server takes; None where it is not known.
-    """
-    main = replace(main, ramp_s=0.0, alone_requests=0)
-    if held_out.trace is not None:
-        of_spec = held_out.trace
-        own = replace(main, **{f: getattr(of_spec, f) for f in OF_TRACES})
-        return WindowTraffic(held_out.name, own)
-    if held_out.replay is None:
-        return WindowTraffic(held_out.name, ready_made(held_out.name, main))
-    requests = captured(held_out.replay, clips, longest)
-    llm = [r for r in requests if r.service == "llm"]
-    prompts = [r.prompt_tokens for r in llm] or list(main.prompt_tokens)
-    workload = replace(
-        main,
-        window_s=max(1.0, requests[-1].at_s),
-        prompt_tokens=(min(prompts), max(prompts)),
-        output_tokens=max((r.output_tokens for r in llm), default=main.output_tokens),
-    )
-    return WindowTraffic(held_out.name, workload, requests)
 
 
 def stress(

@@ -12,8 +12,7 @@ from objectives.engines.places import HOST, PLACE, Place
 from objectives.engines.registry import in_order
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Idle
-from objectives.services import DeviceKind, LlmService, Services
-from study.spec.services.sets import places_of
+from objectives.services import DeviceKind, LlmService, Service, Services
 from study.spec.yaml_node import YamlEntry
 
 
@@ -38,7 +37,7 @@ def check_options(
     for engine in in_order(services):
         if engine.service.command is None:
             values = values_of(engine, parameters, baseline)
-            places = places_of(engine.name, engine.service, parameters, baseline)
+            places = _places_of(engine.name, engine.service, parameters, baseline)
             _check(top, engine, values, places, device)
 
 
@@ -74,6 +73,15 @@ def _kind(places: Collection[Place], device: str) -> DeviceKind:
     """Return the kind of a service's devices: a GPU where it may be on one."""
     kinds = {place.kind for place in places} or {"cpu" if device == HOST else "cuda"}
     return "cpu" if kinds == {"cpu"} else "cuda"
+
+
+def _places_of(
+    name: str, service: Service, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
+) -> list[Place]:
+    """Return where a service may run; nowhere where its device has no name."""
+    searched = {p.name: p.choices for p in parameters}
+    own = baseline.get(f"{name}.{PLACE}", service.place)
+    return [Place.of(str(p)) for p in searched.get(f"{name}.{PLACE}", (own,)) if p is not None]
 
 
 def values_of(

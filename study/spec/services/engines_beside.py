@@ -13,7 +13,7 @@ from objectives.engines.registry import (
     other_engine,
 )
 from objectives.services import OtherService
-from study.spec.services.files import MODEL_KINDS, interpreter, model_at, program_at
+from study.spec.files import MODEL_KINDS, interpreter, model_at, program_at
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 

@@ -19,11 +19,11 @@ from objectives.engines.registry import (
 )
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, OtherService, Services, SttService
+from study.spec.files import MODEL_KINDS, file_at, interpreter, model_at, program_at
 from study.spec.memory.overrides import refuse_overrides
 from study.spec.memory.shares import refuse_shares
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import with_files
-from study.spec.services.files import MODEL_KINDS, file_at, interpreter, model_at, program_at
 from study.spec.services.keys import check_words, refuse_unread
 from study.spec.services.templates import check_template
 from study.spec.speech.service import read_speech

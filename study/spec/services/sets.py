@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from objectives.allocation import Scalar
 from objectives.engines.places import AND, HOST, PLACE, Place
 from objectives.engines.registry import llm_engine
-from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, Service
 from study.spec.yaml_node import YamlEntry
 
@@ -83,12 +81,3 @@ def check_llm_places(top: YamlEntry, name: str, llm: LlmService, main: str) -> N
                 "a template says itself over how many devices it is spread",
                 "list places of as many devices each",
             )
-
-
-def places_of(
-    name: str, service: Service, parameters: Iterable[Parameter], baseline: Mapping[str, Scalar]
-) -> list[Place]:
-    """Return where a service may run; nowhere where its device has no name."""
-    searched = {p.name: p.choices for p in parameters}
-    own = baseline.get(f"{name}.{PLACE}", service.place)
-    return [Place.of(str(p)) for p in searched.get(f"{name}.{PLACE}", (own,)) if p is not None]

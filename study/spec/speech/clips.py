@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from objectives.services import Services, SttService
+from objectives.services import SttService
 from objectives.traffic.clips import SHIPPED, read_clips
 from objectives.traffic.workload import Workload
-from study.spec.services.files import file_at
-from study.spec.services.of_turns import speech
+from study.spec.files import file_at
 from study.spec.yaml_node import YamlEntry
 
 
@@ -18,7 +17,7 @@ def place_clips(
     top: YamlEntry,
     workload: Workload,
     folder: Path,
-    services: Services,
+    stt: SttService,
     sizes: Sequence[str],
     *,
     is_live: bool,
@@ -33,7 +32,7 @@ def place_clips(
         top: The spec.
         workload: Its traffic.
         folder: The spec's.
-        services: One of them transcribes.
+        stt: Its speech server.
         sizes: The sizes of its model that may be launched.
         is_live: Whether speech is sent.
         is_here: Whether it is sent on this machine, so that it must be here.
@@ -57,7 +56,7 @@ def place_clips(
                 )
             source = str(path or source)
         if must_exist:
-            _check_language(entry, source, speech(services), sizes)
+            _check_language(entry, source, stt, sizes)
         return source
 
     clips, words = placed(clips, "clips"), words and placed(words, "words")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from objectives.engines.registry import SPEECH_ENGINES, as_unnamed, speech_engine
 from objectives.services import COMPUTE_TYPES, SttService
-from study.spec.services.files import interpreter
+from study.spec.files import interpreter
 from study.spec.yaml_node import YamlEntry
 
 

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from objectives.plain_data.ranges import Range
-from objectives.traffic.ready_made import READY_MADE
+from objectives.traffic.clips import Clip
+from objectives.traffic.ready_made import READY_MADE, ready_made
 from objectives.traffic.workload import Workload
 from study.spec.model import HeldOut
 from study.spec.services.lengths import fitting
+from study.spec.traces.captured_requests import captured
 from study.spec.traces.options import TRACE_KEYS, TraceEntry, check_beside, read_trace
 from study.spec.traces.replaying import with_trace
-from study.spec.traffic import check_traffic
+from study.spec.traffic import WindowTraffic, check_traffic
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
 # far from the seeds of the study's own workload, of ready-made ones, and of pairs
 FIRST_SEED, NEXT_SEED = 10_000, 1_000
 
+# what a workload has of its trace, and not of the study's own
+OF_TRACES = (
+    "seed",
+    "window_s",
+    "turns_per_s",
+    "llm_per_s",
+    "stt_per_s",
+    "llm_burst",
+    "prompt_tokens",
+    "output_tokens",
+    "trace",
+)
 # from a workload and what is asked of a trace
 Replaying = Callable[[Workload, TraceEntry], Workload]
 
@@ -115,3 +129,30 @@ def _held_out(
             )
         workloads.append(HeldOut(name, path.absolute() if path else None, workload))
     return tuple(workloads)
+
+
+def held_out_traffic(
+    held_out: HeldOut, main: Workload, clips: Sequence[Clip], longest: int | None
+) -> WindowTraffic:
+    """Return a held-out workload's traffic, without a ramp and without the services alone.
+
+    Args:
+        longest: Tokens of prompt and answer that the LLM server takes; None where it is not known.
+    """
+    main = replace(main, ramp_s=0.0, alone_requests=0)
+    if held_out.trace is not None:
+        of_spec = held_out.trace
+        own = replace(main, **{f: getattr(of_spec, f) for f in OF_TRACES})
+        return WindowTraffic(held_out.name, own)
+    if held_out.replay is None:
+        return WindowTraffic(held_out.name, ready_made(held_out.name, main))
+    requests = captured(held_out.replay, clips, longest)
+    llm = [r for r in requests if r.service == "llm"]
+    prompts = [r.prompt_tokens for r in llm] or list(main.prompt_tokens)
+    workload = replace(
+        main,
+        window_s=max(1.0, requests[-1].at_s),
+        prompt_tokens=(min(prompts), max(prompts)),
+        output_tokens=max((r.output_tokens for r in llm), default=main.output_tokens),
+    )
+    return WindowTraffic(held_out.name, workload, requests)

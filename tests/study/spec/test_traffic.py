@@ -25,7 +25,8 @@ from objectives.traffic.workload import Workload
 from study.spec.load import load
 from study.spec.model import HeldOut
 from study.spec.traces.captured_requests import captured
-from study.spec.traffic import WindowTraffic, held_out_traffic, stress
+from study.spec.traces.held_out import held_out_traffic
+from study.spec.traffic import WindowTraffic, stress
 
 CLIPS = read_clips("assistant")
 MAIN = Workload(

@@ -18,8 +18,8 @@ from objectives.traffic.workload import Workload
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import conditions_of
+from study.spec.traces.held_out import held_out_traffic
 from study.spec.traces.replaying import on_slice, other_slices
-from study.spec.traffic import held_out_traffic
 from study.storage.comparability import CHANGED_TRACE, differing_names
 
 SERVICES = {
