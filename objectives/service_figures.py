@@ -105,10 +105,10 @@ def arguments_of(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
         TypeError: The data, a rung or the phases are no mapping.
     """
     values, are_figures = {}, _fields(kind)
-    for name, given in mapping_of(data).items():
+    for name, plain in mapping_of(data).items():
         if name not in are_figures:
             continue
-        value = given if name == "word_errors" else with_infinity(given)  # those are whole numbers
+        value = plain if name == "word_errors" else with_infinity(plain)  # those are whole numbers
         if are_figures[name] and not (value is None or is_number(value)):
             raise ValueError(f"{name} is {str(value)[:40]}, which is no figure")
         values[name] = value

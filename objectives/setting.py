@@ -56,7 +56,7 @@ def conditions(setting: Setting) -> dict[str, Any]:
     data = {
         "workload": workload,
         "services": {e.name: masked_service(_placed(e)) for e in in_order(setting.services)},
-        "tenants": [_told(t) for t in setting.tenants],
+        "tenants": [_tenant_data(t) for t in setting.tenants],
         "load generator": GENERATOR_VERSION,
     }
     return dict(plain(data))
@@ -68,7 +68,7 @@ def _placed(engine: Engine) -> dict[str, Any]:
     return engine.conditions() if place is None else {**engine.conditions(), PLACE: place}
 
 
-def _told(tenant: Tenant) -> dict[str, Any]:
+def _tenant_data(tenant: Tenant) -> dict[str, Any]:
     """Return a tenant as plain data; without its device where there is one."""
     data = asdict(tenant)
     return data if tenant.device is not None else {k: v for k, v in data.items() if k != "device"}

@@ -26,15 +26,15 @@ _until_s: ContextVar[float] = ContextVar("_until_s", default=math.inf)
 
 
 class _Stop:
-    """The flag: when a signal asked for the end, and whether that was raised."""
+    """The flag says when a signal asked for the end, and whether that was raised."""
 
-    asked_s: float | None = None
+    signal_s: float | None = None
     is_raised = False
 
 
 def listen() -> None:
     """Let signals ask for the end; one that was ignored from the start, as by nohup, stays so."""
-    _Stop.asked_s, _Stop.is_raised = None, False
+    _Stop.signal_s, _Stop.is_raised = None, False
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _ask)
@@ -42,9 +42,9 @@ def listen() -> None:
 
 def _ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's signature
     now_s = time.monotonic()
-    if _Stop.asked_s is None:
-        _Stop.asked_s = now_s
-    elif not _Stop.is_raised and now_s - _Stop.asked_s > PATIENCE_S:
+    if _Stop.signal_s is None:
+        _Stop.signal_s = now_s
+    elif not _Stop.is_raised and now_s - _Stop.signal_s > PATIENCE_S:
         os._exit(STOPPED)  # a long computation, which holds nothing that must be put back
 
 
@@ -52,7 +52,7 @@ def is_over() -> bool:
     """Return whether `check` would raise."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    is_asked = _Stop.asked_s is not None and not _Stop.is_raised
+    is_asked = _Stop.signal_s is not None and not _Stop.is_raised
     return is_asked or time.monotonic() > _until_s.get()
 
 
@@ -66,7 +66,7 @@ def check() -> None:
     """
     if not is_over():
         return
-    if _Stop.asked_s is not None and not _Stop.is_raised:
+    if _Stop.signal_s is not None and not _Stop.is_raised:
         _Stop.is_raised = True
         raise KeyboardInterrupt
     _until_s.set(math.inf)

@@ -36,10 +36,10 @@ def main() -> None:
         options.error("--rates must be from 0.1 to 1000, --window from 1 to 600")
     with exiting():
         spec = load(arguments.spec)
-        found = lateness_beside(spec, rates, arguments.window, arguments.logs, print)
+        windows = lateness_beside(spec, rates, arguments.window, arguments.logs, print)
         if arguments.out is not None:
-            save_lateness(found, arguments.out)
-        show_lateness(found)
+            save_lateness(windows, arguments.out)
+        show_lateness(windows)
 
 
 if __name__ == "__main__":

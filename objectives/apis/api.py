@@ -42,18 +42,18 @@ def parsed(body: bytes) -> Any:
         ValueError: It is not JSON, or nests too deep.
     """
     try:
-        said = json.loads(body)
-        return said if b"\\" not in body and body.isascii() else _all_spellable(said)
+        data = json.loads(body)
+        return data if b"\\" not in body and body.isascii() else _all_spellable(data)
     except RecursionError:
         raise ValueError("its JSON nests too deep") from None
 
 
-def _all_spellable(said: Any) -> Any:
-    if isinstance(said, str):
-        return spellable(said)
-    if isinstance(said, dict):
-        return {spellable(name): _all_spellable(value) for name, value in said.items()}
-    return [_all_spellable(value) for value in said] if isinstance(said, list) else said
+def _all_spellable(data: Any) -> Any:
+    if isinstance(data, str):
+        return spellable(data)
+    if isinstance(data, dict):
+        return {spellable(name): _all_spellable(value) for name, value in data.items()}
+    return [_all_spellable(value) for value in data] if isinstance(data, list) else data
 
 
 def quoted(value: object) -> str:

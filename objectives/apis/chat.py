@@ -73,13 +73,13 @@ def _has_content(event: Mapping[str, Any]) -> bool:
     return any(part.get(n) or (part.get(n) == "" and "role" not in part) for n in WRITTEN)
 
 
-def _part(said: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """Return the part of the first choice that has what was written; None where there is none.
 
     Raises:
         ValueError: Its choices are not what the API promises.
     """
-    choices = said.get("choices")
+    choices = data.get("choices")
     if choices is None or choices == []:
         return None
     first = choices[0] if isinstance(choices, list) else choices

@@ -204,8 +204,8 @@ def answers_once_healthy(
         try:
             answer = asking.request(ask.method, ask.url, within_s=left_s, **ask.body)
             if answer.status in REFUSALS:
-                said = " ".join(answer.text[:200].split())
-                raise Refused(f"HTTP {answer.status}: {said}")
+                reason = " ".join(answer.text[:200].split())
+                raise Refused(f"HTTP {answer.status}: {reason}")
             read(answer.body)
         except (NoAnswer, ValueError):
             return False

@@ -87,14 +87,14 @@ def text_lengths(
         tokenize: It asks the server how many tokens a prompt has.
     """
     try:
-        asked, body = json.loads(request), plain(answer, encoding)
+        fields, body = json.loads(request), plain(answer, encoding)
         is_stream = is_stream or body.startswith(b"data:")  # not every server names the type
         parts = list(events(body)) if is_stream else [json.loads(body)]
     except (ValueError, RecursionError, zlib.error):
         return Lengths(missing=Missing.UNREADABLE)
-    if not isinstance(asked, dict) or not all(isinstance(part, dict) for part in parts):
+    if not isinstance(fields, dict) or not all(isinstance(part, dict) for part in parts):
         return Lengths(missing=Missing.UNREADABLE)
-    if _is_several(asked):
+    if _is_several(fields):
         return Lengths(missing=Missing.SEVERAL)
     usage: Mapping[str, Any] = next(
         (part["usage"] for part in reversed(parts) if isinstance(part.get("usage"), dict)), {}
@@ -107,26 +107,26 @@ def text_lengths(
         output_tokens = _count(sum(map(_has_content, parts)))
     by_tokenize = prompt_tokens is None and output_tokens is not None
     if by_tokenize:
-        prompt_tokens = _count(prompt_length(asked, tokenize))
+        prompt_tokens = _count(prompt_length(fields, tokenize))
     if prompt_tokens is None or output_tokens is None:
         return Lengths(missing=Missing.UNCOUNTED)
     return Lengths(prompt_tokens, output_tokens, in_pieces=in_pieces, by_tokenize=by_tokenize)
 
 
 def prompt_length(
-    asked: Mapping[str, Any], tokenize: Callable[[Mapping[str, Any]], int | None]
+    fields: Mapping[str, Any], tokenize: Callable[[Mapping[str, Any]], int | None]
 ) -> int | None:
     """Return the tokens of a request's prompt: those it lists, or those that the server counts."""
-    if "messages" in asked:
-        return tokenize({k: asked[k] for k in TOKENIZE_KEYS if k in asked})
-    prompt = asked.get("prompt")
+    if "messages" in fields:
+        return tokenize({k: fields[k] for k in TOKENIZE_KEYS if k in fields})
+    prompt = fields.get("prompt")
     if isinstance(prompt, list):  # of one prompt, see `_is_several`
         if all(type(token) is int for token in prompt):
             return len(prompt)
         (prompt,) = prompt
     if isinstance(prompt, list):
         return len(prompt)
-    return tokenize({k: v for k, v in (("model", asked.get("model")), ("prompt", prompt)) if v})
+    return tokenize({k: v for k, v in (("model", fields.get("model")), ("prompt", prompt)) if v})
 
 
 def sound_lengths(request: bytes, content_type: str) -> Lengths:
@@ -166,8 +166,8 @@ def sound(body: bytes, content_type: str) -> bytes:
     if not boundary:
         raise ValueError("no boundary")
     for part in (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1"))[1:-1]:
-        names, found, content = part.partition(b"\r\n\r\n")
-        if found and FILE.search(names):
+        names, blank_line, content = part.partition(b"\r\n\r\n")
+        if blank_line and FILE.search(names):
             return content
     raise ValueError("no file")
 
@@ -200,11 +200,11 @@ def plain(data: bytes, encoding: str) -> bytes:
     raise ValueError(encoding)
 
 
-def _is_several(asked: Mapping[str, Any]) -> bool:
+def _is_several(fields: Mapping[str, Any]) -> bool:
     """Return whether a request has several prompts or answers, whose lengths are told as one."""
-    prompt = asked.get("prompt")
+    prompt = fields.get("prompt")
     is_batch = isinstance(prompt, list) and len(prompt) != 1 and not _is_one(prompt)
-    return is_batch or any(asked.get(key) not in (None, 1, 0) for key in ("n", "best_of"))
+    return is_batch or any(fields.get(key) not in (None, 1, 0) for key in ("n", "best_of"))
 
 
 def _is_one(prompt: list[Any]) -> bool:
@@ -221,8 +221,8 @@ def _has_content(event: Mapping[str, Any]) -> bool:
         if not isinstance(choice, dict):
             continue
         delta = choice.get("delta")
-        told = delta if isinstance(delta, dict) else {"text": choice.get("text")}
-        if any(value for key, value in told.items() if key != "role"):
+        fields = delta if isinstance(delta, dict) else {"text": choice.get("text")}
+        if any(value for key, value in fields.items() if key != "role"):
             return True
     return False
 

@@ -50,12 +50,12 @@ class Tokenizer:
         url = f"http://{host}:{self.port}/tokenize"
         try:
             answer = request("POST", url, within_s=TOKENIZE_S, json=prompt)
-            told = parsed(answer.body) if answer.status == 200 else None
+            data = parsed(answer.body) if answer.status == 200 else None
         except (NoAnswer, ValueError):
-            told = None
+            data = None
         end_s = time.monotonic()
         self._next_s = end_s + min(MOST_PAUSE_S, PAUSES * (end_s - begin_s))
-        count = told.get("count") if isinstance(told, dict) else None
+        count = data.get("count") if isinstance(data, dict) else None
         return count if type(count) is int and count >= 0 else None
 
 
@@ -81,9 +81,9 @@ def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     while line := jobs.readline():
         job = json.loads(line)
         request, answer = jobs.read(job["request"]), jobs.read(job["answer"])
-        told = asdict(lengths(job, request, answer, tokenizer_of(job["host"], job["port"])))
-        told["missing"] = told["missing"] and told["missing"].value
-        answers.write(json.dumps({"number": job["number"], **told}).encode() + b"\n")
+        record = asdict(lengths(job, request, answer, tokenizer_of(job["host"], job["port"])))
+        record["missing"] = record["missing"] and record["missing"].value
+        answers.write(json.dumps({"number": job["number"], **record}).encode() + b"\n")
         answers.flush()
 
 

@@ -88,11 +88,11 @@ class ReaderProcess:
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101  it was asked for
         async for line in process.stdout:
-            if (told := _answer(line)) is None:
+            if (record := _answer(line)) is None:
                 continue
-            done = self._waiting.pop(told.pop("number"))
-            missing = told.pop("missing")
-            done(Lengths(**told, missing=Missing(missing) if missing else None))
+            done = self._waiting.pop(record.pop("number"))
+            missing = record.pop("missing")
+            done(Lengths(**record, missing=Missing(missing) if missing else None))
         self._give_up()
         if not self._is_ending:
             await asyncio.sleep(ANEW_S)
@@ -108,7 +108,7 @@ class ReaderProcess:
 def _answer(line: bytes) -> dict[str, Any] | None:
     """Return a line of the reader; None for what else its interpreter prints, as at its start."""
     try:
-        told = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) and "number" in told else None
+    return record if isinstance(record, dict) and "number" in record else None

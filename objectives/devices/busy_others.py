@@ -89,9 +89,9 @@ def look(devices: DeviceSet) -> Busy:
     cpu_pct = before.others_pct(CpuTime.now())
     busiest: tuple[float, Device] | None = None
     for device, seen in zip(devices.values(), zip(*samples, strict=True), strict=True):
-        told = [pct for pct in seen if pct is not None]
-        if told and (busiest is None or median(told) > busiest[0]):
-            busiest = median(told), device
+        loads_pct = [pct for pct in seen if pct is not None]
+        if loads_pct and (busiest is None or median(loads_pct) > busiest[0]):
+            busiest = median(loads_pct), device
     if busiest is None:
         return Busy(cpu_pct, None, _on_cpu(others))
     gpu_pct, device = busiest

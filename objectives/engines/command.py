@@ -62,7 +62,9 @@ def option_of(word: str) -> str:
     return word.lstrip("-").partition("=")[0].replace("-", "_")
 
 
-def said(option: str, args: Sequence[str], named: Callable[[str], str] = option_of) -> str | None:
+def flag_value(
+    option: str, args: Sequence[str], named: Callable[[str], str] = option_of
+) -> str | None:
     """Return what flags say of an option, the last of them; None where they say nothing.
 
     Args:
@@ -70,7 +72,7 @@ def said(option: str, args: Sequence[str], named: Callable[[str], str] = option_
         args: The flags.
         named: It names the option that a flag sets.
 
-    >>> said("max_num_seqs", ("--max-num-seqs", "64", "--max_num_seqs=32"))
+    >>> flag_value("max_num_seqs", ("--max-num-seqs", "64", "--max_num_seqs=32"))
     '32'
     """
     words = pairwise((*args, ""))

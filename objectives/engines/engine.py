@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from objectives.allocation import RESIDENT, Allocation, Scalar
 from objectives.apis.api import ApiName, Endpoint
-from objectives.engines.command import Command, option_of, said
+from objectives.engines.command import Command, flag_value, option_of
 from objectives.engines.places import PLACE
 from objectives.fit.cell import CONTEXT_MIB, Host
 from objectives.services import DeviceKind, Service
@@ -222,7 +222,7 @@ class Engine(ABC):
         shares = [w.partition("=")[2] or v for w, v in words if self.is_share(w)]
         return shares[-1] if shares else None
 
-    def asked_mib(self, allocation: Allocation, total_mib: float) -> float | None:  # noqa: ARG002
+    def own_share_mib(self, allocation: Allocation, total_mib: float) -> float | None:  # noqa: ARG002
         """Return what it asks for as a share of its own, MiB; None where it takes what it needs.
 
         Args:
@@ -233,9 +233,9 @@ class Engine(ABC):
 
     def held_mib(self, allocation: Allocation, host: Host) -> float | None:
         """Return that with what its processes take beyond it, MiB."""
-        asked_mib = self.asked_mib(allocation, host.total_mib)
+        share_mib = self.own_share_mib(allocation, host.total_mib)
         beyond_mib = self.beyond_mib if host.is_cpu else CONTEXT_MIB
-        return None if asked_mib is None else asked_mib + beyond_mib
+        return None if share_mib is None else share_mib + beyond_mib
 
     def overriding(self, word: str) -> tuple[str, str] | None:  # noqa: ARG002
         """Return the flag that a word of a command is, and why it overrides a searched memory.
@@ -252,9 +252,9 @@ class Engine(ABC):
         """Return in a sentence why an option does nothing on a device; None where it may."""
         return None
 
-    def said(self, option: str) -> str | None:
+    def fixed_value(self, option: str) -> str | None:
         """Return what `args` say of an option; None where they say nothing."""
-        return said(option, self.service.args)
+        return flag_value(option, self.service.args)
 
     def disagreement(self, values: Mapping[str, Sequence[Scalar]]) -> tuple[str, str, str] | None:
         """Return which option it would refuse or cut, why, and the way out; None where none.
@@ -263,7 +263,7 @@ class Engine(ABC):
             values: The values that each option may have, by its name with underscores.
         """
         for option, least in self.least.items():
-            text = self.said(option)
+            text = self.fixed_value(option)
             for value in values.get(option, () if text is None else (text,)):
                 number = str(value).removesuffix(".0")
                 is_whole = not isinstance(value, bool) and number.isdecimal()

@@ -22,8 +22,8 @@ LATENCIES = "e2e_request_latency_seconds"  # of whole requests, where a page nam
 
 def cache_on(page: str) -> CachePage:
     """Return what a Prometheus page tells of a KV cache, whichever engine wrote it."""
-    told = (kind.on_page(page) for kind in LLM_ENGINES.values())
-    return next((cache for cache in told if cache != CachePage()), CachePage())
+    caches = (kind.on_page(page) for kind in LLM_ENGINES.values())
+    return next((cache for cache in caches if cache != CachePage()), CachePage())
 
 
 def latency_histograms() -> tuple[str, ...]:
@@ -88,11 +88,11 @@ def wakes_itself(argv: Sequence[str]) -> dict[str, str]:
     >>> wakes_itself(("env", "A=1", "/usr/bin/ollama", "serve")), wakes_itself(("vllm", "serve"))
     ({'keep_alive': 'OLLAMA_KEEP_ALIVE'}, {})
     """
-    names, found = {PurePath(word).name for word in argv}, dict[str, str]()
+    names, wakers = {PurePath(word).name for word in argv}, dict[str, str]()
     for kind in LLM_ENGINES.values():
         if kind.unit_form is not None and names.intersection(kind.unit_form.commands):
-            found |= kind.own_wakers
-    return found
+            wakers |= kind.own_wakers
+    return wakers
 
 
 def sleep_modes() -> list[tuple[tuple[str, str], tuple[str, str]]]:

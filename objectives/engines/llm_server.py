@@ -48,7 +48,7 @@ def flags(options: Mapping[str, Scalar]) -> tuple[str, ...]:
     return tuple(word for name, value in named for word in flag(name, value))
 
 
-def told_by(page: str) -> Any:
+def page_data(page: str) -> Any:
     """Return what the JSON of a page says; None where it is none."""
     try:
         return parsed(page.encode())

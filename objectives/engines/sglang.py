@@ -156,12 +156,12 @@ class SGLang(LlmServer):
 
     def at_once(self, allocation: Allocation) -> int | None:
         """Return how many requests it takes at once at most; None where nothing says."""
-        in_args = self.said("max_running_requests")
+        in_args = self.fixed_value("max_running_requests")
         return whole(str(self.options(allocation).get("max_running_requests", in_args)))
 
     def longest_taken(self, values: Mapping[str, Sequence[Scalar]]) -> int | None:
         """Return the tokens of prompt and answer that it takes whatever its options are."""
-        in_args = self.said("context_length") or ""
+        in_args = self.fixed_value("context_length") or ""
         lengths = [whole(str(v)) for v in values.get("context_length", (in_args,))]
         return min((n for n in lengths if n is not None), default=None)
 

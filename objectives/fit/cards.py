@@ -57,12 +57,12 @@ def card(name: str) -> Card:
     """
     known = _cards()
     size = re.search(r"(?<!\d)(\d{1,4})\s*gb", name, re.IGNORECASE)
-    found = known.get(_key(name))
-    if found is None and size is not None:
+    entry = known.get(_key(name))
+    if entry is None and size is not None:
         shorter = known.get(_key(name.replace(size[0], "")))
-        found = shorter if shorter and round(shorter.nvml_mib / 1024) == int(size[1]) else None
-    if found is not None:
-        return found
+        entry = shorter if shorter and round(shorter.nvml_mib / 1024) == int(size[1]) else None
+    if entry is not None:
+        return entry
     near = difflib.get_close_matches(_key(name), known, n=NAMED, cutoff=0.5)
     names = [known[key].name for key in near] or sorted(c.name for c in known.values())
     what = "near it are" if near else "known are"

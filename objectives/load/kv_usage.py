@@ -33,9 +33,9 @@ class KvUsage:
         >>> KvUsage({}).now()
         {}
         """
-        found: dict[str, tuple[float | None, int | None]] = {}
+        usage: dict[str, tuple[float | None, int | None]] = {}
         for service, endpoint in self._endpoints.items():
             url = f"{endpoint.url}{endpoint.metrics_path}"
             text = self._asking.page(url, within_s=TIMEOUT_S)
-            found[service] = (None, None) if text is None else endpoint.usage(text)
-        return found
+            usage[service] = (None, None) if text is None else endpoint.usage(text)
+        return usage

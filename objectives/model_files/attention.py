@@ -81,13 +81,13 @@ def attention_of(
         return Attention(windows, rank + rope, 1, True, has_fp8, unknown)
     if heads is None:
         return Attention(windows, 0, 1, unknown="its heads are not told, or differ by layer")
-    told = next((v for name in KV_HEADS if (v := text.get(name)) is not None), heads)
-    if isinstance(told, list):
-        told = told[0] if told and len({str(v) for v in told}) == 1 else None
-        unknown = unknown or ("" if told else "its layers differ in their key and value heads")
-    kv_heads = whole(told)
+    count = next((v for name in KV_HEADS if (v := text.get(name)) is not None), heads)
+    if isinstance(count, list):
+        count = count[0] if count and len({str(v) for v in count}) == 1 else None
+        unknown = unknown or ("" if count else "its layers differ in their key and value heads")
+    kv_heads = whole(count)
     if kv_heads is None:
-        unknown = unknown or f"its key and value heads are {str(told)[:40]}"
+        unknown = unknown or f"its key and value heads are {str(count)[:40]}"
     own = whole(text.get("head_dim")) or whole(text.get("hidden_size_per_head"))
     if own is None and hidden % heads:
         unknown = unknown or f"{heads} heads do not divide {hidden} numbers, and no head_dim"

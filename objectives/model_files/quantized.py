@@ -28,13 +28,13 @@ def quantized_bytes(shape: Shape, size: int) -> float | None:
 
 def _bytes_each(shape: Shape) -> float | None:
     """Return the bytes of a packed parameter with its part of scale and zero."""
-    told = inner(shape.text, "quantization_config")
-    spared = told.get("modules_to_not_convert") or told.get("ignored_layers") or ()
+    config = inner(shape.text, "quantization_config")
+    spared = config.get("modules_to_not_convert") or config.get("ignored_layers") or ()
     if not isinstance(spared, list | tuple) or any(name not in KEPT_ANYWAY for name in spared):
         return None
     if shape.quantization == "fp8":
         return 1.0
-    bits, group = whole(told.get("bits")), whole(told.get("group_size"))
+    bits, group = whole(config.get("bits")), whole(config.get("group_size"))
     if shape.quantization not in GROUPED or bits not in BITS or not group:
         return None
     return bits / 8 + (bits / 8 + 2) / group

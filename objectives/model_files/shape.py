@@ -180,8 +180,8 @@ def _text_of(config: dict[str, Any]) -> dict[str, Any]:
 
 def _vocab(text: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> int:
     """Return the number of token ids; that of a nested model may be left to the code."""
-    told = _optional(text, ("vocab_size",)) or _optional(config, ("vocab_size",))
-    return told or (0 if text is not config else _needed(text, ("vocab_size",), path))
+    size = _optional(text, ("vocab_size",)) or _optional(config, ("vocab_size",))
+    return size or (0 if text is not config else _needed(text, ("vocab_size",), path))
 
 
 def _first(several: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Any:
@@ -195,8 +195,8 @@ def _optional(text: Mapping[str, Any], names: Sequence[str], most: int = 10**9) 
 def _needed(text: Mapping[str, Any], names: Sequence[str], path: Path, most: int = 10**9) -> int:
     if (number := _optional(text, names, most)) is not None:
         return number
-    told = _first((text,), names)
-    what = f"no {names[0]}" if told is None else f"{names[0]} is {str(told)[:40]}"
+    value = _first((text,), names)
+    what = f"no {names[0]}" if value is None else f"{names[0]} is {str(value)[:40]}"
     kind = str(text.get("model_type") or "").strip()
     raise SetupError(
         f"{path}: it describes no language model that can be sized ({what}"
@@ -206,13 +206,13 @@ def _needed(text: Mapping[str, Any], names: Sequence[str], path: Path, most: int
 
 def _positions(text: Mapping[str, Any], model_type: str) -> int | None:
     """Return the longest request that a model was made for, scaled as vLLM does."""
-    told = [n for name in POSITIONS if (n := whole(text.get(name), most=10**8))]
-    if not told:
+    lengths = [n for name in POSITIONS if (n := whole(text.get(name), most=10**8))]
+    if not lengths:
         return None
     rope = inner(text, "rope_scaling", "rope_parameters")
     kind = rope.get("rope_type", rope.get("type", "default"))
     factor = rope.get("factor", 1.0)
     is_scaled = kind not in SCALED_ALREADY and "gemma3" not in model_type
     if is_scaled and isinstance(factor, int | float) and 1 <= factor <= 1000:
-        return int(min(told) * factor)
-    return min(told)
+        return int(min(lengths) * factor)
+    return min(lengths)

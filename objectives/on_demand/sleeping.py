@@ -36,13 +36,13 @@ class State:
 
 def state(url: str) -> State | None:
     """Return the state of what a front wakes; None where it does not answer."""
-    return _asked(url, listener.STATE)
+    return _state_from(url, listener.STATE)
 
 
 def put_to_sleep(url: str) -> State | None:
     """Let a server sleep once nobody waits for it; return its state, None without an answer."""
     until_s = time.monotonic() + WITHIN_S
-    while (now := _asked(url, listener.SLEEP)) is not None and now.is_awake:
+    while (now := _state_from(url, listener.SLEEP)) is not None and now.is_awake:
         if time.monotonic() > until_s:
             break
         waiting.sleep(LOOK_S)
@@ -54,7 +54,7 @@ def keep_awake(url: str) -> State | None:
 
     It is None where it does not wake.
     """
-    return _asked(url, listener.AWAKE, WAKES_WITHIN_S)
+    return _state_from(url, listener.AWAKE, WAKES_WITHIN_S)
 
 
 class Watch:
@@ -85,7 +85,7 @@ class Watch:
         return figures
 
 
-def _asked(url: str, line: bytes, within_s: float = WITHIN_S) -> State | None:
+def _state_from(url: str, line: bytes, within_s: float = WITHIN_S) -> State | None:
     method, path = line.decode().split()
     try:
         answer = request(method, url + path, within_s=within_s)

@@ -65,15 +65,15 @@ class Starts:
         launches: The study's measurements.
         kv_tokens: The largest KV cache that each command had, tokens.
         always_compile: Whether a second start compiled as the first one had: nothing is kept.
-        told: What the last server of each service told of itself once it was ready, by its name:
-            one that sleeps is not asked again.
+        accounts: What the last server of each service told of itself once it was ready, by the
+            service: one that sleeps is not asked again.
     """
 
     engines: Sequence[Engine]
     launches: list[tuple[Allocation, Measurement]]
     kv_tokens: dict[str, int] = field(default_factory=dict)
     always_compile: bool = False
-    told: dict[str, tuple[Server, dict[str, Any]]] = field(default_factory=dict)
+    accounts: dict[str, tuple[Server, dict[str, Any]]] = field(default_factory=dict)
 
     def prediction(
         self, allocation: Allocation, lineup: Lineup, beside: Measurement | None = None

@@ -117,11 +117,11 @@ class Neighbours:
             and (not is_gpu or _uses_gpu(o.pid))
         ]
         if self.intrusion is None:
-            found = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
-            if found is not None and not is_gpu:  # what forks share counted for each of them
+            suspect = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=is_gpu)
+            if suspect is not None and not is_gpu:  # what forks share counted for each of them
                 others = [replace(o, mib=_own_part_mib(o)) for o in others]
-                found = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=False)
-            self.intrusion = found
+                suspect = intrusion(self.at_rest, others, self.reserve_mib, is_gpu=False)
+            self.intrusion = suspect
 
 
 def _own_part_mib(occupant: Occupant) -> float | None:

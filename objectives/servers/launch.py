@@ -187,10 +187,10 @@ class TrialLauncher:
         Raises:
             Disturbed: An earlier start of this command had a KV cache of another size.
         """
-        server, told = self.lineup.server(engine.name), self.starts.told
-        if engine.name not in told or told[engine.name][0] is not server:
-            told[engine.name] = server, engine.figures(server.url, server.log_text())
-        figures = told[engine.name][1]
+        server, accounts = self.lineup.server(engine.name), self.starts.accounts
+        if engine.name not in accounts or accounts[engine.name][0] is not server:
+            accounts[engine.name] = server, engine.figures(server.url, server.log_text())
+        figures = accounts[engine.name][1]
         if (tokens := figures.get("kv_tokens")) is not None:
             seen = command.env.get(VISIBLE, "")
             # cards of another set may be of another size

@@ -34,7 +34,7 @@ class StartFigures:
         non_kv_mib: The weights and activations inside the share.
         one_request_mib: The KV cache of one request of the largest model length.
         own_mib: The memory of each server without a share, by service.
-        asked_mib: What those of them ask for that have a share of their own, by service: known
+        own_shares_mib: What those of them ask for that have a share of their own, by service: known
             without a start.
     """
 
@@ -42,7 +42,7 @@ class StartFigures:
     non_kv_mib: float | None
     one_request_mib: float | None
     own_mib: Mapping[str, float | None]
-    asked_mib: Mapping[str, float] = field(default_factory=dict)
+    own_shares_mib: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +114,21 @@ def figures(
                 own_mib[engine.name] = max(taken_mib, own_mib[engine.name] or 0.0)
             if not engine.has_share or of_mib is None:
                 continue
-            asked_mib = share_mib(launched, of_mib)
+            part_mib = share_mib(launched, of_mib)
             if taken_mib is not None:
-                outside.append(max(0.0, taken_mib - asked_mib))
+                outside.append(max(0.0, taken_mib - part_mib))
             if service.kv_cache_mib is not None and _is_even(engine.name, m):
-                non_kv.append(asked_mib - service.kv_cache_mib)
+                non_kv.append(part_mib - service.kv_cache_mib)
                 if service.kv_tokens and service.max_model_len:
                     token_mib = service.kv_cache_mib / service.kv_tokens
                     request.append(token_mib * service.max_model_len)
+    shares_mib = {e.name: e.own_share_mib(allocation, total_mib) for e in engines}
     return StartFigures(
         outside_share_mib=median(outside) if outside else None,
         non_kv_mib=median(non_kv) if non_kv else None,
         one_request_mib=median(request) if request else None,
         own_mib=own_mib,
-        asked_mib={e.name: mib for e in engines if (mib := e.asked_mib(allocation, total_mib))},
+        own_shares_mib={n: mib for n, mib in shares_mib.items() if mib},
     )
 
 
@@ -173,25 +174,25 @@ def check(
     >>> check(a, f, total_mib=10000, tenants_mib=0, reserve_mib=500).fits
     'predicted_kv_too_small'
     """
-    asked_mib = share_mib(allocation, total_mib) if has_share else 0.0
+    part_mib = share_mib(allocation, total_mib) if has_share else 0.0
     margin_mib = MARGIN * total_mib
     if starts.non_kv_mib is not None and starts.one_request_mib is not None:
-        short_mib = starts.non_kv_mib + starts.one_request_mib - asked_mib
-        if short_mib > margin_mib or (asked_mib <= starts.non_kv_mib and short_mib > 0):
+        short_mib = starts.non_kv_mib + starts.one_request_mib - part_mib
+        if short_mib > margin_mib or (part_mib <= starts.non_kv_mib and short_mib > 0):
             return Prediction(
                 "predicted_kv_too_small",
                 short_mib,
-                f"{asked_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
+                f"{part_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
                 f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
             )
     parts_mib: dict[str, float | None] = {}
     if has_share and allocation.has_share:
-        parts_mib |= {"share": asked_mib, "beyond it": starts.outside_share_mib}
+        parts_mib |= {"share": part_mib, "beyond it": starts.outside_share_mib}
     parts_mib |= {service_name(service): mib for service, mib in starts.own_mib.items()}
     parts_mib |= {"tenants": tenants_mib, "reserve": reserve_mib}
     missing = [part for part, mib in parts_mib.items() if mib is None]
-    asked = {service_name(service): mib for service, mib in starts.asked_mib.items()}
-    parts_mib |= {part: asked[part] for part in missing if part in asked}
+    shares_mib = {service_name(service): mib for service, mib in starts.own_shares_mib.items()}
+    parts_mib |= {part: shares_mib[part] for part in missing if part in shares_mib}
     need_mib = sum(mib or 0.0 for mib in parts_mib.values())
     left_out = [part for part, mib in parts_mib.items() if mib is None]
     sum_text = " + ".join(f"{mib:,.0f} {p}" for p, mib in parts_mib.items() if mib is not None)

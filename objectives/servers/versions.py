@@ -41,7 +41,8 @@ def versions(services: Services) -> Versions:
     for engine in in_order(services):
         service, packages = engine.service, dict[str, str]()
         if service.command is None and engine.version_command:
-            packages = {engine.version_command[0].rpartition("/")[2]: told(engine.version_command)}
+            program = engine.version_command[0].rpartition("/")[2]
+            packages = {program: program_version(engine.version_command)}
         elif service.command is None:
             packages = installed(service.python, engine.packages)
             if lack := engine.lack(packages):
@@ -69,7 +70,7 @@ def installed(python: str, packages: Sequence[str]) -> dict[str, str]:
     return by_name
 
 
-def told(command: Sequence[str]) -> str:
+def program_version(command: Sequence[str]) -> str:
     """Return what a program says of its version: the first line that has a number.
 
     Raises:

@@ -63,7 +63,7 @@ def lateness_beside(
     """
     setting = replace(setting_of(spec), precheck=False)
     machine, clips = bench(setting, spec), read_clips(spec.workload.clips)
-    found: list[Lateness] = []
+    windows: list[Lateness] = []
 
     def on_phase(phase: Phase) -> None:
         tell(phase_in_words(phase))
@@ -95,8 +95,8 @@ def lateness_beside(
                 raise SetupError(f"{spec.baseline} was not measured: {outcome.failure}")
             rows = (job.folder / "replies.jsonl").read_text().splitlines()
             late_ms = [_late_ms(json.loads(row)) for row in rows]
-            found.append(_lateness(rate, late_ms, is_held=outcome.measurement.lag_exceeded))
-    return found
+            windows.append(_lateness(rate, late_ms, is_held=outcome.measurement.lag_exceeded))
+    return windows
 
 
 def _late_ms(reply: Mapping[str, float]) -> float:
@@ -108,16 +108,16 @@ def _lateness(per_s: float, late_ms: Sequence[float], *, is_held: bool) -> Laten
     return Lateness(per_s, len(late_ms), p50_ms, p99_ms, max_ms, is_held)
 
 
-def show_lateness(found: Sequence[Lateness]) -> None:
+def show_lateness(windows: Sequence[Lateness]) -> None:
     """Print a table, a row for each rate."""
     table = Table(*(field.name for field in fields(Lateness)))
-    for row in found:
+    for row in windows:
         table.add_row(
             *(f"{v:.2f}" if isinstance(v, float) else str(v) for v in asdict(row).values())
         )
     Console(highlight=False).print(table)
 
 
-def save_lateness(found: Sequence[Lateness], path: Path) -> None:
+def save_lateness(windows: Sequence[Lateness], path: Path) -> None:
     """Write a line of JSON for each rate, whole or not at all."""
-    write_atomic(path, "".join(json.dumps(asdict(row)) + "\n" for row in found))
+    write_atomic(path, "".join(json.dumps(asdict(row)) + "\n" for row in windows))

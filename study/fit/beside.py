@@ -62,8 +62,8 @@ class BesideFiles:
     def _alone(self, engine: AnyCommand | LlmServer, allocation: Allocation, host: Host) -> Cell:
         """Return what the files say of another LLM that is alone on a device."""
         service, (arithmetic, model) = self.services[engine.name], self.models[engine.name]
-        asked_mib = engine.asked_mib(allocation, host.total_mib)
-        share = {} if asked_mib is None else {SHARE: asked_mib / host.total_mib}
+        share_mib = engine.own_share_mib(allocation, host.total_mib)
+        share = {} if share_mib is None else {SHARE: share_mib / host.total_mib}
         return arithmetic.cell(
             Allocation({**allocation.values, **share}),
             engine.resident_command(allocation, {}).argv,

@@ -134,11 +134,11 @@ def _cache_bytes(argv: Sequence[str]) -> float | None:
 
 def _value(argv: Sequence[str], names: Sequence[str]) -> str | None:
     """Return the word behind the last of some flags; None where there is none."""
-    found = None
+    value = None
     for word, following in pairwise(argv):
         if word in names:
-            found = following
-    return found
+            value = following
+    return value
 
 
 def _number(argv: Sequence[str], names: Sequence[str], *, least: int = 1) -> int | None:

@@ -28,7 +28,7 @@ from objectives.engines.llama_cpp.server import (
     in_full,
 )
 from objectives.engines.llama_cpp.unit import FORM
-from objectives.engines.llm_server import LlmServer, engine_page, told_by
+from objectives.engines.llm_server import LlmServer, engine_page, page_data
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
@@ -141,5 +141,5 @@ def _longest(page: str) -> int | None:
 
 
 def _slots(page: str) -> list[Mapping[str, Any]]:
-    slots = told_by(page)
+    slots = page_data(page)
     return [s for s in slots if isinstance(s, dict)] if isinstance(slots, list) else []

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.metrics_page import whole
-from objectives.engines.command import Command, command_of, option_of, said
+from objectives.engines.command import Command, command_of, flag_value, option_of
 from objectives.engines.engine import Engine
 from objectives.engines.llama_cpp.fit import PROGRAM
 from objectives.engines.llm_server import flags
@@ -57,7 +57,7 @@ class LlamaCppServer(Engine):
 
     def missing(self, named: Collection[str]) -> tuple[str, str] | None:
         """Return that nothing says its context, which it would take from the free memory."""
-        if "ctx_size" in named or self.said("ctx_size"):
+        if "ctx_size" in named or self.fixed_value("ctx_size"):
             return None
         what = "nothing says the context, which would follow from the memory that is free"
         return what, f"add `--ctx-size, 8192`, or search {self.prefix}ctx_size"
@@ -78,7 +78,8 @@ class LlamaCppServer(Engine):
         usual = {"parallel": USUAL_SLOTS, "n_gpu_layers": ALL_LAYERS}
         argv: tuple[str, ...] = (service.program or PROGRAM, "--model", service.model)
         argv += ("--alias", service.served_model, "--host", "127.0.0.1", "--port", "{port}")
-        argv += flags({k: v for k, v in usual.items() if k not in options and not self.said(k)})
+        unset = (k for k in usual if k not in options and not self.fixed_value(k))
+        argv += flags({k: usual[k] for k in unset})
         argv += (*serving, *service.args, *flags(options))
         return command_of(service, argv, device_env, allocation, service.model)
 
@@ -101,11 +102,11 @@ class LlamaCppServer(Engine):
         return bool(UNIFIED & set(self.service.args))
 
     def _number(self, option: str, options: Mapping[str, Scalar]) -> int | None:
-        return whole(str(options.get(option, self.said(option))))
+        return whole(str(options.get(option, self.fixed_value(option))))
 
-    def said(self, option: str) -> str | None:
+    def fixed_value(self, option: str) -> str | None:
         """Return what `args` say of an option, by any of its names; None where they say nothing."""
-        return said(option, self.service.args, lambda w: in_full(option_of(w)))
+        return flag_value(option, self.service.args, lambda w: in_full(option_of(w)))
 
 
 def in_full(option: str) -> str:

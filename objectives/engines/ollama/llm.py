@@ -18,7 +18,7 @@ from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import whole
 from objectives.apis.short_requests import page
 from objectives.engines.command import Command, command_of
-from objectives.engines.llm_server import LlmServer, engine_page, told_by
+from objectives.engines.llm_server import LlmServer, engine_page, page_data
 from objectives.engines.unit_form import Image, Known, UnitForm, Words
 from objectives.on_demand.resident import KEEP_ALIVE, sleeps
 
@@ -45,7 +45,7 @@ def loaded_model(port: int) -> str | None:
 
 
 def _names(text: str) -> list[str]:
-    data = told_by(text)
+    data = page_data(text)
     models = data.get("models") if isinstance(data, dict) else None
     rows = models if isinstance(models, list) else []
     named = [row.get("name") for row in rows if isinstance(row, dict)]
@@ -116,7 +116,7 @@ class Ollama(LlmServer):
         what = "nothing says the context, which would follow from the device"
         return what, f"search {self.prefix}context_length, or add OLLAMA_CONTEXT_LENGTH to `env`"
 
-    def said(self, option: str) -> str | None:
+    def fixed_value(self, option: str) -> str | None:
         """Return what `env` says of an option; None where it says nothing."""
         return self.service.env.get(f"OLLAMA_{option.upper()}")
 
@@ -147,7 +147,7 @@ class Ollama(LlmServer):
 
     def figures(self, url: str, log: str) -> dict[str, Any]:  # noqa: ARG002
         """Return the context of the loaded model; how many slots have it, its log does not tell."""
-        models = told_by(engine_page(url, LOADED))
+        models = page_data(engine_page(url, LOADED))
         rows = models.get("models") if isinstance(models, dict) else None
         first = rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], dict) else {}
         longest = whole(str(first.get("context_length")))

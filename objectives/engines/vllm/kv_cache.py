@@ -31,8 +31,8 @@ def kv_cache(metrics: str, log: str) -> KvCache:
     >>> kv_cache('vllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1', "").tokens
     1600
     """
-    told = (labels for labels, value in samples(metrics, "vllm:cache_config_info") if value == 1)
-    labels = next(told, {})
+    configs = (labels for labels, value in samples(metrics, "vllm:cache_config_info") if value == 1)
+    labels = next(configs, {})
     tokens = whole(labels.get("kv_cache_size_tokens"))
     blocks, block = whole(labels.get("num_gpu_blocks")), whole(labels.get("block_size"))
     if tokens is None and blocks and block:

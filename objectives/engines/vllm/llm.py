@@ -123,8 +123,8 @@ class Vllm(VllmServer, LlmServer):
         """
         devices = devices_of(self.name, self.service, allocation)
         options = {n.replace("-", "_"): [v] for n, v in self.options(allocation).items()}
-        said = self.spread_by(options)
-        is_said = any(option in self.of_its_set for option, _ in said)
+        spread = self.spread_by(options)
+        is_said = any(option in self.of_its_set for option, _ in spread)
         is_usual = devices == 1 and f"{self.name}.{PLACE}" not in allocation.values
         return {} if is_usual or is_said else {self.of_its_set[0]: devices}
 
@@ -143,7 +143,7 @@ class Vllm(VllmServer, LlmServer):
 
     def at_once(self, allocation: Allocation) -> int | None:
         """Return how many requests it takes at once at most; None where nothing says."""
-        in_args = self.said("max_num_seqs")
+        in_args = self.fixed_value("max_num_seqs")
         return whole(str(self.options(allocation).get("max_num_seqs", in_args)))
 
     def endpoint(self, url: str) -> Endpoint:

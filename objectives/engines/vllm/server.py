@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.metrics_page import amount
-from objectives.engines.command import option_of, said
+from objectives.engines.command import flag_value, option_of
 from objectives.engines.engine import Engine
 from objectives.engines.llm_server import engine_page
 from objectives.engines.vllm import flags
@@ -141,8 +141,8 @@ class VllmServer(Engine):
         self, values: Mapping[str, Sequence[Scalar]]
     ) -> tuple[str, str, str] | None:
         service, most = self.service, self._own_length(values)
-        given = values.get(LONGEST) or [said(LONGEST, service.args) or ""]
-        longest = max((n for n in map(read_number, map(str, given)) if n), default=0)
+        choices = values.get(LONGEST) or [flag_value(LONGEST, service.args) or ""]
+        longest = max((n for n in map(read_number, map(str, choices)) if n), default=0)
         if most is None or longest <= most or ALLOWS_LONGER in service.env:
             return None
         what = f"vLLM refuses {longest}, where the model was made for {most} (its config.json)"
@@ -162,9 +162,9 @@ class VllmServer(Engine):
         Where no option says it, that is what the model was made for.
         """
         words = [*self.service.args, *(self.service.command or "").split()]
-        given = values.get(LONGEST) or [text for text in [said(LONGEST, words)] if text]
-        lengths = [n for n in map(read_number, map(str, given)) if n]
-        return min(lengths, default=None) if given else self._own_length(values)
+        choices = values.get(LONGEST) or [text for text in [flag_value(LONGEST, words)] if text]
+        lengths = [n for n in map(read_number, map(str, choices)) if n]
+        return min(lengths, default=None) if choices else self._own_length(values)
 
     def lack(self, versions: Mapping[str, str]) -> str | None:
         """Return in a sentence that vLLM, or what it reads sound with, is not installed."""
@@ -179,7 +179,7 @@ class VllmServer(Engine):
         """Return in a sentence that vLLM does not run on a card; None where it may."""
         return None if self.service.command is not None else weak_card(self.name, compute)
 
-    def asked_mib(self, allocation: Allocation, total_mib: float) -> float | None:
+    def own_share_mib(self, allocation: Allocation, total_mib: float) -> float | None:
         """Return what it asks for as a share of its own, MiB.
 
         It is None where nothing says the share, or something overrides it, and of a model that

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from objectives.allocation import Scalar
-from objectives.engines.command import option_of, said
+from objectives.engines.command import flag_value, option_of
 from objectives.engines.engine import no_whole_number
 from objectives.engines.vllm.flags import read_number
 
@@ -74,7 +74,7 @@ def _of_another_kind(
     values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]
 ) -> tuple[str, str, str] | None:
     """Return which option has a value that is no number, or no yes or no, where one belongs."""
-    texts = {name: said(name, args) for name in LEAST if name not in values}
+    texts = {name: flag_value(name, args) for name in LEAST if name not in values}
     written = {name: [text] for name, text in texts.items() if text is not None}
     for name, several in {**values, **written}.items():
         for value in several:
@@ -152,6 +152,6 @@ def _refused_together(
 
 def _numbers(name: str, values: Mapping[str, Iterable[Scalar]], args: tuple[str, ...]) -> list[int]:
     """Return the numbers that an option may be; none where it is nowhere or spelt otherwise."""
-    given: Iterable[Scalar | None] = values.get(name) or [said(name, args)]
-    read = (v if isinstance(v, int) else read_number(str(v)) for v in given if v is not None)
+    choices: Iterable[Scalar | None] = values.get(name) or [flag_value(name, args)]
+    read = (v if isinstance(v, int) else read_number(str(v)) for v in choices if v is not None)
     return [number for number in read if number is not None and number >= 0]

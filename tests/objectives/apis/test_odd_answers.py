@@ -18,7 +18,7 @@ from objectives.apis.short_requests import page
 from objectives.apis.transcription import Transcriptions
 from objectives.capture import reader
 from objectives.engines.faster_whisper.stt import FasterWhisper
-from objectives.engines.llm_server import told_by
+from objectives.engines.llm_server import page_data
 from objectives.engines.vllm.kv_cache import kv_cache, usage
 from objectives.engines.vllm.llm import Vllm
 from objectives.load.replies import Fault, Reply
@@ -188,6 +188,6 @@ def test_no_text_of_an_answer_is_one_that_no_file_could_spell() -> None:
     clean = {"version": "1 [2J?", "?": [[" "], 5]}
     assert parsed(escaped.encode()) == clean
     assert parsed(escaped.encode("utf-16")) == clean
-    assert told_by(escaped) == clean
+    assert page_data(escaped) == clean
     raw = '{"version": "\ud800\x9b", "text": "\xe9"}'.encode(errors="surrogatepass")
     assert parsed(raw) == {"version": "? ", "text": "\xe9"}

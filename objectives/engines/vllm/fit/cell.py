@@ -33,9 +33,9 @@ class _Ends:
     most_mib: tuple[float, float] | None
 
 
-def _room(asked_mib: float, device: _Sum) -> tuple[float, float]:
+def _room(share_mib: float, device: _Sum) -> tuple[float, float]:
     """Return the most that a share may take on the device, surely and perhaps, MiB."""
-    most_mib = asked_mib - device.missing_mib
+    most_mib = share_mib - device.missing_mib
     return most_mib - device.margin_mib, most_mib
 
 
@@ -61,23 +61,23 @@ def cell_of(
         version: That of vLLM; None takes it for a new one.
     """
     reserve = reserve_of(model.shape, options, version, is_cpu=host.is_cpu)
-    asked_mib = allocation.share * host.total_mib
+    share_mib = allocation.share * host.total_mib
     layout = kv_layout(model.shape, options)
     unsure = _unsure(model, options, layout)
     if model.weights_mib is None or _is_quantized_while_loading(model, options):
         return Cell(allocation=allocation, outcome="unknown", why=unsure)
     weights_mib = model.weights_mib / options.tensor_parallel
-    cache_mib = asked_mib - weights_mib - reserve.inside_mib
+    cache_mib = share_mib - weights_mib - reserve.inside_mib
     if options.cache_mib is not None:  # it overrides the share
         cache_mib = options.cache_mib
-        asked_mib = weights_mib + reserve.inside_mib + cache_mib
-    device = _on_the_device(asked_mib, reserve, speech, host)
-    inside = _inside_the_share(asked_mib, weights_mib, model, reserve, layout, options)
+        share_mib = weights_mib + reserve.inside_mib + cache_mib
+    device = _on_the_device(share_mib, reserve, speech, host)
+    inside = _inside_the_share(share_mib, weights_mib, model, reserve, layout, options)
     free_mib = None if device is None else max(0.0, -device.missing_mib - UNDER_LOAD_MIB)
-    need_mib = asked_mib + inside.missing_mib
+    need_mib = share_mib + inside.missing_mib
     ends = _Ends(
         None if options.cache_mib is not None else (need_mib, need_mib + inside.margin_mib),
-        None if device is None else _room(asked_mib, device),
+        None if device is None else _room(share_mib, device),
     )
     if isinstance(layout, str):
         if inside.missing_mib > inside.margin_mib:
@@ -150,7 +150,7 @@ def _is_quantized_while_loading(model: Model, options: VllmOptions) -> bool:
 
 
 def _inside_the_share(
-    asked_mib: float,
+    share_mib: float,
     weights_mib: float,
     model: Model,
     reserve: Reserve,
@@ -164,17 +164,17 @@ def _inside_the_share(
         parts["one request"] = layout.request_mib(length or options.block_size)
     margin_mib = reserve.slack_mib + WEIGHTS_SLACK[model.source] * weights_mib
     need_mib = sum(parts.values())
-    text = f"{_added(parts)} = {need_mib:,.0f} of the {asked_mib:,.0f} MiB it is given"
-    return _Sum(need_mib - asked_mib, margin_mib, text)
+    text = f"{_added(parts)} = {need_mib:,.0f} of the {share_mib:,.0f} MiB it is given"
+    return _Sum(need_mib - share_mib, margin_mib, text)
 
 
 def _on_the_device(
-    asked_mib: float, reserve: Reserve, speech: SpeechMemory, host: Host
+    share_mib: float, reserve: Reserve, speech: SpeechMemory, host: Host
 ) -> _Sum | None:
     """Return whether the share fits beside everything else; None where speech is not known."""
     if speech.mib is None:
         return None
-    parts = {"share": asked_mib, "beyond it": reserve.outside_mib, "speech": speech.mib}
+    parts = {"share": share_mib, "beyond it": reserve.outside_mib, "speech": speech.mib}
     parts |= host.parts
     need_mib = sum(parts.values())
     text = f"{_added(parts)} = {need_mib:,.0f} of {host.total_mib:,.0f} MiB"
