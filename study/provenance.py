@@ -32,7 +32,7 @@ def git_commit(folder: Path) -> str | None:
 @functools.cache
 def measuring_code() -> str:
     """Return a digest of the code that measures: of every module of `objectives`."""
-    root, found = Path(objectives.__file__).parent, hashlib.sha256()
+    root, digest = Path(objectives.__file__).parent, hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
-        found.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return found.hexdigest()[:12]
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -81,14 +81,14 @@ class CardScales:
     def effects(self) -> list[CardEffect]:
         """Return the effect of each card, that of the reference first."""
         cards = list(dict.fromkeys(card for card, *_ in self._launches))
-        launches, found = self._scores(), self._contrasts()
+        launches, by_card = self._scores(), self._contrasts()
         effects = []
         for card in cards:
             mine = [x for x in self._launches if x[0] == card]
             scores = [fitness for _, name, fitness, _ in mine if name == self.baseline]
             mean = fmean(scores) if scores else None
             drift = drift_of(launches, card, self.baseline)
-            difference, interval = found.get(card, (None, None))
+            difference, interval = by_card.get(card, (None, None))
             effects.append(CardEffect(card, len(mine), mean, difference, interval, drift))
         return effects
 
@@ -142,7 +142,9 @@ class CardScales:
         cards = [card for card in self._comparable() if card in has_baseline]
         if cards[:1] != self._comparable()[:1]:
             return {}
-        return {card: math.exp(found.difference) for card, found in contrasts(logs, cards).items()}
+        return {
+            card: math.exp(contrast.difference) for card, contrast in contrasts(logs, cards).items()
+        }
 
     def _comparable(self) -> list[str]:
         """Return the cards that measured the baseline; none where that of the reference did not."""

@@ -130,10 +130,10 @@ def admit(
             "set this machine's clock, or confirm anew"
         )
     notes = compare_device(data, device, path)
-    said, commands = mapping_at(data, "on_demand"), mapping_at(data, "commands")
+    on_demand, commands = mapping_at(data, "on_demand"), mapping_at(data, "commands")
     notes += (
         *left_alone(data, deployment.unmapped(), path),
-        *compare_sleepers(said, parameters, commands, deployment.services, path),
+        *compare_sleepers(on_demand, parameters, commands, deployment.services, path),
         *check_versions(mapping_at(data, "versions"), deployment, path),
     )
     figures = current_names(mapping_at(mapping_at(data, "metrics"), "winner"))

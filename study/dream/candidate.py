@@ -51,18 +51,18 @@ def main() -> None:
         if arguments.state:
             print(json.dumps({"status": "pass", "state": state_of(spec)}))
             return
-        given: Mapping[str, Any] = json.loads(arguments.candidate)
-        print(json.dumps(answer_for(spec, given, arguments.folder)))
+        candidate: Mapping[str, Any] = json.loads(arguments.candidate)
+        print(json.dumps(answer_for(spec, candidate, arguments.folder)))
 
 
-def answer_for(spec: Spec, given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def answer_for(spec: Spec, candidate: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return what became of a candidate; what it does not name is as in use today."""
     common = {
-        "parameters": {**spec.baseline.values, **given},
+        "parameters": {**spec.baseline.values, **candidate},
         "request_timeout_ms": 1000 * spec.workload.request_timeout_s,
     }
     try:
-        outcome = measured(spec, _allocation(spec, given), folder)
+        outcome = measured(spec, _allocation(spec, candidate), folder)
     except BadInput as error:
         return common | {"status": "invalid", "reason": one_line(str(error))}
     except SetupError as error:
@@ -143,7 +143,7 @@ def state_of(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _allocation(spec: Spec, given: Mapping[str, Any]) -> Allocation:
+def _allocation(spec: Spec, candidate: Mapping[str, Any]) -> Allocation:
     """Return the allocation of a candidate.
 
     Raises:
@@ -151,7 +151,7 @@ def _allocation(spec: Spec, given: Mapping[str, Any]) -> Allocation:
     """
     values = dict(spec.baseline.values)
     parameters = {p.name: p for p in spec.search_space.parameters}
-    for name, value in given.items():
+    for name, value in candidate.items():
         if name not in values:
             raise BadInput(f"{name} is no parameter of {spec.path.name}")
         if name in spec.bounds:

@@ -105,7 +105,7 @@ def leaders(records: Iterable[Record]) -> list[Leader]:
     for record in records:
         if record.fitness is not None:
             groups.setdefault(repr(sorted(record.params.items())), []).append(record)
-    found = [
+    candidates = [
         Leader(
             group[0].params,
             sum(r.fitness or 0.0 for r in group) / len(group),
@@ -114,7 +114,7 @@ def leaders(records: Iterable[Record]) -> list[Leader]:
         )
         for group in groups.values()
     ]
-    return sorted(found, key=lambda leader: -leader.fitness)
+    return sorted(candidates, key=lambda leader: -leader.fitness)
 
 
 def best_of(records: Sequence[Record]) -> Leader | None:

@@ -84,11 +84,11 @@ def agreement(recording: Recording) -> Agreement:
         SetupError: The config.json of its model is not there.
     """
     provenance, entries = recording.provenance, recording.entries
-    told = provenance.conditions
+    conditions = provenance.conditions
     services: dict[str, Service] = {
-        name: from_plain(kind, told["services"][name]) for name, kind in KINDS.items()
+        name: from_plain(kind, conditions["services"][name]) for name, kind in KINDS.items()
     }
-    tenants = [from_plain(Tenant, tenant) for tenant in told["tenants"]]
+    tenants = [from_plain(Tenant, tenant) for tenant in conditions["tenants"]]
     total_mib, is_cpu = provenance.device.total_mib, provenance.device.cuda is None
     host = Host(
         product=provenance.device.product,
@@ -97,17 +97,17 @@ def agreement(recording: Recording) -> Agreement:
         reserve_mib=RESERVE_MIB,
         is_cpu=is_cpu,
     )
-    asked = by_files(
+    model_files = by_files(
         services,
         Allocation(entries[0].values),
         host,
-        told["workload"]["prompt_tokens"][1] + told["workload"]["output_tokens"],
+        conditions["workload"]["prompt_tokens"][1] + conditions["workload"]["output_tokens"],
         version=version_in(services, provenance.versions),
         beside=(recording.path.parent,),
         is_shipped=True,
     )
-    starts = tuple(_held(asked.cell(Allocation(e.values)), e) for e in entries)
-    return Agreement(recording.path.name, host.product, asked.llm.model, starts)
+    starts = tuple(_held(model_files.cell(Allocation(e.values)), e) for e in entries)
+    return Agreement(recording.path.name, host.product, model_files.llm.model, starts)
 
 
 def _held(cell: Cell, launch: RecordedLaunch) -> Held:

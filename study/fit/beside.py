@@ -82,8 +82,8 @@ class BesideFiles:
             cell = self._alone(engine, allocation, host)
             if cell.outcome == "predicted_kv_too_small":
                 names = ("outcome", "is_close", "missing_mib", "margin_mib")
-                told = {field: getattr(cell, field) for field in names}
-                return {**told, "why": f"{engine.name}: {cell.why}"}
+                figures = {field: getattr(cell, field) for field in names}
+                return {**figures, "why": f"{engine.name}: {cell.why}"}
         return None
 
 

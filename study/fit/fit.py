@@ -31,12 +31,12 @@ class Fit:
     """A fit is the answer of the files.
 
     Args:
-        asked: The files, as they were read.
+        files: The files of its models, as they were read.
         cells: What they say of each allocation whose memory is another.
         notes: What else a person must know.
     """
 
-    asked: ByFiles
+    files: ByFiles
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
 
@@ -58,10 +58,10 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
     hosts, version, notes = hosts_of(spec, card_name, total_mib)
     host = next(iter(hosts.values()))
     spec = on_device(spec, host.total_mib, host.product)
-    asked = _asked(spec, spec.services, hosts, version)
-    if sentences := undivided(_with_folder(spec.services, asked.folder), spec.places):
+    model_files = _files_of(spec, spec.services, hosts, version)
+    if sentences := undivided(_with_folder(spec.services, model_files.folder), spec.places):
         raise SetupError("; ".join(sentences))
-    notes += asked.unknown(spec.baseline)
+    notes += model_files.unknown(spec.baseline)
     allocations: Iterable[Allocation] = [spec.baseline]
     if spec.search_space.size is None:
         notes.append("the space has a continuous range: the baseline alone is shown")
@@ -70,8 +70,8 @@ def fit(spec: Spec, *, card_name: str | None = None, total_mib: float | None = N
         if spec.search_space.size > MOST_CELLS:
             notes.append(f"the first {MOST_CELLS:,} of {spec.search_space.size:,} are looked at")
     distinct = {memory_key(a): a for a in reversed(list(allocations))}
-    cells = tuple(asked.cell(a) for a in reversed(distinct.values()))
-    return Fit(asked, cells, tuple(notes))
+    cells = tuple(model_files.cell(a) for a in reversed(distinct.values()))
+    return Fit(model_files, cells, tuple(notes))
 
 
 def readable(
@@ -87,7 +87,7 @@ def readable(
     """
     hosts = hosts_in(rooms, setting)
     try:
-        return _asked(spec, setting.services, hosts, version_in(setting.services, versions)), ""
+        return _files_of(spec, setting.services, hosts, version_in(setting.services, versions)), ""
     except SetupError as error:
         return None, str(error)
 
@@ -100,7 +100,7 @@ def _with_folder(services: Services, folder: Path) -> Services:
     }
 
 
-def _asked(
+def _files_of(
     spec: Spec, services: Services, hosts: Mapping[str, Host], version: str | None
 ) -> ByFiles:
     sets = [place for of in spec.places.values() for place in of if len(place.devices) > 1]

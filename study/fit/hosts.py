@@ -58,11 +58,11 @@ def _room_here(device_name: str) -> Room:
 def _version_here(spec: Spec) -> str | None:
     """Return the version of what serves the LLM of a live spec; None where it is not here."""
     llm = next(s for s in spec.services.values() if isinstance(s, LlmService))
-    asked = llm_engine(llm).server_packages
-    if spec.measure != "live" or llm.command is not None or not asked:
+    names = llm_engine(llm).server_packages
+    if spec.measure != "live" or llm.command is not None or not names:
         return None
     try:
-        packages = installed(llm.python, asked)
+        packages = installed(llm.python, names)
     except SetupError:
         return None
     return llm_engine(llm).version_in(packages)

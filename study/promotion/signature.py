@@ -34,8 +34,8 @@ def check_signed(path: Path, signers: Path) -> None:
     if not signature.is_file():
         raise BadInput(f"{path}: it is not signed, and this deployment has `signers:`; {way_out}")
     files = ("-s", str(signature), "-f", str(signers))
-    found = _run("find-principals", *files, content=b"")
-    names = found.stdout.decode(errors="replace").split()
+    answer = _run("find-principals", *files, content=b"")
+    names = answer.stdout.decode(errors="replace").split()
     for name in names:
         words = ("-n", NAMESPACE, "-I", name, *files)
         if _run("verify", *words, content=path.read_bytes()).returncode == 0:

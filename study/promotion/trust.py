@@ -47,12 +47,14 @@ def check_trusted(path: Path, users: Collection[int] | None = None) -> None:
     end, kind = steps[-1][0], steps[-1][1].st_mode
     own_folder = end if stat.S_ISDIR(kind) else end.parent
     problems = []
-    for at, found in dict(steps).items():
-        if found.st_uid not in allowed:
-            problems.append(f"{at} belongs to user {found.st_uid}")
-        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
-        if is_open and (at in (end, own_folder) or not found.st_mode & stat.S_ISVTX):
-            problems.append(f"others may write {at} (mode {stat.S_IMODE(found.st_mode):04o})")
+    for at, status in dict(steps).items():
+        if status.st_uid not in allowed:
+            problems.append(f"{at} belongs to user {status.st_uid}")
+        is_open = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(
+            status.st_mode
+        )
+        if is_open and (at in (end, own_folder) or not status.st_mode & stat.S_ISVTX):
+            problems.append(f"others may write {at} (mode {stat.S_IMODE(status.st_mode):04o})")
     if problems:
         own = "root" if set(allowed) == ROOT_ONLY else "root and you"
         raise BadInput(
@@ -73,9 +75,9 @@ def _steps(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
     while words:
         word = words.pop()
         at = Path("/") if word == "/" else at.parent if word == ".." else at / word
-        found = at.lstat()
-        yield at, found
-        if stat.S_ISLNK(found.st_mode):
+        status = at.lstat()
+        yield at, status
+        if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))

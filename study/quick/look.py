@@ -103,8 +103,8 @@ def _read(
 def _lack(llms: Sequence[Llm], speeches: Sequence[Speech]) -> str:
     """Say why there is no spec, and the way out."""
     seen = [
-        f"{len(found) or 'no'} {what} server{'s' * (len(found) != 1)}"
-        for what, found in (("LLM", llms), ("speech", speeches))
+        f"{len(servers) or 'no'} {what} server{'s' * (len(servers) != 1)}"
+        for what, servers in (("LLM", llms), ("speech", speeches))
     ]
     why = f"{' and '.join(seen)} seen, and a spec needs one of each"
     return (
@@ -116,10 +116,10 @@ def _lack(llms: Sequence[Llm], speeches: Sequence[Speech]) -> str:
 def _write(
     options: QuickOptions, device: str, llm: Llm, speech: Speech, tell: Callable[[str], None]
 ) -> None:
-    found = Services(llm, speech)
-    places = places_of(found, device if options.device or device == "cpu" else None)
+    services = Services(llm, speech)
+    places = places_of(services, device if options.device or device == "cpu" else None)
     notes = [*llm.notes, *speech.notes, *places.notes]
-    spec = spec_of(options.name, places, found, None)
+    spec = spec_of(options.name, places, services, None)
     head = [
         f"Written by scripts/quick.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
         f"{llm.running.unit} and {speech.running.unit}, as they ran.",

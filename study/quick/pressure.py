@@ -47,23 +47,23 @@ def pressure(
         look_s: The time between two looks, seconds.
     """
     began_s = time.monotonic()
-    told = list[CachePage]()
+    pages = list[CachePage]()
     while True:
         answer = read(f"http://127.0.0.1:{port}/metrics")
         if answer is not None:
-            told.append(cache_on(answer))
+            pages.append(cache_on(answer))
         left_s = began_s + for_s - time.monotonic()
         if left_s <= 0 or answer is None:
             break
         waiting.sleep(min(look_s, left_s))
-    if not told:
+    if not pages:
         return None
-    queues = [cache.waiting for cache in told if cache.waiting is not None]
+    queues = [cache.waiting for cache in pages if cache.waiting is not None]
     return Pressure(
-        tokens=told[-1].tokens,
-        highest_pct=max((c.used_pct for c in told if c.used_pct is not None), default=None),
-        preemptions=told[-1].preemptions,
+        tokens=pages[-1].tokens,
+        highest_pct=max((c.used_pct for c in pages if c.used_pct is not None), default=None),
+        preemptions=pages[-1].preemptions,
         waiting=int(max(queues)) if queues else None,
-        looks=len(told),
+        looks=len(pages),
         seconds=time.monotonic() - began_s,
     )

@@ -34,16 +34,16 @@ def _is_speech(argv: Sequence[str]) -> bool:
 
 def _serving(is_wanted: Callable[[Sequence[str]], bool]) -> list[Running]:
     """Return the Python processes of such a command that no other of them started."""
-    found = {}
+    by_pid = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is another user's
             argv = process.cmdline()
             if argv and is_wanted(argv) and (running := _running(process, argv)).python:
-                found[process.pid] = process, running
+                by_pid[process.pid] = process, running
     return [
         running
-        for process, running in found.values()
-        if not any(parent in found for parent in _parents(process))
+        for process, running in by_pid.values()
+        if not any(parent in by_pid for parent in _parents(process))
     ]
 
 

@@ -90,7 +90,7 @@ def race(
         monotone=problem.monotone,
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    space, told = dict(problem.space), Telling(study, problem, name)
+    space, teller = dict(problem.space), Telling(study, problem, name)
     path = [(0, problem.regret_of(problem.worst))]
     first_hit = None
     fresh = min(budget, problem.size or budget)
@@ -99,7 +99,7 @@ def race(
     while number < budget and not (to_target and first_hit):
         for trial in [study.ask(space) for _ in range(min(batch, budget - number))]:
             number += 1
-            truth, is_repeat = told.tell(trial)
+            truth, is_repeat = teller.tell(trial)
             repeats += is_repeat and number <= fresh
             if truth.fits:
                 regret = problem.regret_of(truth.value)

@@ -149,14 +149,14 @@ def ask_trial(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocati
     Nobody else sees it before it has its owner, by whom another run tells whether it is at work.
     """
 
-    def asked() -> tuple[optuna.Trial, Allocation]:
+    def ask() -> tuple[optuna.Trial, Allocation]:
         trial = study.ask()
         allocation = suggest(trial, space)
         owner = {PROCESS: Owner.me().to_json()}
         set_attributes(trial, **owner, allocation=dict(allocation.values))
         return trial, allocation
 
-    return together(study, asked)
+    return together(study, ask)
 
 
 def with_origin(study: optuna.Study, trial: optuna.Trial, allocation: Allocation) -> Begun:

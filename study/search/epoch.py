@@ -85,7 +85,7 @@ class Epoch(TrialSteps):
         """
         has_bridge = self._has_bridge()
         # another process must not ask for the same of the budget
-        pairs = self._asked() if self.is_alone else together(self.study, self._asked)
+        pairs = self._batch() if self.is_alone else together(self.study, self._batch)
         by_text: dict[str, list[optuna.Trial]] = {}
         for trial, allocation in pairs:
             by_text.setdefault(str(allocation), []).append(trial)
@@ -101,16 +101,16 @@ class Epoch(TrialSteps):
         """Return how many trials the budget has beside those that others are at."""
         return max(0, self.max_trials - len(counted(self.study)) - len(self._elsewhere()))
 
-    def _asked(self) -> list[tuple[optuna.Trial, Allocation]]:
+    def _batch(self) -> list[tuple[optuna.Trial, Allocation]]:
         size = min(self.selector.population_size, self._left())
         if (left := self.results.unmeasured()) is not None:
             size = min(size, left or 1)  # no room for more than is left; replicates one by one
         if self.only is not None:
             queue_launches(self.study, self.space, self.context.baseline, self.only, size)
-        asked = [ask_trial(self.study, self.space) for _ in range(size)]
-        while self._has_bridge() and len(asked) < self._left():
-            asked.append(ask_trial(self.study, self.space))
-        return asked
+        pairs = [ask_trial(self.study, self.space) for _ in range(size)]
+        while self._has_bridge() and len(pairs) < self._left():
+            pairs.append(ask_trial(self.study, self.space))
+        return pairs
 
     def _has_bridge(self) -> bool:
         """Return whether this card is yet to measure the baseline; a replay has no cards."""

@@ -118,19 +118,19 @@ def give_up(study: optuna.Study, trial: optuna.Trial, why: State) -> None:
     before it was interrupted keeps its result.
     """
 
-    def given_up() -> None:
+    def end() -> None:
         if not study.get_trials(deepcopy=False)[trial.number].state.is_finished():
             set_attributes(trial, why=why)
             study.tell(trial, state=TrialState.FAIL)
 
-    together(study, given_up)
+    together(study, end)
 
 
 def abandon(
     study: optuna.Study,
     error: BaseException,
     begun: Sequence[optuna.Trial],
-    asked: Sequence[optuna.Trial],
+    waiting: Sequence[optuna.Trial],
 ) -> None:
     """Give trials back where a run ends in the middle.
 
@@ -138,12 +138,12 @@ def abandon(
         study: The study.
         error: Why it ends.
         begun: Those that were being measured.
-        asked: Those that were not begun.
+        waiting: Those that were not begun.
     """
     is_setup = isinstance(error, SetupError)
     # interrupted while it wrote: the next run frees what is left
     with suppress(StorageInternalError):
         for trial in begun:
             give_up(study, trial, State.NOT_STARTED if is_setup else State.INTERRUPTED)
-        for trial in asked:
+        for trial in waiting:
             give_up(study, trial, State.NOT_STARTED)

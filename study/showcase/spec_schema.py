@@ -120,8 +120,8 @@ def _single(kind: type, within: Range) -> dict[str, Any]:
 def _sentences(kind: type) -> dict[str, str]:
     """Return what a class's docstring says of each of its fields."""
     _, _, arguments = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")
-    found = re.findall(r"^    (\w+): (.+?)(?=^    \w+: |\Z)", arguments, re.M | re.S)
-    return {name: " ".join(text.split()) for name, text in found}
+    entries = re.findall(r"^    (\w+): (.+?)(?=^    \w+: |\Z)", arguments, re.M | re.S)
+    return {name: " ".join(text.split()) for name, text in entries}
 
 
 def _search_space() -> dict[str, Any]:

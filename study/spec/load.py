@@ -42,7 +42,7 @@ from study.spec.search_space import (
 from study.spec.services.beside import read_beside, shared_weights, traffic_beside
 from study.spec.services.chain import of_chain
 from study.spec.services.devices import placed, read_devices
-from study.spec.services.lengths import check_asked, length_notes, longest_taken
+from study.spec.services.lengths import check_requests, length_notes, longest_taken
 from study.spec.services.of_turns import (
     named_engines,
     read_measure,
@@ -154,7 +154,7 @@ def load(
     plain["workload"], workloads = read_traffic(
         top, plain["workload"], trace_entry, path.parent, longest, is_live=is_live
     )
-    check_asked(top, services, parameters, baseline, plain["workload"])
+    check_requests(top, services, parameters, baseline, plain["workload"])
     notes += [
         *trace_notes(plain["workload"], workloads),
         *length_notes(top.at("workload"), plain["workload"]),

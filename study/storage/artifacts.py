@@ -72,8 +72,10 @@ def attach(
     """
     artifacts = store(folder)
     with TemporaryDirectory() as folder_of_new:
-        found = [file for pattern in LOGS for file in sorted(logs.glob(pattern)) if file.is_file()]
-        files = [_masked_copy(f, Path(folder_of_new)) if f.suffix == ".log" else f for f in found]
+        sources = [
+            file for pattern in LOGS for file in sorted(logs.glob(pattern)) if file.is_file()
+        ]
+        files = [_masked_copy(f, Path(folder_of_new)) if f.suffix == ".log" else f for f in sources]
         files.append(Path(folder_of_new) / "metrics.json")
         measured = {k: v for k, v in figures.items() if v is not None}
         files[-1].write_text(json.dumps(plain(measured), indent=1, sort_keys=True), "utf-8")

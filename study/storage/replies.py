@@ -34,7 +34,7 @@ def replies_of(study: optuna.Study, trials: Sequence[Trial], folder: Path) -> di
     Raises:
         BadInput: What was kept cannot be read, or the study holds no context.
     """
-    found: dict[int, Rows] = {}
+    by_trial: dict[int, Rows] = {}
     for trial in trials:
         if trial.measurement is None:
             continue
@@ -47,8 +47,8 @@ def replies_of(study: optuna.Study, trials: Sequence[Trial], folder: Path) -> di
             ) from error
         rows = _rows(study._storage, launch, folder)
         if rows is not None and are_whole(rows, trial.measurement, context_of(study).limits):
-            found[trial.number] = rows
-    return found
+            by_trial[trial.number] = rows
+    return by_trial
 
 
 def _launch(study: optuna.Study, number: int) -> FrozenTrial:

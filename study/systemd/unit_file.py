@@ -55,13 +55,13 @@ def exec_start(texts: Iterable[str], unit: str) -> str:
     Raises:
         BadInput: There is none or more than one, or a shell runs it.
     """
-    found = commands(texts)
-    if len(found) != 1:
+    lines = commands(texts)
+    if len(lines) != 1:
         raise BadInput(
-            f"{unit}: it has {len(found)} ExecStart= lines; "
+            f"{unit}: it has {len(lines)} ExecStart= lines; "
             "only a unit with one can get a flag by a drop-in"
         )
-    words = [m[0] for m in WORD.finditer(found[0])]
+    words = [m[0] for m in WORD.finditer(lines[0])]
     names = [PurePath(EXEC_PREFIX.sub("", w.strip("\"'"), count=1)).name for w in words]
     program = next((n for n in names if n in SHELLS), "")  # also behind env, nice and the like
     if program and any(SCRIPT.fullmatch(w.strip("\"'")) for w in words[names.index(program) + 1 :]):
@@ -74,7 +74,7 @@ def exec_start(texts: Iterable[str], unit: str) -> str:
         raise BadInput(
             f"{unit}: its ExecStart holds several commands; put each into a line of its own"
         )
-    return found[0]
+    return lines[0]
 
 
 def commands(texts: Iterable[str]) -> list[str]:

@@ -37,5 +37,5 @@ def wakers_of(unit: UnitState) -> Iterator[Waker]:
 
 def socket_of(unit: str) -> Waker | None:
     """Return the socket that wakes a unit of the machine; None where none does."""
-    found = wakers_of(state(Manager(is_user=False), unit))
-    return next((w for w in found if w.unit.unit.endswith(".socket")), None)
+    wakers = wakers_of(state(Manager(is_user=False), unit))
+    return next((w for w in wakers if w.unit.unit.endswith(".socket")), None)

@@ -144,9 +144,9 @@ class TournamentSampler(BaseSampler):
             return self._settle(study, trial, space, set(space), rng)[param_name]
         with self._lock:
             open_axes = self._ledger(study, trial).space()
-        asked = {**pinned(trial.params), param_name: param_distribution}
-        space = {**{name: open_axes[name] for name in whole if name in open_axes}, **asked}
-        again = self._settle(study, trial, space, set(asked), rng)
+        axes = {**pinned(trial.params), param_name: param_distribution}
+        space = {**{name: open_axes[name] for name in whole if name in open_axes}, **axes}
+        again = self._settle(study, trial, space, set(axes), rng)
         # the trial goes on with the new one: it looks up what it asks for next in this very dict
         whole.update({name: again[name] for name in whole if name in again})
         return again[param_name]

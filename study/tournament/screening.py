@@ -15,7 +15,7 @@ from .configurations import Axes, Config, coordinates
 from .ledger import Ledger
 from .model.fitting import fit
 from .model.lookahead import trials_left
-from .model.opening import told
+from .model.opening import lost_variance
 from .model.shape import Array
 from .model.surrogate import Surrogate
 
@@ -51,7 +51,7 @@ def screen(
     ]
     if len(measured) < ENOUGH:
         known = coordinates(space, [cell.first.params for cell in measured])
-        worth = told(np.vstack([known, pending]), x, is_category)
+        worth = lost_variance(np.vstack([known, pending]), x, is_category)
     elif not feasible:
         worth = np.ones(len(offspring))
     else:

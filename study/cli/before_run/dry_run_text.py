@@ -70,10 +70,10 @@ def _prospect(p: Prospect, today: Allocation | None, first: str) -> str:
     if p.works is not None:
         mark = f"  [measured: {'works' if p.works else 'does not work'}]"
     name = str(p.allocation) if today is None else short(p.allocation, today)
-    said = f"{p.check.fits}: {p.check.explanation}"
+    text = f"{p.check.fits}: {p.check.explanation}"
     if p.by_files is not None:
-        said = f"by the model's files: {sentence(p.by_files)}"
-    return f"  {name}  {said}{mark}"
+        text = f"by the model's files: {sentence(p.by_files)}"
+    return f"  {name}  {text}{mark}"
 
 
 def _by_files(forecast: Forecast) -> list[str]:

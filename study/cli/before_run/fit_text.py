@@ -28,14 +28,14 @@ def sentence(cell: Cell) -> str:
 
 def heading(fit: Fit) -> list[str]:
     """Return the lines above the table: the device, the model, what it takes."""
-    model, shape = fit.asked.model, fit.asked.model.shape
-    lines = [f"{_host(fit.asked.host)}; {fit.asked.server}"]
-    lines += [f"{name}: {_host(host)}" for name, host in fit.asked.others.items()]
+    model, shape = fit.files.model, fit.files.model.shape
+    lines = [f"{_host(fit.files.host)}; {fit.files.server}"]
+    lines += [f"{name}: {_host(host)}" for name, host in fit.files.others.items()]
     weights = "unknown" if model.weights_mib is None else f"{model.weights_mib:,.0f} MiB"
     lines.append(f"{shape.architecture}: weights {weights}, {model.why}")
     for place in dict.fromkeys(cell.place for cell in fit.cells):
         cell = next(c for c in fit.cells if c.place == place)
-        each = fit.asked.token_bytes(cell.allocation)
+        each = fit.files.token_bytes(cell.allocation)
         if isinstance(each, str):
             lines.append(f"KV cache: not known: {each}")
         else:
@@ -120,7 +120,7 @@ def ending(fit: Fit) -> list[str]:
     """Return the lines below the table: which cells do not start, and which are only close."""
     parameters = telling(fit.cells)
     cells = distinct(fit.cells, parameters)
-    lines = shares(fit.cells, fit.asked.host.total_mib)
+    lines = shares(fit.cells, fit.files.host.total_mib)
     if hidden := [p.partition(".")[2] for p in varied(fit.cells) if p not in parameters]:
         lines.append(f"the same with every {', '.join(hidden)} of the space")
     if len(cells) > SHOWN:
@@ -137,7 +137,7 @@ def ending(fit: Fit) -> list[str]:
 
 def as_json(fit: Fit) -> dict[str, Any]:
     """Return the answer as plain data."""
-    host, model = fit.asked.host, fit.asked.model
+    host, model = fit.files.host, fit.files.model
     return {
         "kind": "fit",
         "schema": SCHEMA,
@@ -149,7 +149,7 @@ def as_json(fit: Fit) -> dict[str, Any]:
         },
         "other_devices": {
             name: {"product": h.product, "total_mib": h.total_mib, "held_mib": h.held_mib}
-            for name, h in fit.asked.others.items()
+            for name, h in fit.files.others.items()
         },
         "model": {
             "architecture": model.shape.architecture,
@@ -157,7 +157,7 @@ def as_json(fit: Fit) -> dict[str, Any]:
             "source": model.source,
             "why": model.why,
         },
-        "vllm": fit.asked.version,
+        "vllm": fit.files.version,
         "notes": list(fit.notes),
         "cells": [
             {

@@ -102,7 +102,7 @@ def advice(
         if s.kv_tokens and a.has_share
     }
     if longest:
-        share, tokens = max(longest.items(), key=lambda found: found[1])
+        share, tokens = max(longest.items(), key=lambda item: item[1])
         lines.append(f"at share {share:g} the largest max_model_len is about {tokens:,}")
     short = [
         d.deficit_mib

@@ -47,8 +47,8 @@ def other_cards(
         BadInput: One is not in this machine, or has another driver.
     """
     cards = list[OtherCard]()
-    for name, told in measured_on.items():
-        measured = told if isinstance(told, Mapping) else {}
+    for name, record in measured_on.items():
+        measured = record if isinstance(record, Mapping) else {}
         sizes = taken_mib.get(name, ())
         is_used = sizes or name in shares
         if not is_used or measured.get("cuda") is None:  # or it is the host

@@ -65,9 +65,9 @@ def _error(probe: Probe) -> str | None:
 def _body(probe: Probe) -> dict[str, Any]:
     """Return what is sent, as httpx takes it."""
     if probe.kind in ("completion", "chat"):
-        asked = {"prompt": SAY} if probe.kind == "completion" else message(SAY)
+        prompt = {"prompt": SAY} if probe.kind == "completion" else message(SAY)
         length = {"max_tokens": PROBE_TOKENS, "ignore_eos": True}
-        return {"json": {"model": probe.model, **asked, **length}}
+        return {"json": {"model": probe.model, **prompt, **length}}
     if probe.kind == "transcription":
         clip = _clip()
         sound = (clip.name, clip.audio, "audio/flac")

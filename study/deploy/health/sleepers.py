@@ -55,10 +55,10 @@ def compare_sleepers(
         unit = services[name].unit if name in services else None
         sleeps_as_process = sleeper.get("sleep_mode") is True
         try:
-            said = _seen(waker, unit, wakes, sleeps_as_process=sleeps_as_process)
+            note = _seen(waker, unit, wakes, sleeps_as_process=sleeps_as_process)
         except BadInput as error:
             raise BadInput(f"{path}: {shown} sleeps until it is asked, and {error}") from error
-        notes.append(f"{shown} sleeps until it is asked: {said}")
+        notes.append(f"{shown} sleeps until it is asked: {note}")
     return notes
 
 
@@ -87,10 +87,10 @@ def _seen(
 
 def _by_front(seen: Look, unseen: str, *, sleeps_as_process: bool) -> str:
     """Return that a front wakes a unit."""
-    found = next((own for words in seen.commands if (own := front_words(words))), None)
-    if found is not None:
+    front = next((own for words in seen.commands if (own := front_words(words))), None)
+    if front is not None:
         here = f"the front in {seen.unit} wakes it"
-        return _by_sleep_mode(seen, *found, unseen) if sleeps_as_process else here
+        return _by_sleep_mode(seen, *front, unseen) if sleeps_as_process else here
     if not seen.is_whole:
         return f"{unseen}: the command of {seen.unit} names no front, and may start one"
     raise BadInput(
@@ -143,8 +143,8 @@ def _by_sleep_mode(seen: Look, own: list[str], server: list[str], unseen: str) -
         )
     if seen.env is None:
         return f"{unseen}: the variables of {seen.unit} cannot be read"
-    said = {word.replace("_", "-") for words in seen.commands for word in words}
-    lacks = [] if flag in said else [flag]
+    flags = {word.replace("_", "-") for words in seen.commands for word in words}
+    lacks = [] if flag in flags else [flag]
     if seen.env.get(variable, "0") == "0":
         lacks.append(f"{variable}=1")
     if not lacks:

@@ -104,8 +104,8 @@ def read_dream_file(path: Path, content: bytes | None = None) -> DreamFile:
     run = top.at("run")
     scheduling, cap = run.at("scheduling"), run.at("global_budget")
     weights: dict[str, float] = {}
-    if not (given := top.at("fitness_aggregation", "weights")).is_null:
-        weights = given.build(Mapping[str, Annotated[float, Range(-1e9, 1e9)]])
+    if not (weights_entry := top.at("fitness_aggregation", "weights")).is_null:
+        weights = weights_entry.build(Mapping[str, Annotated[float, Range(-1e9, 1e9)]])
     plain_run: Any = plain_value(run) if run.is_mapping else {}
     caps = {
         name: cap.at(name).build(float if name == "wallclock_sec" else int, Range(0.1, 1e7))

@@ -140,9 +140,9 @@ def _evaluator(top: YamlEntry) -> Evaluator:
     if len(called) > 1:
         raise entry.at(called[1]).wrong(f"it stands beside `{called[0]}:`", "write one of them")
     kwargs: Any = {}
-    if not (given := entry.at("init_kwargs")).is_null:
-        given.items()  # a mapping, or it is refused with its line
-        kwargs = plain_value(given)
+    if not (kwargs_entry := entry.at("init_kwargs")).is_null:
+        kwargs_entry.items()  # a mapping, or it is refused with its line
+        kwargs = plain_value(kwargs_entry)
     python = entry.at("python").build(str) if entry.at("python").is_present else None
     symbol = entry.at(called[0]).build(str) if called else "evaluate"
     match called:

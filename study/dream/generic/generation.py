@@ -70,7 +70,7 @@ class Generation:
         for left in free_left_behind(self.study, self.folder):
             trial = self.study.get_trials(deepcopy=False)[left]
             if (earlier := result_of(self.folder / str(left))) is not None:
-                self._told(left, trial.user_attrs["candidate"], earlier)
+                self._record(left, trial.user_attrs["candidate"], earlier)
         self._queue()
         asks = 0
         while self.evaluated < self.experiment.selector.population_size:
@@ -137,7 +137,7 @@ class Generation:
             self._longest_s = float("inf")
             return
         self._longest_s = max(self._longest_s, outcome.seconds)
-        self._told(trial.number, candidate, outcome)
+        self._record(trial.number, candidate, outcome)
 
     def _evaluated(
         self, candidate: Mapping[str, Any], context: Mapping[str, Any], folder: Path
@@ -163,7 +163,7 @@ class Generation:
                 return outcome
             self.held_s += outcome.seconds
 
-    def _told(self, number: int, candidate: Mapping[str, Any], outcome: Evaluated) -> None:
+    def _record(self, number: int, candidate: Mapping[str, Any], outcome: Evaluated) -> None:
         tell(self.study, self.experiment.goals, number, candidate, outcome, self.say)
         self.evaluated += 1
         self.on_trial()

@@ -91,8 +91,8 @@ def number_of(value: Any) -> str:
     >>> number_of(12.345678), number_of(True)
     ('12.35', '1')
     """
-    found = number(value)
-    return "?" if found is None else f"{found:.4g}"
+    figure = number(value)
+    return "?" if figure is None else f"{figure:.4g}"
 
 
 def _refuse_first(

@@ -25,7 +25,7 @@ class InForce:
     options: RunnerOptions
     log: Log
     file: DreamFile = field(init=False)
-    _told: set[tuple[str, str]] = field(default_factory=set, init=False)
+    _mentions: set[tuple[str, str]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.file = read_dream_file(self.options.config)
@@ -59,6 +59,6 @@ class InForce:
         write_atomic(self.options.in_force_file, self.file.content)
 
     def _is_new(self, name: str, what: str) -> bool:
-        is_new = (name, what) not in self._told
-        self._told.add((name, what))
+        is_new = (name, what) not in self._mentions
+        self._mentions.add((name, what))
         return is_new

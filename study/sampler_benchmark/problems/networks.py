@@ -59,7 +59,7 @@ def networks(name: str, seed: int) -> Problem:
         space,
         means,
         lambda i, k: repeat_noise(seed, repeats[i], i, k),
-        found_share=0.01,
+        target_share=0.01,
     )
 
 

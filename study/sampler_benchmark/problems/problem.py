@@ -123,7 +123,7 @@ def tabulated(
     noise: Callable[[int, int], float],
     *,
     deficits: np.ndarray | None = None,
-    found_share: float = 0.0,
+    target_share: float = 0.0,
 ) -> Problem:
     """Return the problem of a table.
 
@@ -134,7 +134,7 @@ def tabulated(
         values: One value for each configuration, in the order of the space's axes.
         noise: Returns the noise of the k-th measurement of the configuration with this index.
         deficits: Above 0 where a configuration does not fit; all fit by default.
-        found_share: The best share of the table that meets the target, 0 for the optimum alone.
+        target_share: The best share of the table that meets the target, 0 for the optimum alone.
     """
     counts = [int(levels(axis)) for axis in space.values()]
     strides = [math.prod(counts[i + 1 :]) for i in range(len(counts))]
@@ -146,7 +146,7 @@ def tabulated(
 
     fitting = flat[short <= 0]
     best, median, worst = float(fitting.max()), float(np.median(fitting)), float(fitting.min())
-    target = float(np.quantile(fitting, 1 - found_share)) if found_share else best
+    target = float(np.quantile(fitting, 1 - target_share)) if target_share else best
     return Problem(
         name=name,
         seed=seed,

@@ -64,7 +64,9 @@ def synthetic(name: str, seed: int, noise: float = 0.0) -> Problem:
     scaled = (values - fitting.min()) / (fitting.max() - fitting.min())
     full_name = f"noisy-{name}" if noise else name
     share = 0.01 if name == "mixed" else 0.0
-    made = tabulated(full_name, seed, space, scaled, noise_of, deficits=deficits, found_share=share)
+    made = tabulated(
+        full_name, seed, space, scaled, noise_of, deficits=deficits, target_share=share
+    )
     if name == "wrong-direction":
         return replace(made, monotone=WRONG)
     return replace(made, is_silent=name == "failures-only")

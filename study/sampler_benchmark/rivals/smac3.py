@@ -79,7 +79,7 @@ class Smac(WholeSpace):
         )
         self._value_of = TrialValue
         self._rng = stream("smac", seed)
-        self._asked: dict[int, Any] = {}
+        self._infos: dict[int, Any] = {}
 
     def sample_relative(
         self,
@@ -90,7 +90,7 @@ class Smac(WholeSpace):
         from smac.main.exceptions import ConfigurationSpaceExhaustedException  # noqa: PLC0415
 
         try:
-            info = self._asked[trial.number] = self._optimizer.ask()
+            info = self._infos[trial.number] = self._optimizer.ask()
         except (StopIteration, ConfigurationSpaceExhaustedException):
             return {name: draw(axis, self._rng) for name, axis in search_space.items()}
         return {
@@ -103,7 +103,7 @@ class Smac(WholeSpace):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        info = self._asked.pop(trial.number, None)
+        info = self._infos.pop(trial.number, None)
         if info is None or state != TrialState.COMPLETE or values is None:
             return
         loss = -values[0] if study.direction == StudyDirection.MAXIMIZE else values[0]

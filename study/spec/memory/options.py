@@ -64,8 +64,8 @@ def _check(
                 f"it does nothing beside --{flag}, which every candidate has",
                 f"remove it, or search {engine.prefix}{other}: [true, false]",
             )
-    if (found := engine.disagreement(values)) is not None:
-        name, what, way_out = found
+    if (disagreement := engine.disagreement(values)) is not None:
+        name, what, way_out = disagreement
         raise _entry(top, engine, name).wrong(what, way_out)
 
 

@@ -32,11 +32,11 @@ def refuse_shares(engine: Engine, parameters: Iterable[Parameter], top: YamlEntr
     if today.is_present and (wrong := _wrong((today.scalar(),))):
         raise today.wrong(*wrong)
     args = top.at("services", engine.name, "args")
-    if (said := engine.share_in_args()) is not None:
+    if (text := engine.share_in_args()) is not None:
         for other in (top.at("search_space", name), today):
             if other.is_present:
                 raise args.wrong(f"{'.'.join(other.path)} says its share too", "remove one")
-        if wrong := _wrong((amount(said),), said):
+        if wrong := _wrong((amount(text),), text):
             raise args.wrong(*wrong)
 
 

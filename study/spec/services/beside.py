@@ -60,11 +60,11 @@ def _check_api_of_turns(entry: YamlEntry, name: str) -> None:
     Raises:
         BadInput: It is another service's; it has file, line and key.
     """
-    own, said = OF_TURN[name], entry.at("api")
-    if said.is_present and said.text in APIS and said.text not in own:
-        raise said.wrong(
-            f"a turn asks {name} by {' or '.join(own)}, and not by {said.text}",
-            f"remove it, or give what speaks {said.text} a name of its own in services",
+    own, api = OF_TURN[name], entry.at("api")
+    if api.is_present and api.text in APIS and api.text not in own:
+        raise api.wrong(
+            f"a turn asks {name} by {' or '.join(own)}, and not by {api.text}",
+            f"remove it, or give what speaks {api.text} a name of its own in services",
         )
 
 

@@ -57,7 +57,7 @@ def length_notes(entry: YamlEntry, workload: Workload) -> list[str]:
     return [f"workload.prompt_tokens is not given: {low} to {high}, as the LLM takes no more"]
 
 
-def check_asked(
+def check_requests(
     top: YamlEntry,
     services: Services,
     parameters: Iterable[Parameter],

@@ -66,8 +66,8 @@ def migrations() -> tuple[str, ...]:
     earlier: dict[str, str | None] = {}
     for file in folder.iterdir():
         if file.name.endswith(".py"):
-            told = {m[1]: m[2] for m in REVISION.finditer(file.read_text(encoding="utf-8"))}
-            earlier[told["revision"]] = told["down_revision"]
+            ids = {m[1]: m[2] for m in REVISION.finditer(file.read_text(encoding="utf-8"))}
+            earlier[ids["revision"]] = ids["down_revision"]
     chain = [r for r in earlier if r not in earlier.values()]
     while len(chain) <= len(earlier) and (before := earlier[chain[-1]]) is not None:
         chain.append(before)

@@ -33,11 +33,11 @@ def trials_left(values: Array, seen: Array, is_open: NDArray[np.bool_]) -> Array
         None where the best is almost certainly measured already.
     """
     best = values.argmin(1)
-    told = is_open[best]
-    n, size = int(told.sum()), values.shape[1]
+    is_useful = is_open[best]
+    n, size = int(is_useful.sum()), values.shape[1]
     if n < ENOUGH:
         return None
-    best, seen = best[told], seen[told]
+    best, seen = best[is_useful], seen[is_useful]
     outcome = np.arange(n) * OUTCOMES // n
     left = np.empty(int(is_open.sum()))
     for row, at in enumerate(np.flatnonzero(is_open)):

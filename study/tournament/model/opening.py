@@ -13,7 +13,7 @@ LEVEL, NOISE = 2.0, 0.01  # variances of the unknown mean and of a measurement's
 MOST = 64  # rows that are taken into account
 
 
-def told(held: Array, x: Array, is_category: NDArray[np.bool_]) -> Array:
+def lost_variance(held: Array, x: Array, is_category: NDArray[np.bool_]) -> Array:
     """Return by how much a measurement of each row would lessen what is unknown of all, (m,).
 
     It is the sum over all rows of x of the variance that they lose, once those that are held are

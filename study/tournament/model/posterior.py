@@ -60,11 +60,11 @@ def posterior(measured: Measured, space: Axes, among: NDArray[np.bool_] | None =
         return _fitted(measured, x, y, space, np.arange(len(y)))
     by = y
     for _ in range(ROUNDS):
-        found = _fitted(measured, x, y, space, _chosen(by, may))
-        by = found.mean
-        if np.flatnonzero(may)[by[may].argmin()] in found.joint:
+        belief = _fitted(measured, x, y, space, _chosen(by, may))
+        by = belief.mean
+        if np.flatnonzero(may)[by[may].argmin()] in belief.joint:
             break
-    return found
+    return belief
 
 
 def _chosen(y: NDArray[np.float64], may: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -99,9 +99,9 @@ def _fitted(
     for start in range(0, len(others), AT_ONCE):
         at = others[start : start + AT_ONCE]
         expected, sd = surrogate.predict(x[at])
-        told = sd**2 / (sd**2 + surrogate.noise / counts[at])
-        mean[at] = expected + told * (y[at] / scale - expected)
-        variance[at] = sd**2 * (1 - told)
+        weight = sd**2 / (sd**2 + surrogate.noise / counts[at])
+        mean[at] = expected + weight * (y[at] / scale - expected)
+        variance[at] = sd**2 * (1 - weight)
     square = scale**2
     return Posterior(
         mean * scale, variance * square, joint, covariance * square, surrogate.noise * square

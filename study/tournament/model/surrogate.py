@@ -126,11 +126,11 @@ class Surrogate:
         and there is less doubt near those rows.
         """
         known = self._known(x)
-        left = known.left - self._told(pending, known) if len(pending) else known.left
+        left = known.left - self._lost_variance(pending, known) if len(pending) else known.left
         sds = np.sqrt(self.signal[:, None] * np.maximum(left, 1e-12))
         return np.asarray(self.weights @ expected_improvement(known.mean, sds, best))
 
-    def _told(self, pending: Array, known: _Known) -> Array:
+    def _lost_variance(self, pending: Array, known: _Known) -> Array:
         """Return by how much the variance of the known rows falls, / signal, (k, m).
 
         The pending rows are those that are nearest to one of them.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from study.tournament.model.opening import MOST, told
+from study.tournament.model.opening import MOST, lost_variance
 
 GRID = np.array([(a, b) for a in np.linspace(0, 1, 5) for b in np.linspace(0, 1, 3)])
 NONE = np.empty((0, 2))
@@ -10,21 +10,21 @@ NUMBERS = np.zeros(2, bool)
 
 
 def test_the_middle_tells_most_and_a_corner_least():
-    worth = told(NONE, GRID, NUMBERS)
+    worth = lost_variance(NONE, GRID, NUMBERS)
     assert GRID[worth.argmax()].tolist() == [0.5, 0.5]
     assert set(GRID[worth.argmin()]) <= {0.0, 1.0}
 
 
 def test_what_is_known_tells_nothing_more():
-    alone, beside = told(NONE, GRID, NUMBERS), told(GRID[7:8], GRID, NUMBERS)
+    alone, beside = lost_variance(NONE, GRID, NUMBERS), lost_variance(GRID[7:8], GRID, NUMBERS)
     assert (beside < alone).all()
     assert beside.argmin() == 7
 
 
 def test_categories_are_told_apart_and_none_is_in_the_middle():
-    worth = told(NONE, GRID, np.array([False, True])).reshape(5, 3)
+    worth = lost_variance(NONE, GRID, np.array([False, True])).reshape(5, 3)
     np.testing.assert_allclose(worth - worth[:, :1], 0, atol=1e-12)
-    second = told(GRID[7:8], GRID, np.array([False, True])).reshape(5, 3)
+    second = lost_variance(GRID[7:8], GRID, np.array([False, True])).reshape(5, 3)
     assert second[:, 1].max() < second.max()
 
 
@@ -45,12 +45,12 @@ def test_it_is_the_variance_that_the_others_lose():
         return unknown([0, 1, 2, 3]) - unknown([0, 1, 2, 3, 4 + i])
 
     expected = [np.mean([lost(scale, i) for scale in (0.35, 0.8, 2.0)]) for i in range(6)]
-    np.testing.assert_allclose(told(held, x, NUMBERS), expected, rtol=1e-8)
+    np.testing.assert_allclose(lost_variance(held, x, NUMBERS), expected, rtol=1e-8)
 
 
 def test_of_many_that_are_held_the_nearest_count():
     x = np.array([[0.1, 0.1], [0.2, 0.1]])
     near = 0.15 + np.arange(MOST)[:, None] * np.array([[1e-3, 5e-4]])
     far = np.random.default_rng(0).uniform(0.8, 1, (200, 2))
-    many = told(np.vstack([far, near]), x, NUMBERS)
-    np.testing.assert_allclose(many, told(near, x, NUMBERS))
+    many = lost_variance(np.vstack([far, near]), x, NUMBERS)
+    np.testing.assert_allclose(many, lost_variance(near, x, NUMBERS))

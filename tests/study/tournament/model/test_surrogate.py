@@ -195,7 +195,7 @@ def test_what_is_pending_leaves_less_to_learn_as_a_measurement_there_would():
     x, pending, new = random_rows(rng, 10), random_rows(rng, 3), random_rows(rng, 20)
     found = fit(x, IS_CATEGORY, rng.normal(size=10))
     _, before = found.by_shape(new)
-    left = before**2 - found.signal[:, None] * found._told(pending, found._known(new))
+    left = before**2 - found.signal[:, None] * found._lost_variance(pending, found._known(new))
     for k, shape in enumerate(found.shapes):
         both, n = np.vstack([x, pending]), len(x)
         a = naive_kernel(both, both, shape)
@@ -218,7 +218,9 @@ def test_of_many_that_are_pending_the_nearest_count():
     known = found._known(np.array([[0.5, 0.5]]))
     near, far = np.full((NEAR, 2), 0.5) + np.arange(NEAR)[:, None] / 1e4, np.full((90, 2), 0.9)
     np.testing.assert_allclose(
-        found._told(np.vstack([far, near]), known), found._told(near, known), rtol=1e-6
+        found._lost_variance(np.vstack([far, near]), known),
+        found._lost_variance(near, known),
+        rtol=1e-6,
     )
 
 
