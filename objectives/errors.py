@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StudyError(Exception):
-    """The base of all errors that this project raises on purpose."""
+    """This is the base of all errors that this project raises on purpose."""
 
     exit_code = 1
 

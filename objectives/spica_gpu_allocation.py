@@ -1,4 +1,4 @@
-"""Evaluate an allocation for somebody else's runner: one class, in the standard library alone.
+"""One class evaluates an allocation for somebody else's runner, in the standard library alone.
 
 The measurement itself is this project's, on the real candidate: its own interpreter launches the
 servers of a spec. The spec is that of the argument, of the variable GPU_ALLOCATION_SPEC, or a

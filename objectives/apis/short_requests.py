@@ -1,4 +1,4 @@
-"""Short requests to servers, each of its own: whether one is ready, its figures, a probe.
+"""Short requests ask a server whether it is ready, for its figures, or to answer a probe.
 
 Each has one deadline for all of it, and its answer a limit: a server may send a byte now and then,
 or bytes without end. The certificates are read once: httpx would at each of them, in 30 ms of a
@@ -40,7 +40,7 @@ def certificates() -> ssl.SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked of a server.
+    """An ask is one request, as it goes to a server.
 
     Args:
         method: Such as POST.

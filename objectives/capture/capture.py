@@ -1,4 +1,4 @@
-"""Capture the traffic before one server or two, as one trace, until it is told to end."""
+"""A capture writes the traffic before one server or two as one trace, until it is told to end."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ STREAM_ERROR = b'data: {"error"'  # a dying engine has answered 200 by then
 
 
 class Ending(Enum):
-    """The way in which an exchange ended."""
+    """An ending is the way in which an exchange ended."""
 
     WHOLE = "whole"
     CLIENT_LEFT = "client left"

@@ -35,7 +35,7 @@ TOKENIZE_KEYS = (  # of a chat request, what decides the length of its prompt
 
 
 class Missing(Enum):
-    """The reason why an arrival has no line in the trace."""
+    """This is the reason why an arrival has no line in the trace."""
 
     REFUSED = "refused"
     FAILED = "failed"
@@ -50,7 +50,7 @@ class Missing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """The lengths of one request.
+    """These are the lengths of one request and its answer.
 
     Args:
         prompt_tokens: The length of the prompt, tokens.

@@ -87,7 +87,7 @@ class Mirror:
 
 
 class _Answering(asyncio.Protocol):
-    """The connection of one copy. It is watched with the eyes that watch the server itself."""
+    """This is the connection of one copy, watched with the eyes that watch the server itself."""
 
     def __init__(self, copy: bytes) -> None:
         self.copy, self.room = copy, Room(0)  # no answer is kept

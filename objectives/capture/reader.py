@@ -31,7 +31,7 @@ MOST_PAUSE_S = 2.0  # what is nice may wait for a core itself, and the capture's
 
 
 class Tokenizer:
-    """A server's own count of tokens, asked of it at a low rate.
+    """A tokenizer asks a server for its own count of tokens, at a low rate.
 
     Args:
         host: The server's host.

@@ -187,7 +187,7 @@ class Splice:
 
 
 class _End(asyncio.Protocol):
-    """One end of a splice: asyncio calls it, and it calls the splice."""
+    """An end is one of the two of a splice: asyncio calls it, and it calls the splice."""
 
     def __init__(self, splice: Splice) -> None:
         self.splice = splice

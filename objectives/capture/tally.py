@@ -15,7 +15,7 @@ from objectives.capture.mirror import is_compared
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The timing of one answer, from the moment at which its request had come whole.
+    """A timing is that of one answer, from the moment at which its request had come whole.
 
     Args:
         first_ms: To the first byte of a stream's body; None where it is no stream.
@@ -48,7 +48,7 @@ class Pair:
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of a capture.
+    """A tally holds the counts of a capture.
 
     Args:
         kept: The lengths that the trace has, by API.

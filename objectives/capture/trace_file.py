@@ -21,7 +21,7 @@ TURN_S = 120.0  # a turn's other request comes within so long of the first, or i
 
 @dataclass(slots=True)
 class _Half:
-    """The first line of a turn, which waits for the other service's."""
+    """A half is the first line of a turn, which waits for the other service's."""
 
     service: str
     line: dict[str, Any]

@@ -101,7 +101,7 @@ class Watch:
 
 
 class _Side:
-    """One direction of a connection; httptools calls its methods, by their names."""
+    """A side is one direction of a connection; httptools calls its methods, by their names."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch

@@ -1,4 +1,4 @@
-"""The loads of one launch: each service alone, turns up a ramp, then all under the trace."""
+"""One launch has these loads: each service alone, turns up a ramp, then all under the trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any server that a command template starts, for a service beside the voice turn."""
+"""This engine is any server that a template starts, for a service beside the voice turn."""
 
 from __future__ import annotations
 

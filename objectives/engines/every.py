@@ -1,4 +1,4 @@
-"""What any of the engines of an LLM may say, asked of all where nobody knows which one it is."""
+"""This module asks every engine of an LLM, where nobody knows which one a server has."""
 
 from __future__ import annotations
 

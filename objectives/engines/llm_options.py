@@ -1,4 +1,4 @@
-"""What the engines of an LLM know of their own options, beside what any server knows."""
+"""The engines of an LLM know this of their own options, beside what any server knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which engine serves a service, by the name that its entry gives."""
+"""The registry finds the engine that serves a service, by the name that its entry gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engines that transcribe have in common: each of their modules says what is its own."""
+"""The engines that transcribe have this in common; each one's module says what is its own."""
 
 from __future__ import annotations
 

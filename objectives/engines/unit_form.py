@@ -1,4 +1,4 @@
-"""How a server that runs today is recognised and read: each engine has its forms in its room."""
+"""A form says how a server that runs today is recognised and read; each engine has its own."""
 
 from __future__ import annotations
 

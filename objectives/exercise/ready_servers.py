@@ -13,7 +13,7 @@ from objectives.servers.blame import Suspects
 
 @dataclass(frozen=True, slots=True)
 class ReadyServers:
-    """The ready servers of one launch, and what is needed to load them.
+    """Ready servers are those of one launch, with what is needed to load them.
 
     Args:
         generator: What sends the requests.

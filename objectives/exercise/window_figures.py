@@ -1,4 +1,4 @@
-"""The figures of the joint load that its replies alone do not tell."""
+"""The joint load has figures that its replies alone do not tell."""
 
 from __future__ import annotations
 

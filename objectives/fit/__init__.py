@@ -1,1 +1,1 @@
-"""What would fit on a device, by the models' files: arithmetic before anything is launched."""
+"""The models' files say what would fit on a device, before anything is launched."""

@@ -1,4 +1,4 @@
-"""What a service beside a voice turn takes, by the spec or by files that its command names."""
+"""The spec, or files that its command names, say what a service beside a voice turn takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known cards: how much memory CUDA has on them, and what they can run."""
+"""Cards are known by name: how much memory CUDA has on them, and what they can run."""
 
 from __future__ import annotations
 

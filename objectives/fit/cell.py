@@ -95,7 +95,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class SpeechMemory:
-    """What a speech server takes.
+    """A speech server takes this memory.
 
     Args:
         mib: Its memory on the device, MiB; None where that is not known.

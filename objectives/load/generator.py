@@ -106,7 +106,7 @@ def _next(process: SendingProcess, name: str) -> Any:
 
 @dataclass(slots=True)
 class Sending:
-    """A plan that is being sent.
+    """A sending is a plan whose requests leave now, and whose replies come back.
 
     Args:
         process: What sends it.

@@ -127,7 +127,7 @@ def drive(
 
 @dataclass(slots=True)
 class _Running:
-    """A window under way.
+    """A running window sends its requests, and takes what comes back.
 
     Args:
         latest: The preemptions so far by service that may tell them.

@@ -1,1 +1,1 @@
-"""What a model's files say of its size, read from their headers alone; nothing is loaded."""
+"""The headers of a model's files tell its size; nothing is loaded."""

@@ -1,4 +1,4 @@
-"""Read the header of a GGUF file: its metadata, and how many bytes of weights follow.
+"""The header of a GGUF file has its metadata, and tells how many bytes of weights follow.
 
 It is read here, within bounds: the package `gguf` maps the file and makes an array of every entry
 of the vocabulary, trusts the counts of the header, and brings numpy, tqdm and requests along.

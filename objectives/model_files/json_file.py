@@ -1,4 +1,4 @@
-"""Read a JSON object of a model's folder within bounds; every error names file and way out."""
+"""A model's folder has JSON objects, read here within bounds; errors name file and way out."""
 
 from __future__ import annotations
 

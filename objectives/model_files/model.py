@@ -1,4 +1,4 @@
-"""A model on this machine: its shape and the bytes of its weights, and where both were read."""
+"""A model on this machine has a shape and weights, and says where both were read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Count a model's parameters by its architecture, where no weight files tell them.
+"""This module counts a model's parameters by its architecture, where no weight files tell them.
 
 The architectures are those with three feed-forward matrices (SwiGLU and its kin), dense or of
 experts; of every other one the weight files are needed.

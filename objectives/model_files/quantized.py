@@ -1,4 +1,4 @@
-"""Count quantized weights by a model's configuration, where no weight files tell them."""
+"""This module counts quantized weights by a model's configuration, where no files tell them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the tensors of a safetensors file from its header: eight bytes of length, then JSON.
+"""The header of a safetensors file names its tensors: eight bytes of length, then JSON.
 
 The format is small enough to read here: the package `safetensors` would add a compiled library and
 maps the file, and it tells of a broken header without a way out.

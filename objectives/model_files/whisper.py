@@ -1,4 +1,4 @@
-"""The size of a speech model, read from the headers of CTranslate2's model.bin or known by name."""
+"""The size of a speech model is read from headers of CTranslate2's model.bin, or known by name."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LOOK_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state of what a front wakes.
+    """A state says how long the server behind a front ran, and what its starts took.
 
     Args:
         is_awake: Whether its server runs.

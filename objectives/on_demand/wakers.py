@@ -1,4 +1,4 @@
-"""What may wake a service that sleeps, and how a command shows that it is our front."""
+"""Wakers wake a service that sleeps; a command shows whether it is our front."""
 
 from __future__ import annotations
 

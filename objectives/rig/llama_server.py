@@ -1,4 +1,4 @@
-"""llama.cpp's HTTP server, from the package xllamacpp, under the flags of `llama-server`.
+"""This command is llama.cpp's HTTP server (package xllamacpp), with the flags of `llama-server`.
 
 No package carries the program itself; this is the same C++ server in a process of Python. It is run
 by an interpreter that has xllamacpp, and imports nothing of ours.

@@ -1,4 +1,4 @@
-"""Write a tiny random GGUF file that llama.cpp serves: `python tiny_gguf.py FILE`.
+"""This command writes a tiny random GGUF file that llama.cpp serves: `python tiny_gguf.py FILE`.
 
 One ASCII character is one token, as in the tiny model for vLLM; a token takes 16 KiB of KV cache,
 so that a context of 65,536 takes 1 GiB. It is run by an interpreter that has the package gguf, and

@@ -24,7 +24,7 @@ Fits = Literal["fits", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class StartFigures:
-    """The figures of earlier starts of one allocation's commands, MiB.
+    """Start figures are those of earlier starts of one allocation's commands, MiB.
 
     Each is None until a start has shown it.
 

@@ -1,4 +1,4 @@
-"""Measure how long encoded speech is, by decoding it as the speech server does."""
+"""This module measures how long encoded speech is, by decoding it as the speech server does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalise texts before their words are compared, as Whisper's authors do (whisper-normalizer)."""
+"""Texts are normalised by whisper-normalizer before their words are compared."""
 
 from __future__ import annotations
 

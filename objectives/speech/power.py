@@ -1,4 +1,4 @@
-"""Tell before anything is measured how much clips can show of a word error rate. Pure."""
+"""This module tells before any measurement how much clips can show of a word error rate. Pure."""
 
 from __future__ import annotations
 

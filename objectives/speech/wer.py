@@ -34,7 +34,7 @@ class WordVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """The word errors of one clip: substitutions, deletions and insertions.
+    """Word errors are those of one clip: substitutions, deletions and insertions.
 
     Args:
         errors: Their number.

@@ -16,7 +16,7 @@ USUAL_PER_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What one service gets under a workload.
+    """Traffic is what one service gets under a workload.
 
     Args:
         service: The name of the service.

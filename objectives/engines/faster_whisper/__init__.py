@@ -1,1 +1,1 @@
-"""faster-whisper: our server on it, and what that takes."""
+"""This package knows the engine faster-whisper: our server on it, and the memory that it takes."""

@@ -1,4 +1,4 @@
-"""The memory of a speech server on faster-whisper, by its model and its number format."""
+"""A speech server on faster-whisper takes memory by its model and its number format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How servers on faster-whisper run where no study started them."""
+"""This module recognises and reads servers on faster-whisper that no study started."""
 
 from __future__ import annotations
 

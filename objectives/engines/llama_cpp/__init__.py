@@ -1,1 +1,1 @@
-"""llama.cpp: its server, and what that takes by its file."""
+"""This package knows the engine llama.cpp: its server, and the memory that it takes by its file."""

@@ -1,4 +1,4 @@
-"""A server of llama.cpp by its command: the weights of its GGUF file, its whole context, no share.
+"""A server of llama.cpp takes no share, but its GGUF file's weights and its whole context.
 
 It takes all its memory at the start, and the KV cache has the size of the context. Of its other
 buffers the largest holds the logits of one step (`n_ubatch` tokens), as its own log tells.

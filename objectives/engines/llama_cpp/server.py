@@ -1,4 +1,4 @@
-"""What is true of every server of llama.cpp, whatever it serves: its command and its options."""
+"""Every server of llama.cpp, whatever it serves, has this command and these options."""
 
 from __future__ import annotations
 

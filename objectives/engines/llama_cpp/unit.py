@@ -1,4 +1,4 @@
-"""How servers of llama.cpp run where no study started them: its own, and that of its Python."""
+"""This module recognises and reads servers of llama.cpp and its Python that no study started."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Ollama: its server."""
+"""This package knows the engine Ollama and its server."""

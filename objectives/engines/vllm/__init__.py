@@ -1,1 +1,1 @@
-"""The engine vLLM: how it serves each kind of model, and what its flags do to its memory."""
+"""This package knows how vLLM serves each kind of model, and what its flags do to its memory."""

@@ -1,4 +1,4 @@
-"""What vLLM needs of an interpreter, a driver, a card, and of a model that several cards share."""
+"""vLLM has needs of an interpreter, a driver, a card, and of a model that several cards share."""
 
 from __future__ import annotations
 

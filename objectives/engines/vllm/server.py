@@ -1,4 +1,4 @@
-"""What is true of every server of vLLM, whatever it serves: its options, and what it needs."""
+"""Every server of vLLM, whatever it serves, has these options and these needs."""
 
 from __future__ import annotations
 

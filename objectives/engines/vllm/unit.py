@@ -1,4 +1,4 @@
-"""How vLLM runs where no study started it: its commands, images, variables and flags."""
+"""This module reads a vLLM that no study started, by its commands, images, variables and flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which values vLLM refuses as it starts, each by itself or together. Pure.
+"""vLLM refuses these values as it starts, each by itself or together. Pure.
 
 Read in vLLM 0.26 and 0.32: engine/arg_utils.py, config/scheduler.py, config/cache.py,
 utils/argparse_utils.py; what its parser of 0.32 takes each flag for was asked of it.

@@ -16,7 +16,7 @@ TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class _Time(ctypes.Structure):
-    """A time of the kernel's: how often a timer rings again, and when it rings first."""
+    """A time of the kernel's says how often a timer rings again, and when it rings first."""
 
     _fields_ = tuple((name, ctypes.c_long) for name in ("again_s", "again_ns", "at_s", "at_ns"))
 

@@ -33,7 +33,7 @@ Tell = asyncio.WriteTransport
 
 @dataclass(slots=True)
 class _Running:
-    """A plan under way.
+    """A running plan sends its turns, and awaits their answers.
 
     Args:
         turns: Those that are known so far.

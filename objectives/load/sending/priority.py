@@ -12,7 +12,7 @@ SLICE_NS = 100_000  # the shortest that Linux takes
 
 
 class _Attributes(ctypes.Structure):
-    """The kernel's `sched_attr`."""
+    """This is the kernel's `sched_attr`."""
 
     _fields_ = (
         ("size", ctypes.c_uint32),

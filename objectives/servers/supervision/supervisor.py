@@ -1,4 +1,8 @@
-"""A supervisor runs one server, and outlives the study to end it.
+"""A supervisor is written by hand: we know no library that ends all of a server when a study dies.
+
+A supervisor runs one server, and outlives the study to end it. A signal at the death of the parent
+would reach the server alone, and vLLM's engine, a child of that, survives it; one to the
+process group would not reach what has left it.
 
 Usage: `supervisor.py CONTROL_FD STATUS_FILE LOG_FILE NAME PROGRAM ID_FILE -- COMMAND...`; the words
 PROGRAM and ID_FILE are empty where the command runs no container. It is run as a plain file and

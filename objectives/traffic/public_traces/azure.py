@@ -1,4 +1,4 @@
-"""Azure's LLM inference traces, of 2023 and 2024: a CSV line a request, with date and time.
+"""Azure's LLM inference traces, of 2023 and 2024, have a CSV line a request, with date and time.
 
 Patel et al., "Splitwise: Efficient Generative LLM Inference Using Phase Splitting", ISCA 2024.
 """

@@ -1,4 +1,4 @@
-"""BurstGPT: a CSV line a request to ChatGPT or GPT-4, with seconds since the first midnight.
+"""BurstGPT has a CSV line a request to ChatGPT or GPT-4, with seconds since the first midnight.
 
 A request that failed has no response tokens. Files of release 2 have `Session ID` and `Elapsed
 time` besides. Wang et al., "BurstGPT: A Real-world Workload Dataset to Optimize LLM Serving

@@ -1,4 +1,4 @@
-"""Read the fields of a trace's line; a ValueError says what is wrong with one. Pure."""
+"""The fields of a trace's line are read here; a ValueError says what is wrong with one. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the lines of a trace file one by one, of any size; `.gz` and a byte order mark are fine."""
+"""A trace file of any size is read line by line; `.gz` and a byte order mark are fine."""
 
 from __future__ import annotations
 

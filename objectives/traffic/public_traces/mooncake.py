@@ -1,4 +1,4 @@
-"""Mooncake's traces: a JSON line a request, in ms, with the ids of prompt blocks of 512 tokens.
+"""Mooncake's traces have a JSON line a request, in ms, with the ids of prompt blocks of 512 tokens.
 
 Qin et al., "Mooncake: Trading More Storage for Less Computation", FAST 2025.
 """

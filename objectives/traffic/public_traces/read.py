@@ -1,4 +1,4 @@
-"""Read a slice of a public trace, and find how much traffic lies beside it.
+"""This module reads a slice of a public trace, and tells how much traffic lies beside it.
 
 A file is read line by line from its start to the end of what is asked, so that a week of traffic
 needs no more memory than a minute of it.
@@ -19,7 +19,7 @@ MOST_REQUESTS = 100_000  # of a slice
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
-    """What a file holds of a time.
+    """A file slice is what a file holds of a time.
 
     Args:
         arrivals: Its requests, at seconds from the first one of the file.

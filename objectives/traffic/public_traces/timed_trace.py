@@ -1,4 +1,4 @@
-"""vLLM's `timed_trace`: a JSON line a request, in seconds, with the ids of blocks of 16 tokens.
+"""vLLM's `timed_trace` has a JSON line a request, in seconds, with the ids of blocks of 16 tokens.
 
 So `vllm bench serve --dataset-name timed_trace` replays it by its defaults; the usage traces of
 Alibaba's Bailian (Qwen) are of this kind. What `capture` writes is told apart by its first line.

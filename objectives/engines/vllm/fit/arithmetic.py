@@ -1,4 +1,4 @@
-"""The arithmetic of vLLM, as any engine's is asked."""
+"""The arithmetic of vLLM answers what any engine's is asked."""
 
 from __future__ import annotations
 

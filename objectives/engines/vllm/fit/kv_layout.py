@@ -1,4 +1,4 @@
-"""The KV cache of vLLM: how many bytes a block has, and how many blocks a request takes.
+"""The layout of vLLM's KV cache tells the bytes of a block, and how many blocks a request takes.
 
 It follows `v1/core/kv_cache_utils.py`: layers of one kind are shared out to groups of equal size,
 which draw their blocks from one pool.

@@ -1,4 +1,4 @@
-"""The options of a vLLM command that decide its memory, read from its words."""
+"""The options that decide the memory of a vLLM server are read from the words of its command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a vLLM server takes beside weights and KV cache, and how far off that may be.
+"""A vLLM server takes a reserve beside weights and KV cache, which may be off by a margin.
 
 The forms are those of vLLM's profile run; the constants are what it left over in the starts of two
 models on H100 and H200, and of a small one on a CPU (study/guides/fit.md).
