@@ -146,19 +146,19 @@ class Breeder:
 
     def _replicate(self) -> Proposal | None:
         """Return the configuration of this space that is worth another measurement, if any."""
-        pairs = [(cell, cell.first.params) for cell in self.ledger.best_first()]
-        cells = [
-            cell
-            for cell, params in pairs
+        pairs = [(member, member.first.params) for member in self.ledger.best_first()]
+        members = [
+            member
+            for member, params in pairs
             if self.needed <= params.keys() and fits(self.space, params)
         ]
-        cell = to_replicate(cells, self.space)
-        if cell is None:
+        member = to_replicate(members, self.space)
+        if member is None:
             return None
-        return Proposal("replicate", [cell.first.number], dict(cell.first.params))
+        return Proposal("replicate", [member.first.number], dict(member.first.params))
 
     def _repeat(self) -> Proposal:
         """Return one of the best once more, for a caller who keeps results."""
-        leaders = [cell.first for cell in self.ledger.best_first(self.settings.survivors)]
+        leaders = [member.first for member in self.ledger.best_first(self.settings.survivors)]
         family: list[FrozenTrial] = [leaders[i] for i in self.rng.permutation(len(leaders))]
         return Proposal("repeat", [], next(heirs(family, self.space, self.rng)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from .cell import ATTRIBUTE
 from .configurations import all_configurations, size
 from .ledger import Ledger
+from .member import ATTRIBUTE
 from .recommendation import to_replicate
 
 LISTABLE = 20_000  # a larger space is not listed

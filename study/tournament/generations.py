@@ -10,8 +10,8 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from .cell import ATTRIBUTE, Cell, Rank
 from .ledger import Ledger
+from .member import ATTRIBUTE, Member, Rank
 from .monotone import Monotone
 
 Seat = dict[str, int]  # generation and slot
@@ -104,22 +104,22 @@ def parents(ledger: Ledger, generation: int, settings: Settings) -> list[FrozenT
         return []
     elitism, tournament_size = settings.elitism, settings.tournament_size
     elite = ledger.best_first(elitism)
-    ids = {id(cell) for cell in elite}
+    ids = {id(member) for member in elite}
     before = [
         c for c in ledger.generation(generation - 1, settings.population_size) if id(c) not in ids
     ]
     # there is no barrier: while all of them are running, the best of older ones stand in
     if not before:
         before = ledger.best_first(elitism + tournament_size)[elitism:]
-    pool = elite + sorted(before, key=lambda cell: cell.first.number)
-    alive: list[Cell] = []
+    pool = elite + sorted(before, key=lambda member: member.first.number)
+    alive: list[Member] = []
     for start in range(0, len(pool), tournament_size):
         group = sorted(pool[start : start + tournament_size], key=_rank)
         alive += group[: math.ceil(settings.survivors * len(group) / tournament_size)]
     alive.sort(key=_rank)
-    feasible = [cell.first for cell in alive if cell.violation == 0]
-    return feasible or [cell.first for cell in alive]
+    feasible = [member.first for member in alive if member.violation == 0]
+    return feasible or [member.first for member in alive]
 
 
-def _rank(cell: Cell) -> Rank:
-    return cell.rank
+def _rank(member: Member) -> Rank:
+    return member.rank

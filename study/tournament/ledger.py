@@ -17,8 +17,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from .axes import Signature, signature
-from .cell import ATTRIBUTE, Cell, Rank
 from .configurations import Archive, Config
+from .member import ATTRIBUTE, Member, Rank
 from .monotone import Frontier, Monotone
 from .running import RunningTrials
 
@@ -39,8 +39,8 @@ class Ledger:
     def __init__(self, direction: StudyDirection, monotone: Monotone | None = None) -> None:
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         self._frontiers = {name: Frontier(of) for name, of in (monotone or {}).items()}
-        self._cells: dict[Signature, Cell] = {}
-        self._by_number: dict[int, Cell] = {}
+        self._members: dict[Signature, Member] = {}
+        self._by_number: dict[int, Member] = {}
         self._ranked: list[Rank] = []
         self._read = 0  # trials
         self._open: list[int] = []  # not ended when last looked at
@@ -51,7 +51,7 @@ class Ledger:
         self._failed: set[Signature] = set()
         self._kept: dict[Hashable, Any] = {}
         self._axes: dict[str, tuple[int, BaseDistribution]] = {}
-        self._measured_again: list[Cell] = []  # cells that somebody measures now
+        self._measured_again: list[Member] = []  # members that somebody measures now
         self.running = RunningTrials()
         self.trials: Sequence[FrozenTrial] = ()
         self.is_noisy = False
@@ -75,13 +75,13 @@ class Ledger:
         others = [trials[number] for number in running if number != asking]
         for trial in self.running.look(others):
             self._widen(trial)
-        for cell in self._measured_again:
-            cell.running = 0
-        # only now are all cells known, also those of later trials that ended before
+        for member in self._measured_again:
+            member.running = 0
+        # only now are all members known, also those of later trials that ended before
         keys = self.running.keys
-        self._measured_again = [self._cells[key] for key in keys.keys() & self._cells.keys()]
-        for cell in self._measured_again:
-            cell.running = keys[signature(cell.first.params)]
+        self._measured_again = [self._members[key] for key in keys.keys() & self._members.keys()]
+        for member in self._measured_again:
+            member.running = keys[signature(member.first.params)]
         self.trials, self._read, self._open = trials, len(trials), still_open
         waiting = set(still_open).difference(running)
         self._absent = sorted([*self._idle, *waiting])
@@ -120,33 +120,33 @@ class Ledger:
     def _add(self, trial: FrozenTrial, key: Signature) -> None:
         seat = trial.system_attrs.get(ATTRIBUTE, {}).get("generation")
         insort(self._unseated if seat is None else self._born[seat], trial.number)
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._cells[key] = Cell(trial)
+        member = self._members.get(key)
+        if member is None:
+            member = self._members[key] = Member(trial)
             self._archive.add(key)
         else:
-            del self._ranked[bisect_left(self._ranked, cell.rank)]
-            if trial.number < cell.first.number:
-                cell.first = trial
-        self._by_number[trial.number] = cell
+            del self._ranked[bisect_left(self._ranked, member.rank)]
+            if trial.number < member.first.number:
+                member.first = trial
+        self._by_number[trial.number] = member
         constraints = {name: _bounded(value) for name, value in trial.constraints.items()}
         excess = math.fsum(max(0.0, value) for value in constraints.values())
         for name, value in constraints.items():
-            cell.constraints[name] = max(value, cell.constraints.get(name, -math.inf))
+            member.constraints[name] = max(value, member.constraints.get(name, -math.inf))
         if trial.state == TrialState.PRUNED:
             works = constraints or trial.user_attrs.get("pruned") == DOMINATED
             if works and not excess and trial.value is not None:
                 # feasible and poor: it ranks behind all that was measured whole
-                cell.bound = min(cell.bound, _bounded(self._sign * trial.value))
+                member.bound = min(member.bound, _bounded(self._sign * trial.value))
             else:
                 excess = excess or math.inf  # one that does not say by how much is the worst
         elif trial.user_attrs.get("repeat_of") is None and trial.value is not None:
-            insort(cell.values, _bounded(self._sign * trial.value))
-            self.is_replicated = self.is_replicated or len(cell.values) > 1
-            self.is_noisy = self.is_noisy or cell.values[0] != cell.values[-1]
-        cell.violation = max(cell.violation, excess)
-        cell.is_spent = cell.is_spent or bool(trial.user_attrs.get("spent"))
-        insort(self._ranked, cell.rank)
+            insort(member.values, _bounded(self._sign * trial.value))
+            self.is_replicated = self.is_replicated or len(member.values) > 1
+            self.is_noisy = self.is_noisy or member.values[0] != member.values[-1]
+        member.violation = max(member.violation, excess)
+        member.is_spent = member.is_spent or bool(trial.user_attrs.get("spent"))
+        insort(self._ranked, member.rank)
         for name, frontier in self._frontiers.items() if trial.params else ():
             if constraints.get(name, 0.0) > 0:
                 frontier.broke(trial)
@@ -173,22 +173,24 @@ class Ledger:
         """
         return any(frontier.rules_out(config) for frontier in self._frontiers.values())
 
-    def best_first(self, most: int | None = None) -> list[Cell]:
+    def best_first(self, most: int | None = None) -> list[Member]:
         """Return the known configurations, best first."""
         return [self._by_number[number] for _, _, number in self._ranked[:most]]
 
-    def newest_first(self) -> Iterable[Cell]:
+    def newest_first(self) -> Iterable[Member]:
         """Yield the known configurations by their first trial, newest first."""
         numbers = sorted(self._by_number, reverse=True)
         return (
-            cell for number in numbers if (cell := self._by_number[number]).first.number == number
+            member
+            for number in numbers
+            if (member := self._by_number[number]).first.number == number
         )
 
     def started_before(self, number: int) -> int:
         """Count the trials with a lower number that are known or running."""
         return number - bisect_left(self._absent, number)
 
-    def generation(self, index: int, size: int) -> list[Cell]:
+    def generation(self, index: int, size: int) -> list[Member]:
         """Return the known configurations of a generation.
 
         A trial without a generation belongs to it by how many started before.
@@ -199,8 +201,8 @@ class Ledger:
             *self._born.get(index, ()),
             *(n for n in near if self.started_before(n) // size == index),
         ]
-        cells = [self._by_number[number] for number in sorted(numbers)]
-        return list({id(cell): cell for cell in cells}.values())
+        members = [self._by_number[number] for number in sorted(numbers)]
+        return list({id(member): member for member in members}.values())
 
 
 def _bounded(value: float) -> float:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from optuna.study import Study, StudyDirection
 
-from .cell import Cell
 from .configurations import Axes
 from .ledger import Ledger
+from .member import Member
 from .model.posterior import Measured, posterior
 
 LEADERS = 64  # what is compared: the best by mean
@@ -44,32 +44,32 @@ class Standing:
     probability_best: float
 
 
-def _measured(cells: Sequence[Cell]) -> Measured:
-    return [(cell.first.params, cell.values) for cell in cells]
+def _measured(members: Sequence[Member]) -> Measured:
+    return [(member.first.params, member.values) for member in members]
 
 
-def to_replicate(cells: Sequence[Cell], space: Axes) -> Cell | None:
+def to_replicate(members: Sequence[Member], space: Axes) -> Member | None:
     """Return the configuration whose next measurement tells most about which is best.
 
     None where none may be measured. The rule is optimal computing budget allocation (Chen et al.
     2000, theorem 1): measurements in proportion to the noise over the squared distance from the
     best; the best itself gets the root of the sum of squares.
     """
-    leaders = [cell for cell in cells if cell.is_candidate][:LEADERS]
-    if all(cell.is_spent for cell in leaders):
+    leaders = [member for member in members if member.is_candidate][:LEADERS]
+    if all(member.is_spent for member in leaders):
         return None
     if len(leaders) == 1:
         return leaders[0]
     known = posterior(_measured(leaders), space)
     mean, noise = known.mean, known.noise
-    counts = np.array([len(cell.values) + cell.running for cell in leaders], dtype=float)
+    counts = np.array([len(member.values) + member.running for member in leaders], dtype=float)
     best = int(np.argmin(mean))
     floor = 0.3 * np.sqrt(noise) + 1e-12  # or equal means would take every measurement
     share = np.maximum(mean - mean[best], floor) ** -2.0
     share[best] = 0.0
     share[best] = np.sqrt(np.sum(share**2))
     owed = share / share.sum() * (counts.sum() + 1) - counts
-    owed[[cell.is_spent for cell in leaders]] = -np.inf
+    owed[[member.is_spent for member in leaders]] = -np.inf
     return leaders[int(np.argmax(owed))]
 
 
@@ -134,9 +134,11 @@ def standings(study: Study) -> list[Standing]:
     """
     ledger = Ledger(study.direction)
     ledger.catch_up(study.get_trials(deepcopy=False))
-    cells = [cell for cell in ledger.best_first() if cell.is_candidate][:LEADERS]
+    members = [member for member in ledger.best_first() if member.is_candidate][:LEADERS]
     maximise = study.direction == StudyDirection.MAXIMIZE
-    own = [(cell.first.params, [-v if maximise else v for v in cell.values]) for cell in cells]
+    own = [
+        (member.first.params, [-v if maximise else v for v in member.values]) for member in members
+    ]
     return compare(own, ledger.space(), maximise=maximise)
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from .axes import Signature, signature
-from .cell import ATTRIBUTE
 from .configurations import Axes, Config, coordinates
+from .member import ATTRIBUTE
 
 
 @dataclass(slots=True)

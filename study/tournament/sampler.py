@@ -16,10 +16,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from .breeding import Breeder
-from .cell import ATTRIBUTE
 from .configurations import Axes, Config, pinned
 from .generations import Seat, Settings, mirror, record, take_seat
 from .ledger import Ledger
+from .member import ATTRIBUTE
 from .monotone import Monotone
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 
-from .cell import Cell
 from .configurations import Axes, Config, coordinates
 from .ledger import Ledger
+from .member import Member
 from .model.fitting import fit
 from .model.lookahead import trials_left
 from .model.opening import lost_variance
@@ -40,17 +40,21 @@ def screen(
     is_category = np.array([isinstance(d, CategoricalDistribution) for d in space.values()])
     x, pending = coordinates(space, offspring), ledger.running.coordinates(space)
     of = tuple(sorted((name, repr(axis)) for name, axis in space.items()))
-    cells = ledger.once("cells", lambda: _bounded(ledger))
-    measured = [cell for cell in cells if cell.shown]
-    feasible = [cell for cell in measured if cell.violation == 0 and cell.values]
+    members = ledger.once("members", lambda: _bounded(ledger))
+    measured = [member for member in members if member.shown]
+    feasible = [member for member in measured if member.violation == 0 and member.values]
     likely = np.array([DOUBT if ledger.rules_out(config) else 1.0 for config in offspring])
-    broken = {name for cell in cells for name, value in _constraints(cell).items() if value > 0}
+    broken = {
+        name for member in members for name, value in _constraints(member).items() if value > 0
+    }
     constraints = [
-        ledger.once(("constraint", name, of), partial(_constraint, name, cells, space, is_category))
+        ledger.once(
+            ("constraint", name, of), partial(_constraint, name, members, space, is_category)
+        )
         for name in sorted(broken)
     ]
     if len(measured) < ENOUGH:
-        known = coordinates(space, [cell.first.params for cell in measured])
+        known = coordinates(space, [member.first.params for member in measured])
         worth = lost_variance(np.vstack([known, pending]), x, is_category)
     elif not feasible:
         worth = np.ones(len(offspring))
@@ -58,12 +62,12 @@ def screen(
 
         def objective() -> tuple[Surrogate, float]:
             fitted = _objective(measured, space, is_category)
-            at = coordinates(space, [cell.first.params for cell in feasible])
+            at = coordinates(space, [member.first.params for member in feasible])
             return fitted, float(fitted.predict(at)[0].min())
 
         fitted, best = ledger.once(("value", of), objective)
         if is_whole:
-            known = coordinates(space, [cell.first.params for cell in feasible])
+            known = coordinates(space, [member.first.params for member in feasible])
             rows = np.vstack([x, known, pending])
             left = _trials_left(fitted, constraints, rows, likely)
             if left is not None:
@@ -95,49 +99,60 @@ def _trials_left(
     return trials_left(values, seen, np.arange(len(rows)) < len(likely))
 
 
-def _bounded(ledger: Ledger) -> list[Cell]:
+def _bounded(ledger: Ledger) -> list[Member]:
     """Return the best and the newest, so that a fit takes no longer in a long study."""
     best = ledger.best_first(BOUND // 2)
-    ids = {id(cell) for cell in best}
-    newest = (cell for cell in ledger.newest_first() if id(cell) not in ids)
+    ids = {id(member) for member in best}
+    newest = (member for member in ledger.newest_first() if id(member) not in ids)
     return [*best, *itertools.islice(newest, BOUND // 2)]
 
 
-def _objective(cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_]) -> Surrogate:
+def _objective(members: Sequence[Member], space: Axes, is_category: NDArray[np.bool_]) -> Surrogate:
     """Fit the process for the values.
 
     What is far worse than the middle is drawn in: only the good end must be right.
     """
-    finite = np.sort([v for cell in cells for v in cell.shown if np.isfinite(v)] or [0.0])
+    finite = np.sort([v for member in members for v in member.shown if np.isfinite(v)] or [0.0])
     best, middle = float(finite[0]), float(np.median(finite))
     unit = (middle - best) or 1.0
 
-    shown = [value for cell in cells for value in cell.shown]
+    shown = [value for member in members for value in member.shown]
     z = (np.clip(shown, best, 10 * finite[-1] - 9 * best) - best) / unit
     z = np.where(z > 1, 1 + np.log(np.maximum(z, 1)), z)
-    sizes, counts = [len(cell.shown) for cell in cells], np.array([cell.weight for cell in cells])
+    sizes, counts = (
+        [len(member.shown) for member in members],
+        np.array([member.weight for member in members]),
+    )
     y = np.add.reduceat(z, np.cumsum([0, *sizes[:-1]])) / sizes
     within = float(np.sum((z - np.repeat(y, sizes)) ** 2))
     return fit(
-        coordinates(space, [cell.first.params for cell in cells]), is_category, y, counts, within
+        coordinates(space, [member.first.params for member in members]),
+        is_category,
+        y,
+        counts,
+        within,
     )
 
 
-def _constraints(cell: Cell) -> dict[str, float]:
+def _constraints(member: Member) -> dict[str, float]:
     """Return its constraints; one that was pruned without any has broken a nameless one."""
-    return cell.constraints if cell.constraints or not cell.violation else {"": 1.0}
+    return member.constraints if member.constraints or not member.violation else {"": 1.0}
 
 
 def _constraint(
-    name: str, cells: Sequence[Cell], space: Axes, is_category: NDArray[np.bool_]
+    name: str, members: Sequence[Member], space: Axes, is_category: NDArray[np.bool_]
 ) -> Surrogate:
     """Fit the process for the graded value of a constraint, which is met at 0 and below."""
     # who broke no constraint and does not name this one has met it, nobody knows by how much
-    informative = [cell for cell in cells if name in _constraints(cell) or not cell.violation]
-    graded = np.array([_constraints(cell).get(name, 0.0) for cell in informative])
+    informative = [
+        member for member in members if name in _constraints(member) or not member.violation
+    ]
+    graded = np.array([_constraints(member).get(name, 0.0) for member in informative])
     excesses = graded[(graded > 0) & np.isfinite(graded)]
     exceeded = float(np.median(excesses)) if len(excesses) else 1.0
     graded = np.nan_to_num(graded, posinf=4 * exceeded, neginf=-4 * exceeded)
     # 0 is met, but not by how much
     graded = np.where(graded == 0, -exceeded, np.minimum(graded, 4 * exceeded))
-    return fit(coordinates(space, [cell.first.params for cell in informative]), is_category, graded)
+    return fit(
+        coordinates(space, [member.first.params for member in informative]), is_category, graded
+    )

@@ -186,7 +186,7 @@ def random_history(rng, study, steps=100):
 
 def portrait(ledger, size=5):
     """Return all that a ledger says."""
-    cells = [
+    members = [
         (
             c.first.number,
             c.rank,
@@ -200,7 +200,7 @@ def portrait(ledger, size=5):
     ]
     generations = [[c.first.number for c in ledger.generation(index, size)] for index in range(20)]
     return (
-        cells,
+        members,
         [c.first.number for c in ledger.newest_first()],
         generations,
         [ledger.started_before(number) for number in range(101)],
@@ -258,7 +258,7 @@ def test_a_running_replicate_is_counted_until_it_ends():
     assert counts == [(1, 1), (1, 1), (0, 2)]
 
 
-# cells
+# members
 
 
 @pytest.mark.parametrize(
@@ -272,8 +272,8 @@ def test_a_mean_is_of_fresh_measurements_to_be_minimised(direction, mean):
         )
     ledger = Ledger(direction)
     ledger.catch_up(study.trials)
-    (cell,) = ledger.best_first()
-    assert (cell.mean, len(cell.values), ledger.is_noisy) == (mean, 2, True)
+    (member,) = ledger.best_first()
+    assert (member.mean, len(member.values), ledger.is_noisy) == (mean, 2, True)
 
 
 def test_a_copied_value_is_no_sign_of_noise():
@@ -293,8 +293,8 @@ def test_the_worst_of_each_constraint_counts():
     ledger = ledger_with(
         (one, 1.0, {"memory": -1.0, "words": 0.5}), (one, 2.0, {"memory": 2.0, "words": -1.0})
     )
-    (cell,) = ledger.best_first()
-    assert (cell.violation, cell.constraints, cell.is_candidate) == (
+    (member,) = ledger.best_first()
+    assert (member.violation, member.constraints, member.is_candidate) == (
         2.0,
         {"memory": 2.0, "words": 0.5},
         False,
@@ -309,16 +309,16 @@ def test_the_order_is_feasible_by_mean_then_infeasible_by_excess_then_silent():
         (CELLS[3], 7.0, {"memory": -1.0}),
         (CELLS[4], 6.0, {}),
     )
-    assert [cell.first.number for cell in ledger.best_first()] == [4, 3, 2, 1, 0]
-    assert [cell.first.number for cell in ledger.best_first(2)] == [4, 3]
-    assert [cell.first.number for cell in ledger.newest_first()] == [4, 3, 2, 1, 0]
+    assert [member.first.number for member in ledger.best_first()] == [4, 3, 2, 1, 0]
+    assert [member.first.number for member in ledger.best_first(2)] == [4, 3]
+    assert [member.first.number for member in ledger.newest_first()] == [4, 3, 2, 1, 0]
 
 
 def test_infinite_measurements_of_both_signs_have_the_worst_mean():
     ledger = ledger_with(
         *((CELLS[0], value, {}) for value in (1.0, -math.inf, math.inf)), (CELLS[1], 5.0, {})
     )
-    assert [cell.mean for cell in ledger.best_first()] == [5.0, math.inf]
+    assert [member.mean for member in ledger.best_first()] == [5.0, math.inf]
 
 
 def test_a_proposal_that_is_only_written_is_taken():
@@ -368,8 +368,8 @@ def test_a_pruned_trial_with_all_constraints_met_is_feasible_and_poor(direction)
     ledger = Ledger(study.direction)
     ledger.catch_up(study.get_trials(deepcopy=False))
     ranked = ledger.best_first()
-    assert [cell.first.params["x"] for cell in ranked] == [3, 2, 1, 0]
-    assert [cell.is_candidate for cell in ranked] == [True, False, False, False]
+    assert [member.first.params["x"] for member in ranked] == [3, 2, 1, 0]
+    assert [member.is_candidate for member in ranked] == [True, False, False, False]
     sign = -1 if direction == "maximize" else 1
     assert ranked[1].shown == [sign * 9.0] and ranked[2].shown == []
     assert {"x": 2} in ledger

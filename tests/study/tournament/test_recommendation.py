@@ -51,10 +51,10 @@ def letters(**values):
 def next_one(study, running=()):
     ledger = Ledger(study.direction)
     ledger.catch_up(study.trials)
-    for cell in ledger.best_first():
-        cell.running = sum(cell.first.params == params for params in running)
-    cell = to_replicate(ledger.best_first(), ledger.space())
-    return None if cell is None else cell.first.params.get("x")
+    for member in ledger.best_first():
+        member.running = sum(member.first.params == params for params in running)
+    member = to_replicate(ledger.best_first(), ledger.space())
+    return None if member is None else member.first.params.get("x")
 
 
 # OCBA

@@ -83,20 +83,20 @@ def test_who_names_no_constraint_and_broke_none_has_met_it():
         ({"a": a}, -float(a), {}) if a < 7 else ({"a": a}, None, {"memory": a - 6.5})
         for a in (0, 2, 4, 8, 10)
     ]
-    cells = ledger_of(rows, LINE).best_first()
+    members = ledger_of(rows, LINE).best_first()
     x = coordinates(LINE, [{"a": 9}, {"a": 5}, {"a": 1}])
-    broken, near, far = _constraint("memory", cells, LINE, np.array([False])).below(x, 0.0)
+    broken, near, far = _constraint("memory", members, LINE, np.array([False])).below(x, 0.0)
     assert broken < 0.2 and 0.5 < near < far
 
 
 def test_who_broke_another_constraint_says_nothing_of_those_it_does_not_name():
     rows = [({"a": a}, None, {"memory": a - 6.5}) for a in (8, 10)]
     rows += [({"a": a}, None, {"start": 1.0}) for a in (0, 2)] + [({"a": 4}, 1.0, {})]
-    cells = ledger_of(rows, LINE).best_first()
+    members = ledger_of(rows, LINE).best_first()
     x = coordinates(LINE, [{"a": 9}, {"a": 5}])
     with_them, without = (
         _constraint("memory", some, LINE, np.array([False])).below(x, 0.0)
-        for some in (cells, [c for c in cells if "start" not in c.constraints])
+        for some in (members, [c for c in members if "start" not in c.constraints])
     )
     np.testing.assert_array_equal(with_them, without)
 
@@ -203,9 +203,9 @@ def test_a_small_space_competes_as_a_whole_and_a_larger_one_by_its_offspring(mon
 def test_only_the_best_and_the_newest_are_fitted():
     real = {"a": FloatDistribution(0, 1)}
     ledger = ledger_of([({"a": n / 500}, float(n % 250), {}) for n in range(500)], real)
-    cells = _bounded(ledger)
-    assert len(cells) == BOUND
-    numbers = [cell.first.number for cell in cells]
+    members = _bounded(ledger)
+    assert len(members) == BOUND
+    numbers = [member.first.number for member in members]
     assert len(set(numbers)) == BOUND
     assert set(numbers) >= {0, 250, 1, 251, 499, 498, 480}
 
@@ -240,7 +240,7 @@ def test_one_that_was_given_up_is_measured_and_tells_less():
             study.tell(trial, float(abs(a - 3)))
     ledger = Ledger(study.direction)
     ledger.catch_up(study.trials)
-    given_up = next(cell for cell in ledger.best_first() if not cell.values)
+    given_up = next(member for member in ledger.best_first() if not member.values)
     assert given_up.weight < 1 and given_up.violation == 0
     assert screen(ledger, LINE, [{"a": 9}, {"a": 3}, {"a": 7}]) == {"a": 3}
 

@@ -1,4 +1,4 @@
-"""`Cell` is one configuration and what its trials have shown."""
+"""A member of a tournament is one configuration, with what its trials have shown."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Rank = tuple[float, float, int]
 
 
 @dataclass(slots=True)
-class Cell:
-    """One configuration and what its known trials have shown.
+class Member:
+    """A member is one configuration, with what its known trials have shown.
 
     Args:
         first: Its trial with the lowest number.
