@@ -1,4 +1,4 @@
-"""Read YAML within bounds that PyYAML lacks: a file's size, its depth, what aliases unfold to."""
+"""YAML is read within bounds that PyYAML lacks: of size, of depth, of what aliases unfold to."""
 
 from __future__ import annotations
 

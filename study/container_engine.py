@@ -1,4 +1,4 @@
-"""Ask docker, podman or another engine of containers what it knows."""
+"""This module asks docker, podman or another engine of containers what it knows."""
 
 from __future__ import annotations
 

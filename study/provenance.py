@@ -1,4 +1,4 @@
-"""Say which version of this project ran."""
+"""This module says which version of this project ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a study once, from the choice of its source to the exit code."""
+"""This module runs a study once, from the choice of its source to the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide what a run of a study came to, and write the winner's file."""
+"""This module decides what a run of a study came to, and writes the winner's file."""
 
 from __future__ import annotations
 

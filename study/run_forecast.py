@@ -1,4 +1,4 @@
-"""Say what a run would do, from what its study, its recording and its models' files tell."""
+"""A forecast says what a run would do, from its study, its recording and its models' files."""
 
 from __future__ import annotations
 

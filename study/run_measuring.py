@@ -1,4 +1,4 @@
-"""Measure the trials of a run here, from a recording, or in lanes on several cards."""
+"""This module measures the trials of a run here, from a recording, or in lanes on several cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plan a run: a spec with what the command line adds, refused before anything runs."""
+"""This module plans a run: a spec with what the command line adds, refused before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make text safe to show, and name what was probably meant."""
+"""This module makes text safe to show, and names what was probably meant."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of an LLM server that the study fills in.
+    """These words of an LLM server are filled in by the study.
 
     Args:
         model: The flags that name the model, the first one as the study writes it.

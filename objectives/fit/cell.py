@@ -1,4 +1,4 @@
-"""A cell of a search space by the files: does it start, and what does its KV cache hold."""
+"""The files say of a cell of a search space whether it starts, and what its KV cache holds."""
 
 from __future__ import annotations
 

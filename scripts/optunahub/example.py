@@ -1,4 +1,4 @@
-"""A noisy service with a memory limit: 15 settings, of which some do not fit, and 40 trials."""
+"""A noisy service with a memory limit has 15 settings, of which some do not fit, for 40 trials."""
 
 import numpy as np
 import optuna

@@ -1,4 +1,4 @@
-"""Get the instrument ready: the device, the servers of this machine, and their versions."""
+"""A bench makes the instrument ready: the device, the servers of this machine, their versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Let one user at a time have a device, whatever folder they write to.
+"""This module lets one user at a time have a device, whatever folder they write to.
 
 A user is a study, a confirmation, a recording or a deployment.
 """

@@ -1,4 +1,4 @@
-"""Plan a study for a card that is not in this machine: nothing can be measured there."""
+"""A study is planned here for a card that is not in this machine; nothing is measured there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what a small host, a container or WSL2 does not tell, and what works there all the same."""
+"""This module says what a small host, a container or WSL2 does not tell, and what works there."""
 
 from __future__ import annotations
 

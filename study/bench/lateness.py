@@ -1,4 +1,4 @@
-"""Measure how late requests leave beside the real servers of a spec, at several rates."""
+"""This module measures how late requests leave beside the real servers of a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order allocations so that servers restart least, by their commands."""
+"""This module orders allocations so that servers restart least, by their commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what room each device of a study has, before anything is launched there."""
+"""This module says what room each device of a study has, before anything is launched there."""
 
 from __future__ import annotations
 

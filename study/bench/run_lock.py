@@ -1,4 +1,4 @@
-"""Let one run at a time use a folder."""
+"""This module lets one run at a time use a folder."""
 
 from __future__ import annotations
 

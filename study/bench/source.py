@@ -1,4 +1,4 @@
-"""Choose what figures come from, this machine's bench or a recording, and measure on it."""
+"""Figures come from a source, this machine's bench or a recording, which is chosen here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell before anything is launched of which candidates the clips cannot judge the words."""
+"""This module tells before a launch of which candidates the clips cannot judge the words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from objectives.traffic.clips import SHIPPED, Clip, read_clips
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordOutlook:
-    """What the gate of the words can say of candidates whose speech is not the baseline's.
+    """A word outlook says what the gate of words can tell of candidates with other speech models.
 
     Args:
         candidates: How many configurations there are, the baseline's allocation left out.

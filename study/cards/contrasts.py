@@ -1,4 +1,4 @@
-"""Find by how much cards differ in one figure, from all that more than one of them measured.
+"""Contrasts say by how much cards differ in a figure, from all that several of them measured.
 
 The model is additive: a launch is the sum of its configuration, its card and noise. What was
 launched once says nothing here. Source: Montgomery, Design and Analysis of Experiments (2017),

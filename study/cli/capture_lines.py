@@ -1,4 +1,4 @@
-"""Say in lines what a capture holds, what it does not, how a mirror did, and what to type next."""
+"""Lines say what a capture holds and what it does not, how a mirror did, and what to type next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the scripts beside this package, and say how this user runs them."""
+"""This module finds the scripts beside this package, and says how this user runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write what studies cost in lines for a person."""
+"""This module writes what studies cost in lines for a person."""
 
 from __future__ import annotations
 

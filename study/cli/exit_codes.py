@@ -1,4 +1,4 @@
-"""Turn an error or an interruption into one sentence and the exit code of a command.
+"""This module turns an error or an interruption into one sentence and the exit code of a command.
 
 The codes: 0 done, 1 a fault of ours, 2 bad input and 3 set-up (`objectives.errors`), 4 nothing
 feasible (`study.run`) or rejected and 5 inconclusive (`study.confirmation.confirm`), 3 a step that

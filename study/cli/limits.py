@@ -1,4 +1,4 @@
-"""Read the limits of a command line."""
+"""This module reads the limits of a command line."""
 
 from __future__ import annotations
 

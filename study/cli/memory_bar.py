@@ -1,4 +1,4 @@
-"""Draw who holds a device's memory as a bar of signs, with what the signs mean."""
+"""This module draws who holds a device's memory as a bar of signs, with what the signs mean."""
 
 from __future__ import annotations
 

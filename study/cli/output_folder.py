@@ -1,4 +1,4 @@
-"""Make and try the folder that a command writes into, before anything runs."""
+"""This module makes and tries the folder that a command writes into, before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parse the options of a command.
+"""This module parses the options of a command.
 
 Its docstring is its help, and a wrong option is one line like every other error.
 """

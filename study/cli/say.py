@@ -1,4 +1,4 @@
-"""Print lines between their words at the width of a terminal, and as they are anywhere else."""
+"""Lines are printed between their words at a terminal's width, and as they are anywhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make a script end well whatever comes while it still imports, and whoever stops reading it.
+"""A script ends well whatever comes while it still imports, and whoever stops reading it.
 
 Every script imports it first. There is nothing to stop or keep until then, so that a signal ends
 it at once; `study.cli.exit_codes.exiting` turns one into an orderly end. What a terminal or a pipe

@@ -1,1 +1,1 @@
-"""Run the experiments of a D-REAM file in rotation, each in a process of its own."""
+"""This package runs the experiments of a D-REAM file in rotation, each in a process of its own."""

@@ -1,4 +1,4 @@
-"""Run the experiments of a D-REAM file in rotation: `python -m study.dream`."""
+"""This command runs the experiments of a D-REAM file in rotation: `python -m study.dream`."""
 
 import signal
 from importlib import import_module

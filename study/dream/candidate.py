@@ -1,4 +1,4 @@
-"""Measure one candidate of a spec and print it as one line of JSON.
+"""This command measures one candidate of a spec and prints it as one line of JSON.
 
 It is called by `objectives/spica_gpu_allocation.py`, which runs where this project's packages may
 not be installed. Its words are those of the design: pass, fail, invalid, error.

@@ -44,7 +44,7 @@ class Window:
 
 
 class Windows:
-    """The windows of all who measure, as one sees them who computes.
+    """These are the windows of all who measure, as one sees them who computes.
 
     Args:
         folder: The folder of their files.

@@ -1,1 +1,1 @@
-"""What of a spec's space would fit, by the files of its models."""
+"""The files of a spec's models say what of its space would fit."""

@@ -1,4 +1,4 @@
-"""Hold what the files say against every start that a recording holds."""
+"""This module holds what the files say against every start that a recording holds."""
 
 from __future__ import annotations
 

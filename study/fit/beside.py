@@ -1,4 +1,4 @@
-"""Ask the files of other services than those of a turn what these take of a device."""
+"""This module asks the files of other services than those of a turn what these take of a device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from study.fit.model_folder import folder_of
 
 @dataclass(frozen=True, slots=True)
 class BesideFiles:
-    """The files of the services beside a turn, ready to be asked.
+    """These are the files of the services beside a turn, ready to be asked.
 
     Args:
         services: Those services, by name.

@@ -1,4 +1,4 @@
-"""Ask the files of a spec's models which allocations would start."""
+"""This module asks the files of a spec's models which allocations would start."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHIPPED = "recordings/models"  # the config.json of each model of the recordings
 
 @dataclass(frozen=True, slots=True)
 class ByFiles:
-    """The files of a spec's models, ready to be asked.
+    """These are the files of a spec's models, ready to be asked.
 
     Args:
         llm: The LLM server.

@@ -1,4 +1,4 @@
-"""Say what is true of an LLM that is spread over several devices, before anything is launched."""
+"""This module says before a launch what is true of an LLM that is spread over several devices."""
 
 from __future__ import annotations
 

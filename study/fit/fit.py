@@ -1,4 +1,4 @@
-"""Say which cells of a spec's space would start, on this machine's device or on a named one."""
+"""A fit says which cells of a spec's space would start, on the device here or on a named one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The devices of a spec as the arithmetic by files takes them: here, elsewhere or recorded."""
+"""The arithmetic by files takes the devices of a spec as hosts: here, elsewhere or recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the folder or file of a model on this machine."""
+"""This module finds the folder or file of a model on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at what runs now, say how the device is divided, and write the spec to measure it."""
+"""A look at what runs now says how the device is divided, and writes the spec to measure it."""
 
 from __future__ import annotations
 

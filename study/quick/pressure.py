@@ -1,4 +1,4 @@
-"""Look for some seconds at what a server's own page says of its KV cache."""
+"""This module looks for some seconds at what a server's own page says of its KV cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the processes that serve an LLM or speech now: units, containers, or by hand."""
+"""Processes that serve an LLM or speech now are found here: units, containers, or by hand."""
 
 from __future__ import annotations
 

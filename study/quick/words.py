@@ -1,4 +1,4 @@
-"""Say how a device is divided now, and whether the KV cache was ever pressed. Pure."""
+"""This module says how a device is divided now, and whether the KV cache was ever pressed. Pure."""
 
 from __future__ import annotations
 

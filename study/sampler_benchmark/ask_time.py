@@ -35,7 +35,7 @@ PATIENCE_MS = 3_000.0  # a sampler whose median is longer is not asked in a larg
 
 @dataclass(frozen=True, slots=True)
 class AskTime:
-    """The processor's time of an ask in a study that holds many trials.
+    """An ask time is the processor's time of an ask in a study that holds many trials.
 
     The first ask, which reads the storage, does not count. Beside pending trials nothing is told
     between two asks, as when a round is asked; without them each trial is told before the next.

@@ -36,7 +36,7 @@ DPI = 150
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A finished figure, which Jupyter shows and `save` writes."""
+    """A chart is a finished figure, which Jupyter shows and `save` writes."""
 
     figure: Figure
 

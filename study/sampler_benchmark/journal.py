@@ -46,7 +46,7 @@ def made_with() -> dict[str, Any]:
 
 
 class RunJournal:
-    """The finished runs of a folder, one a line.
+    """A run journal keeps the finished runs of a folder, one a line.
 
     Args:
         folder: Where `runs.jsonl` lies, or is begun.

@@ -40,7 +40,7 @@ LARGER_IS_BETTER = ("best_trial_named", "recommend_named")
 
 @dataclass(frozen=True, slots=True)
 class FigureEstimate:
-    """One figure of one sampler on one problem, over seeds.
+    """A figure estimate is one figure of one sampler on one problem, over seeds.
 
     Args:
         problem: The name of the problem, or of a group of problems.

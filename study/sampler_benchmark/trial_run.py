@@ -20,7 +20,7 @@ EXACT = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The true regret of the configuration that a study names; None where it names none.
+    """A study names a configuration of this true regret; None where it names none.
 
     Args:
         best_trial: Of the one that `study.best_trial` names.
@@ -133,7 +133,7 @@ def race(
 
 
 class Telling:
-    """It tells a study what its trials find, in the way that its sampler can learn from.
+    """A telling tells a study what its trials find, in the way that its sampler can learn from.
 
     Args:
         study: The study.

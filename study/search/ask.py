@@ -1,4 +1,4 @@
-"""Queue trials, ask for them and mark them as begun, before they are measured."""
+"""Trials are queued, asked for and marked as begun here, before they are measured."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Racer(Protocol):
 
 
 class MakeRacer(Protocol):
-    """It makes the racer of a trial that begins; some may not be given up."""
+    """A maker of racers makes that of a trial that begins; some may not be given up."""
 
     def __call__(
         self,

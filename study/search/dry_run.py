@@ -1,4 +1,4 @@
-"""Forecast what a run would do, as data, without launching anything.
+"""This module forecasts what a run would do, as data, without launching anything.
 
 It has every configuration with its arithmetic, commands, starts and time.
 """

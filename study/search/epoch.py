@@ -1,4 +1,4 @@
-"""Run one epoch of a study.
+"""This module runs one epoch of a study.
 
 It asks for a generation, orders it so that servers restart least, measures it and tells results.
 """

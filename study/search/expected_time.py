@@ -1,4 +1,4 @@
-"""Estimate how long the next trial will take, and say whether it may begin."""
+"""This module estimates how long the next trial will take, and says whether it may begin."""
 
 from __future__ import annotations
 

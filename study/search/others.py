@@ -1,4 +1,4 @@
-"""Other processes at work on the same study: what they measure counts, and is waited for."""
+"""Other processes may work on the same study: what they measure counts, and is waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make a sampler by its name: the tournament, or a strategy of Optuna."""
+"""This module makes a sampler by its name: the tournament, or a strategy of Optuna."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a measurement into what Optuna is told.
+"""This module turns a measurement into what Optuna is told.
 
 That is its fitness, its constraints, and the verdict of every gate.
 """
@@ -141,7 +141,7 @@ def failure_constraint(diagnosis: Diagnosis, total_mib: float | None) -> float:
 
 
 class _Words(NamedTuple):
-    """The words that others are held against: how near to the baseline's, of which allocation."""
+    """Others are held against these words: how near to the baseline's, of which allocation."""
 
     rank: int
     allocation: Allocation

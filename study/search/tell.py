@@ -1,4 +1,4 @@
-"""End trials: tell them their score or their failure, or give them up."""
+"""Trials end here: they are told their score or their failure, or given up."""
 
 from __future__ import annotations
 

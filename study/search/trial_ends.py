@@ -70,7 +70,7 @@ class UnderWay:
 
 @dataclass(slots=True, kw_only=True)
 class TrialEnds:
-    """The ends of the trials of one run.
+    """Trial ends score, tell and report the trials of one run.
 
     Args:
         study: It is told what was measured.

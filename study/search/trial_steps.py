@@ -31,7 +31,7 @@ from study.storage.trials import counted
 
 @dataclass(slots=True, kw_only=True)
 class TrialSteps:
-    """The steps of the trials of one run, which whoever measures takes in its own order.
+    """Trial steps are those of one run, which whoever measures takes in its own order.
 
     Args:
         study: It is asked, and told what was measured.

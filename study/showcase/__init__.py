@@ -1,1 +1,1 @@
-"""Show the study that ships, and the comparison of samplers, as pages and notebooks need it."""
+"""This package shows the study that ships, and the comparison of samplers, in pages, notebooks."""

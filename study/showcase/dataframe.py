@@ -1,4 +1,4 @@
-"""Read a study or a recording into a pandas data frame, one row a launch, for the notebooks.
+"""A study or a recording becomes a pandas data frame here, one row a launch, for the notebooks.
 
 Optuna's own `Study.trials_dataframe` does not serve: it knows no recordings, lists copies of a
 launch too, puts a prefix before every parameter, and leaves a measurement as one column of nested

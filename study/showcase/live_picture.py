@@ -1,4 +1,4 @@
-"""Turn a recorded terminal into an animated SVG of what it showed.
+"""This module turns a recorded terminal into an animated SVG of what it showed.
 
 The recording is an asciicast of version 2, as `asciinema rec` writes it. What rich draws moves the
 cursor by whole lines, so that a list of lines stands for the screen.

@@ -1,4 +1,4 @@
-"""Write the study that ships into pages: a picture, and tables between two marks."""
+"""This module writes the study that ships into pages: a picture, and tables between two marks."""
 
 from __future__ import annotations
 

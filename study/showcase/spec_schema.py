@@ -1,4 +1,4 @@
-"""Generate the JSON Schema of a spec, by which an editor completes and checks it.
+"""This module generates the JSON Schema of a spec, by which an editor completes and checks it.
 
     python -m study.showcase.spec_schema > study/specs/spec.schema.json
 

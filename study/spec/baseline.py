@@ -1,4 +1,4 @@
-"""Read the baseline of a spec: a value of each parameter, in use today or tried first."""
+"""The baseline of a spec has a value of each parameter, in use today or tried first."""
 
 from __future__ import annotations
 

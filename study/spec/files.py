@@ -1,4 +1,4 @@
-"""Find the interpreters, programs and models that a spec names."""
+"""This module finds the interpreters, programs and models that a spec names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a spec: the YAML file that says what is searched, on which servers and under which load.
+"""A spec is the YAML file that says what is searched, on which servers and under which load.
 
 Whatever is wrong with it is one `BadInput` of one line:
 `FILE:LINE: key: what is wrong; the way out`.

@@ -1,4 +1,4 @@
-"""Read the search space of a spec: its parameters and the bounds that their values keep."""
+"""The search space of a spec has parameters, and bounds that their values keep."""
 
 from __future__ import annotations
 

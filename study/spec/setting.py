@@ -1,4 +1,4 @@
-"""Make the setting that is the same for all trials of a spec."""
+"""This module makes the setting that is the same for all trials of a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read limits and rates, and make the traffic of a window, such as the stress."""
+"""Limits and rates are read, and the traffic of a window is made, such as the stress."""
 
 from __future__ import annotations
 

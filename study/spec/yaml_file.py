@@ -1,4 +1,4 @@
-"""Read a YAML file that a person wrote, or say in one line why it cannot be read."""
+"""This module reads a YAML file that a person wrote, or says in one line why it cannot be read."""
 
 from __future__ import annotations
 

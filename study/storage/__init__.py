@@ -1,1 +1,1 @@
-"""Read and write a study as it is stored: where it lies, what it asks, and its trials."""
+"""This package reads and writes a stored study: where it lies, what it asks, and its trials."""

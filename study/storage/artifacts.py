@@ -1,4 +1,4 @@
-"""Keep the files of a trial with it as artifacts: logs, metrics, memory by second."""
+"""This module keeps the files of a trial with it as artifacts: logs, metrics, memory by second."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGS = ("*.log", WINDOW_FILE, RAMP_FILE)
 
 
 class SeveralFolders(FileSystemArtifactStore):
-    """The files of the trials of several studies, each in the folder of its study.
+    """These are the files of the trials of several studies, each in the folder of its study.
 
     Args:
         folders: The folders; what is new is written into the first.

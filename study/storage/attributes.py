@@ -1,4 +1,4 @@
-"""Read the attributes of a study, which anybody may have damaged, each by its type."""
+"""This module reads the attributes of a study, which anybody may have damaged, each by its type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what makes the trials of two studies comparable, and name what differs."""
+"""This module says what makes the trials of two studies comparable, and names what differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep in a study what it asks and where its figures come from, for whoever reads it later."""
+"""The context of a study says what it asks and where its figures come from, for later readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find a study that is there: a storage by URL or file, a study by name; make nothing."""
+"""This module finds a study that is there, by name, URL or file, and makes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the metrics.jsonl of a run.
+"""This module writes the metrics.jsonl of a run.
 
 It has a line for each trial that the run ended, and for those that a killed run still owed.
 """

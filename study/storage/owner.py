@@ -1,4 +1,4 @@
-"""Say which process a trial belongs to, and whether that may still live."""
+"""This module says which process a trial belongs to, and whether that may still live."""
 
 from __future__ import annotations
 

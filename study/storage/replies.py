@@ -1,4 +1,4 @@
-"""Find the replies that were kept of each trial, so that other limits can be judged."""
+"""This module finds the replies that were kept of each trial, to judge it by other limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open an Optuna storage by its URL, and read and write such URLs."""
+"""This module opens an Optuna storage by its URL, and reads and writes such URLs."""
 
 from __future__ import annotations
 

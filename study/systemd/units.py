@@ -1,4 +1,4 @@
-"""The units of the machine: their state, stop, start and logs, through systemd's own commands."""
+"""Units of the machine tell their state and are stopped and started by systemd's own commands."""
 
 from __future__ import annotations
 

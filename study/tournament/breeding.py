@@ -24,7 +24,7 @@ WHOLE = 4  # a space of up to so many times n_offspring configurations competes 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a trial is to measure, and why.
+    """A proposal says what a trial is to measure, and why.
 
     Args:
         role: "random", "child", "fresh", "replicate" or "repeat".
@@ -39,7 +39,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Breeder:
-    """The breeder of one trial.
+    """A breeder proposes the parameters of one trial.
 
     Args:
         settings: The numbers of the tournament.

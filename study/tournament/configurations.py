@@ -22,7 +22,7 @@ Axes = Mapping[str, BaseDistribution]
 
 
 class Archive:
-    """The configurations that were tried; one with fewer names stands for all that agree on those.
+    """An archive holds what was tried; one with fewer names stands for all that agree on those.
 
     >>> {"x": 0.30000000000000004, "y": 7} in Archive([{"x": 0.3}])
     True

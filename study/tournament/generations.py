@@ -19,7 +19,7 @@ Seat = dict[str, int]  # generation and slot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What `TournamentSampler` was given, under the same names.
+    """Settings are what `TournamentSampler` was given, under the same names.
 
     Raises:
         ValueError: One of them makes no sense.

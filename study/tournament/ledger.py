@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Ledger:
-    """Every configuration of one study; `catch_up` must be called before each use.
+    """A ledger has every configuration of one study; `catch_up` must be called before each use.
 
     Args:
         direction: Whether the study minimises or maximises.

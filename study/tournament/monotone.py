@@ -15,7 +15,7 @@ Monotone = Mapping[str, Mapping[str, int]]  # by constraint and parameter: 1, -1
 
 
 class Frontier:
-    """What the trials tell of one constraint by the directions that are declared for it.
+    """A frontier is what the trials tell of one constraint by the directions declared for it.
 
     That is strong evidence and no law: a direction may be wrong, and a failure may have had a cause
     of its own. A trial that met the constraint although it demands at least as much refutes it.

@@ -17,7 +17,7 @@ from .member import ATTRIBUTE
 
 @dataclass(slots=True)
 class Running:
-    """A trial that was running when it was last looked at.
+    """This trial was running when it was last looked at.
 
     Args:
         trial: The trial as it was then.
@@ -37,7 +37,7 @@ class Running:
 
 
 class RunningTrials:
-    """The running trials of a study; what has not changed since the last look is not read again."""
+    """These are a study's running trials; what has not changed since a look is not read again."""
 
     def __init__(self) -> None:
         self._by_number: dict[int, Running] = {}

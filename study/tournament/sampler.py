@@ -24,11 +24,11 @@ from .monotone import Monotone
 
 
 class Parameters(dict[str, Any]):
-    """What Optuna's `Trial` holds of a proposal; unlike a dict, it can be referred to weakly."""
+    """Optuna's `Trial` holds this of a proposal; unlike a dict, it can be referred to weakly."""
 
 
 class TournamentSampler(BaseSampler):
-    """A sampler that breeds trials in tournaments and tries no configuration twice by accident.
+    """This sampler breeds trials in tournaments, and tries no configuration twice by accident.
 
     The docstring of this package explains the method.
 

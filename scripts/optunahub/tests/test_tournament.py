@@ -1,4 +1,4 @@
-"""Checks the sampler as the registry loads it.
+"""These tests check the sampler as the registry loads it.
 
 It keeps Optuna's contract, measures nothing twice by accident, and recommends.
 """
@@ -21,7 +21,7 @@ module = optunahub.load_local_module(package="samplers/tournament", registry_roo
 
 
 class TestContract(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    """Checks what Optuna demands of every sampler."""
+    """These tests check what Optuna demands of every sampler."""
 
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:

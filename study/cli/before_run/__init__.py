@@ -1,1 +1,1 @@
-"""What is told before anything is launched."""
+"""This package says what is known before anything is launched."""

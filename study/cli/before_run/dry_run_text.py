@@ -1,4 +1,4 @@
-"""Put in words what a run would do."""
+"""This module puts in words what a run would do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tabulate what would fit by the models' files, and how the files agree with recordings."""
+"""Tables show what would fit by the models' files, and how these agree with recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put in words what would fit, by the models' files."""
+"""This module puts in words what would fit, by the models' files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Show what a run came to: the answer, and what to type next."""
+"""This package shows what a run came to: the answer, and what to type next."""

@@ -1,4 +1,4 @@
-"""Give the answer of a study as data: what `--json` ends with."""
+"""This module gives the answer of a study as data: what `--json` ends with."""
 
 from __future__ import annotations
 

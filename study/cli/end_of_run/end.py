@@ -1,4 +1,4 @@
-"""Show the end of a run as a person sees it: the answer, its reasons, and what to type next."""
+"""The end of a run shows a person the answer, its reasons, and what to type next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say why nothing works: each reason once with its proof, and the nearest change that would."""
+"""Where nothing works, each reason is named with its proof, and the nearest change that would."""
 
 from __future__ import annotations
 

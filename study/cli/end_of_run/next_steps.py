@@ -1,4 +1,4 @@
-"""Say what to type next."""
+"""This module says what to type next."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One dashboard over all experiments in rotation: where each stands, and every trial of each."""
+"""One dashboard shows all experiments in rotation: where each stands, and every trial of each."""

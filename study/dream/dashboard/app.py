@@ -1,4 +1,4 @@
-"""The dashboards of several storages as one: studies are numbered anew, so that none is twice."""
+"""Dashboards of several storages answer as one: studies are numbered anew, and none is twice."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class JoinedApp:
 
 
 class _Answer:
-    """The answer of an app, taken whole."""
+    """An answer is that of an app, taken whole."""
 
     def __init__(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
         self.status, self.headers = "", list[tuple[str, str]]()

@@ -1,4 +1,4 @@
-"""Serve the page of all experiments, and the dashboard of every study of theirs."""
+"""This module serves the page of all experiments, and the dashboard of every study of theirs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serve_experiments(
 
 
 class Experiments:
-    """The experiments of a runner, as they are when somebody looks.
+    """These are the experiments of a runner, as they are when somebody looks.
 
     Args:
         options: Those of the runner.

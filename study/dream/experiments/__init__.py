@@ -1,1 +1,1 @@
-"""Read a D-REAM file: what holds for the whole of it, and each experiment of its list."""
+"""This package reads a D-REAM file: what holds for all of it, and each experiment of its list."""

@@ -1,4 +1,4 @@
-"""Read a D-REAM file; an entry that is wrong does not hide the others."""
+"""This module reads a D-REAM file; an entry that is wrong does not hide the others."""
 
 from __future__ import annotations
 

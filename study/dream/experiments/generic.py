@@ -1,4 +1,4 @@
-"""Read an experiment whose evaluator is the user's own."""
+"""This module reads an experiment whose evaluator is the user's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read which figures an experiment wants, which way, and how much each weighs."""
+"""This module reads which figures an experiment wants, which way, and how much each weighs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An experiment as data: what is searched, by which evaluator, for which figures."""
+"""An experiment is data: what is searched, by which evaluator, for which figures."""
 
 from __future__ import annotations
 

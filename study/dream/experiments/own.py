@@ -1,4 +1,4 @@
-"""Read our own experiment: a study of this project as an entry of a D-REAM file."""
+"""This module reads our own experiment: a study of this project as an entry of a D-REAM file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that an experiment searches: of any kind that YAML has, also lists."""
+"""The values that an experiment searches are of any kind that YAML has, also lists."""
 
 from __future__ import annotations
 

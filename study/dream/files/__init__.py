@@ -1,1 +1,1 @@
-"""Write the files that readers of the ancestor's runner look for."""
+"""This package writes the files that readers of the ancestor's runner look for."""

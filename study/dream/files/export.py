@@ -1,4 +1,4 @@
-"""Write what became of an experiment, in the formats of the ancestor and of the design."""
+"""An export writes what became of an experiment, in the formats of the ancestor and the design."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METRICS, CANDIDATES = "metrics.jsonl", "gen_0_candidates.jsonl"
 
 @dataclass(slots=True)
 class Export:
-    """The export of one epoch: it adds what is new, whoever wrote what is there.
+    """An export adds what is new of one epoch, whoever wrote what is there.
 
     Args:
         root: The folder of all artifacts.

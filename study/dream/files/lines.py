@@ -1,4 +1,4 @@
-"""A file of lines that is added to by one process at a time, and survives its death."""
+"""A file of lines is added to by one process at a time, and survives its death."""
 
 from __future__ import annotations
 

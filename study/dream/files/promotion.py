@@ -1,4 +1,4 @@
-"""Write the promotion of a generic experiment: its best candidate, for a person to look at."""
+"""The promotion of a generic experiment is its best candidate, for a person to look at."""
 
 from __future__ import annotations
 

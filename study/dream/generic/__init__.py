@@ -1,1 +1,1 @@
-"""Run a generation of an experiment whose evaluator is the user's own."""
+"""This package runs a generation of an experiment whose evaluator is the user's own."""

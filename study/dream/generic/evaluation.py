@@ -1,4 +1,4 @@
-"""Evaluate one candidate in a process of its own, within its limits of time and memory."""
+"""An evaluation runs one candidate in a process of its own, within its time and memory."""
 
 from __future__ import annotations
 

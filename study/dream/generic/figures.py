@@ -1,4 +1,4 @@
-"""What an evaluator returned, as figures; and what they are worth."""
+"""What an evaluator returned becomes figures here, and these a score."""
 
 from __future__ import annotations
 

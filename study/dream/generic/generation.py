@@ -1,4 +1,4 @@
-"""Run one generation of a generic experiment: ask for candidates, evaluate them, tell the study."""
+"""A generation of a generic experiment asks for candidates, evaluates them and tells the study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call an evaluator once, in a process of its own.
+"""This command calls an evaluator once, in a process of its own.
 
 Usage: `host.py REQUEST_FILE RESULT_FILE`. It is run as a plain file by any Python of version 3.8 or
 newer, and imports the standard library only. The result is written whole or not at all.

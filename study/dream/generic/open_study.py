@@ -1,4 +1,4 @@
-"""Open the Optuna study of a generic experiment: new, resumed, or grown from an earlier one."""
+"""The Optuna study of a generic experiment is opened here: new, resumed, or grown from another."""
 
 from __future__ import annotations
 

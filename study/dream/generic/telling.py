@@ -1,4 +1,4 @@
-"""Tell a study what an evaluation gave: its score, or why it has none."""
+"""This module tells a study what an evaluation gave: its score, or why it has none."""
 
 from __future__ import annotations
 

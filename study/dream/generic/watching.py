@@ -1,4 +1,4 @@
-"""Watch an evaluator's process: its time, its memory, what it prints, who measures meanwhile."""
+"""A watch sees an evaluator's time, its memory, what it prints, and who measures meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT, MEMORY, WINDOW = "timeout", "memory", "window"
 
 @dataclass(slots=True)
 class Watch:
-    """A watch over one evaluation.
+    """A watch is kept over one evaluation.
 
     Args:
         process: The evaluator.

@@ -1,1 +1,1 @@
-"""Decide whose turn it is, start and end turns, and keep what the next process needs to go on."""
+"""This package decides whose turn it is, runs turns, and keeps what the next process needs."""

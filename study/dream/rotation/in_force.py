@@ -14,7 +14,7 @@ from study.dream.turns.log import Log
 
 @dataclass(slots=True)
 class InForce:
-    """What is in force, and what was said of it.
+    """This holds the file in force, and what was said of it.
 
     Args:
         options: What the runner was asked for.

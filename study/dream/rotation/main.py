@@ -1,4 +1,4 @@
-"""Run the experiments of a file, or show where they stand."""
+"""This module runs the experiments of a file, or shows where they stand."""
 
 from __future__ import annotations
 

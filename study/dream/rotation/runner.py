@@ -1,4 +1,4 @@
-"""The runner: cycles of turns, until it is told to stop."""
+"""The runner goes through cycles of turns, until it is told to stop."""
 
 from __future__ import annotations
 

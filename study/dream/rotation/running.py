@@ -1,4 +1,4 @@
-"""The turns that run."""
+"""Turns that run are started, polled and stopped here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOP_GRACE_S = 6.0
 
 
 class Turn(Protocol):
-    """A turn that runs."""
+    """A turn runs, until it ends or is stopped."""
 
     @property
     def seconds(self) -> float: ...
@@ -25,7 +25,7 @@ class Turn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A turn that has ended.
+    """An ended turn took its time, and left a report.
 
     Args:
         name: The experiment's name.
@@ -40,7 +40,7 @@ class Ended:
 
 @dataclass(slots=True)
 class Running:
-    """The turns that run, by the names of their experiments.
+    """These are the turns that run, by the names of their experiments.
 
     Args:
         start: It starts a turn.

@@ -1,4 +1,4 @@
-"""Look where every experiment of a runner stands, from outside of it."""
+"""This module looks where every experiment of a runner stands, from outside of it."""
 
 from __future__ import annotations
 

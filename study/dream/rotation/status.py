@@ -1,4 +1,4 @@
-"""Show where every experiment stands, and when its next turn is: as a table, and as a page."""
+"""The status shows where every experiment stands and when its next turn is, as table or page."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ CODE = (
 
 @dataclass(slots=True)
 class TurnProcess:
-    """A turn that runs.
+    """A turn process is a turn that runs.
 
     Args:
         job: What it does.

@@ -1,4 +1,4 @@
-"""The runner as a unit of systemd, under quotas."""
+"""The runner may be a unit of systemd, under quotas."""
 
 from __future__ import annotations
 

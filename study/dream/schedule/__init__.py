@@ -1,1 +1,1 @@
-"""Who may run when, beside whom and for how long: all of it pure, but for the files of state."""
+"""A schedule says who may run when, beside whom and for how long; it is pure, but for its state."""

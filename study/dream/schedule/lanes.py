@@ -1,4 +1,4 @@
-"""Who may run beside whom: one experiment a device, and cores apart from what is measured. Pure.
+"""Lanes say who may run beside whom: one on a device, on cores apart from what is timed. Pure.
 
 Where an experiment measures a device, the last quarter of the cores is for experiments on the CPU.
 A machine with fewer than four cores has none to spare: there they do not run beside it. Several

@@ -1,4 +1,4 @@
-"""What a runner was asked for, and where it keeps what it knows."""
+"""The options of a runner say what it was asked for, and where it keeps what it knows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_ROOT = Path("artifacts/dream")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerOptions:
-    """The options of a runner.
+    """Runner options are what a runner was asked for.
 
     Args:
         config: The D-REAM file, read anew each cycle.

@@ -1,4 +1,4 @@
-"""Who is next, and for how long: fair by time, within the budgets of experiment and cycle. Pure."""
+"""The order is fair by time, within the budgets of experiment and cycle. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far an experiment has come, and why it may have to wait. Pure."""
+"""The progress of an experiment says how far it has come, and why it may have to wait. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Wait(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The progress of an experiment over all cycles.
+    """Progress is that of an experiment over all cycles.
 
     Args:
         digest: Of its entry when it last ran; another entry begins with no failures.

@@ -1,4 +1,4 @@
-"""Run the turn that the argument, a job as JSON, names."""
+"""This command runs the turn that the argument, a job as JSON, names."""
 
 from __future__ import annotations
 

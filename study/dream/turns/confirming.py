@@ -1,4 +1,4 @@
-"""The turns after a study of ours has its candidate: its confirmation, a step a turn."""
+"""Once a study of ours has its candidate, its turns are those of the confirmation, step by step."""
 
 from __future__ import annotations
 

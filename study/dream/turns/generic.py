@@ -1,4 +1,4 @@
-"""One epoch of an experiment whose evaluator is the user's own."""
+"""This turn is one epoch of an experiment whose evaluator is the user's own."""
 
 from __future__ import annotations
 

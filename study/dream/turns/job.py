@@ -1,4 +1,4 @@
-"""What a turn is told, and what it reports, as plain data: both cross a process."""
+"""A turn is told a job and gives a report, both as plain data, which crosses a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner's log: every line has the time and names its experiment."""
+"""Every line of the runner's log has the time and names its experiment."""
 
 from __future__ import annotations
 

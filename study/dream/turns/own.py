@@ -1,4 +1,4 @@
-"""One epoch of our own experiment: a generation of a study of this project."""
+"""This turn is one epoch of our own experiment: a generation of a study of this project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminal of a turn: nothing is shown, and its phases say when all others must stand still."""
+"""The terminal of a turn shows nothing; its phases say when all others must stand still."""
 
 from __future__ import annotations
 

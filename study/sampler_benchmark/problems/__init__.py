@@ -1,1 +1,1 @@
-"""The problems of a comparison: drawn from a seed, recorded, or measured by others."""
+"""The problems of a comparison are drawn from a seed, recorded, or measured by others."""

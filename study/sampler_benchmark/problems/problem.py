@@ -43,7 +43,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A search space with known truth, larger values better.
+    """A problem is a search space with known truth, where larger values are better.
 
     Args:
         name: The name of the problem.

@@ -14,7 +14,7 @@ from objectives.errors import BadInput
 
 
 class WholeSpace(BaseSampler):
-    """A sampler that knows its space from the start.
+    """This sampler knows its space from the start.
 
     Args:
         space: What is searched.

@@ -1,4 +1,4 @@
-"""Carry over what the study that this one has grown from has measured.
+"""This module carries over what the study that this one has grown from has measured.
 
 It is scored by today's weights.
 """

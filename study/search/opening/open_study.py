@@ -1,4 +1,4 @@
-"""Open the Optuna study of a spec.
+"""This module opens the Optuna study of a spec.
 
 It is new, resumed, or grown from an earlier one whose measurements still hold.
 """

@@ -1,4 +1,4 @@
-"""Turn what a spec says of the LLM's memory into the unit that it searches, on a device."""
+"""What a spec says of the LLM's memory becomes the unit that it searches, on a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check options of each engine against each other, and say which are idle beside which."""
+"""Options of each engine are checked against each other, and those named that do nothing."""
 
 from __future__ import annotations
 

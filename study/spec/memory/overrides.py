@@ -1,4 +1,4 @@
-"""Refuse what would override a share of the memory that a study searches."""
+"""This module refuses what would override a share of the memory that a study searches."""
 
 from __future__ import annotations
 

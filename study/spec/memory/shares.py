@@ -1,4 +1,4 @@
-"""Refuse a share of a device that is none, of the services that have one of their own."""
+"""A share of a device that is none is refused, of the services that have one of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the services beside the voice turn: their entries, their traffic, what weighs in them."""
+"""Services beside the voice turn have entries in a spec, traffic, and weights."""
 
 from __future__ import annotations
 

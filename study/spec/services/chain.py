@@ -1,4 +1,4 @@
-"""Read the services that a turn passes: a clip and then the LLM, or more of them."""
+"""This module reads the services that a turn passes: a clip and then the LLM, or more of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the devices of a study: the only one, or several by name, and which services are where."""
+"""A study has one device, or several by name; they are read with which services are where."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONLY = "gpu"  # the name of a GPU that has none, beside the CPU
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The devices of a spec.
+    """These are the devices of a spec, with the places of its services.
 
     Args:
         main: The one that the LLM is on: cpu, cuda, an index or a UUID.

@@ -1,4 +1,4 @@
-"""Read which engine serves a service beside the turn, and what that needs."""
+"""This module reads which engine serves a service beside the turn, and what that needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuse what a service's entry says that nothing reads, or no program can be started with."""
+"""Keys of a service's entry are refused that nothing reads, or no program can be started with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuse prompts that are longer than a server takes, and limits that no answer can miss."""
+"""Prompts longer than a server takes are refused, and limits that no answer can miss."""
 
 from __future__ import annotations
 

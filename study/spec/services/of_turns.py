@@ -1,4 +1,4 @@
-"""Read what a study runs on: both servers with interpreters and models, recording."""
+"""This module reads what a study runs on: both servers with interpreters and models, recording."""
 
 from __future__ import annotations
 

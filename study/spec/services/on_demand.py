@@ -1,4 +1,4 @@
-"""Check what a spec says of services that sleep until they are asked."""
+"""This module checks what a spec says of services that sleep until they are asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuse a set of devices that a service cannot be spread over, before anything is launched."""
+"""Sets of devices that a service cannot be spread over are refused before anything is launched."""
 
 from __future__ import annotations
 

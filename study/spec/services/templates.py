@@ -1,4 +1,4 @@
-"""Check the command template of a service: what it must name, and what nobody fills."""
+"""A command template of a service is checked for what it must name, and what nobody fills."""
 
 from __future__ import annotations
 

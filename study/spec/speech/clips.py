@@ -1,4 +1,4 @@
-"""Read which speech a study sends, and which it counts the words of; refuse what cannot be."""
+"""This module reads which speech a study sends, and which it counts the words of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check the options of our speech server: its arithmetic, and its whole numbers."""
+"""This module checks the options of our speech server: its arithmetic, and its whole numbers."""
 
 from __future__ import annotations
 

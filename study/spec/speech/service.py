@@ -1,4 +1,4 @@
-"""Read how the speech server of turns is started, and what its engine needs."""
+"""This module reads how the speech server of turns is started, and what its engine needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read captured traces: JSON lines of arrivals.
+"""This module reads captured traces: JSON lines of arrivals.
 
 Each has the lengths of its prompt and its answer, or the spoken clip.
 """

@@ -1,4 +1,4 @@
-"""Read what `capture` has written as a trace: its lines have `at_s` and `service`."""
+"""This module reads what `capture` has written as a trace: its lines have `at_s` and `service`."""
 
 from __future__ import annotations
 

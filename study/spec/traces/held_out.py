@@ -1,4 +1,4 @@
-"""Read a spec's own traffic and the held-out one: ready-made kinds, captures, slices of traces."""
+"""A spec's own traffic and the held-out one are ready-made kinds, captures or slices of traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read what of a trace a workload replays: the file, its format, and what is done to it."""
+"""A workload replays of a trace what is read here: the file, its format, and what is done to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the workload that replays a trace: its file is read, and tells rates and lengths."""
+"""The workload that replays a trace is made here: its file is read, and tells rates and lengths."""
 
 from __future__ import annotations
 

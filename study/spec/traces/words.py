@@ -1,4 +1,4 @@
-"""Say in words which slice of a trace a workload replays, and what was left out of it. Pure."""
+"""Words say which slice of a trace a workload replays, and what was left out of it. Pure."""
 
 from __future__ import annotations
 

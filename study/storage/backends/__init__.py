@@ -1,1 +1,1 @@
-"""What keeps studies: a database or a proxy before one, each waited for where it is away."""
+"""A database keeps studies, or a proxy before one; each is waited for where it is away."""

@@ -1,4 +1,4 @@
-"""Run a replay on a copy of its study in memory, and store at its end what it added.
+"""This module runs a replay on a copy of its study in memory, and stores at its end what it added.
 
 A replay asks for all trials at every step and writes twenty attributes of each, which a database
 answers in most of the seconds that a replay takes.
@@ -21,7 +21,7 @@ from study.storage.backends.patient import add_trials
 
 
 class _PlainValues(InMemoryStorage):
-    """A storage in memory that gives back each value as a database would: by way of JSON."""
+    """This storage in memory gives back each value as a database would: by way of JSON."""
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         super().set_trial_user_attr(trial_id, key, _plain(value))

@@ -1,4 +1,4 @@
-"""A storage that waits for its server, writes several things at once, and says what is damaged."""
+"""A patient storage waits for its server, writes much at once, and says what is damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A storage behind Optuna's gRPC proxy, which waits for the proxy where it is away."""
+"""A storage behind Optuna's gRPC proxy waits for the proxy where it is away."""
 
 from __future__ import annotations
 

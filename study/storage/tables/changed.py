@@ -1,4 +1,4 @@
-"""Read of a study's open trials only those that were written to, where nobody else writes to them.
+"""Of a study's open trials only those written to are read, where nobody else writes to them.
 
 Optuna reads every trial that has not ended for every question; with many lanes that is most of
 what their driver does.

@@ -1,4 +1,4 @@
-"""Read trials and write attributes by plain statements, in half of the time of Optuna's way.
+"""Plain statements read trials and write attributes in half of the time of Optuna's way.
 
 Optuna makes an object of each row, which watches whether it is changed; here the rows themselves
 are handed to what Optuna makes a trial of. It writes each attribute in a transaction of its own.
@@ -145,7 +145,7 @@ class PlainStorage(RDBStorage):
 
 
 class _Trial:
-    """The rows of one trial, by the names under which Optuna looks for them."""
+    """These are the rows of one trial, by the names under which Optuna looks for them."""
 
     datetime_start = models.TrialModel.datetime_start
     datetime_complete = models.TrialModel.datetime_complete

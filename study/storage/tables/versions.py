@@ -1,4 +1,4 @@
-"""Keep the version of a database's tables without Alembic, which takes half a second to import."""
+"""The version of a database's tables is known without Alembic, whose import takes half a second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERSION.primary_key.name = "alembic_version_pkc"
 
 
 class KnownVersions(_VersionManager):
-    """The version of a database's tables; one from before Alembic is left to Optuna."""
+    """This keeps the version of a database's tables; one from before Alembic is left to Optuna."""
 
     def get_current_version(self) -> str:
         """Return the revision of the tables.

@@ -50,7 +50,7 @@ def _correlated(weights: Array, of: Array) -> Array:
 
 
 class Pairs:
-    """The pairs of rows of one set: each is compared once, however many shapes ask for it.
+    """Pairs are those of the rows of a set: each is compared once, however many shapes ask for it.
 
     Args:
         x: The rows, (n, d).

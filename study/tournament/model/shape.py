@@ -35,7 +35,7 @@ USUAL_NOISE, NOISY = 0.01, 1.5  # what each power of ten costs by which noise is
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Hyperparameters of a process.
+    """A shape is the hyperparameters of a process.
 
     Args:
         scales: The length scale of each parameter, of its whole range.
@@ -125,7 +125,7 @@ def numbers_of_listed(plain: tuple[bool, ...], free: tuple[int, ...]) -> Numbers
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers of k shapes.
+    """These are the numbers of k shapes.
 
     Args:
         weights: The weight of each of the `features` in a squared distance, (k, f).

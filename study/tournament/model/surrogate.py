@@ -1,4 +1,4 @@
-"""A small Gaussian process in plain numpy, since a package that ships alone brings no torch.
+"""A small Gaussian process is in plain numpy: a package that ships alone brings no torch.
 
 It predicts configurations from those that were measured. Several sets of hyperparameters explain a
 dozen measurements about as well, and one of them alone is too sure of itself; so each speaks with
@@ -21,7 +21,7 @@ NEAR = 32  # pending rows that are taken into account
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What each shape knows of m rows.
+    """This is what each shape knows of m rows.
 
     Args:
         x: The rows, (m, d).

@@ -1,4 +1,4 @@
-"""A cell of a search space by the files: what vLLM takes of its share and of the device. Pure."""
+"""The files say of a cell what vLLM takes of its share and of the device. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Sum:
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """The ends of what the LLM may be given, each with and without its margin, MiB."""
+    """These are the ends of what the LLM may be given, each with and without its margin, MiB."""
 
     least_mib: tuple[float, float] | None
     most_mib: tuple[float, float] | None
