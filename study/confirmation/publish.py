@@ -79,8 +79,8 @@ def publish(of: Subject, journal: PairsJournal, file: str, most: int) -> RuleVer
         why = "; ".join(wording.reasons(result, of.rule))
         why = why or wording.claims_in_words(result, of.rule, counted)
         cards = {p.card for p in pairs}
-        told = wording.status_in_words(result.status, counted, result.pairs_more, cards=cards)
-        data["note"] = f"{told}: {why}"
+        words = wording.status_in_words(result.status, counted, result.pairs_more, cards=cards)
+        data["note"] = f"{words}: {why}"
     seal.put(data, of.path)
     return result
 

@@ -118,7 +118,7 @@ class Stress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TodayLaunch:
-    """A fresh launch of what is in use today, where its study could not start it.
+    """This launch starts what is in use today afresh, where its study could not start it.
 
     Args:
         failure: Why it failed again; None where it works.
@@ -133,7 +133,7 @@ class TodayLaunch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleHold:
-    """A hold of one role's servers.
+    """A hold keeps a constant rate on the servers of one role.
 
     Args:
         role: Whose servers they are.

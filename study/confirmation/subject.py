@@ -17,8 +17,8 @@ from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from objectives.setting import Setting
 from objectives.traffic.clips import SHIPPED, Clip, read_clips
-from study.confirmation.asked_rule import claim_of, rule_of
 from study.confirmation.held_out import held_out_traffics, plain_traffic, refuse_another_trace
+from study.confirmation.spec_rule import claim_of, rule_of
 from study.promotion.schema import check_schema
 from study.promotion.seal import verify
 from study.promotion.status import status_of

@@ -127,8 +127,8 @@ def _lines(c: Mapping[str, Any]) -> Iterator[MetricLine]:
             if not all(math.isfinite(x) for x in numbers):
                 raise ValueError(f"{name} has a figure that is none")
             gain, low, high = map(signed, numbers)
-            found = limits.get(name)
-            limit = "" if found is None else STANDINGS[LimitStanding(found["standing"])]
+            finding = limits.get(name)
+            limit = "" if finding is None else STANDINGS[LimitStanding(finding["standing"])]
             words = ", ".join(filter(None, ("worse" if name in worse else "", limit)))
             is_bad = name in worse or limit == STANDINGS[LimitStanding.BROKEN]
             yield MetricLine(
@@ -190,11 +190,11 @@ def _also_won(c: Mapping[str, Any]) -> Iterator[str]:
     if "rule" in c and c["verdict"] == Status.CONFIRMED:
         won = [Claim(name) for name in c["claims"] if c["claims"][name]["is_won"]]
         for claim in sorted(won, key=lambda one: one is not Claim.CAPACITY)[1:]:
-            found = c["claims"][claim]
-            gain, low, high = (signed(found["main"][f"{part}_pct"]) for part in PARTS)
+            entry = c["claims"][claim]
+            gain, low, high = (signed(entry["main"][f"{part}_pct"]) for part in PARTS)
             yield (
                 f"Also shown: {CLAIM_TITLES[claim]}: {gain}, "
-                f"{100 * found['confidence']:g} % interval {low} to {high} (positive is better)."
+                f"{100 * entry['confidence']:g} % interval {low} to {high} (positive is better)."
             )
 
 

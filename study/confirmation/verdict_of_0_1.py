@@ -24,8 +24,8 @@ STANDINGS = {
 def summary(verdict: Status, pairs: int, more: int | None) -> str:
     """Return the verdict with the number of pairs, and that its rule was another."""
     by = "by" if verdict is Status.CONFIRMED else "after"
-    told = f"{verdict} {by} {pairs} pairs, by version 0.1's rule: nothing worse by a margin"
-    return f"{told}, about {more} more would tell" if more else told
+    words = f"{verdict} {by} {pairs} pairs, by version 0.1's rule: nothing worse by a margin"
+    return f"{words}, about {more} more would tell" if more else words
 
 
 def lines(c: Mapping[str, Any]) -> Iterator[MetricLine]:

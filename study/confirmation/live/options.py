@@ -12,7 +12,7 @@ from study.service_pause.options import Lending
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmOptions:
-    """The options are what the command line adds.
+    """These options come from the command line.
 
     Args:
         pairs: How many pairs of baseline and winner to measure at most: those of a look.

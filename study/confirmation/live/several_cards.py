@@ -13,9 +13,9 @@ from objectives.errors import SetupError
 from objectives.evaluation import Outcome
 from study.bench.bench import Bench
 from study.confirmation.journal import write_journal
-from study.confirmation.pairs.launcher import Asked
+from study.confirmation.pairs.launcher import JobOrder
 from study.confirmation.pairs.next_step import PAIRS, Next, next_pairs, next_step
-from study.confirmation.pairs.pair import Found, pair_in_words, pair_of
+from study.confirmation.pairs.pair import PairOutcome, pair_in_words, pair_of
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairsJournal
 from study.lanes.card_names import short_name
@@ -36,12 +36,12 @@ class Measuring:
     Args:
         step: Which pair.
         steps: It asks for one job after the other.
-        asked: The job that the lane is at.
+        order: The job that the lane is at.
     """
 
     step: Next
-    steps: Generator[Asked, Outcome, Found]
-    asked: Asked
+    steps: Generator[JobOrder, Outcome, PairOutcome]
+    order: JobOrder
 
     @property
     def name(self) -> str:
@@ -145,11 +145,11 @@ class SeveralCards:
 
     def _order(self, lane: Lane, lanes: Lanes, measuring: Measuring) -> None:
         """Let the lane measure the job that the pair asks for."""
-        traffic = measuring.asked.traffic
+        traffic = measuring.order.traffic
         ramp_range = self.runner.launcher.ramp_ranges.get(traffic.name)
         under = Under(traffic.workload, traffic.requests, ramp_range)
         label = f"a launch of {measuring.name}"
-        lanes.give(lane, Task(next(self._numbers), label, measuring.asked.job, lane.card, under))
+        lanes.give(lane, Task(next(self._numbers), label, measuring.order.job, lane.card, under))
 
     def _take(self, end: Ended | GivenBack, lanes: Lanes) -> None:
         """Go on with the pair whose job has ended, or begin it anew where its lane was lost."""
@@ -160,10 +160,10 @@ class SeveralCards:
             self._begin_anew(measuring, card, end.lost)
             return
         if end.ramp_range is not None:
-            name = measuring.asked.traffic.name
+            name = measuring.order.traffic.name
             runner.launcher.ramp_ranges.setdefault(name, end.ramp_range)
         try:
-            measuring.asked = measuring.steps.send(end.outcome)
+            measuring.order = measuring.steps.send(end.outcome)
         except StopIteration as ended:
             del self._at[card]
             before = len(runner.journal.left_out)
@@ -193,7 +193,7 @@ class SeveralCards:
         self.runner.tell(f"{measuring.name} is begun anew")
 
 
-def in_lane(step: Next, runner: Runner, lane: Lane) -> Generator[Asked, Outcome, Found]:
+def in_lane(step: Next, runner: Runner, lane: Lane) -> Generator[JobOrder, Outcome, PairOutcome]:
     """Ask for the jobs of a pair, one after the other, and return what comes of it."""
     pair = pair_of(step, runner.of, runner.folder, lane.identity)
     x = next(pair)
@@ -203,8 +203,8 @@ def in_lane(step: Next, runner: Runner, lane: Lane) -> Generator[Asked, Outcome,
         try:
             x = pair.send(launched)
         except StopIteration as end:
-            found: Found = end.value
-            return found
+            outcome: PairOutcome = end.value
+            return outcome
 
 
 @contextmanager

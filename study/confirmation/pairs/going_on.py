@@ -47,5 +47,5 @@ def holds_on(journal: PairsJournal, device: Identity) -> PairsJournal:
     others = [h for h in journal.holds if h.card != device.uuid]
     if not others:
         return journal
-    told = f"{len(others)} holds of {others[0].card}: begun anew on {device.uuid}"
-    return replace(journal, holds=(), left_out=(*journal.left_out, told))
+    reason = f"{len(others)} holds of {others[0].card}: begun anew on {device.uuid}"
+    return replace(journal, holds=(), left_out=(*journal.left_out, reason))

@@ -48,12 +48,12 @@ def measure_hold(
     within.mkdir(parents=True, exist_ok=True)
     colocation.under(Exercise(workload, of.clips), None)
     allocation = of.winner if role == "winner" else of.baseline
-    found = colocation.hold(Job(allocation, 0, within, is_fresh=number == 1), rate_per_s)
-    if isinstance(found, Failure):
-        return FailedLaunch(role, UNDER, found.diagnosis) if found.is_ruled_out else found
+    outcome = colocation.hold(Job(allocation, 0, within, is_fresh=number == 1), rate_per_s)
+    if isinstance(outcome, Failure):
+        return FailedLaunch(role, UNDER, outcome.diagnosis) if outcome.is_ruled_out else outcome
     return RoleHold(
         role=role,
-        hold=found,
+        hold=outcome,
         at=at,
         wall_s=round(time.monotonic() - began_s, 1),
         card=device.uuid,

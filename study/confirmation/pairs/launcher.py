@@ -27,8 +27,8 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A job is asked for under one traffic.
+class JobOrder:
+    """An order asks for a job under one traffic.
 
     Args:
         traffic: The traffic.
@@ -40,11 +40,11 @@ class Asked:
 
 
 def driven(steps: Generator[Asks, Answers, Result], answer: Callable[[Asks], Answers]) -> Result:
-    """Answer all that is asked, and return what comes of it."""
+    """Answer every question, and return what comes of it."""
     try:
-        asked = next(steps)
+        question = next(steps)
         while True:
-            asked = steps.send(answer(asked))
+            question = steps.send(answer(question))
     except StopIteration as end:
         result: Result = end.value
         return result
@@ -97,12 +97,12 @@ class Launcher:
         allocation: Allocation,
         folder: Path,
         traffics: Sequence[WindowTraffic],
-    ) -> Generator[Asked, Outcome, Launched]:
+    ) -> Generator[JobOrder, Outcome, Launched]:
         """Ask for what `launch` measures, job by job; it is the same wherever they are measured."""
         measured: dict[str, Measurement] = {}
         for n, traffic in enumerate(traffics):
             within = folder / traffic.name
-            outcome = yield Asked(traffic, Job(allocation, 0, within, is_fresh=n == 0))
+            outcome = yield JobOrder(traffic, Job(allocation, 0, within, is_fresh=n == 0))
             outcome.raise_for_setup()
             if (failure := outcome.failure) is not None:
                 if not failure.is_ruled_out:
@@ -113,8 +113,8 @@ class Launcher:
                 measured[traffic.name] = outcome.measurement.without_samples()
         return PairLaunch(role, measured)
 
-    def _measured(self, colocation: Colocation, asked: Asked) -> Outcome:
-        traffic, job = asked.traffic, asked.job
+    def _measured(self, colocation: Colocation, order: JobOrder) -> Outcome:
+        traffic, job = order.traffic, order.job
         job.folder.mkdir(parents=True, exist_ok=True)
         exercise = Exercise(traffic.workload, self.of.clips, traffic.requests, self.of.words)
         exercise.word_errors = self.word_errors

@@ -26,7 +26,7 @@ from study.rule.pairs import LOST
 from study.rule.rule import Rule
 from study.spec.traffic import WindowTraffic
 
-Found = Pair | FailedLaunch | str
+PairOutcome = Pair | FailedLaunch | str
 
 
 def roles_of(step: Next, part: Part = WHOLE) -> tuple[Role, Role]:
@@ -69,7 +69,7 @@ class Launch:
 
 def pair_of(
     step: Next, of: Subject, folder: Path, device: Identity, part: Part = WHOLE
-) -> Generator[Launch, Launched, Found]:
+) -> Generator[Launch, Launched, PairOutcome]:
     """Ask for both launches of a pair; return it whole, or the launch that failed, or why not.
 
     Args:

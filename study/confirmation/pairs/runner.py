@@ -19,7 +19,13 @@ from study.confirmation.pairs.going_on import holds_on
 from study.confirmation.pairs.hold import measure_hold
 from study.confirmation.pairs.launcher import Launched, Launcher, driven, scored_words
 from study.confirmation.pairs.next_step import Next, StepName, next_step
-from study.confirmation.pairs.pair import Found, Launch, gains_in_words, pair_in_words, pair_of
+from study.confirmation.pairs.pair import (
+    Launch,
+    PairOutcome,
+    gains_in_words,
+    pair_in_words,
+    pair_of,
+)
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.stress import measure_stress
 from study.confirmation.pairs.time_needed import expected_step_s, outlook
@@ -197,24 +203,24 @@ class Runner:
         self.journal = here
 
     def _hold(self, step: Next, colocation: Colocation) -> None:
-        if (asked := hold_to_come(self.journal, self.of)) is None:
+        if (next_hold := hold_to_come(self.journal, self.of)) is None:
             return
-        role, per_s = asked
+        role, per_s = next_hold
         hold_s = self.of.traffics[0].workload.hold_s
         number = len(self.journal.holds) + 1
         self.tell(f"hold {number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
         self.launcher.under, device = "", self.bench.identity
-        found = measure_hold(self.of, self.journal, role, per_s, colocation, self.folder, device)
-        if isinstance(found, Failure):
-            self.leave_out(step, f"{found}")
-        elif isinstance(found, FailedLaunch):
-            self.tell(f"  {role}: {found.diagnosis.failure_class}: {found.diagnosis.evidence}")
-            self.journal = replace(self.journal, failure=found)
+        outcome = measure_hold(self.of, self.journal, role, per_s, colocation, self.folder, device)
+        if isinstance(outcome, Failure):
+            self.leave_out(step, f"{outcome}")
+        elif isinstance(outcome, FailedLaunch):
+            self.tell(f"  {role}: {outcome.diagnosis.failure_class}: {outcome.diagnosis.evidence}")
+            self.journal = replace(self.journal, failure=outcome)
         else:
-            hold = found.hold
+            hold = outcome.hold
             good = "no turn came" if hold.good_pct is None else f"{hold.good_pct:.1f} % good"
             self.tell(f"  {'held' if hold.is_held else 'not held'}: {good}")
-            self.journal = replace(self.journal, holds=(*self.journal.holds, found))
+            self.journal = replace(self.journal, holds=(*self.journal.holds, outcome))
 
     def _pair(self, step: Next, colocation: Colocation) -> None:
         self.tell(pair_in_words(step, self.of, self.most, self.part))
@@ -224,15 +230,15 @@ class Runner:
     def _launched(self, colocation: Colocation, x: Launch) -> Launched:
         return self.launcher.launch(x.role, x.allocation, colocation, x.folder, x.traffics)
 
-    def keep(self, step: Next, found: Found) -> None:
+    def keep(self, step: Next, outcome: PairOutcome) -> None:
         """Keep what came of a pair, wherever it was measured, and tell what it shows."""
-        if isinstance(found, str):
-            self.leave_out(step, found)
-        elif isinstance(found, FailedLaunch):
-            self.journal = replace(self.journal, failure=found)
+        if isinstance(outcome, str):
+            self.leave_out(step, outcome)
+        elif isinstance(outcome, FailedLaunch):
+            self.journal = replace(self.journal, failure=outcome)
         else:
-            pairs = tuple(sorted((*self.journal.pairs, found), key=lambda p: (p.stage, p.number)))
+            pairs = tuple(sorted((*self.journal.pairs, outcome), key=lambda p: (p.stage, p.number)))
             ranges = dict(self.launcher.ramp_ranges)
             self.journal = replace(self.journal, pairs=pairs, ramp_ranges=ranges)
-            for line in gains_in_words(found, self.of.rule) if step.step == "ab" else ():
+            for line in gains_in_words(outcome, self.of.rule) if step.step == "ab" else ():
                 self.tell(f"  {line}")

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from objectives.capacity.holds import MOST
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
-from study.confirmation.asked_rule import claim_of
 from study.confirmation.held_out import held_out_traffics
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import WHOLE, Part
 from study.confirmation.records import PairsJournal
+from study.confirmation.spec_rule import claim_of
 from study.confirmation.subject import AA_PAIRS, Subject
 from study.confirmation.verdict.assess import hold_to_come
 from study.rule.rule import LOOKS, Claim

@@ -44,13 +44,13 @@ def _value(pair: Pair, role: Role, workload: str, name: str) -> float | None:
 
 def _at_least(pairs: Sequence[Pair], workload: str) -> tuple[float | None, ...]:
     """Return what the baseline's capacity is at least, where its ramp alone never broke."""
-    found = list[float | None]()
+    least = list[float | None]()
     for pair in pairs:
         old, new = (pair.of(role).measured.get(workload) for role in ROLES)
         is_bound = old is not None and old.capacity_is_lower_bound
         is_told = is_bound and new is not None and not new.capacity_is_lower_bound
-        found.append(old.capacity_turns_per_s if old is not None and is_told else None)
-    return tuple(found) if any(found) else ()
+        least.append(old.capacity_turns_per_s if old is not None and is_told else None)
+    return tuple(least) if any(least) else ()
 
 
 def launch_noise(gains_of_aa: Sequence[float | None]) -> float | None:

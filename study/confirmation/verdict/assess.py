@@ -58,5 +58,5 @@ def has_drift(journal: PairsJournal, of: Subject) -> bool:
     by_claim = gains_of_aa(journal, of)
     level = confidence(1, among=len(by_claim))
     complete = [known(gains) for gains in by_claim.values() if len(known(gains)) == len(gains)]
-    found = [interval(gains, level) for gains in complete]
-    return any(i is not None and not i.low <= 0 <= i.high for i in found)
+    intervals = [interval(gains, level) for gains in complete]
+    return any(i is not None and not i.low <= 0 <= i.high for i in intervals)

@@ -92,21 +92,21 @@ def _judged(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
         return f"is worse by more than 10 %{outside}"
     if cause.reason is Reason.LIMIT_NOT_MEASURED:
         return "has a limit and was not measured"
-    found = next(
+    finding = next(
         f for f in verdict.limits if (f.workload, f.figure) == (cause.workload, cause.name)
     )
-    if found.next_launch_ms <= found.limit_ms and found.baseline_ms is not None:
-        today = f"more than {AT_MOST:g} x today's {_ms(found.baseline_ms)}"
-        next_one = f"one more launch of the winner may take {_ms(found.next_launch_ms)}"
-        return f"is inside its limit of {_ms(found.limit_ms)}, but {next_one}, {today}"
+    if finding.next_launch_ms <= finding.limit_ms and finding.baseline_ms is not None:
+        today = f"more than {AT_MOST:g} x today's {_ms(finding.baseline_ms)}"
+        next_one = f"one more launch of the winner may take {_ms(finding.next_launch_ms)}"
+        return f"is inside its limit of {_ms(finding.limit_ms)}, but {next_one}, {today}"
     word = "breaks" if cause.reason is Reason.LIMIT_BROKEN else "is not shown to keep"
-    return f"{word} its limit of {_ms(found.limit_ms)}: {_launches(found)}"
+    return f"{word} its limit of {_ms(finding.limit_ms)}: {_launches(finding)}"
 
 
-def _launches(found: LimitFinding) -> str:
-    today = "not measured" if found.baseline_ms is None else _ms(found.baseline_ms)
-    is_known = math.isfinite(found.next_launch_ms)
-    next_one = _ms(found.next_launch_ms) if is_known else "any time"
+def _launches(finding: LimitFinding) -> str:
+    today = "not measured" if finding.baseline_ms is None else _ms(finding.baseline_ms)
+    is_known = math.isfinite(finding.next_launch_ms)
+    next_one = _ms(finding.next_launch_ms) if is_known else "any time"
     return f"today's launches take {today}, and one more of the winner may take {next_one}"
 
 

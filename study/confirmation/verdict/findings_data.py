@@ -50,23 +50,23 @@ def claims(verdict: RuleVerdict, rule: Rule) -> dict[str, dict[str, Any]]:
 
 def limits(verdict: RuleVerdict) -> dict[str, dict[str, Any]]:
     """Return how the winner stands to each limit, by workload and flat name."""
-    found: dict[str, dict[str, Any]] = {}
+    standings: dict[str, dict[str, Any]] = {}
     for f in verdict.limits:
-        found.setdefault(f.workload, {})[f.figure] = {
+        standings.setdefault(f.workload, {})[f.figure] = {
             "standing": f.standing.value,
             "limit_ms": f.limit_ms,
             "next_launch_ms": rounded(f.next_launch_ms),
             "baseline_ms": rounded(f.baseline_ms),
         }
-    return found
+    return standings
 
 
 def worse(verdict: RuleVerdict) -> dict[str, list[str]]:
     """Return the flat names of what is shown to be worse, by workload."""
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for f in verdict.worse:
-        found.setdefault(f.workload, []).append(f.figure)
-    return found
+        names.setdefault(f.workload, []).append(f.figure)
+    return names
 
 
 def figures(
@@ -74,33 +74,33 @@ def figures(
 ) -> dict[str, dict[str, Any]]:
     """Return every figure that the pairs have, by workload and flat name, with one interval."""
     level = confidence(max(1, verdict.look))
-    of_aa, found = arms_of(journal.of("aa"), rule), dict[str, dict[str, Any]]()
+    of_aa, entries = arms_of(journal.of("aa"), rule), dict[str, dict[str, Any]]()
     for (workload, name), arms in arms_of(pairs, rule).items():
         if not arms.is_measured:
             continue
         if rule.is_alone:
             own = {"winner": _middle((*arms.baseline, *arms.winner)), "pairs": len(arms.winner)}
-            found.setdefault(workload, {})[name] = own
+            entries.setdefault(workload, {})[name] = own
             continue
         direction = figure(name).direction
         gains = arms.gains(direction)
-        found.setdefault(workload, {})[name] = {
+        entries.setdefault(workload, {})[name] = {
             "baseline": _middle(arms.baseline),
             "winner": _middle(arms.winner),
             **(_gain(interval(known(gains), level), direction) or {}),
             "pairs": len(known(gains)),
             "launch_noise_pct": _noise_pct(of_aa[workload, name], direction),
         }
-    return found
+    return entries
 
 
 def not_measured(rule: Rule, pairs: Sequence[Pair]) -> dict[str, list[str]]:
     """Return the flat names of what no launch has, by workload; nothing before the first pair."""
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for (workload, name), arms in arms_of(pairs, rule).items() if pairs else ():
         if not arms.is_measured:
-            found.setdefault(workload, []).append(name)
-    return found
+            names.setdefault(workload, []).append(name)
+    return names
 
 
 def _noise_pct(arms: Arms, direction: Direction) -> float | None:

@@ -11,15 +11,15 @@ from study.rule.rule import Claim, Rule
 from study.spec.model import Spec
 
 
-def claim_of(asked: Claim, ramp_s: float) -> Claim:
+def claim_of(claim: Claim, ramp_s: float) -> Claim:
     """Return what can be claimed: without a ramp, latency alone.
 
     Raises:
         BadInput: Capacity is asked for, and nothing measures it.
     """
     if ramp_s > 0:
-        return asked
-    if asked is Claim.CAPACITY:
+        return claim
+    if claim is Claim.CAPACITY:
         raise BadInput("capacity is measured by a ramp, and ramp_s is 0; claim latency")
     return Claim.LATENCY
 
