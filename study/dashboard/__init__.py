@@ -1,1 +1,1 @@
-"""Serve optuna-dashboard with the notes and plots of this project."""
+"""This room serves optuna-dashboard with the notes and plots of this project."""

@@ -1,4 +1,4 @@
-"""Write notes and plots of our own into a study, so that optuna-dashboard shows what it means."""
+"""Notes and plots written into a study here let optuna-dashboard show what it means."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class _Attributes:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A place of a note, a trial or the study, as far as optuna-dashboard looks at one."""
+    """A place of a note is a trial or the study, as far as optuna-dashboard looks at one."""
 
     storage: _Attributes
     study: optuna.Study
@@ -177,7 +177,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
-    """A figure as far as optuna-dashboard looks at one to save it: it is written once."""
+    """A plot is a figure as far as optuna-dashboard looks at one to save it: it is written once."""
 
     json: str
 
@@ -187,7 +187,7 @@ class _Plot:
 
 @dataclass(frozen=True, slots=True)
 class _StudyOfPlots:
-    """A study as far as optuna-dashboard looks at one to save a plot."""
+    """This is a study as far as optuna-dashboard looks at one to save a plot."""
 
     _storage: _Attributes
     _study_id: int

@@ -1,4 +1,4 @@
-"""Read where each trial of a tournament comes from."""
+"""This module reads where each trial of a tournament comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw the space, and latency against capacity, in plotly: optuna-dashboard takes nothing else."""
+"""The space, and latency against capacity, are drawn in plotly, which alone the dashboard takes."""
 
 from __future__ import annotations
 

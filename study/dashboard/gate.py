@@ -1,4 +1,4 @@
-"""Let in only who asks for this server by its own name, and on another machine who has its token.
+"""A gate lets in who asks for this server by its own name, and on another machine has its token.
 
 A page of the web may have its own name point here (DNS rebinding): its browser then sends that name
 as the Host, and would read and delete studies for it.

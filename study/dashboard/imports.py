@@ -1,4 +1,4 @@
-"""Import optuna-dashboard without what it never asks for."""
+"""This module imports optuna-dashboard without what it never asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw what single launches tell: their time by phase, the cards they ran on, memory over time."""
+"""This module draws single launches: their time by phase, their cards, and memory over time."""
 
 from __future__ import annotations
 

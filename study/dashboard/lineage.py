@@ -1,4 +1,4 @@
-"""Draw the tournament's family tree as a plotly figure: fitness over generations."""
+"""This module draws the tournament's family tree as a plotly figure: fitness over generations."""
 
 from __future__ import annotations
 

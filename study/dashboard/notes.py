@@ -1,4 +1,4 @@
-"""Write the notes of a study and of each trial in optuna-dashboard, as Markdown. Pure."""
+"""This module writes the notes of a study and of each trial as Markdown; pure."""
 
 from __future__ import annotations
 

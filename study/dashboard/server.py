@@ -1,4 +1,4 @@
-"""Serve optuna-dashboard, with the answer before it, and our notes, plots and constraints."""
+"""This module serves optuna-dashboard, the answer before it, and our notes and constraints."""
 
 from __future__ import annotations
 

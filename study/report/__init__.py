@@ -1,1 +1,1 @@
-"""Tell a study's answer in words, tables and pictures, and write all of them as one HTML file."""
+"""This room tells a study's answer in words, tables and pictures, and writes them as one page."""

@@ -1,4 +1,4 @@
-"""Put in words what the analysis found of memory shares, KV cache and Pareto set. Pure."""
+"""This module puts in words what is known of memory shares, KV cache and Pareto set; pure."""
 
 from __future__ import annotations
 

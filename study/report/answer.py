@@ -1,4 +1,4 @@
-"""Put the parts of an answer in words: what to run, how much better, what gets worse. Pure."""
+"""This module puts an answer in words: what to run, how much better, what gets worse; pure."""
 
 from __future__ import annotations
 
@@ -146,8 +146,8 @@ def worse(summary: Summary, today: Configuration, other: Configuration) -> str:
     if all(d.noise is None for d in differences):
         begin += f" (the noise is not known from {_launches_of(today, other)})"
         none, unknown = f"nothing by {SAME_PCT:g} % or more", ""
-    told = [f"{_in_words(d)}{unknown * (d.noise is None)}" for d in lost]
-    return f"{begin}: {'; '.join(first(told)) or none}."
+    texts = [f"{_in_words(d)}{unknown * (d.noise is None)}" for d in lost]
+    return f"{begin}: {'; '.join(first(texts)) or none}."
 
 
 def _in_words(d: Difference) -> str:

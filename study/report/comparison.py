@@ -1,4 +1,4 @@
-"""Compare today's configuration with another one in a table of text. Pure."""
+"""This module compares today's configuration with another one in a table of text; pure."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def change(d: Difference, *, is_judged: bool = True) -> str:
     digits, unit = f.digits, "points" if f.unit == "%" else f.unit
     amount, way = f"{abs(d.new - d.old):,.{digits}f}", "less" if d.new < d.old else "more"
     if d.verdict is FigureVerdict.ABOUT_EQUAL:
-        told = " ".join(filter(None, (amount, unit, way)))
-        return f"{told}, about equal" if round(d.new - d.old, digits) else "about equal"
+        text = " ".join(filter(None, (amount, unit, way)))
+        return f"{text}, about equal" if round(d.new - d.old, digits) else "about equal"
     if d.noise is not None:
         amount += f" ± {d.noise:,.{digits}f}"
     amount = " ".join(filter(None, (amount, unit, way)))

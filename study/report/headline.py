@@ -1,4 +1,4 @@
-"""Tell the answer of a study in a sentence, how sure it is, and what fresh launches said. Pure."""
+"""A headline has a study's answer, how sure it is, and what fresh launches said of it; pure."""
 
 from __future__ import annotations
 

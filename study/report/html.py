@@ -1,4 +1,4 @@
-"""Write the report: one HTML file that tells a stranger what to run, and how sure that is."""
+"""The report is one HTML file that tells a stranger what to run, and how sure that is."""
 
 from __future__ import annotations
 

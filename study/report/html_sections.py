@@ -1,4 +1,4 @@
-"""Fill the longer sections of the report: pictures, presets, failures, provenance. Pure."""
+"""This module fills the report's longer sections: pictures, presets, failures, provenance; pure."""
 
 from __future__ import annotations
 

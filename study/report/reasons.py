@@ -1,4 +1,4 @@
-"""Put typed reasons in words: why the answer is as it is, and why something is ineligible. Pure."""
+"""Typed reasons are put in words here: for the answer, and for what is ineligible; pure."""
 
 from __future__ import annotations
 

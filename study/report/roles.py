@@ -1,4 +1,4 @@
-"""Say what a winner is held against, and how what is in use today fails. Pure."""
+"""This module says what a winner is held against, and how what is in use today fails; pure."""
 
 from __future__ import annotations
 

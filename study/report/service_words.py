@@ -1,4 +1,4 @@
-"""Say in words what the services of a study are sent and within which time they answer. Pure."""
+"""This module says in words what services are sent, and within which time they answer; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say whether the greatest share that fits, or the default one, would have been the answer, too."""
+"""This module says whether the greatest or the default share would have been the answer, too."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def simpler(summary: Summary) -> list[str]:
     The list is empty where no share of the memory belongs to any service, nothing works, or
     nothing but today's was measured.
     """
-    found = greater_share(summary.configurations, summary.context)
+    shares = greater_share(summary.configurations, summary.context)
     is_alone = summary.decision.outcome is Conclusion.NOTHING_ELSE_MEASURED
-    if found is None or found.greatest is None or is_alone:
+    if shares is None or shares.greatest is None or is_alone:
         return []
-    return [f"{_greatest(found, found.greatest, summary)} {_default(found, summary)}"]
+    return [f"{_greatest(shares, shares.greatest, summary)} {_default(shares, summary)}"]
 
 
-def _greatest(found: GreaterShare, greatest: Configuration, summary: Summary) -> str:
-    name = f"The largest share that {'fits' if found.is_fence else 'was tried'}, {_pct(greatest)}"
+def _greatest(shares: GreaterShare, greatest: Configuration, summary: Summary) -> str:
+    name = f"The largest share that {'fits' if shares.is_fence else 'was tried'}, {_pct(greatest)}"
     today = "today's" if summary.context.has_today else "what was tried first"
     if summary.decision.is_winner(greatest):
         if summary.is_rejected:
@@ -36,17 +36,17 @@ def _greatest(found: GreaterShare, greatest: Configuration, summary: Summary) ->
     return f"{name}, {_beside(greatest, summary)}."
 
 
-def _default(found: GreaterShare, summary: Summary) -> str:
-    whose, share = f"{found.engine.title}'s default share", found.engine.default_share
+def _default(shares: GreaterShare, summary: Summary) -> str:
+    whose, share = f"{shares.engine.title}'s default share", shares.engine.default_share
     name = f"{whose}, {100 * share:g} %"
-    if found.default is not None and found.default.is_feasible:
-        if found.default is found.greatest:
+    if shares.default is not None and shares.default.is_feasible:
+        if shares.default is shares.greatest:
             return f"That is {whose}."
-        return f"{name}, {_beside(found.default, summary)}."
-    if found.default is not None:
+        return f"{name}, {_beside(shares.default, summary)}."
+    if shares.default is not None:
         return f"{name}, does not work."
-    if found.out_of_memory is not None and found.out_of_memory < share:
-        return f"{name}, cannot fit: {100 * found.out_of_memory:.4g} % ran out of memory."
+    if shares.out_of_memory is not None and shares.out_of_memory < share:
+        return f"{name}, cannot fit: {100 * shares.out_of_memory:.4g} % ran out of memory."
     return f"{name}, was not measured."
 
 

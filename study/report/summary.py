@@ -1,4 +1,4 @@
-"""Summarize a study for its reports: its trials under the weights asked for, and its decision."""
+"""A summary is a study for its reports: its trials under chosen weights, and its decision."""
 
 from __future__ import annotations
 
@@ -100,10 +100,12 @@ class Summary:
     @cached_property
     def reference(self) -> Configuration | None:
         """Return what the winner is compared with; None where it is compared with nothing."""
-        found, other = self.decision.reference, self.other
-        if found is None or (other is not None and str(other.allocation) == str(found.allocation)):
+        reference, other = self.decision.reference, self.other
+        if reference is None:
             return None
-        return configuration_of(found.allocation, self.configurations)
+        if other is not None and str(other.allocation) == str(reference.allocation):
+            return None
+        return configuration_of(reference.allocation, self.configurations)
 
     @cached_property
     def other(self) -> Configuration | None:

@@ -1,4 +1,4 @@
-"""Say in words what became of a trial or configuration. Pure."""
+"""This module says in words what became of a trial or configuration; pure."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ CAPACITY = "capacity_turns_per_s"
 
 @dataclass(frozen=True, slots=True)
 class ClaimFinding:
-    """What is known of one claim.
+    """A finding says what is known of one claim.
 
     Args:
         claim: Capacity or latency.
@@ -38,7 +38,7 @@ class ClaimFinding:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it is shown to be worse, on the main workload or on a held-out one."""
+        """Return whether it is shown to be worse, on the main workload or on a held-out one."""
         return bool(self.worse_under) or (self.main is not None and self.main.high < 0)
 
     @property

@@ -14,7 +14,7 @@ FAILED_MORE = 0.01  # share of requests that the winner may fail more than the b
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailure:
-    """A launch that did not work.
+    """A launch failure is a launch that did not work.
 
     Args:
         role: Whose launch it was.
@@ -31,7 +31,7 @@ class LaunchFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardFacts:
-    """What was seen over all launches so far, the stress included.
+    """Hard facts are what was seen over all launches so far, the stress included.
 
     Args:
         failures: The launches that did not work.

@@ -10,7 +10,7 @@ from study.rule.verdict import Cause, Reason, RuleVerdict, Status
 
 @dataclass(frozen=True, slots=True)
 class HeldRates:
-    """What the holds of both allocations have proven.
+    """Held rates are what the holds of both allocations have proven.
 
     Args:
         baseline_per_s: The highest rate that the baseline held, turns/s; None where it held none.

@@ -13,7 +13,7 @@ LEAST = 1e-6  # in place of 0, which has no logarithm
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its two-sided interval, of log-ratios or of logarithms.
+    """An interval is two-sided, around a mean of log-ratios or of logarithms.
 
     Args:
         n: How many values there are.

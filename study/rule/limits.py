@@ -38,7 +38,7 @@ class LimitStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LimitFinding:
-    """How the winner stands to one limit under one workload.
+    """A finding says how the winner stands to one limit under one workload.
 
     Args:
         workload: The name of the workload.
@@ -60,7 +60,7 @@ class LimitFinding:
 
     @property
     def is_met(self) -> bool:
-        """Whether it passes."""
+        """Return whether the winner passes it."""
         return self.standing in (LimitStanding.INSIDE, LimitStanding.NO_WORSE)
 
 

@@ -15,7 +15,7 @@ Key = tuple[str, str]  # workload and flat name of a figure
 
 @dataclass(frozen=True, slots=True)
 class Arms:
-    """One figure of baseline and winner, a value for each pair, in the order of the pairs.
+    """Arms hold one figure of baseline and winner, a value for each pair in the pairs' order.
 
     Args:
         baseline: Its values; None where it was not measured, infinite where too many requests
@@ -46,7 +46,7 @@ class Arms:
 
     @property
     def is_measured(self) -> bool:
-        """Whether any launch has the figure."""
+        """Return whether any launch has the figure."""
         return any(arm.count(None) < len(arm) for arm in (self.baseline, self.winner))
 
     def gains(self, direction: Direction) -> tuple[float | None, ...]:

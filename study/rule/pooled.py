@@ -1,4 +1,4 @@
-"""The variance of figures around the means of their groups, pooled over all groups."""
+"""This module pools the variance of figures around their groups' means over all groups."""
 
 from __future__ import annotations
 

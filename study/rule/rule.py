@@ -32,7 +32,7 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What is fixed before the first pair.
+    """A rule is what is fixed before the first pair.
 
     Args:
         claim: What must be better.

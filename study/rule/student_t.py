@@ -1,4 +1,4 @@
-"""Student's t distribution, from scipy, which is imported where it is first asked."""
+"""Student's t comes from scipy, which is imported where it is first needed."""
 
 from __future__ import annotations
 

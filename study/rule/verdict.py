@@ -54,7 +54,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A reason with its detail.
+    """A cause is a reason with its detail.
 
     Args:
         reason: The reason.
@@ -75,7 +75,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleVerdict:
-    """The answer, and what it stands on.
+    """A verdict is the answer, and what it stands on.
 
     Args:
         status: Whether the winner is confirmed, rejected, or neither.

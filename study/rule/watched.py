@@ -21,7 +21,7 @@ MADE_OF_LIMITS = (CAPACITY, GOODPUT)
 
 @dataclass(frozen=True, slots=True)
 class WorseFigure:
-    """A figure that is shown to be worse than the baseline's.
+    """A worse figure is one that is shown to be worse than the baseline's.
 
     Args:
         workload: The name of the workload.

@@ -1,4 +1,4 @@
-"""An allocation in words: in a sentence, as a label, or one parameter of it. Pure."""
+"""An allocation is put in words here: in a sentence, as a label, or one parameter of it; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What failed, or was not good enough, in words. Pure."""
+"""This module puts in words what failed, or was not good enough; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a launch is doing, in words. Pure."""
+"""This module puts in words what a launch is doing; pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Collect what the pictures of a study show, and draw them as SVG text."""
+"""This room collects what the pictures of a study show, and draws them as SVG text."""

@@ -1,4 +1,4 @@
-"""Collect what the pictures of one study show: spots, bars and memory. Pure."""
+"""This module collects what the pictures of one study show: spots, bars and memory; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lay the space out as a table of tiles, before it is drawn or written. Pure."""
+"""This module lays the space out as a table of tiles, before it is drawn or written; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Define how a category, a tile and a phase look, the same in every picture and plot."""
+"""This module defines the look of a category, a tile and a phase for every picture and plot."""
 
 from __future__ import annotations
 

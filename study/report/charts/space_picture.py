@@ -1,4 +1,4 @@
-"""Draw the space as one SVG file that needs nothing else, a tile for each configuration."""
+"""This module draws the space as one SVG file that needs nothing else, a tile a configuration."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Draw a study as SVG text by hand: the report has no script, no network, prints and is read aloud.
+"""This module draws a study as SVG text by hand, which prints and is read aloud.
 
-A plotly figure needs four megabytes of script beside it, and an image of it a browser. What both
-draw, and in which colours and shapes, is in `study.report.charts.data` and `.marks`.
+The report has no script and needs no network: a plotly figure needs four megabytes of script beside
+it, and an image of it a browser. What both draw, and in which colours and shapes, is in
+`study.report.charts.data` and `.marks`.
 """
 
 from __future__ import annotations

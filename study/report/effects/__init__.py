@@ -1,1 +1,1 @@
-"""Tabulate for people what each parameter does to each figure."""
+"""This room tabulates for people what each parameter does to each figure."""

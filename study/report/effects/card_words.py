@@ -1,4 +1,4 @@
-"""Say in words whether the cards of a study differ by more than noise."""
+"""This module says in words whether the cards of a study differ by more than noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tabulate one value of a parameter against each other one, with 95 % intervals."""
+"""This module tabulates one value of a parameter against each other one, with 95 % intervals."""
 
 from __future__ import annotations
 

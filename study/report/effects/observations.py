@@ -1,4 +1,4 @@
-"""Take from launches what the model of the main effects is fitted to."""
+"""This module takes from launches what the model of the main effects is fitted to."""
 
 from __future__ import annotations
 

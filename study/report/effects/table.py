@@ -1,4 +1,4 @@
-"""Tabulate the main effects for people: a line a value, a column a figure, and notes."""
+"""This module tabulates the main effects: a line for a value, a column for a figure, and notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Set two or more studies side by side: what each asked, where, and what its answer measured."""
+"""This module sets studies side by side: what each asked, where, and what its answer measured."""
 
 from __future__ import annotations
 
