@@ -1,4 +1,4 @@
-"""Sort configurations by what they are to the answer: winner, in use today, ineligible, out."""
+"""A configuration is to the answer the winner, in use today, ineligible or out: it is sorted so."""
 
 from __future__ import annotations
 

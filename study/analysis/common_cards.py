@@ -1,4 +1,4 @@
-"""Compare like with like: where cards differ, two configurations on those that measured both."""
+"""Where cards differ, two configurations are compared here on the cards that measured both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare two configurations figure by figure: today's with another one."""
+"""This module compares two configurations figure by figure: today's with another one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FigureVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure of two configurations, in the figure's own unit.
+    """A difference is that of one figure of two configurations, in the figure's own unit.
 
     Args:
         name: Of the figure, flat.

@@ -1,4 +1,4 @@
-"""Group the trials of one allocation, with the mean and the interval of any figure."""
+"""This module groups the trials of one allocation, with the mean and interval of any figure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from study.storage.trial import State, Trial
 
 @dataclass(frozen=True)
 class Configuration:
-    """An allocation with its launches: those that gave a measurement, and those that failed.
+    """A configuration is an allocation with its launches, those measured and those that failed.
 
     What follows from them is worked out once: they never change.
 

@@ -1,4 +1,4 @@
-"""Decide what a study promotes: its best eligible configuration, or nothing."""
+"""This module decides what a study promotes: its best eligible configuration, or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find by how much one configuration is better than another, as one figure with one interval."""
+"""A gain says by how much one configuration is better, as one figure with one interval."""
 
 from __future__ import annotations
 

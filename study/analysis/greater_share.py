@@ -1,4 +1,4 @@
-"""Find what giving the LLM more memory alone comes to, with all else as it is today."""
+"""This module finds what giving the LLM more memory alone comes to, all else as it is today."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimate the noise of one launch, pooled over all configurations launched more than once.
+"""This module estimates the noise of a launch, pooled over all configurations launched again.
 
 Welch's interval is computed here, since `scipy.stats.ttest_ind` gives the same one after half a
 second of importing, at the end of every command, and warns where all values agree; Student's t is

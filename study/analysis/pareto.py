@@ -1,4 +1,4 @@
-"""Find the Pareto set of a study: its sensible choices, whatever the weights."""
+"""This module finds the Pareto set of a study: its sensible choices, whatever the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide whether a configuration may be promoted, and why not; it is decided nowhere else."""
+"""Whether a configuration may be promoted, and why not, is decided here and nowhere else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WORD_GATE_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Ineligibility:
-    """The reason why a configuration may not be promoted, with its detail.
+    """An ineligibility is why a configuration may not be promoted, with its detail.
 
     Args:
         reason: The reason.

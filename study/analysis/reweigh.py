@@ -1,4 +1,4 @@
-"""Score a study's measurements again, to see what other weights or limits change in the answer."""
+"""Measurements are scored again here, to see what other weights or limits change in the answer."""
 
 from __future__ import annotations
 

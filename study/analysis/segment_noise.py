@@ -22,7 +22,7 @@ Value = Callable[[Mapping[str, float]], float | None]  # of the figures of a seg
 
 @dataclass(frozen=True, slots=True)
 class WithinLaunch:
-    """The variance within a launch, of two configurations and of all that was launched again.
+    """This is the variance within a launch, of two configurations and of all launched again.
 
     Args:
         a: The one's; None where its segments do not tell it.

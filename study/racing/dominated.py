@@ -1,4 +1,4 @@
-"""Decide whether a candidate under way can still be the best. Pure.
+"""This module decides whether a candidate under way can still be the best; pure.
 
 Segments of the window are paired: the same requests at the same times for every launch of a study.
 So a difference of two launches in one segment has none of the noise of arrivals. A t test of the

@@ -1,4 +1,4 @@
-"""Race the candidates of a study: each is held against the best so far while it is measured."""
+"""Candidates of a study race: each is held against the best so far while it is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collect what live studies and other recordings have measured into one recording.
+"""This module collects what live studies and other recordings have measured into one recording.
 
 Only what was measured under the same conditions counts.
 """

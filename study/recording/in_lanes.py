@@ -1,4 +1,4 @@
-"""Measure what a recording plans on several cards at once."""
+"""This module measures what a recording plans on several cards at once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RollingRecord:
     folder: Path
     budget: TimeBudget
     tell: Callable[[str], None]
-    _given: dict[int, Launch] = field(default_factory=dict, init=False)
+    _launches: dict[int, Launch] = field(default_factory=dict, init=False)  # by task
     _repeats: dict[str, int] = field(default_factory=dict, init=False)  # the last by card
     _bridges: dict[str, int] = field(default_factory=dict, init=False)  # the repeat by card
     _is_over: bool = field(default=False, init=False)
@@ -65,7 +65,7 @@ class RollingRecord:
             if not self.lanes.tasks and (self._is_over or not self.todo):
                 return
             for end in self.lanes.wait():
-                _, repeat = self._given[end.task.number]
+                _, repeat = self._launches[end.task.number]
                 if isinstance(end, Ended):
                     yield end, repeat
                 else:
@@ -95,7 +95,7 @@ class RollingRecord:
         if str(self.todo[0][0]) == baseline:
             launch = self.todo[0]
         else:
-            planned = [r for a, r in [*self.todo, *self._given.values()] if str(a) == baseline]
+            planned = [r for a, r in [*self.todo, *self._launches.values()] if str(a) == baseline]
             taken = [e.repeat for e in own] + planned
             launch = self.spec.baseline, 1 + max(taken, default=0)
         self._bridges[card] = launch[1]
@@ -123,7 +123,7 @@ class RollingRecord:
         before = self._repeats.get(lane.card)
         is_baseline = str(allocation) == str(self.spec.baseline)
         is_fresh = before is not None and (before != repeat or is_baseline)
-        self._repeats[lane.card], self._given[count] = repeat, launch
+        self._repeats[lane.card], self._launches[count] = repeat, launch
         folder = self.folder / folder_name(allocation, repeat)
         job = Job(allocation, repeat, folder, is_fresh=is_fresh)
         card = lane.card if self._bridges.get(lane.card) == repeat and is_baseline else None

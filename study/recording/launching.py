@@ -1,4 +1,4 @@
-"""Make the launches of a recording, on one card or on several at once; each is written at once."""
+"""A recording's launches are made on one card or on several at once, each written at once."""
 
 from __future__ import annotations
 

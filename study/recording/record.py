@@ -1,4 +1,4 @@
-"""Measure a whole space live into one recording; resumable, each repeat a separate launch."""
+"""A whole space is measured live into one recording; it is resumable, each repeat a launch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plan the launches of a recording: which, in which order, and how long each may take."""
+"""This module plans the launches of a recording: which, in which order, how long each may take."""
 
 from __future__ import annotations
 

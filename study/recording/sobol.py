@@ -1,4 +1,4 @@
-"""Spread configurations evenly over a space too large to measure whole.
+"""This module spreads configurations evenly over a space too large to measure whole.
 
 They follow a scrambled Sobol sequence.
 """

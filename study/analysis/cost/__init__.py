@@ -1,1 +1,1 @@
-"""The cost of a study: where its wall time went, and what keeping servers running saved."""
+"""This room says where a study's wall time went, and what keeping servers running saved."""

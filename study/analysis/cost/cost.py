@@ -17,7 +17,7 @@ from study.analysis.cost.phases import LOADS, UNATTRIBUTED
 
 @dataclass(frozen=True, slots=True)
 class TimedLaunch:
-    """One evaluation that launched servers, rather than took a known result.
+    """A timed launch is an evaluation that launched servers, rather than took a known result.
 
     Args:
         allocation: What was launched.
@@ -40,7 +40,7 @@ class TimedLaunch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The launches of one study or recording, and the wall time of its runs.
+    """A cost is that of the launches of one study or recording, and the wall time of its runs.
 
     Args:
         name: Of the study, or the recording's file.

@@ -1,4 +1,4 @@
-"""Sum up from measurements how much sharing the card hurts, at each share of its memory."""
+"""Measurements sum up here to how much sharing the card hurts, at each share of its memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from study.spec.choices import LLM
 
 @dataclass(frozen=True, slots=True)
 class ShareSummary:
-    """All launches at one share of the memory, summed up.
+    """A summary is that of all launches at one share of the memory.
 
     Args:
         share: The LLM's share of the memory.

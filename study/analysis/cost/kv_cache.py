@@ -1,4 +1,4 @@
-"""Find where a workload never fills the KV cache, and a load that would."""
+"""This module finds where a workload never fills the KV cache, and a load that would."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MoreOfTrace:
 
 @dataclass(frozen=True, slots=True)
 class FillingLoad:
-    """A load that asks for more tokens at once than the smallest cache holds.
+    """A filling load asks for more tokens at once than the smallest cache holds.
 
     Args:
         share: The share of the memory at which that cache was measured.
@@ -78,7 +78,7 @@ class FillingLoad:
 
 @dataclass(frozen=True, slots=True)
 class UnfilledCache:
-    """A KV cache that was never half full, so that it cannot show what a share does.
+    """An unfilled KV cache was never half full, so that it cannot show what a share does.
 
     Args:
         peak_pct: The highest use of it, percent.

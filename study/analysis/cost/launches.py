@@ -1,4 +1,4 @@
-"""Find the launches that a study or a recording made, and what its runs took."""
+"""This module finds the launches that a study or a recording made, and what its runs took."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RUNS = "runs"  # study attribute: the `RunTime` of each live run that measured s
 
 @dataclass(frozen=True, slots=True)
 class RunTime:
-    """The time that a run took.
+    """A run took this time.
 
     Args:
         at: When it ended, ISO 8601.

@@ -1,4 +1,4 @@
-"""Split the seconds of one launch by phase."""
+"""This module splits the seconds of one launch by phase."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Main effects: which parameter of a space moves a figure, and by how much."""
+"""Main effects say which parameter of a space moves a figure, and by how much."""

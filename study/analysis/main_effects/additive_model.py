@@ -1,4 +1,4 @@
-"""Fit the additive model of a space, one term a parameter, with statsmodels.
+"""This module fits the additive model of a space, one term a parameter, with statsmodels.
 
 Levels are categories; of a time, the logarithm is modelled. A configuration weighs the same however
 often it was launched. Where several cards measured, the card is a block: it gets a term of its own,
@@ -37,7 +37,7 @@ class NotEstimableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The additive model of one figure as statsmodels fitted it.
+    """A model is the additive one of one figure, as statsmodels fitted it.
 
     Args:
         axes: The levels of each parameter.

@@ -1,4 +1,4 @@
-"""Estimate the main effects of a space's parameters on a figure.
+"""This module estimates the main effects of a space's parameters on a figure.
 
 Source: the analysis of variance of the additive model (`additive_model.py`) as in Montgomery,
 Design and Analysis of Experiments (2017), chapters 3 to 5. What the model leaves out, interactions
@@ -24,7 +24,7 @@ from study.rule.pooled import pooled
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One value of a parameter, with the figure to expect where all other levels weigh the same.
+    """A level is a value of a parameter, with the figure to expect where others weigh the same.
 
     Args:
         value: The value of the parameter.
@@ -40,7 +40,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The effect of one parameter on a figure.
+    """An effect is that of one parameter on a figure.
 
     Args:
         parameter: The name of the parameter.
@@ -55,7 +55,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The main effects on one figure; spreads are a share where the figure is a time.
+    """These are the main effects on one figure; spreads are a share where the figure is a time.
 
     Args:
         metric: The name of the figure.
