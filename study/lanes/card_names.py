@@ -1,4 +1,4 @@
-"""Name the card of a lane, or those of its set, for people and for folders. Pure."""
+"""This module names a lane's card, or those of its set, for people and for folders; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lane as the driver sees it: its cards, its process, and what that is doing."""
+"""The driver sees a lane as its cards, its process, and what that is doing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A task that was measured, or failed, in a lane.
+    """A task has ended in a lane: it was measured, or failed.
 
     Args:
         task: The task, its job with the folder of the attempt.
@@ -62,7 +62,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """A task that no lane brought to an end.
+    """A task was given back: no lane brought it to an end.
 
     Args:
         task: The task.

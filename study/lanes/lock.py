@@ -1,4 +1,4 @@
-"""The lock of a lane: no card is measured on by the lane of a driver that was killed, too."""
+"""A lane's lock keeps a card from being measured on by the lane of a killed driver, too."""
 
 from __future__ import annotations
 

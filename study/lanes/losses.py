@@ -1,4 +1,4 @@
-"""A lane may be lost: how long it is waited for, and where its task is tried again."""
+"""Losses of lanes say how long a lane is waited for, and where its task is tried again."""
 
 from __future__ import annotations
 

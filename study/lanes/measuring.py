@@ -1,4 +1,4 @@
-"""Measure in lanes, as `study.bench.source.measuring` measures here."""
+"""This module measures in lanes, as `study.bench.source.measuring` measures here."""
 
 from __future__ import annotations
 

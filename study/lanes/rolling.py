@@ -1,4 +1,4 @@
-"""Run one epoch of a study on several cards: a lane that is free is given its next trial at once.
+"""An epoch of a study runs on several cards: a lane that is free gets its next trial at once.
 
 The baseline comes first and alone: it is what scores are relative to, and finds the range of the
 ramps. Then each other card measures it once, as a bridge. Nothing waits for a generation's end.

@@ -1,4 +1,4 @@
-"""Measurements sum up here to how much sharing the card hurts, at each share of its memory."""
+"""This module sums up how much sharing the card hurts, at each share of its memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lanes on the machines of a Ray cluster: one other transport beside the pipes of this machine.
+"""Lanes on the machines of a Ray cluster have a transport of their own in place of pipes.
 
 Ray gives the cards and carries the bytes; who is lost and what is tried again the driver decides.
 """

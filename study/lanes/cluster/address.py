@@ -50,31 +50,31 @@ def answering(address: str) -> str:
         refuse_odd(named)
         _refuse_silent(named)
         return named
-    found = _of_raylets()
-    if not found:
+    heads = _of_raylets()
+    if not heads:
         raise SetupError(
             "this machine is in no Ray cluster: no raylet runs here; `ray start --head` begins "
             "one, `ray start --address=HEAD:6379` joins one"
         )
-    if len(found) > 1:
+    if len(heads) > 1:
         raise SetupError(
-            f"this machine is in {len(found)} Ray clusters; name the one: --cluster "
-            + " or ".join(found)
+            f"this machine is in {len(heads)} Ray clusters; name the one: --cluster "
+            + " or ".join(heads)
         )
-    _refuse_silent(found[0])
-    return found[0]
+    _refuse_silent(heads[0])
+    return heads[0]
 
 
 def _of_raylets() -> list[str]:
     """Return the addresses of the heads of all raylets on this machine, each once."""
-    found: dict[str, None] = {}
+    heads: dict[str, None] = {}
     for process in psutil.process_iter(["name"]):
         if process.info["name"] == "raylet":
             with suppress(psutil.Error):
                 words = process.cmdline()
                 own = (word for word in words if word.startswith(OF_RAYLET))
-                found |= {word.removeprefix(OF_RAYLET): None for word in own}
-    return list(found)
+                heads |= {word.removeprefix(OF_RAYLET): None for word in own}
+    return list(heads)
 
 
 def _refuse_silent(address: str) -> None:

@@ -24,7 +24,7 @@ from study.bench.bench import Bench, bench, refuse_full_device
 from study.bench.device_lock import sole_use_of_all
 from study.lanes.cards.cores import near_of
 from study.lanes.cards.sets import on_cards
-from study.lanes.cluster.ray_here import cards_given
+from study.lanes.cluster.ray_here import actor_cards
 from study.lanes.lock import lane_lock
 from study.lanes.process.lane_process import PROGRAM, LaneProcess
 from study.spec.memory.on_device import on_device
@@ -36,8 +36,8 @@ VENDORED = "ray/_private"  # what Ray brings for itself alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundCard:
-    """This is what a host found of one of its cards.
+class CardReport:
+    """A card report says what a host found of one of its cards.
 
     Args:
         identity: The card.
@@ -55,8 +55,8 @@ class FoundCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """This is what a host found on its machine.
+class HostReport:
+    """A host report says what a host found on its machine.
 
     Args:
         machine: The name of the machine.
@@ -72,7 +72,7 @@ class Found:
     """
 
     machine: str
-    cards: dict[str, FoundCard]
+    cards: dict[str, CardReport]
     notes: tuple[str, ...]
     setting: Setting
     versions: Versions
@@ -110,14 +110,14 @@ class Host:
         self._machine: Bench | None = None
         self._lane: LaneProcess | None = None
 
-    def look(self) -> Found | str:
+    def look(self) -> HostReport | str:
         """Take the cards that Ray gives, and tell of them; return why not where that cannot be."""
         try:
             return self._look()
         except SetupError as error:
             return f"{socket.gethostname()}: {error}"
 
-    def _look(self) -> Found:
+    def _look(self) -> HostReport:
         raylet = psutil.Process(os.getppid())
         if psutil.Process().nice() > raylet.nice():
             raise SetupError(
@@ -131,7 +131,7 @@ class Host:
                 f"{self.folder} cannot be entered ({error.strerror}); start the command in a "
                 "folder that all machines of the cluster share"
             ) from error
-        machine = self.bench(cards_given())
+        machine = self.bench(actor_cards())
         self._machine = machine
         card, uuids = machine.device.identity, machine.identity.uuid.split()
         with lane_lock(machine.identity.uuid):
@@ -139,9 +139,9 @@ class Host:
         self._held.enter_context(sole_use_of_all(uuids))
         spec = on_device(self.spec, card.total_mib, card.product)
         refuse_full_device(spec.baseline, machine)
-        return Found(
+        return HostReport(
             machine=socket.gethostname(),
-            cards={name: _found(device) for name, device in machine.devices.items()},
+            cards={name: _report_of(device) for name, device in machine.devices.items()},
             notes=tuple(machine.notes),
             setting=machine.setting,
             versions=machine.versions,
@@ -214,8 +214,8 @@ class Host:
         return self._lane.last_words() if self._lane is not None else "it was ended"
 
 
-def _found(device: Device) -> FoundCard:
-    return FoundCard(
+def _report_of(device: Device) -> CardReport:
+    return CardReport(
         identity=device.identity,
         compute=device.compute,
         server_env=dict(device.server_env),

@@ -1,4 +1,4 @@
-"""Join a cluster: take its cards, one or a set for a lane, and give them back at the end."""
+"""A cluster is joined by taking its cards, a set for a lane; they are given back at the end."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from study.lanes.card_names import short_name
 from study.lanes.cards.cores import split
 from study.lanes.cards.sets import gpus_of, refuse_unlike
 from study.lanes.cluster.address import answering, refuse_odd
-from study.lanes.cluster.host import PACKAGE, Found, Host
+from study.lanes.cluster.host import PACKAGE, Host, HostReport
 from study.lanes.cluster.places import free_places, waited
 from study.lanes.cluster.ray_here import WAY_OUT, ray, refuse_without_token
 from study.lanes.cluster.seat import OverRay, RemoteCard, Seat
 from study.spec.model import Spec
 
-FOUND_S = 120.0  # hosts have looked at their machines within it
+REPORT_S = 120.0  # hosts have reported on their machines within it
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,29 +102,29 @@ def joined(
         count = max(1, len(gpus_of(spec)))
         places = free_places(lanes, count, say)
         seats = [Seat(place, count, kind, (spec, setting, Path.cwd())) for place in places]
-        found = _look(seats)
-        _refuse_unlike(found)
-        yield _cluster(seats, found)
+        reports = _look(seats)
+        _refuse_unlike(reports)
+        yield _cluster(seats, reports)
     finally:
         cluster.shutdown()  # its actors and placement groups end with it
 
 
-def _look(seats: Sequence[Seat]) -> list[Found]:
-    """Return what the hosts found.
+def _look(seats: Sequence[Seat]) -> list[HostReport]:
+    """Return what the hosts report.
 
     Raises:
         SetupError: One cannot measure, or does not answer.
     """
-    _, open_ = waited([seat.asked for seat in seats], FOUND_S)
+    _, open_ = waited([seat.request for seat in seats], REPORT_S)
     if open_:
         raise SetupError(
-            f"{len(open_)} of {len(seats)} machines did not answer within {FOUND_S:g} s; "
+            f"{len(open_)} of {len(seats)} machines did not answer within {REPORT_S:g} s; "
             "run the same command again, or with fewer --lanes"
         )
-    found = []
+    reports = []
     for seat in seats:
         try:
-            answer: Found | str = ray().get(seat.asked)
+            answer: HostReport | str = ray().get(seat.request)
         except ray().exceptions.RayError as error:
             why = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
             raise SetupError(
@@ -133,19 +133,19 @@ def _look(seats: Sequence[Seat]) -> list[Found]:
             ) from error
         if isinstance(answer, str):
             raise SetupError(answer)
-        seat.asked, seat.found = None, answer
-        found.append(answer)
-    return found
+        seat.request, seat.report = None, answer
+        reports.append(answer)
+    return reports
 
 
-def _refuse_unlike(found: Sequence[Found]) -> None:
+def _refuse_unlike(reports: Sequence[HostReport]) -> None:
     """Refuse machines whose measurements cannot be compared, or that ask for no token.
 
     Raises:
         SetupError: There is one.
     """
-    first = found[0]
-    for one in found:
+    first = reports[0]
+    for one in reports:
         where = f"{one.machine} ({short_name(one.uuid)})"
         if not one.is_guarded:
             raise SetupError(f"{one.machine}: Ray asks for no token there; {WAY_OUT}")
@@ -170,29 +170,29 @@ def _refuse_unlike(found: Sequence[Found]) -> None:
             )
 
 
-def _cluster(seats: Sequence[Seat], found: Sequence[Found]) -> Cluster:
+def _cluster(seats: Sequence[Seat], reports: Sequence[HostReport]) -> Cluster:
     """Return the cards, with the cores of each machine shared out among its lanes.
 
     Raises:
         SetupError: A machine has fewer cores than lanes.
     """
     cores: dict[str, list[tuple[int, ...]]] = {}
-    for name in {one.machine for one in found}:
-        mine = [one for one in found if one.machine == name]
+    for name in {one.machine for one in reports}:
+        mine = [one for one in reports if one.machine == name]
         _, parts = split(mine[0].cores, mine[0].nodes, [one.near for one in mine])
         cores[name] = list(parts)
     return Cluster(
         [
             Bench(
                 {name: RemoteCard(card) for name, card in one.cards.items()},
-                found[0].setting,
+                reports[0].setting,
                 one.versions,
                 next(iter(one.cards.values())).occupants,
                 one.notes,
             )
-            for one in found
+            for one in reports
         ],
-        [cores[one.machine].pop(0) for one in found],
-        [one.machine for one in found],
-        OverRay({one.uuid: seat for seat, one in zip(seats, found, strict=True)}),
+        [cores[one.machine].pop(0) for one in reports],
+        [one.machine for one in reports],
+        OverRay({one.uuid: seat for seat, one in zip(seats, reports, strict=True)}),
     )

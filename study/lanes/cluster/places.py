@@ -29,10 +29,10 @@ def free_places(lanes: int | None, count: int, say: Callable[[str], None]) -> li
     sets = sets_in([node for node in cluster.nodes() if node["Alive"]], count, say)
     free = int(cluster.available_resources().get("GPU", 0)) // count
     wanted = min(sets, free, lanes or free)
-    asked = [
+    places = [
         groups.placement_group([{"GPU": count}], strategy="STRICT_PACK") for _ in range(wanted)
     ]
-    ready = {group.ready(): group for group in asked}
+    ready = {group.ready(): group for group in places}
     had, _ = waited(list(ready), FREE_S)
     for reference in ready.keys() - set(had):
         groups.remove_placement_group(ready[reference])

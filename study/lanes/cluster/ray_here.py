@@ -46,7 +46,7 @@ def refuse_without_token() -> None:
         raise SetupError(f"no token of Ray in {file}; {WAY_OUT}")
 
 
-def cards_given() -> list[str]:
+def actor_cards() -> list[str]:
     """Return the GPUs that Ray gave to this actor, by index or UUID."""
-    given = ray().get_runtime_context().get_accelerator_ids()["GPU"]
-    return [str(card) for card in given]
+    cards = ray().get_runtime_context().get_accelerator_ids()["GPU"]
+    return [str(card) for card in cards]

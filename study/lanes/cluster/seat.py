@@ -11,7 +11,7 @@ from typing import Any
 
 from objectives.devices.device import Occupant, Sample
 from objectives.devices.device_set import DeviceSet, as_one
-from study.lanes.cluster.host import Found, FoundCard, Host
+from study.lanes.cluster.host import CardReport, Host, HostReport
 from study.lanes.cluster.ray_here import ray
 from study.lanes.process.connection import CardGone, Connection
 
@@ -30,8 +30,8 @@ class Seat:
 
     Attributes:
         host: The host; None once it was lost.
-        asked: What the host was asked last: its look, or what is free.
-        found: What its first host found.
+        request: The last request to the host: for its report, or for what is free.
+        report: What its first host reported.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class Seat:
     ) -> None:
         self._place, self._count, self._kind, self._arguments = place, count, kind, arguments
         self.host: Any = None
-        self.asked: Any = None
-        self.found: Found | None = None
+        self.request: Any = None
+        self.report: HostReport | None = None
         self.take()
 
     def take(self) -> None:
@@ -55,14 +55,14 @@ class Seat:
         )(self._kind)
         there = strategies.PlacementGroupSchedulingStrategy(self._place, 0)
         self.host = actor.options(scheduling_strategy=there).remote(*self._arguments)
-        self.asked = self.host.look.remote()
+        self.request = self.host.look.remote()
 
     def lose(self) -> None:
         """Give up the host, which may be gone."""
         if self.host is not None:
             with suppress(ray().exceptions.RayError, ValueError):
                 ray().kill(self.host)
-        self.host = self.asked = None
+        self.host = self.request = None
 
     def free_mib(self) -> tuple[float, ...] | None:
         """Return what is free on each card, MiB; None while nobody knows.
@@ -72,13 +72,13 @@ class Seat:
         """
         if self.host is None:
             self.take()
-        elif self.asked is None:
-            self.asked = self.host.free_mib.remote()
-        if not ray().wait([self.asked], timeout=0)[0]:
+        elif self.request is None:
+            self.request = self.host.free_mib.remote()
+        if not ray().wait([self.request], timeout=0)[0]:
             return None
-        asked, self.asked = self.asked, None
+        request, self.request = self.request, None
         try:
-            answer: Found | str | tuple[float, ...] = ray().get(asked)
+            answer: HostReport | str | tuple[float, ...] = ray().get(request)
         except ray().exceptions.RayError:
             self.lose()
             return None
@@ -86,7 +86,7 @@ class Seat:
             raise CardGone(answer)
         if isinstance(answer, tuple):
             return answer
-        if self.found is not None and answer.uuid != self.found.uuid:
+        if self.report is not None and answer.uuid != self.report.uuid:
             raise CardGone(f"Ray has put {answer.uuid} into its place")
         return answer.free_mib
 
@@ -98,18 +98,18 @@ class RemoteCard:
         found: What its host found.
     """
 
-    def __init__(self, found: FoundCard) -> None:
-        self._found = found
-        self.identity, self.compute = found.identity, found.compute
-        self.server_env = found.server_env
+    def __init__(self, report: CardReport) -> None:
+        self._report = report
+        self.identity, self.compute = report.identity, report.compute
+        self.server_env = report.server_env
 
     def sample(self) -> Sample:
         """Return how it was found: its machine alone watches it."""
-        return Sample(0.0, self._found.free_mib)
+        return Sample(0.0, self._report.free_mib)
 
     def occupants(self) -> list[Occupant]:
         """Return who held its memory when it was found."""
-        return list(self._found.occupants)
+        return list(self._report.occupants)
 
     def held_mib(self, pid: int) -> float | None:  # noqa: ARG002  a process of this machine
         """Return nothing: no process of this machine holds its memory."""
@@ -117,7 +117,7 @@ class RemoteCard:
 
 
 class RemoteProcess(Connection):
-    """A lane's process on another machine, which its host speaks to.
+    """A remote process is a lane's on another machine, which its host speaks to.
 
     Args:
         seat: The seat of its cards.

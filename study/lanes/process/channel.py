@@ -1,4 +1,4 @@
-"""A lane's end of its pipes: what it is told, and what it tells."""
+"""A channel is a lane's end of its pipes: it has what the lane is told, and what it tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What carries messages between the driver and a lane's process, wherever that runs."""
+"""A connection carries messages between the driver and a lane's process, wherever that runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from study.lanes.process.messages import Message, line_of, message_of
 
 
 class HasFileno(Protocol):
-    """Something that `select` takes."""
+    """`select` takes whatever has this method."""
 
     def fileno(self) -> int:
         """Return the number of its descriptor."""

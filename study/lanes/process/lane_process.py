@@ -121,9 +121,9 @@ class LaneProcess(Connection):
             return "it closed its pipe"
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         lines = self.log.read_text("utf-8", "replace").split("\n") if self.log.exists() else []
-        said = next((line for line in reversed(lines) if line.strip()), "")
+        last = next((line for line in reversed(lines) if line.strip()), "")
         return f"its process ended by {how}" + (
-            f": {said[-LAST_WORDS:]}" if code > 0 and said else ""
+            f": {last[-LAST_WORDS:]}" if code > 0 and last else ""
         )
 
 

@@ -1,4 +1,4 @@
-"""The program of a lane: it opens its cards, and measures there what the driver orders."""
+"""The program of a lane opens its cards, and measures there what the driver orders."""
 
 from __future__ import annotations
 
