@@ -316,5 +316,5 @@ def fake(tmp_path, fake_command):
 
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request):
-    """Docker, then podman."""
+    """Give docker, then podman."""
     return request.param

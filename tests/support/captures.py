@@ -38,7 +38,7 @@ SPEECH = "/v1/audio/transcriptions"
 
 
 class Upstream(ThreadingHTTPServer):
-    """A server whose mood is in each request's query.
+    """An upstream is a server whose mood is in each request's query.
 
     Attributes:
         requests: What came: method, target, headers and body.
@@ -100,8 +100,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, dict(self.headers), body))
         self.server.answering.wait(WAIT_S)
         if self.path == "/tokenize":
-            asked = json.loads(body)
-            texts = [asked.get("prompt", "")] + [m["content"] for m in asked.get("messages", [])]
+            request = json.loads(body)
+            texts = [request.get("prompt", "")] + [
+                m["content"] for m in request.get("messages", [])
+            ]
             self.whole(200, {"count": sum(len(t.split()) for t in texts), "tokens": []})
             return
         match self.mood:
@@ -150,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
     def whole(self, status: int, content: object) -> None:
         self.raw(json.dumps(content).encode(), status)
 
-    def stream(self, asked: dict[str, Any]) -> None:
+    def stream(self, request: dict[str, Any]) -> None:
         self.wfile.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
@@ -158,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         is_chat = self.path.startswith(CHAT)
         if is_chat:
             self.piece({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
-        for n in range(asked["max_tokens"]):
+        for n in range(request["max_tokens"]):
             choice = {"delta": {"content": SECRET}} if is_chat else {"text": SECRET}
             self.piece({"choices": [choice]})
             if n == 0 and not self.server.gate.wait(WAIT_S):
@@ -176,8 +178,8 @@ class Handler(BaseHTTPRequestHandler):
             self.piece({"error": {"message": "the engine is dead", "code": 500}})
         if self.mood == "not-utf8-stream":
             self.chunk(b'data: {"choices": [{"text": "\xff"}]}\n\n')
-        if (asked.get("stream_options") or {}).get("include_usage"):
-            usage = {"prompt_tokens": 7, "completion_tokens": asked["max_tokens"]}
+        if (request.get("stream_options") or {}).get("include_usage"):
+            usage = {"prompt_tokens": 7, "completion_tokens": request["max_tokens"]}
             self.piece({"choices": [], "usage": usage})
         if self.mood != "no-done":
             self.chunk(b"data: [DONE]\n\n")
@@ -215,12 +217,12 @@ class Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Capture:
-    """A capture that runs in a thread; its trace and tally are complete once it has ended."""
+    """A capture runs in a thread; its trace and tally are complete once it has ended."""
 
     path: Path
     routes: list[Route]
     tally: Tally = field(default_factory=Tally)
-    said: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
     end: Callable[[], None] = lambda: None
 
     @property
@@ -269,7 +271,7 @@ def capturing(
     copies = address(mirror.url, "--mirror") if mirror is not None else None
     routes = [Route(address(s.url, "--llm"), free_port(), copies) for s in servers]
     capture = Capture(folder / "trace.jsonl", routes)
-    trace = TraceWriter(capture.path, capture.said.append)
+    trace = TraceWriter(capture.path, capture.sentences.append)
     ready, failures = threading.Event(), []
 
     def run() -> None:
@@ -279,8 +281,8 @@ def capturing(
             capture.end = lambda: loop.call_soon_threadsafe(stop.set)
 
             def tell(sentence: str) -> None:
-                capture.said.append(sentence)
-                if len(capture.said) == len(routes):
+                capture.sentences.append(sentence)
+                if len(capture.sentences) == len(routes):
                     ready.set()
 
             await serve(routes, trace, capture.tally, tell, stop, cut)

@@ -67,12 +67,12 @@ def interpreted(folder: Path, *words: object) -> subprocess.CompletedProcess[str
 
 def alive(folder: Path) -> list[str]:
     """Return the commands that run in a folder."""
-    found = list[str]()
+    commands = list[str]()
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline())[:200])
-    return found
+                commands.append(" ".join(process.cmdline())[:200])
+    return commands
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Configurations as a study has them, made of what their launches measured."""
+"""This module makes configurations as a study has them, of what their launches measured."""
 
 from __future__ import annotations
 

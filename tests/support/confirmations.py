@@ -44,7 +44,7 @@ NOISES: dict[str, Noise] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmations:
-    """Simulated confirmations of one truth.
+    """These are simulated confirmations of one truth.
 
     Args:
         times: What the winner's figures are, times the baseline's, by flat name.

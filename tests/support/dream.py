@@ -1,4 +1,4 @@
-"""D-REAM files, evaluators and experiments for tests."""
+"""This module makes D-REAM files, evaluators and experiments for tests."""
 
 from __future__ import annotations
 

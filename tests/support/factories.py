@@ -76,7 +76,7 @@ SPEC: dict[str, Any] = {
 
 
 class Card:
-    """A card of numbers that a game shares: they differ look by look, and the last one stays.
+    """A card of numbers is shared by a game: they differ look by look, and the last one stays.
 
     Args:
         free_mib: Its free memory.
@@ -286,8 +286,8 @@ def context_of_spec(spec: Spec, **changes: Any) -> StudyContext:
 def identity_of_spec(spec: Spec, *, restarts: bool = False) -> dict[str, Any]:
     """Return what makes the trials of a spec comparable on the made-up card."""
     is_live = spec.measure == "live"
-    asked = conditions_of(spec)
-    return identity_of(asked, DEVICE, VERSIONS, is_live=is_live, restarts=restarts)
+    conditions = conditions_of(spec)
+    return identity_of(conditions, DEVICE, VERSIONS, is_live=is_live, restarts=restarts)
 
 
 def open_made(

@@ -38,7 +38,7 @@ WORK_S = 0.05
 
 
 class NumberedCard:
-    """A card of numbers with a UUID of its own, of which every server holds 100 MiB."""
+    """A card of numbers has a UUID of its own, and every server holds 100 MiB of it."""
 
     compute: float | None = None
     server_env: Mapping[str, str] = MappingProxyType({})
@@ -102,19 +102,19 @@ def work(channel: Channel) -> None:
             continue
         job, begun = order.job, log.read_text().count(" begun ") if log.exists() else 0
         mood = mine[min(begun, len(mine) - 1)] if mine else "well"
-        told = order.ramp_range and order.ramp_range.first_per_s
+        first_per_s = order.ramp_range and order.ramp_range.first_per_s
         under = order.under and (order.under.workload.seed, order.under.ramp_range)
-        how = f"seed={job.seed} fresh={job.is_fresh} range={told} under={under}"
+        how = f"seed={job.seed} fresh={job.is_fresh} range={first_per_s} under={under}"
         write(log, f"begun {job.allocation} {how}")
         channel.tell(Doing(Phase(Step.LOADING)))
         job.folder.mkdir(parents=True, exist_ok=True)
         (job.folder / "llm.log").write_text("it came up")
         outcome, wall_s = outcome_in(mood, channel, order, opening.card)
         write(log, f"ended {job.allocation}")
-        found = order.ramp_range or RampRange(1.0 + int(opening.card[-1], 36) / 100, 25.0)
+        ramp_range = order.ramp_range or RampRange(1.0 + int(opening.card[-1], 36) / 100, 25.0)
         if mood == "answers twice":
-            channel.tell(Answer(order.attempt - 1, outcome, wall_s, found))
-        channel.tell(Answer(order.attempt, outcome, wall_s, found))
+            channel.tell(Answer(order.attempt - 1, outcome, wall_s, ramp_range))
+        channel.tell(Answer(order.attempt, outcome, wall_s, ramp_range))
 
 
 def wait_for(log: Path, jobs: int) -> None:

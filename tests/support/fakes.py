@@ -77,7 +77,7 @@ def say(line: str) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """A server with the state that all requests share; a mood shows after so many good answers."""
+    """A server has the state that all requests share; a mood shows after so many good answers."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -127,7 +127,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """A handler that logs nothing and answers with a whole body."""
+    """A handler logs nothing and answers with a whole body."""
 
     def log_message(self, format, *args):
         pass
@@ -144,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Fake(Handler):
-    """A handler of both services, strict in what they take."""
+    """A fake handles both services, strict in what they take."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -191,8 +191,8 @@ class Fake(Handler):
     def converse(self, request: dict) -> None:
         [message] = request["messages"]
         words = message["content"].split() if message["role"] == "user" else []
-        said = {"message": {"role": "assistant", "content": "yes"}}
-        self.write_out(words, request, {**YES, "choices": [said]}, {"delta": {"content": "a"}})
+        choice = {"message": {"role": "assistant", "content": "yes"}}
+        self.write_out(words, request, {**YES, "choices": [choice]}, {"delta": {"content": "a"}})
 
     def write_out(self, words: list, request: dict, whole: dict, part: dict) -> None:
         if not words or request["model"] != "model" or not request["ignore_eos"]:
@@ -271,7 +271,7 @@ class Fake(Handler):
 
 
 class Production(Handler):
-    """A handler of one unit of production; any POST is an answer that counts."""
+    """This handles one unit of production; any POST is an answer that counts."""
 
     def do_GET(self):
         unit = self.server

@@ -1,4 +1,4 @@
-"""When the tournament first meets the best 1 % where lanes that are free ask one by one.
+"""The tournament first meets the best 1 % after so many trials, where free lanes ask one by one.
 
     python tests/support/first_hits.py --lanes 8 --seeds 60
 
@@ -26,33 +26,33 @@ BUDGET = 120
 
 def first_hit(name: str, seed: int, lanes: int, ahead: int) -> int | None:
     """Return the trial, counted as it was told, that first met the target; None where none did."""
-    asked_of = problem(name, seed)
-    space = dict(asked_of.space)
+    case = problem(name, seed)
+    space = dict(case.space)
     sampler = contestant(
         "tournament",
         seed=seed,
-        space=asked_of.space,
+        space=case.space,
         budget=BUDGET,
         batch=lanes,
-        monotone=asked_of.monotone,
+        monotone=case.monotone,
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    telling = Telling(study, asked_of, "tournament")
+    telling = Telling(study, case, "tournament")
     rng, order = random.Random(seed), itertools.count()
     waiting: list[optuna.Trial] = []
     ends: list[tuple[float, int, optuna.Trial]] = []
-    now_s, told, begun = 0.0, 0, 0
-    while told < BUDGET:
-        while len(ends) < (lanes if told else 1) and begun < BUDGET:
-            while len(waiting) < (min(lanes, ahead) if told else 1):
+    now_s, count, begun = 0.0, 0, 0
+    while count < BUDGET:
+        while len(ends) < (lanes if count else 1) and begun < BUDGET:
+            while len(waiting) < (min(lanes, ahead) if count else 1):
                 waiting.append(study.ask(space))
             heapq.heappush(ends, (now_s + rng.uniform(0.7, 1.4), next(order), waiting.pop(0)))
             begun += 1
         now_s, _, trial = heapq.heappop(ends)
-        told += 1
+        count += 1
         truth, _ = telling.tell(trial)
-        if truth.fits and asked_of.regret_of(truth.value) <= asked_of.near + EXACT:
-            return told
+        if truth.fits and case.regret_of(truth.value) <= case.near + EXACT:
+            return count
     return None
 
 
@@ -62,12 +62,17 @@ def main() -> None:
     options.add_argument("--lanes", type=int, default=8)
     options.add_argument("--ahead", type=int, default=CHOICE, help="so many are asked for ahead")
     options.add_argument("--seeds", type=int, default=60)
-    given = options.parse_args()
+    arguments = options.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    hits = [first_hit(given.problem, n, given.lanes, given.ahead) for n in range(given.seeds)]
+    hits = [
+        first_hit(arguments.problem, n, arguments.lanes, arguments.ahead)
+        for n in range(arguments.seeds)
+    ]
     trials = [BUDGET if hit is None else hit for hit in hits]
     interval = 1.96 * stdev(trials) / len(trials) ** 0.5
-    print(f"{given.lanes} lanes: {fmean(trials):.1f} ± {interval:.1f}, {hits.count(None)} missed")
+    print(
+        f"{arguments.lanes} lanes: {fmean(trials):.1f} ± {interval:.1f}, {hits.count(None)} missed"
+    )
 
 
 if __name__ == "__main__":

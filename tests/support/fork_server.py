@@ -62,15 +62,15 @@ def answer(connection: socket.socket) -> None:
     import select
 
     text, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
-    asked = json.loads(text)
-    enter(asked["rig"])
+    request = json.loads(text)
+    enter(request["rig"])
     script = os.fork()
     if script == 0:
         connection.close()
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
-        code = run_script(asked["folder"], asked["words"], asked["env"], asked["umask"])
+        code = run_script(request["folder"], request["words"], request["env"], request["umask"])
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -122,8 +122,8 @@ def serve(path: str) -> None:
             connection.close()
 
 
-class Asked:
-    """A script that a fork server runs for this process, as `subprocess.Popen` is a program.
+class ForkedScript:
+    """A fork server runs a script for this process, as `subprocess.Popen` does a program.
 
     Args:
         path: The socket of the server.

@@ -31,18 +31,18 @@ _KEPT: list[object] = []  # what would close its file, which has another's numbe
 
 
 class Forked(subprocess.Popen[bytes]):
-    """A child that runs the code of `python OPTION... -c CODE ARGUMENT...` as a fork."""
+    """A child runs the code of `python OPTION... -c CODE ARGUMENT...` as a fork."""
 
     def _execute_child(self, *words: Any) -> None:
-        given = arguments(self, *words)
-        ends = [given[n] for n in ("p2cread", "c2pwrite", "errwrite")]
+        settings = arguments(self, *words)
+        ends = [settings[n] for n in ("p2cread", "c2pwrite", "errwrite")]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # other threads of pytest wait for its own pipes
             self.pid = os.fork()
         if self.pid == 0:
-            live(given, ends)
+            live(settings, ends)
         self._child_created = True
-        self._close_pipe_fds(*(given[name] for name in PIPES))  # type: ignore[attr-defined]
+        self._close_pipe_fds(*(settings[name] for name in PIPES))  # type: ignore[attr-defined]
 
 
 def arguments(*words: Any) -> Mapping[str, Any]:
@@ -51,17 +51,17 @@ def arguments(*words: Any) -> Mapping[str, Any]:
     return signature.bind(*words).arguments
 
 
-def live(given: Mapping[str, Any], ends: Sequence[int]) -> NoReturn:
+def live(settings: Mapping[str, Any], ends: Sequence[int]) -> NoReturn:
     """Be the child, to its end.
 
     Args:
-        given: The `arguments`.
+        settings: The `arguments`.
         ends: What are to be its standard streams; -1 where one stays as it is.
     """
     code = 1
     try:
-        _begin(given, ends)
-        words = [*map(os.fsdecode, given["args"])]
+        _begin(settings, ends)
+        words = [*map(os.fsdecode, settings["args"])]
         place = words.index("-c")
         code = contextvars.Context().run(run_code, words[place + 1], words[place + 2 :])
     except BaseException:
@@ -70,7 +70,7 @@ def live(given: Mapping[str, Any], ends: Sequence[int]) -> NoReturn:
         os._exit(code)
 
 
-def _begin(given: Mapping[str, Any], ends: Sequence[int]) -> None:
+def _begin(settings: Mapping[str, Any], ends: Sequence[int]) -> None:
     """Leave behind what a fresh interpreter would not have of this process."""
     gc.freeze()  # as _KEPT
     faulthandler.disable()
@@ -79,20 +79,20 @@ def _begin(given: Mapping[str, Any], ends: Sequence[int]) -> None:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if given["start_new_session"]:
+    if settings["start_new_session"]:
         os.setsid()
     for number, end in enumerate(ends):
         if end != -1:
             os.dup2(end, number)
-    for low, high in pairwise(sorted({2, *given["pass_fds"], os.sysconf("SC_OPEN_MAX")})):
+    for low, high in pairwise(sorted({2, *settings["pass_fds"], os.sysconf("SC_OPEN_MAX")})):
         os.closerange(low + 1, high)
-    os.chdir(given["cwd"] or ".")
-    if given["preexec_fn"] is not None:
-        given["preexec_fn"]()
-    if given["env"] is not None:
+    os.chdir(settings["cwd"] or ".")
+    if settings["preexec_fn"] is not None:
+        settings["preexec_fn"]()
+    if settings["env"] is not None:
         os.environ.clear()
-        os.environ.update(given["env"])
-        _show(given["env"])
+        os.environ.update(settings["env"])
+        _show(settings["env"])
     warnings.resetwarnings()
     warnings.simplefilter("ignore")
     sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__

@@ -48,12 +48,12 @@ def instantly(monkeypatch: pytest.MonkeyPatch, *, is_stressed: bool = False) -> 
 
 
 def confirmed(
-    path: Path, *, options: dict[str, Any] | None = None, **asked: Any
+    path: Path, *, options: dict[str, Any] | None = None, **of_subject: Any
 ) -> tuple[int, list[str]]:
     """Confirm a promotion; return the exit code and what was said."""
-    said: list[str] = []
-    given = ConfirmOptions(**{"out": path.parent / "out", **(options or {})})
-    return confirm(subject(path, **asked), given, said.append), said
+    lines: list[str] = []
+    confirm_options = ConfirmOptions(**{"out": path.parent / "out", **(options or {})})
+    return confirm(subject(path, **of_subject), confirm_options, lines.append), lines
 
 
 def folder_of(path: Path) -> Path:

@@ -56,7 +56,7 @@ FAKES: dict[str, Any] = {
 
 
 class Shelf:
-    """A device of numbers: free memory is what a test says, and every server holds 100 MiB."""
+    """A shelf is a device of numbers: a test says what is free, and every server holds 100 MiB."""
 
     identity = Identity("Shelf", "shelf-0", 10_000.0, None, None)
     compute = None
@@ -173,7 +173,7 @@ def setting(
 
 
 class Phases(list):
-    """The phases that a measurement went through, in order."""
+    """These are the phases that a measurement went through, in order."""
 
     @property
     def launches(self):

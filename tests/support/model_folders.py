@@ -1,4 +1,4 @@
-"""Write the files of models as they lie on a disk: headers whole, weights as a hole in the file."""
+"""This module writes models' files as they lie on a disk: headers whole, weights as a hole."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ GGUF: Mapping[str, Any] = {
 def write_config(folder: Path, config: Mapping[str, Any] = QWEN_7B, **changes: Any) -> Path:
     """Write a config.json with some keys replaced; None leaves one out."""
     folder.mkdir(parents=True, exist_ok=True)
-    told = {k: v for k, v in {**config, **changes}.items() if v is not None}
-    (folder / "config.json").write_text(json.dumps(told))
+    entries = {k: v for k, v in {**config, **changes}.items() if v is not None}
+    (folder / "config.json").write_text(json.dumps(entries))
     return folder
 
 

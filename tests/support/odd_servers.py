@@ -1,4 +1,4 @@
-"""Servers that answer oddly, all in one thread: what they send is no HTTP, no JSON or no answer."""
+"""These servers answer oddly, all in one thread: they send no HTTP, no JSON or no answer."""
 
 from __future__ import annotations
 

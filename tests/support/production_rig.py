@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import fork_server
-from fork_server import Asked
+from fork_server import ForkedScript
 from systemd_rig import REPOSITORY, UNITS, Rig, rig, wait_until
 
 from study.promotion.seal import put
@@ -61,7 +61,7 @@ def forking() -> str:
     return path
 
 
-def begin_forked(machine: Rig, *line: str, folder: str = "/", umask: int = 0o022) -> Asked:
+def begin_forked(machine: Rig, *line: str, folder: str = "/", umask: int = 0o022) -> ForkedScript:
     """Begin a script inside a rig, by the fork server.
 
     Args:
@@ -70,12 +70,12 @@ def begin_forked(machine: Rig, *line: str, folder: str = "/", umask: int = 0o022
     """
     own = {"ALLOCATION_STUDY_LOCKS": "", "PYTHONPATH": str(REPOSITORY)}
     wanted = {"rig": machine.pid, "folder": folder, "words": line, "umask": umask}
-    return Asked(forking(), {**wanted, "env": {**os.environ, **own}})
+    return ForkedScript(forking(), {**wanted, "env": {**os.environ, **own}})
 
 
 @dataclass(frozen=True, slots=True)
 class Machine(Rig):
-    """A rig with both units.
+    """A machine is a rig with both units.
 
     Args:
         ports: The ports of the stand-ins, by service.
@@ -83,7 +83,7 @@ class Machine(Rig):
 
     ports: Mapping[str, int]
 
-    def begin_promote(self, *words: str, umask: int = 0o022) -> Asked:
+    def begin_promote(self, *words: str, umask: int = 0o022) -> ForkedScript:
         """Begin promote.py inside, as `begin_forked` does."""
         line = (PROMOTE, *words, "--deployment", "/etc/deployment.yaml")
         return begin_forked(self, *line, umask=umask)

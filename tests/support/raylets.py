@@ -38,7 +38,7 @@ STORE = 80_000_000  # the least that Ray takes, bytes
 
 
 class NumberedHost(Host):
-    """A host whose card is of numbers, and whose servers are fakes."""
+    """A numbered host has a card of numbers, and its servers are fakes."""
 
     program = PROGRAM
 
@@ -105,8 +105,8 @@ class Machine:
     def wait(self) -> None:
         """Wait until it has started."""
         until_s = time.monotonic() + START_S
-        while "Ray runtime started" not in (said := self.log.read_text()):
-            assert time.monotonic() < until_s and self.process.poll() is None, said
+        while "Ray runtime started" not in (text := self.log.read_text()):
+            assert time.monotonic() < until_s and self.process.poll() is None, text
             time.sleep(0.1)
 
     @property

@@ -1,4 +1,4 @@
-"""Run the driver of a study with lanes that only take time: `simulated_lanes.py --lanes 1000`.
+"""`simulated_lanes.py --lanes 1000` runs the driver of a study with lanes that only take time.
 
 The lanes' time is simulated, and the driver's is real: what a trial costs it in CPU time and
 commits, how much memory it takes, and how long lanes would wait for it if trials took 300 s.
@@ -36,7 +36,7 @@ TRIAL_S = 300.0
 
 
 class SimulatedLanes:
-    """Lanes whose clock is simulated; what the driver computes passes on it too."""
+    """These lanes have a simulated clock, on which what the driver computes passes too."""
 
     ramp_range = None
 

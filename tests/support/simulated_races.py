@@ -112,7 +112,7 @@ def _p95(ms: np.ndarray) -> float:
 
 
 class Servers:
-    """Servers under one trace: the same arrivals and sizes in every launch."""
+    """Servers are under one trace: it has the same arrivals and sizes in every launch."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -134,7 +134,7 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """What racing did in one study.
+    """A race says what racing did in one study.
 
     Args:
         saved: The share of its time.

@@ -44,11 +44,13 @@ class Shared:
 
     def finished(self) -> Path:
         """Return the made-up study, replayed by default; `said.txt` is what the command printed."""
-        return self.folder("finished", lambda folder: _said(folder, make(folder)))
+        return self.folder("finished", lambda folder: _run_made(folder, make(folder)))
 
     def pictured(self) -> Path:
         """Return the made-up study with all that pictures show, each recorded once."""
-        return self.folder("pictured", lambda folder: _said(folder, make(folder, timed, repeats=1)))
+        return self.folder(
+            "pictured", lambda folder: _run_made(folder, make(folder, timed, repeats=1))
+        )
 
     def shipped(self) -> Path:
         """Return the study that ships, as the real command without arguments replays it."""
@@ -86,7 +88,7 @@ def promotion_in(folder: Path) -> Path:
     return path
 
 
-def _said(folder: Path, spec: Path) -> None:
+def _run_made(folder: Path, spec: Path) -> None:
     ran = run_study(spec, "--out", folder / "out")
     assert (ran.returncode, ran.stderr) == (0, "")
     (folder / "said.txt").write_text(ran.stdout)
@@ -123,4 +125,4 @@ def _studied(folder: Path, repeats: int, extra_baselines: int) -> None:
             replace(e, measurement=m, at=f"2026-11-20T1{e.repeat % 10}:{len(entries) % 60:02}:00")
         )
     write(file, recording.provenance, entries)
-    _said(folder, spec)
+    _run_made(folder, spec)

@@ -44,27 +44,27 @@ ROOM = 64  # KiB of environment, so that each child can show its own
 
 
 class Small(subprocess.Popen[bytes]):
-    """A child that runs the code of `python OPTION... -c CODE ARGUMENT...`, off a zygote."""
+    """A child runs the code of `python OPTION... -c CODE ARGUMENT...`, off a zygote."""
 
     def _execute_child(self, *words: Any) -> None:
-        given = arguments(self, *words)
-        ends = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        settings = arguments(self, *words)
+        ends = [settings[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         wanted = {
-            "args": [*map(os.fsdecode, given["args"])],
-            "cwd": str(given["cwd"] or Path.cwd()),
-            "env": dict(given["env"] or os.environ),
-            "start_new_session": given["start_new_session"],
-            "pass_fds": list(given["pass_fds"]),
+            "args": [*map(os.fsdecode, settings["args"])],
+            "cwd": str(settings["cwd"] or Path.cwd()),
+            "env": dict(settings["env"] or os.environ),
+            "start_new_session": settings["start_new_session"],
+            "pass_fds": list(settings["pass_fds"]),
             "cores": list(os.sched_getaffinity(0)),
         }
         streams = [number if end == -1 else end for number, end in enumerate(ends)]
-        self.pid = _zygote().child(wanted, [*streams, *given["pass_fds"]])
+        self.pid = _zygote().child(wanted, [*streams, *settings["pass_fds"]])
         self._child_created = True
-        self._close_pipe_fds(*(given[name] for name in PIPES))  # type: ignore[attr-defined]
+        self._close_pipe_fds(*(settings[name] for name in PIPES))  # type: ignore[attr-defined]
 
 
 class Zygote:
-    """A zygote as its owner sees it; it ends with its owner."""
+    """A zygote forks for its owner, and ends with it."""
 
     def __init__(self) -> None:
         self.owner, self._lock = os.getpid(), threading.Lock()

@@ -86,7 +86,7 @@ def test_no_content_is_written_or_shown(
             httpx.post(f"{capture.url}{target}", json=asked, headers={"X-Turn-Id": SECRET})
         httpx.post(f"{capture.url}{SPEECH}", files={"file": SECRET.encode()})
     assert len(capture.lines) == 3
-    everything = "".join([*capture.said, *capfd.readouterr(), capture.path.read_text()])
+    everything = "".join([*capture.sentences, *capfd.readouterr(), capture.path.read_text()])
     assert not any(word in everything for word in ("words", "user", "more"))
     assert list(tmp_path.iterdir()) == [capture.path]
 

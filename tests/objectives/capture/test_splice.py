@@ -216,4 +216,4 @@ def test_open_answers_end_before_the_capture_does(upstream: Upstream, tmp_path: 
             assert sum(line.startswith("data: {") for line in lines) == 3
     assert capture.missing == {}
     assert [line["output_tokens"] for line in capture.lines] == [4]
-    assert any("still carry answers" in sentence for sentence in capture.said)
+    assert any("still carry answers" in sentence for sentence in capture.sentences)

@@ -1,4 +1,4 @@
-"""A folder with a unit of each kind, in which a relative name is looked for."""
+"""This module has a folder with a unit of each kind, in which a relative name is looked for."""
 
 from __future__ import annotations
 
