@@ -1,4 +1,4 @@
-"""A bench makes the instrument ready: the device, the servers of this machine, their versions."""
+"""This module gets the instrument ready: device, servers of this machine, and their versions."""
 
 from __future__ import annotations
 

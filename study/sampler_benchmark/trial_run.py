@@ -20,7 +20,7 @@ EXACT = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A study names a configuration of this true regret; None where it names none.
+    """These are true regrets of the configurations that a study names; None where it names none.
 
     Args:
         best_trial: Of the one that `study.best_trial` names.

@@ -38,7 +38,7 @@ class Racer(Protocol):
 
 
 class MakeRacer(Protocol):
-    """A maker of racers makes that of a trial that begins; some may not be given up."""
+    """This makes the racer of a trial that begins; some may not be given up."""
 
     def __call__(
         self,

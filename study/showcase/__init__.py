@@ -1,1 +1,1 @@
-"""This package shows the study that ships, and the comparison of samplers, in pages, notebooks."""
+"""Pages and notebooks get from here the study that ships, and the comparison of samplers."""

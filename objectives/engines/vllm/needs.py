@@ -1,4 +1,4 @@
-"""vLLM has needs of an interpreter, a driver, a card, and of a model that several cards share."""
+"""This module says what vLLM needs of an interpreter, a driver, a card, and a model on several."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ CODE = (
 
 @dataclass(slots=True)
 class TurnProcess:
-    """A turn process is a turn that runs.
+    """A turn process runs one turn, below its supervisor.
 
     Args:
         job: What it does.

@@ -1,4 +1,4 @@
-"""The runner may be a unit of systemd, under quotas."""
+"""The runner becomes a unit of systemd here, under quotas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of each engine are checked against each other, and those named that do nothing."""
+"""Options of an engine are checked against each other here; some are idle beside others."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ USUAL_NOISE, NOISY = 0.01, 1.5  # what each power of ten costs by which noise is
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape is the hyperparameters of a process.
+    """A shape holds the hyperparameters of a process.
 
     Args:
         scales: The length scale of each parameter, of its whole range.

@@ -1,4 +1,4 @@
-"""A small Gaussian process is in plain numpy: a package that ships alone brings no torch.
+"""This small Gaussian process is in plain numpy: a package that ships alone brings no torch.
 
 It predicts configurations from those that were measured. Several sets of hyperparameters explain a
 dozen measurements about as well, and one of them alone is too sure of itself; so each speaks with
