@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from objectives.plain_data.ranges import Range
 
 Format = Literal["azure", "mooncake", "burstgpt", "timed_trace"]
 TooLong = Literal["drop", "clip"]
 Stt = Literal["before_each", "poisson", "captured"]
+MOST_S = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,12 @@ class TraceOptions:
 
     file: str
     format: Format
-    from_s: float
-    for_s: float
-    speed: float = 1.0
-    thin: float = 1.0
+    from_s: Annotated[float, Range(0, MOST_S)]
+    for_s: Annotated[float, Range(1, MOST_S)]
+    speed: Annotated[float, Range(0.01, 100)] = 1.0
+    thin: Annotated[float, Range(1e-6, 1)] = 1.0
     too_long: TooLong = "clip"
-    jitter_s: float = 0.0
+    jitter_s: Annotated[float, Range(0, 3600)] = 0.0
     stt: Stt = "before_each"
     longest: int | None = None
 

@@ -24,7 +24,6 @@ from objectives.allocation import DEFAULT_BOUNDS, MEMORY, SHARE, SPEECH
 from objectives.capacity.limits import LIMIT_MS, limit_names
 from objectives.plain_data.ranges import Range
 from objectives.services import LlmService, OtherService, SttService
-from objectives.traffic.trace_slice import Format, TooLong
 from objectives.traffic.workload import Workload
 from study.spec.baseline import NONE
 from study.spec.choices import APIS
@@ -32,7 +31,7 @@ from study.spec.foreign_keys import LEGACY, SHARED
 from study.spec.model import KEYS, Spec
 from study.spec.search_space import OF_TURNS
 from study.spec.services.beside import NAME
-from study.spec.traces.options import RANGES, SttMode
+from study.spec.traces.options import TYPES as TRACE_TYPES
 from study.spec.yaml_node import ANY
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -181,9 +180,7 @@ def _workload() -> dict[str, Any]:
 
 
 def _trace() -> dict[str, Any]:
-    ranged = {name: of_type(float, within) for name, within in RANGES.items()}
-    chosen = {"format": of_type(Format), "too_long": of_type(TooLong), "stt": of_type(SttMode)}
-    return {"trace": {"type": "string"}, **ranged, **chosen}
+    return {key: of_type(kind) for key, kind in TRACE_TYPES.items()}
 
 
 def _workloads() -> dict[str, Any]:

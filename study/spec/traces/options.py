@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 import yaml
 
-from objectives.plain_data.ranges import Range
+from objectives.errors import BadInput
 from objectives.traffic.public_traces.lines import TraceFile
 from objectives.traffic.public_traces.request_lines import likely_format
-from objectives.traffic.trace_slice import Format, TooLong, TraceOptions
+from objectives.traffic.trace_slice import Format, TraceOptions
 from objectives.traffic.workload import Workload
 from study.spec.yaml_node import TAG, YamlEntry
 
-TRACE_KEYS = ("trace", "format", "from", "for", "speed", "thin", "too_long", "jitter_s", "stt")
+# the keys of options that are called otherwise; nobody writes how much the server takes
+NAMES = {"file": "trace", "from_s": "from", "for_s": "for"}
+FIELDS = {NAMES.get(f.name, f.name): f.name for f in fields(TraceOptions) if f.name != "longest"}
+TRACE_KEYS = tuple(FIELDS)
 OF_TRACE = {  # the keys of a workload that a trace tells itself
     "turns_per_s": "its arrivals",
     "llm_per_s": "its arrivals",
@@ -24,15 +27,9 @@ OF_TRACE = {  # the keys of a workload that a trace tells itself
     "prompt_tokens": "its lengths",
     "output_tokens": "its lengths",
 }
-SttMode = Literal["before_each", "poisson"]
-MOST_S = 1e9
-RANGES: Mapping[str, Range] = {
-    "from": Range(0, MOST_S),
-    "for": Range(1, MOST_S),
-    "speed": Range(0.01, 100),
-    "thin": Range(1e-6, 1),
-    "jitter_s": Range(0, 3600),
-}
+SttMode = Literal["before_each", "poisson"]  # a capture itself says that clips are as they were
+HINTS = get_type_hints(TraceOptions, include_extras=True)
+TYPES: Mapping[str, Any] = {key: HINTS[name] for key, name in FIELDS.items()} | {"stt": SttMode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,43 +106,31 @@ def read_trace(
         raise entry.at("trace").wrong(
             f"there is no file {named!r}", "name a trace, from this spec's folder"
         )
-    numbers = {
-        name: entry.at(name).build(float, within)
-        for name, within in RANGES.items()
-        if name in entry.items()
+    values = {
+        FIELDS[key]: entry.at(key).build(kind)
+        for key, kind in TYPES.items()
+        if key in entry.items()
     }
-    options = TraceOptions(
-        file=str(path.absolute()),
-        format=_format(entry, path),
-        from_s=numbers.get("from", 0.0),
-        for_s=numbers.get("for", (window_s or default_s) * numbers.get("speed", 1.0)),
-        speed=numbers.get("speed", 1.0),
-        thin=numbers.get("thin", 1.0),
-        jitter_s=numbers.get("jitter_s", 0.0),
-    )
-    if "too_long" in entry.items():
-        options = replace(options, too_long=entry.at("too_long").build(TooLong))
-    if "stt" in entry.items():
-        options = replace(options, stt=entry.at("stt").build(SttMode))
-    if window_s is not None and "for" in numbers:
+    if "format" not in values:
+        raise _without_format(entry, path)
+    usual = {"from_s": 0.0, "for_s": (window_s or default_s) * values.get("speed", 1.0)}
+    options = TraceOptions(**{**usual, **values, "file": str(path.absolute())})
+    if window_s is not None and "for_s" in values:
         own_s = options.for_s / options.speed
         if abs(own_s - window_s) > 1e-6:
             what = f"{options.for_s:g} s of the trace are {own_s:g} s, and window_s is {window_s:g}"
             raise entry.at("for").wrong(what, "write one of the two")
-    is_for_named = window_s is not None or "for" in numbers
-    return TraceEntry(entry, options, is_for_named, "stt" in entry.items())
+    is_for_named = window_s is not None or "for_s" in values
+    return TraceEntry(entry, options, is_for_named, "stt" in values)
 
 
-def _format(entry: YamlEntry, path: Path) -> Format:
-    """Return the format that the spec names."""
-    if "format" in entry.items():
-        named: Format = entry.at("format").build(Format)
-        return named
+def _without_format(entry: YamlEntry, path: Path) -> BadInput:
+    """Return the error for a trace whose format is not named; it says what it looks like."""
     likely = likely_format(next(TraceFile(path).lines(), ""))
     way_out = f"write one of {', '.join(get_args(Format))}"
     if likely is not None:
         way_out = f"its first line looks like `format: {likely}`"
-    raise entry.at("format").wrong("it is missing", way_out)
+    return entry.at("format").wrong("it is missing", way_out)
 
 
 def _without(entry: YamlEntry, names: Iterable[str]) -> YamlEntry:
