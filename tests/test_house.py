@@ -1,10 +1,17 @@
-"""Checks the sizes of the house, of which no linter knows: its scripts and its folders."""
+"""Checks the house where no linter does: the sizes of its scripts and folders, and its tests."""
 
 from pathlib import Path
 
 from study.cli.parser import SCRIPTS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TESTED_IN = {  # folders that are tested together with others
+    "objectives/engines/faster_whisper": "objectives/engines/vllm/fit/test_cell.py",
+    "study/cli/before_run": "study/search/test_dry_run.py",
+    "study/init_spec/forms/compose": "study/init_spec/forms/test_forms.py",
+    "study/report/effects": "study/analysis/main_effects/test_effects.py",
+    "study/sampler_benchmark/rivals": "study/sampler_benchmark/test_samplers.py",
+}
 
 
 def test_the_map_has_every_room():
@@ -23,6 +30,14 @@ def test_a_folder_has_no_more_than_13_modules():
     folders = {
         p.parent for name in ("objectives", "study") for p in (REPOSITORY / name).rglob("*.py")
     }
-    # one holds a module for each verb of the program; one a file that others load by its path
-    most = {REPOSITORY / "study/commands": len(SCRIPTS) + 1, REPOSITORY / "objectives": 14}
+    most = {REPOSITORY / "study/commands": len(SCRIPTS) + 1}  # a module for each verb
     assert [str(f) for f in folders if len(list(f.glob("*.py"))) > most.get(f, 13)] == []
+
+
+def test_a_folder_has_tests_in_the_folder_of_its_name_or_it_is_said_where() -> None:
+    modules = (p for name in ("objectives", "study") for p in (REPOSITORY / name).rglob("*.py"))
+    folders = {p.parent.relative_to(REPOSITORY) for p in modules if p.name != "__init__.py"}
+    assert len(folders) > 60
+    without = {str(f) for f in folders if not [*(REPOSITORY / "tests" / f).glob("test_*.py")]}
+    assert without == set(TESTED_IN)
+    assert [f for f in TESTED_IN.values() if not (REPOSITORY / "tests" / f).is_file()] == []

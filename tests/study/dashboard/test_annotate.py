@@ -16,12 +16,10 @@ from optuna.trial import TrialState
 from optuna_dashboard import get_note, save_note
 from studies import Shared, copied
 
-from objectives.diagnosis.patterns import patterns
 from study.dashboard.annotate import CARD, NOTED, PLOTS, annotate
 from study.dashboard.launch_figures import cards_over_time
 from study.storage.artifacts import ATTACHMENTS, attach
 from study.storage.trial import State, Trial
-from study.wording.failures import FAILURES
 
 
 @pytest.fixture(scope="module")
@@ -159,10 +157,6 @@ def test_a_trial_keeps_the_logs_of_what_it_launched(tmp_path: Path) -> None:
         ]
         == "inf"
     )
-
-
-def test_every_failure_class_has_plain_words() -> None:
-    assert sorted(FAILURES) == sorted(patterns()["outcomes"])
 
 
 def launch(number: int, at: str | None, wall_s: float, state: State = State.COMPLETE) -> Trial:
