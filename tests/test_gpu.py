@@ -258,10 +258,10 @@ def test_a_tenant_is_expected_and_an_unknown_process_is_named(gpu, tmp_path, mon
         with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
             say(f"speech beside it: {start_stt(pair, 'tiny.en', tmp_path / 'stt.log')}")
             pair.stop("stt")
-            with holding([Tenant(name="stranger", mib=STRANGE_MIB)], gpu, tmp_path) as [stranger]:
+            with holding([Tenant(name="stranger", mib=STRANGE_MIB)], gpu, tmp_path) as strangers:
                 with pytest.raises(Disturbed) as caught:
                     start_stt(pair, "tiny.en", tmp_path / "never.log")
-                pids = [p.pid for p in psutil.Process(stranger.pid).children()]
+                pids = [p.pid for p in psutil.Process(strangers["stranger"].pid).children()]
                 listed = [o for o in gpu.occupants() if o.pid in pids and o.mib is not None]
             diagnosis = caught.value.diagnosis
             say(f"{diagnosis}; NVML tells {'its pid' if listed else 'no pid of this container'}")
@@ -296,7 +296,7 @@ def test_speech_without_room_at_its_start_is_oom_startup(gpu, tmp_path, context_
 def test_speech_without_room_under_load_is_oom_runtime_stt(gpu, tmp_path, context_mib, fake, say):
     with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         say(f"speech: {start_stt(pair, 'small', tmp_path / 'stt.log', **UNCACHED)}")
-        suspects = Suspects({"stt": pair.server("stt"), "llm": fake()}, APIS, ())
+        suspects = Suspects({"stt": pair.server("stt"), "llm": fake()}, APIS, {})
         with filled(gpu, tmp_path, context_mib, 0.0) as free_mib:
             failed, symptom = load(suspects, [Request("stt", 0.1 * n, clip=n) for n in range(8)])
         say(f"{free_mib:,.0f} MiB free: {str(symptom)[:200]} -> {failed.diagnosis}")
@@ -356,7 +356,7 @@ def test_an_llm_without_room_under_load_is_oom_runtime_llm(gpu, tmp_path, contex
     with closing(Lineup(device_set(gpu), reserve_mib=512.0)) as pair:
         started = start_stt(pair, "tiny.en", tmp_path / "stt.log")
         started |= start_llm(pair, 0.40, tmp_path / "llm.log")
-        suspects = Suspects({s: pair.server(s) for s in APIS}, APIS, ())
+        suspects = Suspects({s: pair.server(s) for s in APIS}, APIS, {})
         prompts = [
             Request("llm", 0.0, prompt_tokens=2_500, output_tokens=64, seed=n) for n in range(32)
         ]

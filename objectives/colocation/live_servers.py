@@ -41,7 +41,7 @@ class LiveServers:
         engines: One a service, in the order of their start.
         starts: What earlier starts have shown.
         lineup: The services' servers that run.
-        tenants: The programs that hold memory beside them.
+        tenants: The programs that hold memory beside them, by name.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class LiveServers:
         with ExitStack() as stack:
             cores = stack.enter_context(apart())
             self._generator = stack.enter_context(Generator(cores.generator))
-            self.tenants: list[Server] = []
+            self.tenants: dict[str, Server] = {}
             for name, device in self._devices.items():
                 tenants = self._tenants_on(name)
-                self.tenants += stack.enter_context(holding(tenants, device, self._folder))
+                self.tenants |= stack.enter_context(holding(tenants, device, self._folder))
             self.lineup = Lineup(self._devices, self._setting.reserve_mib)
             stack.callback(self.lineup.close)
             self._launcher = TrialLauncher(
@@ -88,7 +88,7 @@ class LiveServers:
 
     def hold_tenants(self, on_phase: OnPhase) -> None:
         """Start all again where a tenant is dead."""
-        if not all(tenant.alive for tenant in self.tenants):
+        if not all(tenant.alive for tenant in self.tenants.values()):
             self.close()
             on_phase(Phase(Step.TENANTS))
             self.open()

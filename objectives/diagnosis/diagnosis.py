@@ -7,6 +7,7 @@ from typing import Literal
 
 from objectives.diagnosis.log import FailurePhase
 from objectives.diagnosis.patterns import patterns
+from objectives.diagnosis.victim import Victim
 from objectives.plain_data.masked import masked
 from objectives.plain_data.spellable import spellable
 
@@ -20,7 +21,7 @@ class Diagnosis:
 
     Args:
         failure_class: The name of the failure, one of `outcomes` in patterns.yaml.
-        victim: The service, `tenant:<name>` or `host`; None where no line tells.
+        victim: Whom it befell, as the text of a `Victim`; None where no line tells.
         phase: When it happened; None where there was no failure.
         deficit_mib: The memory that was missing, MiB; None where no line tells.
         evidence: The line that shows the failure, at most 300 characters of it.
@@ -37,6 +38,11 @@ class Diagnosis:
     def __post_init__(self) -> None:
         # it goes into studies, files and terminals, whoever said it
         object.__setattr__(self, "evidence", masked(spellable(self.evidence)))
+
+    @property
+    def blamed(self) -> Victim | None:
+        """Return whom it befell; None where no line tells."""
+        return Victim.of(self.victim) if self.victim else None
 
 
 @dataclass(frozen=True, slots=True)

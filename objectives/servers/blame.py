@@ -14,6 +14,7 @@ from objectives.diagnosis.diagnose import diagnose, reason_of
 from objectives.diagnosis.diagnosis import Diagnosis, consequence_of
 from objectives.diagnosis.log import FailurePhase, read_log
 from objectives.diagnosis.symptoms import WRONG_ANSWER, names_of
+from objectives.diagnosis.victim import Victim, VictimKind
 from objectives.errors import (
     Disturbed,
     OutOfMemory,
@@ -25,7 +26,7 @@ from objectives.errors import (
 from objectives.figures import service_name
 from objectives.load.replies import Fault, Reply, Symptom
 from objectives.servers.memory_budget import Prediction
-from objectives.servers.process import TENANT, Server
+from objectives.servers.process import Server
 
 # as PyTorch counts devices, and a server its workers
 NUMBERED = re.compile(r"\b(?:cuda:|GPU |\w*Worker(?:_TP|-))(\d{1,2})\b")
@@ -40,20 +41,20 @@ class Suspects:
     Args:
         servers: The servers by service, in the order in which their logs are read.
         apis: By which API's symptoms the failures of each service are named.
-        tenants: The programs that hold memory beside them.
+        tenants: The programs that hold memory beside them, by name.
         measured: What had been measured by then, by flat name.
         devices: The names of each service's devices, in the order in which it counts them.
     """
 
     servers: Mapping[str, Server]
     apis: Mapping[str, str]
-    tenants: Sequence[Server]
+    tenants: Mapping[str, Server]
     measured: dict[str, Any] = field(default_factory=dict)
     devices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def broken(self) -> Symptom | None:
         """Return the symptom when one of them has ended; None while all run."""
-        for server in (*self.servers.values(), *self.tenants):
+        for server in (*self.servers.values(), *self.tenants.values()):
             if not server.alive:
                 return Symptom(f"the {server.name} server ended under load")
         return None
@@ -160,9 +161,9 @@ def failed_load(suspects: Suspects, symptom: Symptom) -> TrialFailed | SetupErro
     while suspects.broken() is None and time.monotonic() < deadline:
         waiting.sleep(0.1)
     measured = suspects.measured
-    for tenant in suspects.tenants:
-        if not tenant.alive:
-            victim, end = f"tenant:{tenant.name.removeprefix(TENANT)}", tenant.log_text()[-300:]
+    for tenant, process in suspects.tenants.items():
+        if not process.alive:
+            victim, end = str(Victim(VictimKind.TENANT, tenant)), process.log_text()[-300:]
             name = names_of(None).out_of_memory
             return raised(Diagnosis(name, victim, FailurePhase.LOAD, None, end), measured)
     for service, server in suspects.servers.items():

@@ -14,6 +14,7 @@ import psutil
 from objectives.devices.device import MIB, Device, Occupant
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
+from objectives.diagnosis.victim import Victim, VictimKind
 from objectives.servers.process import TENANT
 from objectives.servers.supervision.supervisor import MARK
 
@@ -47,7 +48,7 @@ class Intrusion:
         evidence += f"; reserve {reserve_mib:g}"
         return Diagnosis(
             "foreign_tenant",
-            f"tenant:{who.unit or who.pid}",
+            str(Victim(VictimKind.TENANT, str(who.unit or who.pid))),
             FailurePhase.LOAD,
             self.grown_mib,
             evidence,

@@ -40,14 +40,14 @@ class TrialLauncher:
         engines: One a service, in the order of their start: what takes the memory it needs comes
             before what asks for a share of it.
         lineup: The servers that run.
-        tenants: The programs that hold memory beside them.
+        tenants: The programs that hold memory beside them, by name.
         starts: What earlier starts have shown.
         clip: What a speech server transcribes before it counts as ready.
     """
 
     engines: Sequence[Engine]
     lineup: Lineup
-    tenants: Sequence[Server]
+    tenants: Mapping[str, Server]
     starts: Starts
     clip: Clip
 

@@ -49,15 +49,15 @@ class Tenant:
 
 
 @contextmanager
-def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator[list[Server]]:
-    """Start every tenant and keep it for as long as the block lasts.
+def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator[dict[str, Server]]:
+    """Start every tenant, by its name, and keep it for as long as the block lasts.
 
     Raises:
         SetupError: The device has no room for one.
     """
     kind = "cuda" if device.identity.cuda else "cpu"
     with ExitStack() as stack:
-        servers = []
+        servers = dict[str, Server]()
         for tenant in tenants:
             mib = tenant.held_mib(device.identity.total_mib)
             free = device.sample().free_mib
@@ -76,7 +76,7 @@ def holding(tenants: Sequence[Tenant], device: Device, folder: Path) -> Iterator
                 running = serving(
                     f"{TENANT}{tenant.name}", command, log=log, ready=partial(_is_there, held)
                 )
-                servers.append(stack.enter_context(running))
+                servers[tenant.name] = stack.enter_context(running)
             except (ServerDied, StartTimeout) as error:
                 why = masked(spellable(read_log(log).strip()[-200:]))
                 raise SetupError(

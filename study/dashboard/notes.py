@@ -31,7 +31,13 @@ from study.storage.context import StudyContext
 from study.storage.trial import Trial
 from study.text import one_line
 from study.wording.allocations import allocation_in_words, short
-from study.wording.failures import FAILURES, NO_GOOD_RATE, WORD_GATES, server_in_words
+from study.wording.failures import (
+    FAILURES,
+    NO_GOOD_RATE,
+    WORD_GATES,
+    server_in_words,
+    victim_in_words,
+)
 
 Starts = dict[tuple[str | None, ...], memory_budget.StartFigures]  # by the memory keys of services
 MOST_ROWS = 100  # of the table of configurations
@@ -164,7 +170,7 @@ def trial_note(
 def _failure(d: Diagnosis) -> list[str]:
     unknown = ("", "a class this version does not know")
     short_mib = "an unknown amount" if d.deficit_mib is None else f"{d.deficit_mib:,.0f} MiB"
-    victim = server_in_words(d.victim)
+    victim = victim_in_words(d.blamed)
     evidence = textwrap.fill(d.evidence.replace("```", ""), LINE)
     return [
         "## What failed",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from objectives.diagnosis.victim import Victim, VictimKind
 from objectives.figures import service_name
 from objectives.speech.wer import WordVerdict
 
@@ -86,12 +87,22 @@ def failure_in_words(failure_class: str) -> str:
     return FAILURES.get(failure_class, (failure_class, ""))[0]
 
 
-def server_in_words(name: str | None) -> str:
-    """Return what people call the server that a diagnosis blames, or what else it blames.
+def server_in_words(service: str) -> str:
+    """Return what people call the server of a service.
 
-    >>> server_in_words("stt"), server_in_words("host"), server_in_words("tenant:game")
-    ('speech server', 'host', 'tenant:game')
+    >>> server_in_words("stt"), server_in_words("embed")
+    ('speech server', 'embed server')
     """
-    if not name or name == "host" or name.startswith("tenant:"):
-        return name or "-"
-    return f"{service_name(name)} server"
+    return f"{service_name(service)} server"
+
+
+def victim_in_words(victim: Victim | None) -> str:
+    """Return what people call whom a failure befell.
+
+    >>> victim_in_words(Victim.of("stt")), victim_in_words(Victim.of("tenant:game"))
+    ('speech server', 'tenant:game')
+    """
+    if victim is None:
+        return "-"
+    is_service = victim.kind is VictimKind.SERVICE
+    return server_in_words(victim.name) if is_service else str(victim)

@@ -196,7 +196,7 @@ def test_memory_that_a_worker_lacks_under_load_is_that_of_its_card(
     )
     log = f"(APIServer pid=1) INFO:     Application startup complete.\n(Worker pid=9) ERROR {line}"
     server = SimpleNamespace(name="llm", alive=False, exit_code=0, log_text=lambda: log)
-    suspects = Suspects({"llm": cast(Any, server)}, {"llm": "completions"}, (), {}, {"llm": names})
+    suspects = Suspects({"llm": cast(Any, server)}, {"llm": "completions"}, {}, {}, {"llm": names})
     failed = failed_load(suspects, Symptom("no answer", "llm"))
     assert isinstance(failed, OutOfMemory)
     assert failed.diagnosis.failure_class == "oom_runtime_llm"

@@ -62,7 +62,7 @@ def servers_of(monkeypatch, answers, steps):
     monkeypatch.setattr(blame, "DYING_S", 0.0)
     server: Any = SimpleNamespace(name="llm", alive=True, exit_code=None, log_text=str)
     apis = {"llm": "completions", "stt": "transcription"}
-    suspects = Suspects({"llm": server}, apis, [])
+    suspects = Suspects({"llm": server}, apis, {})
     return ReadyServers(Generator(), {}, suspects, lambda phase: steps.append(phase.step))
 
 
@@ -120,7 +120,7 @@ def test_a_ramp_that_was_given_up_leaves_its_servers_idle(generator, fake):
         prompt_tokens=(8, 16), output_tokens=3, request_timeout_s=1, alone_requests=1
     )
     exercise, steps = Exercise(workload, CLIPS), []
-    suspects = Suspects({}, {"llm": "completions", "stt": "transcription"}, [])
+    suspects = Suspects({}, {"llm": "completions", "stt": "transcription"}, {})
 
     def on_phase(phase):
         steps.append(phase.step)

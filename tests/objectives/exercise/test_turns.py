@@ -61,7 +61,7 @@ def driven(monkeypatch, late_s):
     )
     steps = []
     servers = ReadyServers(
-        source.generator, endpoints, Suspects({}, {}, []), lambda phase: steps.append(phase.step)
+        source.generator, endpoints, Suspects({}, {}, {}), lambda phase: steps.append(phase.step)
     )
     return source, servers, steps
 

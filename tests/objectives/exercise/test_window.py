@@ -30,7 +30,7 @@ def windows(monkeypatch: pytest.MonkeyPatch, late_s: list[float], **more: Any) -
         return Window(replies=[whole], **more)
 
     monkeypatch.setattr(exercise, "drive", drive)
-    suspects = Suspects({}, {"llm": "completions"}, [])
+    suspects = Suspects({}, {"llm": "completions"}, {})
     servers = ReadyServers(Generator(), {}, suspects, lambda phase: happened.append(phase.step))
     one = Exercise(Workload(), read_clips("assistant"))
     return one, servers, happened

@@ -14,7 +14,7 @@ WORDS = (
     Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",)),
     Clip("b.mp3", b"sound", 1.0, ("set a timer for ten minutes", "timer for 12 minutes")),
 )
-NOBODY = Suspects({}, {}, [])
+NOBODY = Suspects({}, {}, {})
 
 
 def counted(generator, server, suspects=NOBODY):
@@ -34,5 +34,5 @@ def test_where_nothing_is_heard_every_word_is_missed(generator, fake):
 def test_an_error_of_the_server_is_no_missed_word(generator, fake):
     with pytest.raises(StudyError):
         counted(
-            generator, fake("stt-500", "--after", 0), Suspects({}, {"stt": "transcription"}, [])
+            generator, fake("stt-500", "--after", 0), Suspects({}, {"stt": "transcription"}, {})
         )

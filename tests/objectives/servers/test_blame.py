@@ -209,7 +209,7 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
     with Colocation(
         setting(tenants=tenants, window_s=3), device_set(device), tmp_path
     ) as colocation:
-        [tenant] = colocation.servers.tenants
+        [tenant] = colocation.servers.tenants.values()
 
         def kill(phase):
             if phase.step is Step.LOADING:
@@ -221,7 +221,7 @@ def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(
         colocation.on_phase = lambda _: None
         again = colocation.measure(Job(LOW, 0, tmp_path / "1")).measurement
         assert again.failure_rate == 0.0
-        assert [t.alive for t in colocation.servers.tenants] == [True]
+        assert [t.alive for t in colocation.servers.tenants.values()] == [True]
     assert failure.is_ruled_out
     assert failure.diagnosis.victim == "tenant:ballast"
     assert failure.diagnosis.phase == "load"

@@ -173,7 +173,8 @@ def test_the_vocabulary_is_the_specs_or_the_models(tmp_path):
 
 
 def test_a_tenant_really_holds_its_memory_until_the_block_ends(device, tmp_path):
-    with holding([Tenant(name="ballast", mib=40)], device, tmp_path) as [tenant]:
+    with holding([Tenant(name="ballast", mib=40)], device, tmp_path) as tenants:
+        tenant = tenants["ballast"]
         pages = max(
             int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in tree(tenant.pid)
         )
