@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from objectives.figures import service_name
-from objectives.servers.phase_times import start_name
+from objectives.servers.phase_times import ALONE, STOPPING
 from study.analysis.cost.cost import Cost
 from study.analysis.cost.phases import LOADS, UNATTRIBUTED
 from study.storage.comparability import differing_names
@@ -32,14 +32,10 @@ def cost_lines(cost: Cost) -> list[str]:
         f"  trials               {cost.trials}, "
         f"{len(launches)} of them measured and not told again",
         *(
-            f"  {service_name(s) + ' starts':<20} {least}{len(cost.starters(start_name(s)))}, "
-            f"{cost.start_s(start_name(s)):.1f} s each"
-            + (
-                f", of {cost.commands} distinct commands"
-                if start_name(s) == cost.last_start
-                else ""
-            )
-            for s in reversed(tuple(cost.apis))
+            f"  {service_name(service) + ' starts':<20} {least}{len(cost.starters(start))}, "
+            f"{cost.start_s(start):.1f} s each"
+            + (f", of {cost.commands} distinct commands" if start == cost.last_start else "")
+            for service, start in reversed([*zip(cost.apis, cost.starts, strict=True)])
         ),
         f"  wall time            {_min(wall_s)}{of_trials if cost.runs_s is None else ''}",
         f"    starts             {_min(starts_s)}, {_share(starts_s, wall_s)}",
@@ -53,7 +49,7 @@ def cost_lines(cost: Cost) -> list[str]:
 def _small_parts(cost: Cost) -> str:
     """List what is neither a start nor load, with its minutes."""
     trials_s = sum(x.wall_s for x in cost.launches)
-    parts_s = {p: cost.sum_s(p) for p in ("alone", "stopping", UNATTRIBUTED)}
+    parts_s = {str(p): cost.sum_s(p) for p in (ALONE, STOPPING, UNATTRIBUTED)}
     parts_s["rest of the trials"] = (
         trials_s - cost.sum_s(*cost.starts) - cost.sum_s(*LOADS) - sum(parts_s.values())
     )

@@ -20,6 +20,7 @@ from objectives import recording
 from objectives.allocation import Allocation
 from objectives.fitness import Preset, Weights, fitness, reference_of
 from objectives.measurement import Measurement
+from objectives.servers.phase_times import TimedPhase
 from study.analysis.reweigh import changed_limits
 from study.cli.console import Terminal
 from study.report.summary import Summary, summary
@@ -131,7 +132,8 @@ def _figures(m: Measurement | None) -> dict[str, Any]:
     if m is None:
         return {}
     flat = {k: m.figure(k) for k in m.flat() if k not in ("phase_s", "wall_s")}
-    return flat | {f"{timed_phase_in_words(p)} s": seconds for p, seconds in m.phase_s.items()}
+    phases = {timed_phase_in_words(TimedPhase.of(p)): s for p, s in m.phase_s.items()}
+    return flat | {f"{phase} s": seconds for phase, seconds in phases.items()}
 
 
 def reweighed(frame: pd.DataFrame, weights: Weights, *, headroom_mib: float = 1024.0) -> pd.Series:

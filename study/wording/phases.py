@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from objectives.diagnosis.busy import Busy
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
-from objectives.servers.phase_times import start_name, started_service
+from objectives.servers.phase_times import TimedPhase
 from objectives.servers.retries import PATIENCE_S
 from study.text import cut
 from study.wording.failures import failure_in_words
@@ -36,7 +36,7 @@ def phase_in_words(phase: Phase) -> str:
     """
     match phase.step:
         case Step.STARTING:
-            return start_name(service_name(str(phase.service)))
+            return _start_in_words(str(phase.service))
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
             why = f"once more, since {failure_in_words(d.failure_class)}"
@@ -66,11 +66,14 @@ def busy_in_words(busy: Busy) -> str:
     return f"others keep {'; and '.join(parts)}"
 
 
-def timed_phase_in_words(name: str) -> str:
+def timed_phase_in_words(phase: TimedPhase) -> str:
     """Return what people call a phase whose seconds were kept.
 
-    >>> timed_phase_in_words("starting stt"), timed_phase_in_words("window")
+    >>> timed_phase_in_words(TimedPhase.start("stt")), timed_phase_in_words(TimedPhase("window"))
     ('starting speech', 'window')
     """
-    service = started_service(name)
-    return name if service is None else start_name(service_name(service))
+    return phase.name if phase.service is None else _start_in_words(phase.service)
+
+
+def _start_in_words(service: str) -> str:
+    return f"starting {service_name(service)}"

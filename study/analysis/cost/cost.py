@@ -10,7 +10,7 @@ from typing import Any
 from objectives.allocation import Allocation, is_of_speech
 from objectives.engines.llm_server import LlmServer
 from objectives.measurement import Measurement
-from objectives.servers.phase_times import start_name
+from objectives.servers.phase_times import STOPPING, TimedPhase
 from objectives.traffic.workload import Workload
 from study.analysis.cost.phases import LOADS, UNATTRIBUTED
 
@@ -30,10 +30,10 @@ class TimedLaunch:
     allocation: Allocation
     measurement: Measurement | None
     wall_s: float
-    phase_s: Mapping[str, float]
-    started: frozenset[str]
+    phase_s: Mapping[TimedPhase, float]
+    started: frozenset[TimedPhase]
 
-    def sum_s(self, *phases: str) -> float:
+    def sum_s(self, *phases: TimedPhase) -> float:
         """Return the seconds of some phases together."""
         return sum(self.phase_s.get(p, 0.0) for p in phases)
 
@@ -73,12 +73,12 @@ class Cost:
         return [(x.allocation, x.measurement) for x in self.launches if x.measurement is not None]
 
     @property
-    def starts(self) -> tuple[str, ...]:
+    def starts(self) -> tuple[TimedPhase, ...]:
         """Return the phases in which its servers start, in order."""
-        return tuple(map(start_name, self.apis))
+        return tuple(map(TimedPhase.start, self.apis))
 
     @property
-    def last_start(self) -> str:
+    def last_start(self) -> TimedPhase:
         """Return the phase in which the server starts that asks for a share."""
         return self.starts[-1]
 
@@ -92,15 +92,15 @@ class Cost:
         """Return whether every launch has its time split by phase."""
         return not any(UNATTRIBUTED in x.phase_s for x in self.launches)
 
-    def sum_s(self, *phases: str) -> float:
+    def sum_s(self, *phases: TimedPhase) -> float:
         """Return the seconds of some phases, over all launches."""
         return sum(x.sum_s(*phases) for x in self.launches)
 
-    def starters(self, phase: str) -> list[TimedLaunch]:
+    def starters(self, phase: TimedPhase) -> list[TimedLaunch]:
         """Return the launches that started this server rather than keep it."""
         return [x for x in self.launches if phase in x.started]
 
-    def start_s(self, phase: str) -> float:
+    def start_s(self, phase: TimedPhase) -> float:
         """Return the mean seconds of a start, failed ones too; 0 where there was none."""
         return fmean([x.sum_s(phase) for x in self.starters(phase)] or [0.0])
 
@@ -130,8 +130,8 @@ class Cost:
             for p in self.starts
         }
         starts_s = sum(len(launches) * self.start_s(phase) for phase, launches in reused.items())
-        stop_s = fmean([x.sum_s("stopping") for x in self.starters(self.last_start)[1:]] or [0.0])
-        stops_s = sum(max(0.0, stop_s - x.sum_s("stopping")) for x in reused[self.last_start])
+        stop_s = fmean([x.sum_s(STOPPING) for x in self.starters(self.last_start)[1:]] or [0.0])
+        stops_s = sum(max(0.0, stop_s - x.sum_s(STOPPING)) for x in reused[self.last_start])
         return self.wall_s + starts_s + stops_s
 
 

@@ -21,7 +21,7 @@ from objectives.errors import BadInput
 from objectives.figures import EVERY, flat_name
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import ODD_DATA, from_plain
-from objectives.servers.phase_times import start_name
+from objectives.servers.phase_times import TimedPhase
 from objectives.service_figures import is_amount
 from objectives.services import LlmService
 from objectives.traffic.workload import Workload
@@ -187,9 +187,9 @@ def _launch(
     A phase also passes where a server was kept; its start is then noted as 0 s.
     """
     phase_s = phase_seconds(m, measured, wall_s, services)
-    started = set()
+    started = set[TimedPhase]()
     for service in services:
-        phase, name = start_name(service), flat_name(service, "start_s")
+        phase, name = TimedPhase.start(service), flat_name(service, "start_s")
         start_s = m.figure(name) if m is not None else measured.get(name)
         if start_s or (start_s is None and phase in phase_s):  # None: it failed to start
             started.add(phase)

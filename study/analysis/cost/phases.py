@@ -8,11 +8,12 @@ from typing import Any
 from objectives.figures import flat_name
 from objectives.measurement import Measurement
 from objectives.plain_data.names_of_0_1 import current_names
-from objectives.servers.phase_times import start_name
+from objectives.servers.phase_times import ALONE, RAMP, STOPPING, WINDOW, TimedPhase
 
-LOADS = ("window", "ramp")
-UNATTRIBUTED = "not told apart"  # by a recording that was made before phases were timed
-LATER_PHASES = ("alone", *LOADS, "stopping", UNATTRIBUTED)  # than the starts
+LOADS = (WINDOW, RAMP)
+# by a recording that was made before phases were timed
+UNATTRIBUTED = TimedPhase("not told apart")
+LATER_PHASES = (ALONE, *LOADS, STOPPING, UNATTRIBUTED)  # than the starts
 
 
 def phase_seconds(
@@ -20,7 +21,7 @@ def phase_seconds(
     measured: Mapping[str, Any],
     wall_s: float,
     services: Iterable[str],
-) -> dict[str, float]:
+) -> dict[TimedPhase, float]:
     """Return the seconds of a launch by phase.
 
     Args:
@@ -30,10 +31,11 @@ def phase_seconds(
         services: The names of the services, in the order of their starts.
     """
     m = measurement
-    phase_s = dict(m.phase_s) if m else dict(current_names(measured).get("phase_s") or {})
-    starts = {start_name(s): flat_name(s, "start_s") for s in services}
+    stored = m.phase_s if m else current_names(measured).get("phase_s") or {}
+    phase_s = {TimedPhase.of(text): s for text, s in stored.items()}
+    starts = {TimedPhase.start(s): flat_name(s, "start_s") for s in services}
     if not phase_s:
-        own = {**starts, "window": "window_s"}
+        own = {**starts, WINDOW: "window_s"}
         figures = {p: m.figure(n) if m else measured.get(n) for p, n in own.items()}
         phase_s = {p: float(s) for p, s in figures.items() if s}
         rest_s = wall_s - sum(phase_s.values())

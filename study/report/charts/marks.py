@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import cycle
 
-from objectives.servers.phase_times import start_name
+from objectives.servers.phase_times import TimedPhase
 from study.analysis.category import Category
 from study.analysis.cost.phases import LATER_PHASES
 from study.report.charts.heat_map import Tile
@@ -54,8 +54,8 @@ def phase_colours(services: Iterable[str]) -> dict[str, str]:
     Args:
         services: The names of the services, in the order of their starts.
     """
-    starts = (timed_phase_in_words(start_name(service)) for service in services)
-    later = zip(LATER_PHASES, LATER_COLOURS, strict=True)
+    starts = (timed_phase_in_words(TimedPhase.start(service)) for service in services)
+    later = zip(map(timed_phase_in_words, LATER_PHASES), LATER_COLOURS, strict=True)
     return {**dict(zip(starts, cycle(START_COLOURS), strict=False)), **dict(later)}
 
 

@@ -13,6 +13,7 @@ from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.engines.registry import apis_of
 from objectives.figures import figures_of, judged
 from objectives.measurement import Measurement
+from objectives.servers.phase_times import TimedPhase
 from objectives.services import LlmService
 from objectives.speech.wer import WordVerdict
 from study.analysis.configurations import configuration_of, configurations_in
@@ -147,9 +148,8 @@ def test_it_has_main_effects_is_judged_and_has_a_cost(shown: Summary) -> None:
     apis = apis_of(shown.context.services)
     assert "embed_latency_p95_ms" in effect_figures(apis)
     assert "embed_latency_ms" in judged(figures_of(apis))
-    launch = TimedLaunch(
-        shown.trials[0].allocation, shown.trials[0].measurement, 90.0, SECONDS, frozenset(SECONDS)
-    )
+    one, phase_s = shown.trials[0], {TimedPhase.of(text): s for text, s in SECONDS.items()}
+    launch = TimedLaunch(one.allocation, one.measurement, 90.0, phase_s, frozenset(phase_s))
     cost = Cost(
         name="s",
         trials=1,

@@ -26,6 +26,7 @@ from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.evaluation import Job, Outcome
 from objectives.measurement import Measurement
+from objectives.servers.phase_times import TimedPhase
 from objectives.traffic.workload import Workload
 from study.analysis.cost import launches
 from study.analysis.cost.cost import Cost, TimedLaunch
@@ -55,7 +56,11 @@ def launch(
 ) -> TimedLaunch:
     allocation = Allocation({"vllm_memory_util": share, "whisper_model_size": "base"})
     return TimedLaunch(
-        allocation, measurement(), sum(phase_s.values()) + rest_s, phase_s, frozenset(started)
+        allocation,
+        measurement(),
+        sum(phase_s.values()) + rest_s,
+        {TimedPhase.of(text): s for text, s in phase_s.items()},
+        frozenset(map(TimedPhase.of, started)),
     )
 
 
@@ -75,6 +80,7 @@ def cost(*launches: TimedLaunch, **changes: Any) -> Cost:
 
 
 BOTH = ("starting stt", "starting llm")
+START = TimedPhase.start("llm")
 TWO_STARTS = (
     launch(0.4, FULL, *BOTH),
     launch(0.4, KEPT, "starting stt"),
@@ -84,7 +90,7 @@ TWO_STARTS = (
 
 def test_the_shortest_starts_each_llm_command_once_and_loads_as_often() -> None:
     total = cost(*TWO_STARTS, launch(0.4, FULL, *BOTH))
-    assert (len(total.starters("starting llm")), total.commands) == (3, 2)
+    assert (len(total.starters(START)), total.commands) == (3, 2)
     assert total.shortest_s == pytest.approx(2 * 40.0 + 4 * 50.0)
 
 
@@ -130,7 +136,7 @@ def test_the_shares_of_the_split_are_of_the_runs_where_those_told() -> None:
 
 def test_ramps_that_are_not_told_apart_leave_the_shortest_unknown() -> None:
     total = cost(
-        *TWO_STARTS, launch(0.5, {"starting llm": 40.0, UNATTRIBUTED: 30.0}, "starting llm")
+        *TWO_STARTS, launch(0.5, {"starting llm": 40.0, str(UNATTRIBUTED): 30.0}, "starting llm")
     )
     assert total.shortest_s is None
     assert "shortest possible    not known" in cost_lines(total)[-1] and "at least 3" in "\n".join(
@@ -210,7 +216,7 @@ def test_restarting_for_every_trial_launches_all_afresh_in_the_order_asked(
         for t in optuna.load_study(study_name="r", storage=storage).trials
     ]
     assert [text for text, _ in restarted.jobs] == [str(Allocation(a)) for a in order]
-    assert len(one.starters("starting llm")) < len(other.starters("starting llm")) == 10
+    assert len(one.starters(START)) < len(other.starters(START)) == 10
     assert (one.restarts, other.restarts) == (False, True)
     assert ratio_lines([one, other])[0].endswith("measured)")
 
