@@ -23,7 +23,7 @@ def is_of_speech(parameter: str) -> bool:
     >>> is_of_speech(SPEECH), is_of_speech("whisper.beam_size"), is_of_speech(SHARE)
     (True, True, False)
     """
-    return parameter == SPEECH or parameter.startswith(("whisper.", "stt."))
+    return parameter == SPEECH or parameter.startswith(("whisper.", f"{HEARER}."))
 
 
 def share_of(mib: float, total_mib: float) -> float:

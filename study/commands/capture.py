@@ -21,13 +21,15 @@ from pathlib import Path
 
 from study.cli.parser import parser
 
+SERVERS = {"llm": "the LLM server", "stt": "the speech server"}  # by the option that names it
+
 
 def main() -> None:
     """Capture what the arguments name."""
     options = parser(__doc__)
     add = options.add_argument
     add("trace", type=Path, metavar="TRACE", help="the file to write, which must not exist")
-    for name, what in (("llm", "the LLM server"), ("stt", "the speech server")):
+    for name, what in SERVERS.items():
         port_help = "where its clients are taken (default: its port and 10,000)"
         add(f"--{name}", metavar="URL", help=f"{what}, or one for both services")
         add(f"--{name}-port", type=int, metavar="N", help=port_help)
@@ -35,13 +37,14 @@ def main() -> None:
     add("--mirror", action="append", default=[], metavar="URL", help=mirror_help)
     add("--for", type=float, dest="for_s", metavar="S", help="end after so many seconds")
     arguments = options.parse_args()
-    urls = {n: url for n in ("llm", "stt") if (url := getattr(arguments, n)) is not None}
+    urls = {n: url for n in SERVERS if (url := getattr(arguments, n)) is not None}
     if not urls:
         options.error("name a server with --llm or --stt")
     mirrors = {}
     for word in arguments.mirror:
-        name, _, url = word.rpartition("=") if word[:4] in ("llm=", "stt=") else ("", "", word)
-        name = name or next(iter(urls))
+        name, is_named, url = word.partition("=")
+        if not is_named or name not in SERVERS:
+            name, url = next(iter(urls)), word
         if name not in urls or name in mirrors or (word == url and len(urls) > 1):
             options.error(f"--mirror {word}: write llm=URL or stt=URL, once for each server named")
         mirrors[name] = url

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_figures import limits_of
 from objectives.engines.registry import apis_of
 from objectives.figures import latency_p95_names, service_name
 from objectives.measurement import INFINITE, Measurement
+from objectives.traffic.workload import Traffic
 from study.spec.traces.words import (
     left_out_in_words,
     lengths_in_words,
@@ -16,6 +19,7 @@ from study.spec.traces.words import (
 )
 from study.storage.context import StudyContext
 
+SHARERS: Mapping[str, str] = {"completions": "an LLM", "transcription": "speech recognition"}
 LEAST_GOODPUT_PCT = 50.0  # below it the window shows an overload and not the owner's load
 
 
@@ -26,8 +30,8 @@ def latencies_of(context: StudyContext) -> list[str]:
 
 def sharers(context: StudyContext) -> str:
     """Return who shares the device: "an LLM and speech recognition"."""
-    kinds = {"LLM": "an LLM", "speech": "speech recognition"}
-    names = [kinds.get(n, n) for n in map(service_name, context.services)]
+    of_turns = {t.service: SHARERS[t.api] for t in context.workload.of_turns}
+    names = [of_turns.get(name, name) for name in context.services]
     return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
@@ -46,16 +50,19 @@ def traffic_in_words(context: StudyContext) -> str:
             f"{w.window_s:g} s, the same in every launch (seed {w.seed}): {'; '.join(replayed)}; "
             f"{sent_in_words(w)}; {lengths_in_words(w)}"
         )
-    streams = {
-        f"{w.turns_per_s:g} turns a second, {turn_in_words(w)}": w.turns_per_s,
-        f"{w.llm_per_s:g} LLM requests a second in bursts of {w.llm_burst}": w.llm_per_s,
-        f"{w.stt_per_s:g} spoken clips a second": w.stt_per_s,
-    }
+    turns = [f"{w.turns_per_s:g} turns a second, {turn_in_words(w)}"] if w.turns_per_s else []
+    streams = turns + [_beside_turns(traffic) for traffic in w.of_turns if traffic.per_s]
     return (
-        f"{w.window_s:g} s, the same in every launch (seed {w.seed}): "
-        f"{'; '.join(words for words, per_s in streams.items() if per_s)}; "
+        f"{w.window_s:g} s, the same in every launch (seed {w.seed}): {'; '.join(streams)}; "
         f"{w.prompt_tokens[0]} to {w.prompt_tokens[1]} tokens in, {w.output_tokens} out"
     )
+
+
+def _beside_turns(traffic: Traffic) -> str:
+    """Say what a service of turns gets outside them."""
+    if traffic.api == "transcription":
+        return f"{traffic.per_s:g} spoken clips a second"
+    return f"{traffic.per_s:g} LLM requests a second in bursts of {traffic.burst}"
 
 
 def first_look(context: StudyContext, measured: Measurement) -> list[str]:

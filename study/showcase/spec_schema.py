@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from objectives.allocation import DEFAULT_BOUNDS, MEMORY, SHARE, SPEECH
 from objectives.capacity.limits import LIMIT_MS, limit_names
 from objectives.plain_data.ranges import Range
-from objectives.services import LlmService, OtherService, SttService
+from objectives.services import OtherService
 from objectives.traffic.workload import Workload
 from study.spec.baseline import NONE
 from study.spec.choices import APIS
@@ -31,6 +31,7 @@ from study.spec.foreign_keys import LEGACY, SHARED
 from study.spec.model import KEYS, Spec
 from study.spec.search_space import OF_TURNS
 from study.spec.services.beside import NAME
+from study.spec.services.of_turns import KINDS
 from study.spec.traces.options import TYPES as TRACE_TYPES
 from study.spec.yaml_node import ANY
 
@@ -158,7 +159,7 @@ def _bounds() -> dict[str, Any]:
 
 
 def _services() -> dict[str, Any]:
-    each = {"llm": of_dataclass(LlmService), "stt": of_dataclass(SttService)}
+    each = {name: of_dataclass(kind) for name, kind in KINDS.items()}
     others = {f"^(?!(?:{'|'.join(OF_TURNS)})$){NAME.pattern}$": of_dataclass(OtherService)}
     return {
         "type": "object",

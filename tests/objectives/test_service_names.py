@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from commands import ROOT
 
-OF_TURNS = ("llm", "stt")
+OF_TURNS = re.compile(r"(?<![a-z0-9])(llm|stt)(?![a-z0-9])")  # a word of a text, or part of a name
+BEGIN = re.compile(r"(llm|stt)_")  # of a name in the code that may be a key
 # specs say them, engines have them as their usual ones, units are read into them, the rig has them
 ROOMS = ("study/spec/", "objectives/engines/", "study/init_spec/", "objectives/rig/")
 MAY: dict[str, str] = {
     "objectives/allocation.py": "whose are the parameters whisper_model_size and whisper.<option>",
+    "objectives/capacity/__main__.py": "limits of a spec, in --help",
+    "objectives/capacity/limits.py": "limits of a spec that are usual, and their short names",
+    "objectives/capture/capture.py": "options, in a sentence: --llm-port, --stt-port",
     "objectives/capture/trace_file.py": "the format of traces",
+    "objectives/diagnosis/symptoms.py": "classes of failures, by API",
     "objectives/figures.py": "what people call them",
     "objectives/fitness.py": "the weights of the presets",
-    "objectives/traffic/workload.py": "keys of a spec: llm_per_s, stt_per_s",
+    "objectives/model_files/shape.py": "a key of a model's config.json",
+    "objectives/plain_data/names_of_0_1.py": "figures of recordings and studies of 0.1",
+    "objectives/spica_gpu_allocation.py": "figures that the interface of an evaluator has",
+    "objectives/traffic/ready_made.py": "keys of a spec: llm_per_s, llm_burst, stt_per_s",
+    "objectives/traffic/workload.py": "keys of a spec: llm_per_s, llm_burst, stt_per_s",
+    "scripts/bench_load.py": "the folder of a model",
+    "scripts/make_models.py": "folders of models",
+    "study/bench/lateness.py": "keys of a spec: llm_per_s, llm_burst, stt_per_s",
+    "study/cli/limits.py": "an example of a limit in a sentence",
     "study/commands/capture.py": "options: --llm, --stt",
-    "study/showcase/spec_schema.py": "the schema of specs",
+    "study/commands/init_spec.py": "an option: --llm-model",
+    "study/confirmation/publish.py": "keys of a verdict",
+    "study/confirmation/verdict_file.py": "a key of a verdict",
+    "study/promotion/document.py": "a key of a spec and a promotion: llm_quality",
+    "study/report/analysis_words.py": "keys of a spec that it tells to write: llm_burst, llm_per_s",
+    "study/service_pause/containers.py": "an example of a container in a sentence",
+    "study/wording/failures.py": "classes of failures",
 }
 
 
 def names_in(source: str) -> Iterator[str]:
-    """Yield the names that a module spells as values."""
-    if not any(f'"{name}"' in source for name in OF_TURNS):
+    """Yield where a module spells the names: in its texts but for docstrings, and in its keys."""
+    if not OF_TURNS.search(source):
         return
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and node.value in OF_TURNS:
-            yield str(node.value)
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if OF_TURNS.search(text):
+                yield text
+            case ast.Attribute(attr=name) | ast.keyword(arg=str(name)) if BEGIN.match(name):
+                yield name
+            case ast.AnnAssign(target=ast.Name(id=name)) if BEGIN.match(name):
+                yield name
 
 
-def test_a_name_as_a_value_is_found_and_one_in_words_is_not() -> None:
+def test_a_name_is_found_as_a_value_in_a_text_and_as_a_key_and_not_in_a_docstring() -> None:
     """What the test below rests on."""
-    assert [*names_in('"""The llm."""\nif x == "stt":\n    y["llm"] = "llm_per_s"')] == [
-        *("stt", "llm")
-    ]
+    source = '"""The llm."""\nif x == "stt":\n    y["llm"] = f"{z} stt_ms", w.llm_per_s, llm_of(w)'
+    assert sorted(names_in(source)) == [" stt_ms", "llm", "llm_per_s", "stt"]
 
 
 def test_only_these_modules_spell_the_services_of_a_turn() -> None:
