@@ -69,7 +69,7 @@ def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int
             if e.measurement is not None
         ]
     walls = [r.wall_s for r in trials if r.state is State.COMPLETE and r.wall_s > 0]
-    rooms = rooms_of(run.spec, source, lent, pids)
+    rooms = rooms_of(run.spec.devices, source, lent, pids)
     files, unread = readable(run.spec, source.setting, source.versions, rooms)
     outlook = forecast(
         run.spec.search_space,

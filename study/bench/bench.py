@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from objectives.devices.device_set import (
     label,
 )
 from objectives.devices.open_device import open_device
-from objectives.engines.places import place_of
+from objectives.engines.places import Place, place_of
 from objectives.engines.registry import sharing
 from objectives.errors import SetupError
 from objectives.servers import memory_budget
@@ -80,8 +80,8 @@ def bench(setting: Setting, spec: Spec) -> Bench:
         SetupError: The study cannot run here; it says what to do.
     """
     installed = versions(setting.services)
-    devices = opened(spec)
-    refuse_unfit(devices, setting, spec, installed)
+    devices = opened(spec.device, spec.devices)
+    refuse_unfit(devices, setting, spec.places, installed)
     here = replace(setting, services=resolved(setting.services))
     if sentences := undivided(here.services, spec.places):
         raise SetupError("; ".join(sentences))
@@ -89,28 +89,43 @@ def bench(setting: Setting, spec: Spec) -> Bench:
     return Bench(devices, here, installed, occupants, notes)
 
 
-def opened(spec: Spec) -> DeviceSet:
-    """Open the devices that a spec names, the LLM's first.
+def opened(device: str, by_name: Mapping[str, str]) -> DeviceSet:
+    """Open the devices of a spec, the LLM's first.
+
+    Args:
+        device: Its only one, or that of the LLM.
+        by_name: Several of them by name; none where it has one.
 
     Raises:
         SetupError: One is missing, or two are one.
     """
     devices: DeviceSet = {
-        name: open_device(d, is_shared=len(spec.devices) == 1) for name, d in spec.devices.items()
+        name: open_device(d, is_shared=len(by_name) == 1) for name, d in by_name.items()
     }
     _refuse_twins(devices)
-    return devices or device_set(open_device(spec.device))
+    return devices or device_set(open_device(device))
 
 
-def refuse_unfit(devices: DeviceSet, setting: Setting, spec: Spec, installed: Versions) -> None:
+def refuse_unfit(
+    devices: DeviceSet,
+    setting: Setting,
+    places: Mapping[str, Sequence[Place]],
+    installed: Versions,
+) -> None:
     """Refuse devices on which the servers cannot run.
+
+    Args:
+        devices: The devices.
+        setting: What is measured on them.
+        places: Where each service may run.
+        installed: The versions of what serves.
 
     Raises:
         SetupError: There are some.
     """
     if sentences := misfits(first_of(devices), setting.services, installed):
         raise SetupError("; ".join(sentences))
-    if sentences := unable(devices, setting.services, spec.places):
+    if sentences := unable(devices, setting.services, places):
         raise SetupError("; ".join(sentences))
 
 

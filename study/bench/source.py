@@ -26,7 +26,7 @@ from study.bench.bench import Bench, bench, mib
 from study.provenance import git_commit
 from study.spec.choices import RECORDED
 from study.spec.memory.on_device import on_device
-from study.spec.model import Spec
+from study.spec.model import Spec, SpecFile
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
 from study.storage.context import RAMP_RANGE, StudyContext, fields_from, ramp_range_of
@@ -55,12 +55,12 @@ class Source:
     lanes: Sequence[Bench] = ()
 
 
-def say_notes(spec: Spec, say: Callable[[str], None]) -> None:
+def say_notes(file: SpecFile, say: Callable[[str], None]) -> None:
     """Tell what a person must know of a spec, and which of its keys are ignored."""
-    for note in spec.notes:
+    for note in file.notes:
         say(f"note: {note}")
-    if spec.ignored:
-        say(f"ignored in the spec: {', '.join(spec.ignored)}")
+    if file.ignored:
+        say(f"ignored in the spec: {', '.join(file.ignored)}")
 
 
 def find_source(

@@ -54,11 +54,17 @@ def held_out_traffics(
     return [replace(t, workload=replace(t.workload, ramp_s=ramp_s)) for t in traffics]
 
 
-def refuse_another_trace(path: Path, data: Mapping[str, Any], spec: Spec) -> None:
-    """Refuse a trace that has changed since the study replayed it."""
+def refuse_another_trace(path: Path, data: Mapping[str, Any], replayed: Workload) -> None:
+    """Refuse a trace that has changed since the study replayed it.
+
+    Args:
+        path: The promotion.
+        data: What it holds.
+        replayed: The workload of the spec now.
+    """
     workload = data.get("workload")
     then = workload.get("trace_sha256") if isinstance(workload, dict) else None
-    now = spec.workload.trace
+    now = replayed.trace
     if then is not None and (now is None or now.sha256 != then):
         named = "no trace" if now is None else now.options.file
         raise BadInput(

@@ -181,7 +181,7 @@ def subject(
         )
     if name != spec.name:
         raise BadInput(one_line(f"{path}: it is of study {name!r}, {file} is {spec.name!r}"))
-    refuse_another_trace(path, data, spec)
+    refuse_another_trace(path, data, spec.workload)
     is_live = spec.measure == "live"
     if ramp_s is not None and not is_live:
         raise BadInput("--ramp: a recording has the ramps that were measured; leave it out")

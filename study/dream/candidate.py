@@ -23,9 +23,9 @@ from objectives.errors import BadInput, InUse, SetupError
 from objectives.evaluation import Job, Outcome
 from objectives.plain_data.atomic import write_atomic
 from objectives.servers.supervision.supervisor import LIBC, PR_SET_PDEATHSIG
-from study.bench.bench import borrowed
+from study.bench.bench import Bench, borrowed
 from study.bench.run_lock import alone
-from study.bench.source import Source, find_source
+from study.bench.source import find_source
 from study.cli.exit_codes import exiting
 from study.service_pause.options import Lending
 from study.spec.load import load
@@ -49,7 +49,7 @@ def main() -> None:
     with exiting():
         spec = load(arguments.spec, arguments.experiment)
         if arguments.state:
-            print(json.dumps({"status": "pass", "state": state_of(spec)}))
+            print(json.dumps({"status": "pass", "state": state_of(spec.device)}))
             return
         candidate: Mapping[str, Any] = json.loads(arguments.candidate)
         print(json.dumps(answer_for(spec, candidate, arguments.folder)))
@@ -102,34 +102,39 @@ def measured(spec: Spec, allocation: Allocation, folder: Path) -> Outcome:
                 alone(folder),
                 borrowed(spec.baseline, source.bench, Lending(), lambda _: None),
             ):
-                return _live(spec, source, job, folder)
+                kept = folder / f"ramp-{spec.text_sha256[:16]}.json"
+                return _live(source.bench, job, folder, kept)
         except InUse:
             if time.monotonic() > deadline:
                 raise
             waiting.sleep(LOOK_S)
 
 
-def _live(spec: Spec, source: Source, job: Job, folder: Path) -> Outcome:
-    """Launch the candidate; every one of a spec climbs a ramp of the same range."""
-    assert source.bench is not None  # noqa: S101
-    kept = folder / f"ramp-{spec.text_sha256[:16]}.json"
+def _live(bench: Bench, job: Job, folder: Path, kept: Path) -> Outcome:
+    """Launch the candidate; every one of a spec climbs a ramp of the same range.
+
+    Args:
+        bench: This machine.
+        job: The candidate.
+        folder: The folder for logs.
+        kept: The file of that range.
+    """
     known = RampRange.from_json(json.loads(kept.read_text())) if kept.is_file() else None
     job.folder.mkdir(parents=True, exist_ok=True)
-    devices = source.bench.devices
-    with Colocation(source.bench.setting, devices, folder, ramp_range=known) as colocation:
+    with Colocation(bench.setting, bench.devices, folder, ramp_range=known) as colocation:
         outcome = colocation.measure(job)
         if colocation.ramp_range is not None:
             write_atomic(kept, json.dumps(colocation.ramp_range.to_json()))
     return outcome
 
 
-def state_of(spec: Spec) -> dict[str, Any]:
-    """Return the memory of the spec's device now, and who holds it.
+def state_of(device_name: str) -> dict[str, Any]:
+    """Return the memory of a device now, and who holds it.
 
     Raises:
         SetupError: It cannot be opened.
     """
-    device = open_device(spec.device)
+    device = open_device(device_name)
     total, free = device.identity.total_mib, device.sample().free_mib
     return {
         "total_mb": round(total),

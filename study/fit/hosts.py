@@ -16,7 +16,7 @@ from objectives.fit.cards import card
 from objectives.fit.cell import Host
 from objectives.recording import read
 from objectives.servers.versions import installed
-from objectives.services import LlmService
+from objectives.services import LlmService, Services
 from objectives.setting import Setting
 from study.fit.by_files import held_by
 from study.spec.model import Spec
@@ -31,7 +31,7 @@ def hosts_of(
     A card that is named stands for every GPU of the spec.
     """
     notes: list[str] = []
-    version = _version_here(spec)
+    version = _version_here(spec.services) if spec.measure == "live" else None
     names = [n for n in spec.devices if n != HOST] or [""]
     if card_name is not None or total_mib is not None:
         product, total_mib, notes = named_device(spec, card_name, total_mib)
@@ -55,11 +55,11 @@ def _room_here(device_name: str) -> Room:
     return Room(device.identity, device.identity.total_mib - device.sample().free_mib)
 
 
-def _version_here(spec: Spec) -> str | None:
-    """Return the version of what serves the LLM of a live spec; None where it is not here."""
-    llm = next(s for s in spec.services.values() if isinstance(s, LlmService))
+def _version_here(services: Services) -> str | None:
+    """Return the version of what serves the LLM of turns; None where it is not here."""
+    llm = next(s for s in services.values() if isinstance(s, LlmService))
     names = llm_engine(llm).server_packages
-    if spec.measure != "live" or llm.command is not None or not names:
+    if llm.command is not None or not names:
         return None
     try:
         packages = installed(llm.python, names)

@@ -11,6 +11,7 @@ from pathlib import Path
 from objectives.allocation import Allocation
 from objectives.evaluation import Job
 from objectives.recording import RecordedLaunch
+from objectives.traffic.workload import Workload
 from study.bench.launch_order import launch_key
 from study.lanes.lane import Ended, Lane, Task, launch_keys
 from study.lanes.lanes import Lanes
@@ -79,7 +80,7 @@ class RollingRecord:
             self.lanes.prepare(lane, Job(self.spec.baseline, 0, lane.folder / "prepared"))
             return None
         launch = self._bridge(lane) or self._nearest(lane)
-        if not has_time(self.budget, self.spec, self.entries, launch[0], self.tell):
+        if not has_time(self.budget, self.spec.workload, self.entries, launch[0], self.tell):
             self._is_over = True
             return None
         if launch in self.todo:
@@ -135,13 +136,13 @@ class RollingRecord:
 
 def has_time(
     budget: TimeBudget,
-    spec: Spec,
+    workload: Workload,
     entries: Sequence[RecordedLaunch],
     allocation: Allocation,
     tell: Callable[[str], None],
 ) -> bool:
     """Return whether a launch would end in time, and tell where it would not."""
-    expected_s = longest_s(spec.workload, entries, allocation)
+    expected_s = longest_s(workload, entries, allocation)
     if budget.lets_begin(expected_s):
         return True
     tell(

@@ -45,7 +45,7 @@ def launch_here(
     ) as colocation:
         before: tuple[Allocation, int] | None = None
         for done, (allocation, repeat) in enumerate(todo, start=1):
-            if not has_time(budget, spec, entries, allocation, tell):
+            if not has_time(budget, spec.workload, entries, allocation, tell):
                 break
             if before is not None and (
                 repeat != before[1] or str(allocation) == str(spec.baseline)

@@ -44,7 +44,8 @@ class NumberedHost(Host):
 
     def bench(self, cards: list[str]) -> Bench:
         numbered = [NumberedCard(card) for card in sorted(cards)]
-        by_name = dict(zip(gpus_of(self.spec), numbered, strict=True)) if self.spec.devices else {}
+        named = gpus_of(self.spec.devices)
+        by_name = dict(zip(named, numbered, strict=True)) if named else {}
         devices = by_name or device_set(*numbered)
         return Bench(devices, self.setting, {"llm": {}, "stt": {}}, ())
 

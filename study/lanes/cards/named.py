@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -31,15 +31,22 @@ def specs_on(devices: str | None, spec: Spec, say: Callable[[str], None]) -> lis
         say: It is given a line for each set of cards, and for each card that makes none.
 
     Raises:
-        BadInput: They are no cards, or a card is named twice.
+        BadInput: They are no cards, a card is named twice, or the spec is for the CPU.
         SetupError: One is missing, or they make no set.
     """
     if devices is None:
         return [spec]
-    names, gpus = _named(devices, spec), gpus_of(spec)
+    gpus = {name: spec.devices[name] for name in gpus_of(spec.devices)}
+    if spec.device == HOST and not gpus:
+        raise BadInput(
+            "--devices names GPUs, and the spec says `device: cpu`; leave --devices out, "
+            "or write `device: cuda`"
+        )
+    names = _named(devices)
     sets: list[tuple[str, ...]] = [(name,) for name in names]
     if len(gpus) > 1:
-        sets = [tuple(card.uuid for card in cards) for cards in _sets(names, spec, say)]
+        cards_of_lanes = _sets(names, gpus, spec.path.name, say)
+        sets = [tuple(card.uuid for card in cards) for cards in cards_of_lanes]
     if len(sets) > 1 and HOST in spec.devices:
         raise BadInput(
             f"the host's own memory is one device, and {spec.path.name} needs it for each trial; "
@@ -48,18 +55,13 @@ def specs_on(devices: str | None, spec: Spec, say: Callable[[str], None]) -> lis
     return [on_cards(spec, cards) for cards in sets]
 
 
-def _named(devices: str, spec: Spec) -> list[str]:
+def _named(devices: str) -> list[str]:
     """Return the names of the cards.
 
     Raises:
-        BadInput: They are no cards, or the spec is for the CPU.
+        BadInput: They are no cards.
         SetupError: There is no GPU here.
     """
-    if spec.device == HOST and not gpus_of(spec):
-        raise BadInput(
-            "--devices names GPUs, and the spec says `device: cpu`; leave --devices out, "
-            "or write `device: cuda`"
-        )
     if devices.strip() == ALL:
         return every_gpu()
     names = [name.strip() for name in devices.split(",")]
@@ -72,28 +74,35 @@ def _named(devices: str, spec: Spec) -> list[str]:
     return names
 
 
-def _sets(names: Sequence[str], spec: Spec, say: Callable[[str], None]) -> list[Set]:
+def _sets(
+    names: Sequence[str], gpus: Mapping[str, str], spec_name: str, say: Callable[[str], None]
+) -> list[Set]:
     """Put cards together, and say how.
+
+    Args:
+        names: The cards as they were named.
+        gpus: The GPUs of the spec by name.
+        spec_name: The name of the spec's file.
+        say: It is given a line for each set of cards, and for each card that makes none.
 
     Raises:
         BadInput: A card is named twice.
         SetupError: One is missing, or they make no set.
     """
-    gpus, bus = gpus_of(spec), every_gpu()
-    cards = [first_of(opened(replace(spec, device=n, devices={}))).identity for n in names]
+    bus = every_gpu()
+    cards = [first_of(opened(name, {})).identity for name in names]
     _refuse_twice(names, [card.uuid for card in cards])
     cards.sort(key=lambda c: (bus.index(c.uuid) if c.uuid in bus else len(bus), c.uuid))
     own: Set = ()
     with suppress(SetupError):  # the spec may be from another machine
-        only = replace(spec, devices={name: spec.devices[name] for name in gpus})
-        own = tuple(device.identity for device in opened(only).values())
+        own = tuple(device.identity for device in opened("", gpus).values())
     own = own if all(card in cards for card in own) else ()
     sets, left = put_together(cards, own, len(gpus), numa_node)
     what = f"{len(gpus)} GPUs ({', '.join(gpus)})"
     if not sets:
         there = ", ".join(f"{short_name(card.uuid)} ({card.product})" for card in cards)
         raise SetupError(
-            f"each trial of {spec.path.name} needs {what} of one product, and --devices names "
+            f"each trial of {spec_name} needs {what} of one product, and --devices names "
             f"{there}; name more with --devices, or leave it out"
         )
     say(f"each trial has {what}; {len(sets)} lane{'s' * (len(sets) != 1)}:")
@@ -116,20 +125,17 @@ def benches(first: Bench, specs: Sequence[Spec]) -> list[Bench]:
         BadInput: A card is named twice.
         SetupError: One is missing, or they cannot be compared.
     """
-    sets = [first.devices, *(opened(spec) for spec in specs[1:])]
+    sets = [first.devices, *(opened(spec.device, spec.devices) for spec in specs[1:])]
     uuids = [device.identity.uuid for devices in sets for device in devices.values()]
-    _refuse_twice([device for spec in specs for device in _cards(spec)], uuids)
+    named = [device for spec in specs for device in spec.devices.values() or (spec.device,)]
+    _refuse_twice(named, uuids)
     for devices, spec in zip(sets[1:], specs[1:], strict=True):
         _refuse_unlike(first.devices, devices)
-        refuse_unfit(devices, first.setting, spec, first.versions)
+        refuse_unfit(devices, first.setting, spec.places, first.versions)
     return [
         first,
         *(replace(first, devices=s, occupants=first_of(s).occupants()) for s in sets[1:]),
     ]
-
-
-def _cards(spec: Spec) -> list[str]:
-    return list(spec.devices.values()) or [spec.device]
 
 
 def _refuse_twice(names: Sequence[str], uuids: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from objectives.devices.device import Identity
@@ -14,9 +14,9 @@ from study.spec.services.sets import MIG
 Set = tuple[Identity, ...]  # in the order of the spec's names of GPUs
 
 
-def gpus_of(spec: Spec) -> list[str]:
-    """Return the names of the GPUs that a spec names; none where its only device has no name."""
-    return [name for name, device in spec.devices.items() if device != HOST]
+def gpus_of(devices: Mapping[str, str]) -> list[str]:
+    """Return the names of the GPUs among a spec's devices that have names."""
+    return [name for name, device in devices.items() if device != HOST]
 
 
 def on_cards(spec: Spec, cards: Sequence[str]) -> Spec:
@@ -34,7 +34,7 @@ def on_cards(spec: Spec, cards: Sequence[str]) -> Spec:
     if not spec.devices:
         (card,) = cards
         return replace(spec, device=card)
-    devices = {**spec.devices, **dict(zip(gpus_of(spec), cards, strict=True))}
+    devices = {**spec.devices, **dict(zip(gpus_of(spec.devices), cards, strict=True))}
     return replace(spec, device=next(iter(devices.values())), devices=devices)
 
 

@@ -99,7 +99,7 @@ def joined(
     finally:
         waiting.listen()  # Ray answers signals in its own way
     try:
-        count = max(1, len(gpus_of(spec)))
+        count = max(1, len(gpus_of(spec.devices)))
         places = free_places(lanes, count, say)
         seats = [Seat(place, count, kind, (spec, setting, Path.cwd())) for place in places]
         reports = _look(seats)

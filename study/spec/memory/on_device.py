@@ -8,7 +8,7 @@ from dataclasses import replace
 from objectives.allocation import MEMORY, SHARE, Scalar, share_of
 from objectives.errors import BadInput
 from objectives.search_space.parameter import Parameter
-from study.spec.model import Spec
+from study.spec.model import Spec, SpecFile
 from study.text import one_line
 
 WITHIN_MIB = 1.0  # of each other a share and an amount are the same
@@ -75,19 +75,19 @@ def _value(parameter: Parameter, wanted: float, within: float) -> Scalar | None:
     return nearest if abs(float(nearest) - wanted) <= within else None
 
 
-def _none_of(spec: Spec, name: str, what: str, parameter: Parameter) -> BadInput:
+def _none_of(file: SpecFile, name: str, what: str, parameter: Parameter) -> BadInput:
     choices = ", ".join(map(str, parameter.choices)) or f"{parameter.low:g} to {parameter.high:g}"
     return _wrong(
-        spec,
+        file,
         name,
         f"in use today: {what}, which is not in search_space.{parameter.name} ({choices})",
         "add it there, or name one of them",
     )
 
 
-def _wrong(spec: Spec, name: str, what: str, way_out: str) -> BadInput:
+def _wrong(file: SpecFile, name: str, what: str, way_out: str) -> BadInput:
     """Return the error of one line; the device was not known when the file was read."""
-    lines = [text.partition("#")[0] for text in spec.text.splitlines()]
+    lines = [text.partition("#")[0] for text in file.text.splitlines()]
     places = [n for n, text in enumerate(lines, start=1) if name in text]
     line = f":{places[-1] if name == SHARE else places[0]}" if places else ""
-    return BadInput(one_line(f"{spec.path}{line}: {name}: {what}; {way_out}"))
+    return BadInput(one_line(f"{file.path}{line}: {name}: {what}; {way_out}"))

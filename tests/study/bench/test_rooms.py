@@ -27,17 +27,16 @@ def test_each_device_has_its_own_others_without_those_that_lend() -> None:
     devices = {"gpu0": Card(9_000.0), "gpu1": Twin(4_000.0, game_mib=(6_000.0,), unit="game")}
     bench = Bench(devices, cast(Any, None), {}, [Occupant(9, "x", 1_000.0, None)])
     source = cast(Any, SimpleNamespace(bench=bench))
-    spec = cast(Any, SimpleNamespace(devices={"gpu0": "0", "gpu1": "1"}))
-    held = {n: room.held_mib for n, room in rooms_of(spec, source, ["game"], {9}).items()}
+    named = {"gpu0": "0", "gpu1": "1"}
+    held = {n: room.held_mib for n, room in rooms_of(named, source, ["game"], {9}).items()}
     assert held == {"gpu0": 2_000.0, "gpu1": 2_000.0}
-    assert rooms_of(spec, source, [])["gpu1"].held_mib == 8_000.0
+    assert rooms_of(named, source, [])["gpu1"].held_mib == 8_000.0
 
 
 @pytest.mark.parametrize(("recording", "names"), [(None, ["gpu0", "gpu1"]), ("a", ["gpu0"])])
 def test_where_nobody_looked_every_gpu_is_such_a_one(recording: object, names: list[str]) -> None:
     elsewhere = SimpleNamespace(bench=None, recording=recording, identity=Card.identity)
-    spec = SimpleNamespace(devices={"gpu0": "0", "gpu1": "1", "cpu": "cpu"})
-    rooms = rooms_of(cast(Any, spec), cast(Any, elsewhere), [])
+    rooms = rooms_of({"gpu0": "0", "gpu1": "1", "cpu": "cpu"}, cast(Any, elsewhere), [])
     assert [*rooms] == names and rooms["gpu0"].held_mib == 0.0
 
 
@@ -45,7 +44,7 @@ def test_a_plan_names_the_card_of_a_set_that_is_too_full() -> None:
     devices = {"gpu0": Card(9_000.0), "gpu1": Twin(4_000.0)}
     bench = Bench(devices, cast(Any, None), {}, ())
     source = cast(Any, SimpleNamespace(bench=bench))
-    rooms = rooms_of(cast(Any, None), source, [])
+    rooms = rooms_of({}, source, [])
     services: Services = {"llm": LlmService(model="m"), "stt": SttService(place="gpu1")}
     both = {"vllm_memory_util": 0.6, "whisper_model_size": "base", "llm.place": "gpu0+gpu1"}
     engines = engines_of(services)

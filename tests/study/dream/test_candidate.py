@@ -47,5 +47,5 @@ def test_what_lies_outside_the_spec_is_invalid(spec, candidate, reason, tmp_path
 
 
 def test_the_state_is_that_of_the_specs_device(spec) -> None:
-    state = state_of(spec)
+    state = state_of(spec.device)
     assert state["total_mb"] == pytest.approx(state["used_mb"] + state["free_mb"], abs=1)

@@ -58,13 +58,13 @@ def test_a_kept_context_says_the_same(spec: Spec) -> None:
 
 def test_a_confirmation_refuses_another_trace_than_the_studys(spec: Spec, tmp_path: Path) -> None:
     path, data = tmp_path / "p.yaml", {"workload": {"trace_sha256": "x"}}
-    refuse_another_trace(path, data, spec)
-    refuse_another_trace(path, {}, spec)
+    refuse_another_trace(path, data, spec.workload)
+    refuse_another_trace(path, {}, spec.workload)
     assert spec.workload.trace is not None
     changed = replace(spec.workload, trace=replace(spec.workload.trace, sha256="y"))
     for workload in (changed, replace(spec.workload, trace=None)):
         with pytest.raises(BadInput, match="its study replayed another trace"):
-            refuse_another_trace(path, data, replace(spec, workload=workload))
+            refuse_another_trace(path, data, workload)
 
 
 def test_traffic_without_a_trace_has_the_digest_that_it_had(spec: Spec) -> None:

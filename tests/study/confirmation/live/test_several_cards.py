@@ -49,7 +49,9 @@ STEADY = 0.2  # seconds of a job, so that no lane measures all before the other 
 @pytest.fixture(autouse=True)
 def _cards(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def first(_: object, spec: Any) -> Bench:
-        return replace(shelf(tmp_path / "fakes.yaml"), devices=bench.opened(spec))
+        return replace(
+            shelf(tmp_path / "fakes.yaml"), devices=bench.opened(spec.device, spec.devices)
+        )
 
     monkeypatch.setattr(measuring, "bench", first)
     monkeypatch.setattr(bench, "open_device", lambda name, **_: NumberedCard(name))
