@@ -20,6 +20,7 @@ from container_rig import ENGINES
 from fakes import FAKE
 from forks import forking, forking_servers
 from live_factories import Shelf
+from punctual import be_punctual
 from studies import Shared
 from threadpoolctl import threadpool_limits
 
@@ -27,8 +28,6 @@ from objectives.colocation import live_servers
 from objectives.devices.open_device import open_device
 from objectives.engines.command import Command
 from objectives.errors import SetupError
-from objectives.load import figures_of_replies
-from objectives.load.figures_of_replies import nearest_rank
 from objectives.load.generator import Generator
 from objectives.load.sending import main as sending
 from objectives.rig.install_cpu_servers import VENVS, WHISPERS, is_installed
@@ -172,18 +171,9 @@ def sooner():
 
 @pytest.fixture(scope="session", autouse=True)
 def punctual():
-    """Let a request that left 5 ms late be on time: a fake answers in less.
-
-    Else each window would be replayed, for 0.3 ms.
-    """
-    is_moved = figures_of_replies._is_moved
-
-    def is_moved_far(values, own, q):
-        late_ms = nearest_rank(values, q) - nearest_rank(own, q)
-        return late_ms > 5.0 and is_moved(values, own, q)
-
+    """Measure each window once, also where other tests keep the cores busy."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures_of_replies, "_is_moved", is_moved_far)
+        be_punctual(patch)
         yield
 
 
@@ -254,12 +244,6 @@ def one_generator(generator, monkeypatch):
 def forked(monkeypatch):
     """Fork lanes, load generators and turns off this worker, which has imported what they run."""
     forking(monkeypatch)
-
-
-@pytest.fixture
-def unhurried(monkeypatch):
-    """Measure each window once, also where other tests keep the cores busy: no request is late."""
-    monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)
 
 
 @pytest.fixture(scope="session")

@@ -68,8 +68,12 @@ def opened(name: str) -> NumberedCard:
 
 def measure() -> None:
     """Be a lane that really measures, on such a card."""
+    import pytest
+    from punctual import be_punctual
+
     from study.lanes.process import program
 
+    be_punctual(pytest.MonkeyPatch())
     program.main(opened)
 
 

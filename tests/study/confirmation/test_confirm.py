@@ -19,7 +19,6 @@ import objectives
 from objectives.colocation.colocation import Colocation
 from objectives.errors import BadInput, SetupError
 from objectives.exercise.exercise import Exercise
-from objectives.load import figures_of_replies
 from objectives.servers import blame
 from study.confirmation import journal
 from study.confirmation.confirm import EXIT
@@ -39,8 +38,6 @@ from study.search.expected_time import TimeBudget
 def _shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_generator: None) -> None:
     monkeypatch.setattr(blame, "DYING_S", 0.3)
     monkeypatch.setattr(blame, "PATIENCE_S", 0.5)
-    # a busy machine is none of these tests' business
-    monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)
     monkeypatch.setattr(measuring, "bench", lambda *_: shelf(tmp_path / "fakes.yaml"))
 
 
@@ -67,7 +64,6 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
 
     monkeypatch.setattr(Runner, "has_time", three)
     monkeypatch.setattr(Colocation, "under", noted)
-    monkeypatch.setattr(figures_of_replies, "_is_late", lambda _: False)  # on a busy machine
     path = promotion(tmp_path)
     confirmed(path, aa_pairs=1)
     assert steps == ["aa", "stress", "ab", "ab"]

@@ -20,7 +20,7 @@ from study.run_plan import RunOptions
 from study.storage.trial import State
 from study.storage.trials import counted
 
-pytestmark = pytest.mark.usefixtures("forked", "unhurried")
+pytestmark = pytest.mark.usefixtures("forked")
 
 
 @pytest.fixture(autouse=True)

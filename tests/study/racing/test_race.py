@@ -32,7 +32,7 @@ TODAY, OTHER, LAST, POOR, NEXT = 0.06, 0.066, 0.063, 0.6, 0.03
 
 
 @pytest.fixture
-def spec(tmp_path, monkeypatch, one_generator, unhurried):
+def spec(tmp_path, monkeypatch, one_generator):
     monkeypatch.setattr(segments, "LEAST_S", WINDOW_S / 4)
     monkeypatch.setattr(segments, "LEAST_REQUESTS", 3)
     server = f"{SERVER} --mood slow --delay {{vllm_memory_util}}"

@@ -38,10 +38,6 @@ from study.promotion.seal import verify
 
 pytestmark = pytest.mark.usefixtures("forked")
 CARDS = "GPU-a,GPU-b"
-NEVER_LATE = (  # a busy machine is none of these tests' business
-    "from objectives.load import figures_of_replies; figures_of_replies._is_late = lambda _: False;"
-    "import fake_lane; fake_lane.measure()"
-)
 JOBS = 4  # of a pair: two launches under two workloads
 STEADY = 0.2  # seconds of a job, so that no lane measures all before the other has started
 
@@ -271,7 +267,6 @@ def test_a_lane_measures_a_pair_on_real_servers_under_each_workload(
 ) -> None:
     monkeypatch.undo()  # its lanes are interpreters, those of all other tests forks
     with_cards(monkeypatch)
-    monkeypatch.setattr(lanes_measuring, "Here", partial(Here, NEVER_LATE))
     path = candidate(tmp_path)
     asked = ("--devices", "all", "--aa-pairs", "1", "--timeout", "1", "--out", tmp_path / "out")
     ran = run_script("confirm.py", path, *asked, cwd=tmp_path)

@@ -21,7 +21,7 @@ from study.storage.find import study_in
 from study.storage.trial import BRIDGE
 from study.storage.trials import counted
 
-pytestmark = pytest.mark.usefixtures("forked", "unhurried")
+pytestmark = pytest.mark.usefixtures("forked")
 AB, CD = "GPU-a GPU-b", "GPU-c GPU-d"
 
 

@@ -26,7 +26,7 @@ from study.cli.exit_codes import exiting
 from study.storage.trial import Trial
 from study.storage.trials import rows
 
-pytestmark = pytest.mark.usefixtures("forked", "unhurried")
+pytestmark = pytest.mark.usefixtures("forked")
 GONE_S = 10.0
 
 
