@@ -15,7 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from captures import COMPLETIONS, capturing
+from captures import capturing
+from fake_upstream import COMPLETIONS
 from model_folders import write_embedder
 
 from objectives.allocation import Allocation

@@ -22,7 +22,10 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.modules["ssl"] = None  # a fourth of the start, and nobody speaks it here
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    sys.path.append(str(Path(__file__).resolve().parent))  # an isolated interpreter has it not
+
+import fake_http
+from fake_http import Handler
 
 FAKE = Path(__file__).resolve()
 MOODS = (
@@ -40,6 +43,7 @@ MOODS = (
     "stt-500",
     "ignores-sigterm",
     "leaves-child",
+    "hangs-up",
 )
 NO_BUDGET = (
     "(EngineCore pid=941) ValueError: Free memory on device cuda:0 (34.15/79.18 GiB) on startup is "
@@ -69,6 +73,7 @@ vllm:num_preemptions_total{{engine="0",model_name="model"}} {preemptions}
 """
 # by path: the name of the texts in a request
 BESIDE = {"/v1/embeddings": "input", "/v1/rerank": "documents", "/v1/audio/speech": "input"}
+SLEEPS = {"/sleep?level=1": True, "/wake_up": False}
 YES = {"choices": [{"text": "yes"}], "usage": {"completion_tokens": 1}}
 
 
@@ -76,11 +81,8 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-class Server(ThreadingHTTPServer):
+class Server(fake_http.Server):
     """A server has the state that all requests share; a mood shows after so many good answers."""
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(("127.0.0.1", options.port), Production if options.service else Fake)
@@ -89,6 +91,7 @@ class Server(ThreadingHTTPServer):
         self.turn = threading.Semaphore()  # first come, first served
         self.served = {"llm": 0, "stt": 0}
         self.in_flight = 0
+        self.sleeps = False
 
     @property
     def value(self) -> str:
@@ -126,38 +129,22 @@ class Server(ThreadingHTTPServer):
                 self.in_flight -= 1
 
 
-class Handler(BaseHTTPRequestHandler):
-    """A handler logs nothing and answers with a whole body."""
-
-    def log_message(self, format, *args):
-        pass
-
-    def answer(self, status: int, body: object) -> None:
-        content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def body(self) -> bytes:
-        return self.rfile.read(int(self.headers["Content-Length"]))
-
-
 class Fake(Handler):
     """A fake handles both services, strict in what they take."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def chunk(self, data: object) -> None:
-        text = data if isinstance(data, str) else json.dumps(data)
-        content = f"data: {text}\n\n".encode()
-        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
-
     def do_GET(self):
         fake = self.server
         if fake.mood == "silent":
             time.sleep(3600)
+        elif fake.sleeps and self.path != "/health":
+            self.answer(500, {"error": "it sleeps"})
+        elif self.path == "/pid":
+            self.answer(200, str(os.getpid()))
+        elif self.path == "/metrics" and fake.mood == "hangs-up":
+            self.close_connection = True
         elif self.path == "/metrics":
             usage = fake.options.kv if fake.in_flight else 0.0
             preemptions = float(fake.served["llm"])
@@ -172,6 +159,9 @@ class Fake(Handler):
         body = self.body()
         if self.server.mood == "silent":
             time.sleep(3600)
+        elif self.path in SLEEPS:
+            self.server.sleeps = SLEEPS[self.path]
+            self.answer(200, "")
         elif self.path == "/v1/completions":
             self.complete(json.loads(body))
         elif self.path == "/v1/chat/completions":
@@ -207,14 +197,12 @@ class Fake(Handler):
     def stream(self, prompt_tokens: int, tokens: int, is_counted: bool, part: dict) -> None:
         fake = self.server
         time.sleep(fake.options.delay)
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.begin_stream()
         if fake.is_due("llm", "oom-under-load", "error-in-stream"):
-            self.chunk({"choices": [part]})
+            self.event({"choices": [part]})
             if fake.mood == "oom-under-load":
                 say(TORCH)
-            self.chunk({"error": {"message": DEAD, "type": "InternalServerError", "code": 500}})
+            self.event({"error": {"message": DEAD, "type": "InternalServerError", "code": 500}})
         elif fake.is_due("llm", "exits-0-under-load"):
             self.connection.shutdown(socket.SHUT_RDWR)  # it drops them before it has ended
             time.sleep(0.5)
@@ -222,12 +210,13 @@ class Fake(Handler):
         else:
             is_empty = fake.mood == "empty"
             for _ in range(0 if is_empty else tokens):
-                self.chunk({"choices": [part]})
+                self.event({"choices": [part]})
+                time.sleep(fake.options.pause)
             if is_counted and not is_empty:
                 usage = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens}
-                self.chunk({"choices": [], "usage": usage})
-        self.chunk("[DONE]")
-        self.wfile.write(b"0\r\n\r\n")
+                self.event({"choices": [], "usage": usage})
+        self.event("[DONE]")
+        self.end_stream()
         if fake.is_due("llm", "oom-under-load"):
             time.sleep(0.2)
             os._exit(0)
@@ -316,7 +305,7 @@ def leave_child() -> None:
         time.sleep(3600)
 
 
-def parsed() -> argparse.Namespace:
+def parsed(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("service", nargs="?", choices=("llm", "stt"), help="one unit of production, not both")
@@ -324,13 +313,14 @@ def parsed() -> argparse.Namespace:
     add("--mood", choices=MOODS, default="well")
     add("--after", type=int, default=4, help="good answers before a mood under load shows")
     add("--delay", type=float, default=0.0, help="seconds before each answer")
+    add("--pause", type=float, default=0.0, help="seconds after each piece of a stream")
     add("--kv", type=float, default=0.5, help="share of the KV cache in use during a request")
     add("--kv-tokens", type=int, default=1600)
     add("--label", help="makes two commands differ")
     add("--oom-label", help="the label whose server is out of memory at its start")
     add("--share", "--gpu-memory-utilization", default="0.9", help="of a unit of production")
     add("--start-s", type=float, default=0.0, help="seconds before it listens")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.label and options.label == options.oom_label:
         options.mood = "oom-at-start"
     if options.mood in ("slow", "serial") and not options.delay:

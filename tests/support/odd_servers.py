@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 DEEP = "[" * 100_000
 COUNTS = ["null", "-1", "true", "1.5", '"7"', "[7]", "{}", "1e400", "NaN", "9" * 400, "9" * 5000]
@@ -44,6 +44,7 @@ BODIES: Mapping[str, bytes] = {
 
 # what is sent once, then again and again: bytes as fast as they are taken, a pair so often a second
 Sent = tuple[bytes, bytes | tuple[bytes, float]]
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def whole(body: bytes, status: str = "200 OK") -> bytes:
@@ -61,6 +62,7 @@ ANSWERS: Mapping[str, Sent] = {
     "hangs up": (b"", b""),
     "another protocol": (b"SSH-2.0-OpenSSH\r\n\r\n", b""),
     "silent": (b"", (b"", 1.0)),
+    "a status without end": (b"", b"x" * 10_000),
     "drips a head": (OK, (b"X-Y: z\r\n", 20.0)),
     "a head without end": (OK, b"X-Y: " + b"z" * 10_000 + b"\r\n"),
     "a header without end": (OK + b"X-Y: ", b"z" * 10_000),
@@ -88,14 +90,21 @@ ANSWERS: Mapping[str, Sent] = {
 }
 
 
-@contextmanager
-def listening(answers: Mapping[str, Callable[[str], Sent]]) -> Iterator[dict[str, str]]:
+def listening(
+    answers: Mapping[str, Callable[[str], Sent]],
+) -> AbstractContextManager[dict[str, str]]:
     """Give the url of a server for each name, which sends what is told for a request's path."""
+    return listening_to({name: talker(sent) for name, sent in answers.items()})
+
+
+@contextmanager
+def listening_to(talks: Mapping[str, Talk]) -> Iterator[dict[str, str]]:
+    """Give the url of a server for each name, which has this talk with each connection."""
     loop, urls, servers = asyncio.new_event_loop(), dict[str, str](), list[asyncio.Server]()
 
     async def open_all() -> None:
-        for name, sent in answers.items():
-            server = await asyncio.start_server(talker(sent), "127.0.0.1", 0)
+        for name, talk in talks.items():
+            server = await asyncio.start_server(talk, "127.0.0.1", 0)
             servers.append(server)
             urls[name] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
@@ -119,15 +128,11 @@ def listening(answers: Mapping[str, Callable[[str], Sent]]) -> Iterator[dict[str
         loop.close()
 
 
-def talker(
-    sent: Callable[[str], Sent],
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+def talker(sent: Callable[[str], Sent]) -> Talk:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         again: bytes | tuple[bytes, float] = b""
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", head)
-            await reader.readexactly(int(length[1]) if length else 0)
+            head = await read_request(reader)
             once, again = sent(head.split()[1].decode())
             writer.write(once)
             while again:
@@ -138,6 +143,37 @@ def talker(
         writer.transport.abort() if again else writer.close()
 
     return talk
+
+
+@contextmanager
+def conversing(*answers: bytes, then_closes: bool = False) -> Iterator[tuple[str, list[int]]]:
+    """Give the url of a server that answers each request on a connection in turn, byte for byte.
+
+    The list beside it has one item for each connection.
+    """
+    seen = list[int]()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(1)
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            for answer in answers:
+                await read_request(reader)
+                writer.write(answer)
+                await writer.drain()
+            if not then_closes:
+                await reader.read()
+        writer.close()
+
+    with listening_to({"it": talk}) as urls:
+        yield urls["it"], seen
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """Return the head of a request once all of it is there."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    await reader.readexactly(int(length[1]) if length else 0)
+    return head
 
 
 def saying(body: bytes) -> Callable[[str], Sent]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
-import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import fork_server
+from fake_http import free_port
 from fork_server import ForkedScript
 from systemd_rig import REPOSITORY, UNITS, Rig, rig, wait_until
 
@@ -27,15 +26,6 @@ from study.promotion.seal import put
 
 PROMOTE = str(REPOSITORY / "scripts/promote.py")
 LLM, STT = "judge.service", "whisper.service"
-
-
-def free_port() -> int:
-    """Return a free port below those that outgoing connections take."""
-    while True:
-        with socket.socket() as s, suppress(OSError):
-            port = random.randrange(20_000, 32_000)
-            s.bind(("127.0.0.1", port))
-            return port
 
 
 @cache

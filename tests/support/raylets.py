@@ -21,8 +21,8 @@ import psutil
 import pytest
 from cards_here import PROGRAM
 from commands import ROOT, main_of
+from fake_http import free_port
 from fake_lane import NumberedCard
-from production_rig import free_port
 
 from objectives.devices.device_set import device_set
 from study import run

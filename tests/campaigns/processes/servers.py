@@ -10,12 +10,16 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
+
+import chaos_server
+import fakes
+from chaos_server import KINDS, WHERE
+
 from ..campaign import Try, commanded
-from .chaos_server import KINDS, WHERE
 
 ROOT = Path(__file__).parents[3]
-CHAOS = Path(__file__).with_name("chaos_server.py")
-FAKE = ROOT / "tests" / "support" / "fakes.py"
+CHAOS, FAKE = chaos_server.__file__, fakes.FAKE
 LONGEST_S, MOST_MIB = 180.0, 1024
 SPEC = """
 name: odd

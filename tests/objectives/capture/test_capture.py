@@ -15,15 +15,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from captures import (
-    CHAT,
-    COMPLETIONS,
-    SECRET,
-    SPEECH,
-    Upstream,
-    capturing,
-    serving_upstream,
-)
+from captures import capturing
+from fake_upstream import CHAT, COMPLETIONS, SECRET, SPEECH, Upstream, serving_upstream
 
 from objectives.capture import exchange, trace_file, watch
 from objectives.capture.lengths import Lengths

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from captures import (
-    CHAT,
-    COMPLETIONS,
-    SPEECH,
-    Capture,
-    Upstream,
-    capturing,
-    serving_upstream,
-)
+from captures import Capture, capturing
+from fake_upstream import CHAT, COMPLETIONS, SPEECH, Upstream, serving_upstream
 
 from objectives.capture import mirror as mirrors
 from objectives.capture.exchange import Exchange, Room

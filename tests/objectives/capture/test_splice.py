@@ -10,16 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from captures import (
-    CHAT,
-    COMPLETIONS,
-    SPEECH,
-    WAIT_S,
-    Capture,
-    Upstream,
-    capturing,
-    serving_upstream,
-)
+from captures import Capture, capturing
+from fake_upstream import CHAT, COMPLETIONS, SPEECH, WAIT_S, Upstream, serving_upstream
 
 from objectives.capture import exchange
 

@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import chaos_server
 import psutil
 import pytest
+from chaos_server import KINDS
 from fakes import FAKE
 from forked import Forked
 
@@ -59,24 +61,6 @@ def begin() -> Iterator[Begin]:
         process.stdout.close()
 
 
-# a server that sleeps by itself, and says which process it is
-SLEEPER = """
-import os, sys
-from http.server import BaseHTTPRequestHandler as Handler, ThreadingHTTPServer
-class Sleeper(Handler):
-    sleeps = False
-    def do_GET(self): self.tell(200 if not Sleeper.sleeps or self.path == "/health" else 500)
-    def do_POST(self):
-        known = {"/sleep?level=1": True, "/wake_up": False}
-        Sleeper.sleeps = known.get(self.path, Sleeper.sleeps)
-        self.tell(200 if self.path in known else 404)
-    def tell(self, status):
-        self.send_response(status); self.end_headers(); self.wfile.write(str(os.getpid()).encode())
-    def log_message(self, *_): pass
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Sleeper).serve_forever()
-"""
-
-
 def fake(*words: str) -> list[str]:
     return [sys.executable, "-IS", str(FAKE), "--port", OWN_PORT, *words]
 
@@ -116,8 +100,7 @@ def test_callers_that_come_at_once_wake_it_once(begin: Begin) -> None:
 
 
 def test_one_that_sleeps_by_itself_stays_the_same_process(begin: Begin) -> None:
-    own = [sys.executable, "-c", SLEEPER, OWN_PORT]
-    url, _ = begin(*own, paths=("--sleep", "/sleep?level=1", "--wake", "/wake_up"))
+    url, _ = begin(*fake(), paths=("--sleep", "/sleep?level=1", "--wake", "/wake_up"))
     first = request("GET", f"{url}/pid", within_s=WITHIN_S)
     assert (now := put_to_sleep(url)) is not None and not now.is_awake
     assert psutil.pid_exists(int(first.text))
@@ -127,8 +110,7 @@ def test_one_that_sleeps_by_itself_stays_the_same_process(begin: Begin) -> None:
 
 
 def test_one_that_does_not_sleep_when_it_is_told_to_is_stopped(begin: Begin) -> None:
-    own = [sys.executable, "-c", SLEEPER, OWN_PORT]
-    url, process = begin(*own, paths=("--sleep", "/nothing", "--wake", "/wake_up"))
+    url, process = begin(*fake(), paths=("--sleep", "/nothing", "--wake", "/wake_up"))
     first = request("GET", f"{url}/pid", within_s=WITHIN_S)
     assert (now := put_to_sleep(url)) is not None and not now.is_awake
     second = request("GET", f"{url}/pid", within_s=WITHIN_S)
@@ -139,8 +121,7 @@ def test_one_that_does_not_sleep_when_it_is_told_to_is_stopped(begin: Begin) -> 
 
 
 def test_one_that_does_not_wake_ends_it(begin: Begin) -> None:
-    own = [sys.executable, "-c", SLEEPER, OWN_PORT]
-    url, process = begin(*own, paths=("--sleep", "/sleep?level=1", "--wake", "/nothing"))
+    url, process = begin(*fake(), paths=("--sleep", "/sleep?level=1", "--wake", "/nothing"))
     health(url)
     put_to_sleep(url)
     with pytest.raises(NoAnswer):
@@ -167,29 +148,13 @@ def test_it_does_not_sleep_while_somebody_waits(begin: Begin) -> None:
     assert (now := state(url)) is not None and len(now.starts_s) == 1
 
 
-# a server whose streams rest between their pieces
-STREAMER = """
-import sys, time
-from http.server import BaseHTTPRequestHandler as Handler, ThreadingHTTPServer
-class Streamer(Handler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
-    def do_POST(self):
-        self.send_response(200); self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for piece in (b"data: 1", b"data: 2", b""):
-            self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(piece), piece))
-            time.sleep(0.8 if piece else 0)
-    def log_message(self, *_): pass
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Streamer).serve_forever()
-"""
-
-
 def test_a_stream_that_rests_for_longer_than_it_may_be_idle_comes_whole(begin: Begin) -> None:
-    url, _ = begin(sys.executable, "-c", STREAMER, OWN_PORT, idle_s=0.3)
-    answer = request("POST", f"{url}/v1/completions", within_s=WITHIN_S, json={})
-    assert answer.body == b"data: 1data: 2"
+    url, _ = begin(*fake("--pause", "0.5"), idle_s=0.2)
+    body = {"model": "model", "prompt": "hello", "max_tokens": 2, "ignore_eos": True}
+    body |= {"stream": True, "stream_options": {"include_usage": False}}
+    answer = request("POST", f"{url}/v1/completions", within_s=WITHIN_S, json=body)
+    piece = b'data: {"choices": [{"text": "a"}]}\n\n'
+    assert answer.body == piece * 2 + b"data: [DONE]\n\n"
     now = until_asleep(url)
     assert now is not None and (now.is_awake, len(now.starts_s)) == (False, 1)
 
@@ -212,21 +177,9 @@ def test_a_page_is_read_without_waking_it_and_without_keeping_it_awake(begin: Be
     assert (page.status, (now := state(url)) and now.is_awake) == (503, False)
 
 
-SILENT = """
-import http.server, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if self.path == "/health":
-            self.send_response(200)
-            self.end_headers()
-    def log_message(self, *_): pass
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-"""
-
-
 def test_a_page_that_the_server_hangs_up_on_is_as_when_it_sleeps(begin: Begin) -> None:
     """As one does that is stopped while it is asked."""
-    url, _ = begin(sys.executable, "-c", SILENT, "{own_port}")
+    url, _ = begin(*fake("--mood", "hangs-up"))
     assert health(url) == 200
     page = request("GET", f"{url}{PAGE}/metrics", within_s=WITHIN_S)
     assert (page.status, page.text) == (503, "")
@@ -369,24 +322,15 @@ def test_callers_beyond_its_files_end_those_that_say_nothing(begin: Begin) -> No
     assert b"Traceback" not in out
 
 
-ENDLESS = """
-import socket, sys
-server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-while True:
-    caller, _ = server.accept()
-    caller.recv(1000)
-    try: caller.sendall(b"x" * 300_000)
-    except OSError: pass
-    caller.close()
-"""
-
-
 def test_a_page_of_health_without_a_line_is_never_ready(begin: Begin) -> None:
-    url, process = begin(sys.executable, "-c", ENDLESS, OWN_PORT, start_s=1.0)
+    kind = str([*KINDS].index("a status without end"))
+    odd = ("--port", OWN_PORT, "--kind", kind, "--where", "health")
+    url, process = begin(sys.executable, chaos_server.__file__, *odd, start_s=1.0)
     with pytest.raises(NoAnswer):
         health(url)
     out, _ = process.communicate(timeout=WITHIN_S)
-    assert (process.returncode, out) == (1, b"on demand: not ready within 1 s\n")
+    assert process.returncode == 1 and b"Traceback" not in out
+    assert out.endswith(b"\non demand: not ready within 1 s\n")
 
 
 @pytest.mark.parametrize(

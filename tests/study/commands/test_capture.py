@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from captures import COMPLETIONS, Upstream, free_port, serving_upstream
 from commands import ROOT, run_script
+from fake_http import free_port
+from fake_upstream import COMPLETIONS, Upstream, serving_upstream
 from forks import Forked, script
 from live_factories import live
 

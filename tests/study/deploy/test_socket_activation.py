@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from production_rig import STT, Machine, free_port
+from fake_http import free_port
+from production_rig import STT, Machine
 from scenarios import beside
 from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
 from systemd_rig import REPOSITORY, UNITS

@@ -5,7 +5,8 @@ import sys
 import pytest
 import yaml
 from factories import Card
-from production_rig import begin_forked, free_port
+from fake_http import free_port
+from production_rig import begin_forked
 from systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 from objectives.errors import BadInput

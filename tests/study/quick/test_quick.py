@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import run_script
+from fake_http import free_port
+from fakes import FAKE
 
 from objectives.devices.device import Identity, Occupant
 from study.quick import processes
@@ -21,26 +22,17 @@ from study.quick.words import division, of_cache
 from study.spec.load import load
 
 CARD = Identity("Card", "GPU-1", 12_000.0, "580.1", "13.0")
-SERVER = """
+# `fakes.py` by another name, with a page of its own for the metrics
+SERVER = f"""
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-class Page(BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = PAGE.encode()
-        self.send_response(200 if self.path == "/metrics" else 404)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-
-server = HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Page)
-print("ready", flush=True)
-server.serve_forever()
+sys.path.append({str(FAKE.parent)!r})
+import fakes
+fakes.METRICS = PAGE
+sys.argv[1:] = sys.argv[-2:]  # its port
+fakes.main()
 """
 METRICS = (
-    'vllm:cache_config_info{kv_cache_size_tokens="1600"} 1\n'
+    'vllm:cache_config_info{{kv_cache_size_tokens="1600"}} 1\n'
     "vllm:kv_cache_usage_perc 0.5\nvllm:num_preemptions_total 3\nvllm:num_requests_waiting 2\n"
 )
 
@@ -49,18 +41,16 @@ METRICS = (
 def serving(folder: Path, *words: str) -> Iterator[None]:
     line = [sys.executable, *words]
     with subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
         try:
-            assert process.stdout.readline() == "ready\n"
+            assert is_ready(process)
             yield
         finally:
             process.kill()
 
 
-def free_port() -> str:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return str(opened.getsockname()[1])
+def is_ready(process: subprocess.Popen[str]) -> bool:
+    assert process.stdout is not None
+    return any("startup complete" in line for line in process.stdout)
 
 
 @pytest.fixture
@@ -92,8 +82,15 @@ def test_it_tells_who_holds_the_memory_whether_the_cache_was_pressed_and_writes_
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only_below(folder, monkeypatch)
-    model = ("--model", "models/llm", "--gpu-memory-utilization", "0.45", "--port", free_port())
-    speech = ("whisper_server.py", "--model", "models/whisper/base", "--port", free_port())
+    model = (
+        "--model",
+        "models/llm",
+        "--gpu-memory-utilization",
+        "0.45",
+        "--port",
+        str(free_port()),
+    )
+    speech = ("whisper_server.py", "--model", "models/whisper/base", "--port", str(free_port()))
     with ExitStack() as stack:
         stack.enter_context(serving(folder, "-m", "vllm.entrypoints.api_server", *model))
         stack.enter_context(serving(folder, *speech))
@@ -129,10 +126,10 @@ def test_of_a_chain_only_the_server_itself_counts(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only_below(folder, monkeypatch)
-    server = [sys.executable, "-m", "vllm.entrypoints.api_server", "--port", free_port()]
+    server = [sys.executable, "-m", "vllm.entrypoints.api_server", "--port", str(free_port())]
     line = ["timeout", "60", *server]
     with subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, text=True) as around:
-        assert around.stdout is not None and around.stdout.readline() == "ready\n"
+        assert is_ready(around)
         (found,) = processes.llm_processes()
         around.terminate()
     assert around.pid not in found.pids and found.ports == (int(server[-1]),)

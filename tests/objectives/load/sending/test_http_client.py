@@ -5,6 +5,8 @@ import json
 import time
 
 import pytest
+from fake_http import free_port
+from odd_servers import conversing
 
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Stream, StreamError
@@ -100,35 +102,8 @@ def test_an_answer_without_words_is_refused(body):
         words.answer()
 
 
-def talk(*answers, then_close=False):
-    """Return a server that answers each request on a connection in turn, and counts them."""
-    seen = []
-
-    async def serve(reader, writer):
-        seen.append(1)
-        try:
-            for answer in answers:
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(answer)
-                await writer.drain()
-            if not then_close:
-                await reader.read()
-        except asyncio.IncompleteReadError:
-            pass
-        writer.close()
-
-    return serve, seen
-
-
-def run(serve, client):
-    async def both():
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            found = await client(url)
-            server.close()
-            return found
-
-    return asyncio.run(asyncio.wait_for(both(), 20))
+def run(client, url):
+    return asyncio.run(asyncio.wait_for(client(url), 20))
 
 
 async def asked(url):
@@ -143,13 +118,13 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 def test_a_body_without_a_length_ends_with_its_connection():
-    serve, _ = talk(b"HTTP/1.1 200 OK\r\n\r\nhi", then_close=True)
-    assert run(serve, asked) == (200, b"hi", b"")
+    with conversing(b"HTTP/1.1 200 OK\r\n\r\nhi", then_closes=True) as (url, _):
+        assert run(asked, url) == (200, b"hi", b"")
 
 
 def test_another_status_is_told_with_what_it_says():
-    serve, _ = talk(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nlate")
-    assert run(serve, asked) == (503, b"", b"late")
+    with conversing(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nlate") as (url, _):
+        assert run(asked, url) == (503, b"", b"late")
 
 
 @pytest.mark.parametrize(
@@ -163,19 +138,16 @@ def test_another_status_is_told_with_what_it_says():
     ids=["too short", "no last chunk", "nothing", "another protocol"],
 )
 def test_an_answer_that_is_not_whole_is_an_error(answer, said):
-    serve, _ = talk(answer, then_close=True)
-    with pytest.raises(RemoteProtocolError, match=said):
-        run(serve, asked)
+    with (
+        conversing(answer, then_closes=True) as (url, _),
+        pytest.raises(RemoteProtocolError, match=said),
+    ):
+        run(asked, url)
 
 
 def test_nobody_there_is_told_as_such():
-    async def nobody():
-        async with await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0) as server:
-            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await asked(url)
-
     with pytest.raises(ConnectError, match="Connect call failed"):
-        asyncio.run(nobody())
+        run(asked, f"http://127.0.0.1:{free_port()}")
 
 
 def test_what_the_reader_of_a_body_raises_ends_the_answer():
@@ -189,9 +161,9 @@ def test_what_the_reader_of_a_body_raises_ends_the_answer():
         finally:
             line.close()
 
-    serve, _ = talk(HEAD + event(DEAD))  # the connection stays open: the error alone must end it
-    with pytest.raises(StreamError, match="enough"):
-        run(serve, client)
+    # the connection stays open: the error alone must end it
+    with conversing(HEAD + event(DEAD)) as (url, _), pytest.raises(StreamError, match="enough"):
+        run(client, url)
 
 
 async def twice(url, pause_s=0.0):
@@ -206,29 +178,29 @@ async def twice(url, pause_s=0.0):
 
 
 def test_a_connection_serves_the_next_request():
-    serve, seen = talk(WHOLE, WHOLE)
-    assert run(serve, twice) == [(200, b"hi")] * 2
+    with conversing(WHOLE, WHOLE) as (url, seen):
+        assert run(twice, url) == [(200, b"hi")] * 2
     assert len(seen) == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "then_close"),
+    ("answer", "then_closes"),
     [
         (WHOLE, True),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", False),
     ],
     ids=["the peer hung up", "the peer said it would"],
 )
-def test_a_connection_that_has_ended_serves_no_other(answer, then_close):
-    serve, seen = talk(answer, then_close=then_close)
-    assert run(serve, lambda url: twice(url, 0.1)) == [(200, b"hi")] * 2
+def test_a_connection_that_has_ended_serves_no_other(answer, then_closes):
+    with conversing(answer, then_closes=then_closes) as (url, seen):
+        assert run(lambda url: twice(url, 0.1), url) == [(200, b"hi")] * 2
     assert len(seen) == 2
 
 
 def test_a_connection_that_idled_too_long_serves_no_other(monkeypatch):
     monkeypatch.setattr("objectives.load.sending.http_client.IDLE_S", 0.05)
-    serve, seen = talk(WHOLE, WHOLE)
-    assert run(serve, lambda url: twice(url, 0.1)) == [(200, b"hi")] * 2
+    with conversing(WHOLE, WHOLE) as (url, seen):
+        assert run(lambda url: twice(url, 0.1), url) == [(200, b"hi")] * 2
     assert len(seen) == 2
 
 
@@ -243,38 +215,17 @@ async def three_requests(url):
     return [r.error for r in replies]
 
 
-def closing(*, heads):
-    """Return a server that ends each connection as its second request comes, and counts them.
-
-    Args:
-        heads: What it says first of the second answer.
-    """
-    answer = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"text":"hi"}'
-    seen = []
-
-    async def serve(reader, writer):
-        seen.append(1)
-        try:
-            await reader.readuntil(b"--\r\n")
-            writer.write(answer)
-            await reader.readuntil(b"--\r\n")
-            writer.write(heads)
-            await writer.drain()
-        except asyncio.IncompleteReadError:
-            pass
-        writer.close()
-
-    return serve, seen
+HEARD = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"text":"hi"}'
 
 
 def test_a_request_on_a_connection_that_the_peer_had_ended_is_sent_on_a_new_one():
-    serve, seen = closing(heads=b"")
-    assert run(serve, three_requests) == [None] * 3
+    with conversing(HEARD, b"", then_closes=True) as (url, seen):
+        assert run(three_requests, url) == [None] * 3
     assert len(seen) == 3
 
 
 def test_one_that_was_begun_to_be_answered_has_failed():
-    serve, _ = closing(heads=b"HTTP/1.1 200 OK\r\n")
-    first, second, third = run(serve, three_requests)
+    with conversing(HEARD, b"HTTP/1.1 200 OK\r\n", then_closes=True) as (url, _):
+        first, second, third = run(three_requests, url)
     assert (first, third) == (None, None)
     assert second is not None and "without sending a complete answer" in second.text

@@ -13,7 +13,7 @@ import optuna
 import pytest
 from cards_here import alive, live_on_cards, spec_of_two
 from commands import run_script
-from production_rig import free_port
+from fake_http import free_port
 from raylets import HERE, Machine, with_token
 
 from objectives.errors import SetupError

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import optuna
 import pytest
 from commands import process, run_study
+from fake_http import free_port
 from optuna.exceptions import StorageInternalError
 
 from objectives.errors import BadInput
@@ -61,10 +62,7 @@ def servers():
 @pytest.fixture
 def served(tmp_path, servers):
     """Return the database, its proxy's port, and what runs a proxy there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    database = f"sqlite:///{tmp_path}/behind.db"
+    port, database = free_port(), f"sqlite:///{tmp_path}/behind.db"
 
     @contextmanager
     def running():

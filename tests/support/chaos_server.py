@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
+sys.path.append(str(Path(__file__).resolve().parent))
 
-from fakes import START, Fake, Server, say
+from fakes import START, Fake, Server, parsed, say
 from odd_servers import ANSWERS, BODIES, Sent, streaming, whole
 
 KINDS: Mapping[str, Sent] = MappingProxyType(
@@ -66,10 +66,7 @@ def main() -> None:
     parser.add_argument("--after", type=int, default=0, help="good answers before")
     parser.add_argument("--label", help="makes two commands differ")
     chaos = parser.parse_args()
-    options = argparse.Namespace(
-        port=chaos.port, service=None, mood="well", delay=0.0, kv=0.5, kv_tokens=1600, after=0
-    )
-    with Server(options) as server:
+    with Server(parsed(["--port", str(chaos.port)])) as server:
         server.RequestHandlerClass = Chaos
         server.chaos, server.posts = chaos, 0
         say(START)
