@@ -82,15 +82,9 @@ def test_it_tells_who_holds_the_memory_whether_the_cache_was_pressed_and_writes_
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only_below(folder, monkeypatch)
-    model = (
-        "--model",
-        "models/llm",
-        "--gpu-memory-utilization",
-        "0.45",
-        "--port",
-        str(free_port()),
-    )
-    speech = ("whisper_server.py", "--model", "models/whisper/base", "--port", str(free_port()))
+    ports = [("--port", str(free_port())) for _ in range(2)]
+    model = ("--model", "models/llm", "--gpu-memory-utilization", "0.45", *ports[0])
+    speech = ("whisper_server.py", "--model", "models/whisper/base", *ports[1])
     with ExitStack() as stack:
         stack.enter_context(serving(folder, "-m", "vllm.entrypoints.api_server", *model))
         stack.enter_context(serving(folder, *speech))
