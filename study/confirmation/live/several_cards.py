@@ -127,7 +127,7 @@ class SeveralCards:
         for step in self._startable():
             if others and self._lost.get(step, [])[-1:] == [lane.card]:
                 continue
-            if not self.runner.has_time(step, self.runner.budget):
+            if not self.runner.has_time(step, self.runner.budget, lane.card):
                 self._is_over = True
                 return
             steps = in_lane(step, self.runner, lane)

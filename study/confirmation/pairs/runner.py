@@ -104,8 +104,9 @@ class Runner:
         """
         setting, done = replace(self.bench.setting, precheck=False), 0
         devices, on_phase = self.bench.devices, self.launcher.on_phase
+        card = self.bench.identity.uuid
         with Colocation(setting, devices, self.folder, on_phase=on_phase) as colocation:
-            while (step := self._next()) is not None and self.has_time(step, self.budget):
+            while (step := self._next()) is not None and self.has_time(step, self.budget, card):
                 if self.steps is not None and done >= self.steps:
                     break
                 done += 1
@@ -138,9 +139,9 @@ class Runner:
         step = next_step(self.journal, self.of, self.most, self.part)
         return None if step is None or step.step in self.elsewhere else step
 
-    def has_time(self, step: Next, budget: TimeBudget) -> bool:
-        """Tell whether the next step would end in time."""
-        needed_s, _ = expected_step_s(step, self.journal, self.of)
+    def has_time(self, step: Next, budget: TimeBudget, card: str) -> bool:
+        """Tell whether the next step would end in time on this card."""
+        needed_s = expected_step_s(step, self.journal, self.of, card)
         if budget.lets_begin(needed_s):
             return True
         left_s = max(0, budget.left_s)

@@ -31,7 +31,6 @@ from study.confirmation.records import PairLaunch, Role
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
 from study.rule.rule import Claim
-from study.search.expected_time import TimeBudget
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +51,9 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
 ) -> None:
     has_time, steps = Runner.has_time, []
 
-    def three(runner: Runner, step: Next, budget: TimeBudget) -> bool:
+    def three(runner: Runner, step: Next, *time: Any) -> bool:
         steps.append(step.step)
-        return len(steps) <= 3 and has_time(runner, step, budget)
+        return len(steps) <= 3 and has_time(runner, step, *time)
 
     under, sent = Colocation.under, []
 
@@ -192,7 +191,7 @@ def test_a_run_that_is_cut_goes_on_with_whole_pairs(
 @pytest.fixture
 def one_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run has time for no step, and begins the first alone."""
-    monkeypatch.setattr("study.confirmation.pairs.runner.expected_step_s", lambda *_: (1e9, True))
+    monkeypatch.setattr("study.confirmation.pairs.runner.expected_step_s", lambda *_: 1e9)
 
 
 @pytest.mark.usefixtures("instant", "one_step")

@@ -1,0 +1,51 @@
+"""A confirmation says how long it takes, and begins nothing that would not end in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from factories import STRESS, pair
+from live_factories import promotion
+
+from study.confirmation.pairs.next_step import Next
+from study.confirmation.pairs.time_needed import expected_step_s, outlook
+from study.confirmation.records import Head, PairsJournal
+from study.confirmation.subject import Subject, subject
+
+WORKLOADS = ("main", "voice_assistant")
+NEXT = Next("ab", 6)
+WALLS_S = {"shelf-0": (233.0, 228.0), "shelf-1": (409.0, 235.0, 238.0)}
+
+
+@pytest.fixture
+def of(tmp_path: Path) -> Subject:
+    return subject(promotion(tmp_path))
+
+
+def journal() -> PairsJournal:
+    """Return a journal of two cards, each of which compiled in its first pair."""
+    walls = [(card, s) for card, of_card in WALLS_S.items() for s in of_card]
+    pairs = [
+        replace(pair(number, {}, {}, workloads=WORKLOADS), card=card, wall_s=s)
+        for number, (card, s) in enumerate(walls, 1)
+    ]
+    head = Head(
+        promotion="a" * 64, claim="latency", workloads={}, servers={}, product="shelf", total_mib=9
+    )
+    return PairsJournal(head=head, pairs=tuple(pairs), stress=STRESS)
+
+
+@pytest.mark.parametrize(
+    ("card", "longest_s"), [("shelf-0", 228.0), ("shelf-1", 238.0), ("shelf-2", 409.0)]
+)
+def test_a_card_that_has_compiled_takes_no_such_time_again(
+    of: Subject, card: str, longest_s: float
+) -> None:
+    assert expected_step_s(NEXT, journal(), of, card) == pytest.approx(1.05 * longest_s)
+
+
+def test_what_is_left_takes_what_most_pairs_took(of: Subject) -> None:
+    said = outlook(journal(), replace(of, aa_pairs=0), 6)
+    assert said == "to measure: 1 pairs; about 4 min (by what a pair took)"
