@@ -41,3 +41,10 @@ def test_a_folder_has_tests_in_the_folder_of_its_name_or_it_is_said_where() -> N
     without = {str(f) for f in folders if not [*(REPOSITORY / "tests" / f).glob("test_*.py")]}
     assert without == set(TESTED_IN)
     assert [f for f in TESTED_IN.values() if not (REPOSITORY / "tests" / f).is_file()] == []
+
+
+def test_a_folder_of_tests_has_the_name_of_the_folder_that_they_test() -> None:
+    tests = REPOSITORY / "tests"
+    modules = (p for name in ("objectives", "study") for p in (tests / name).rglob("test_*.py"))
+    folders = {p.parent.relative_to(tests) for p in modules}
+    assert len(folders) > 50 and [f for f in folders if not (REPOSITORY / f).is_dir()] == []
