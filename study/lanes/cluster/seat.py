@@ -95,7 +95,7 @@ class RemoteCard:
     """A remote card is one in another machine.
 
     Args:
-        found: What its host found.
+        report: What its host found of it.
     """
 
     def __init__(self, report: CardReport) -> None:
