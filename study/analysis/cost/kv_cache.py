@@ -133,7 +133,7 @@ def unfilled_cache(
     tokens = round(PRESSED * smallest)
     request_tokens = workload.mean_tokens
     burst = math.ceil(tokens / request_tokens)
-    asked_per_s = max(t.per_s for t in workload.of_turns if t.api == COMPLETIONS)
+    requests_per_s = max(t.per_s for t in workload.of_turns if t.api == COMPLETIONS)
     limits = [] if llm is None else [llm.at_once(a) for a, _ in pairs]
     max_seqs = min((n for n in limits if n is not None), default=None)
     lengths = values_of_llm([m for _, m in pairs], "max_model_len")
@@ -143,7 +143,7 @@ def unfilled_cache(
         share,
         smallest,
         burst,
-        max(asked_per_s, math.ceil(10 * burst / workload.window_s) / 10),
+        max(requests_per_s, math.ceil(10 * burst / workload.window_s) / 10),
         request_tokens,
         max_seqs if max_seqs is not None and max_seqs < burst else None,
         _longer_prompts(workload, tokens, in_use, request_tokens, max_len),
