@@ -42,7 +42,21 @@ def cost_lines(cost: Cost) -> list[str]:
         f"    windows, ramps     {_min(loads_s)}, {_share(loads_s, wall_s)}",
         f"    everything else    {_min(rest_s)}, {_share(rest_s, wall_s)}"
         + (f" ({parts})" if parts else ""),
+        *_early_lines(cost),
         f"  shortest possible    {shortest}",
+    ]
+
+
+def _early_lines(cost: Cost) -> list[str]:
+    """Write what it saved that launches ended early; nothing where none did, or none was whole."""
+    early, whole_s = cost.ended_early, cost.whole_s
+    if not early or whole_s is None:
+        return []
+    saved_s = len(early) * whole_s - sum(x.wall_s for x in early)
+    beside = f"{_min(abs(saved_s))} {'less' if saved_s >= 0 else 'more'}"
+    return [
+        f"  ended early          {len(early)} of {len(cost.launches)}, {beside} than as many that "
+        f"were measured whole ({_min(whole_s)} each)"
     ]
 
 

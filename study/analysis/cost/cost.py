@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from objectives.allocation import Allocation, is_of_speech
@@ -108,6 +108,17 @@ class Cost:
     def commands(self) -> int:
         """Count the distinct commands of the server with a share that were launched."""
         return len({_command_values(x.allocation) for x in self.starters(self.last_start)})
+
+    @property
+    def whole_s(self) -> float | None:
+        """Return the median seconds of a launch that was measured whole; None without one."""
+        walls_s = [x.wall_s for x in self.launches if x.measurement is not None]
+        return median(walls_s) if walls_s else None
+
+    @property
+    def ended_early(self) -> list[TimedLaunch]:
+        """Return the launches that failed, ran out of memory or were given up on the way."""
+        return [x for x in self.launches if x.measurement is None]
 
     @property
     def shortest_s(self) -> float | None:

@@ -100,6 +100,22 @@ def test_restarting_would_add_a_start_and_a_stop_for_each_server_that_was_kept()
     assert ratio_lines([total])[0].endswith("(s; restart per trial is estimated from it)")
 
 
+@pytest.mark.parametrize(
+    ("early_s", "says"),
+    [
+        ((28.0,), "1 of 4, 1.3 min less than as many that were measured whole (1.8 min each)"),
+        ((28.0, 348.0), "2 of 5, 2.7 min more than as many that were measured whole (1.8 min"),
+    ],
+)
+def test_what_ended_early_is_held_against_as_many_that_did_not(
+    early_s: tuple[float, ...], says: str
+) -> None:
+    early = [replace(launch(0.7, {}, rest_s=s), measurement=None) for s in early_s]
+    assert f"  ended early          {says}" in "\n".join(cost_lines(cost(*TWO_STARTS, *early)))
+    for other in (TWO_STARTS, early):  # none ended early; none was whole
+        assert "ended early" not in "\n".join(cost_lines(cost(*other)))
+
+
 def test_what_was_ruled_out_without_a_launch_would_cost_nothing_when_restarting() -> None:
     spared = launch(0.6, {}, rest_s=0.0)
     assert cost(*TWO_STARTS, spared).restarting_s == cost(*TWO_STARTS).restarting_s
