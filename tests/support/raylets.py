@@ -25,7 +25,7 @@ from fake_http import free_port
 from fake_lane import NumberedCard
 
 from objectives.devices.device_set import device_set
-from study import run
+from study import run_machines
 from study.bench.bench import Bench
 from study.lanes.cards.sets import gpus_of
 from study.lanes.cluster.host import Host
@@ -149,6 +149,6 @@ if __name__ == "__main__":
     script = sys.argv[1]
     sys.argv = sys.argv[1:]
     patch = pytest.MonkeyPatch()
-    patch.setattr(run, "joined", partial(joined, kind=NumberedHost))
+    patch.setattr(run_machines, "joined", partial(joined, kind=NumberedHost))
     importlib.import_module("study.cli.startup")
     main_of(script)()
