@@ -18,7 +18,8 @@ from objectives.exercise.exercise import Exercise
 from objectives.load.figures_of_replies import nearest_rank
 from objectives.plain_data.atomic import write_atomic
 from objectives.traffic.clips import read_clips
-from study.bench.bench import bench, borrowed
+from study.bench.bench import bench
+from study.bench.loan import borrowed
 from study.service_pause.options import Lending
 from study.spec.model import Spec
 from study.spec.setting import setting_of

@@ -22,7 +22,8 @@ from objectives.recording.kept_replies import leave
 from objectives.search_space.space import Space
 from objectives.servers.versions import Versions
 from objectives.setting import Setting, conditions
-from study.bench.bench import Bench, bench, mib
+from study.bench.bench import Bench, bench
+from study.bench.full_device import mib
 from study.provenance import git_commit
 from study.spec.choices import RECORDED
 from study.spec.memory.on_device import on_device

@@ -23,7 +23,8 @@ from objectives.errors import BadInput, InUse, SetupError
 from objectives.evaluation import Job, Outcome
 from objectives.plain_data.atomic import write_atomic
 from objectives.servers.supervision.supervisor import LIBC, PR_SET_PDEATHSIG
-from study.bench.bench import Bench, borrowed
+from study.bench.bench import Bench
+from study.bench.loan import borrowed
 from study.bench.run_lock import alone
 from study.bench.source import find_source
 from study.cli.exit_codes import exiting

@@ -10,7 +10,8 @@ from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.errors import InUse
 from objectives.measurement import Measurement
-from study.bench.bench import Bench, all_borrowed
+from study.bench.bench import Bench
+from study.bench.loan import all_borrowed
 from study.lanes.cards.cores import in_words
 from study.lanes.cards.named import cores_apart
 from study.lanes.cluster.join import Cluster
@@ -31,7 +32,7 @@ def cards_borrowed(
     """Hold the cards of all benches, once the lanes of a driver that was killed have ended.
 
     Raises:
-        SetupError: As `study.bench.bench.borrowed`.
+        SetupError: As `study.bench.loan.borrowed`.
     """
     for machine in machines if len(machines) > 1 else ():
         with lane_lock(machine.identity.uuid):

@@ -20,8 +20,9 @@ from objectives.devices.nvidia_gpu import every_gpu, numa_node
 from objectives.errors import SetupError
 from objectives.servers.versions import Versions
 from objectives.setting import Setting
-from study.bench.bench import Bench, bench, refuse_full_device
+from study.bench.bench import Bench, bench
 from study.bench.device_lock import sole_use_of_all
+from study.bench.full_device import refuse_full_device
 from study.lanes.cards.cores import near_of
 from study.lanes.cards.sets import on_cards
 from study.lanes.cluster.ray_here import actor_cards

@@ -19,8 +19,10 @@ from objectives.engines.places import Place
 from objectives.errors import InUse, SetupError
 from objectives.services import LlmService, SttService
 from study.bench import bench as bench_module
-from study.bench.bench import Bench, bench, borrowed, refuse_full_device
+from study.bench.bench import Bench, bench
 from study.bench.device_lock import sole_use
+from study.bench.full_device import refuse_full_device
+from study.bench.loan import borrowed
 from study.fit.device_sets import undivided, uneven
 from study.service_pause.options import Lending
 
