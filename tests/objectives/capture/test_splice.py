@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -50,7 +51,8 @@ def exchanged(url: str, *sent: bytes) -> bytes:
     with socket.create_connection((host, int(port)), timeout=WAIT_S) as connection:
         for data in sent:
             connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # a reset may come first, which the next read tells
+            connection.shutdown(socket.SHUT_WR)
         parts = []
         while part := connection.recv(65536):
             parts.append(part)
