@@ -13,13 +13,17 @@ from study.confirmation.journal_checks import each_once, oddities
 
 from .campaign import mutated_text
 
-RECORDINGS = Path(__file__).parents[2] / "objectives" / "recordings"
+ROOT = Path(__file__).parents[2]
+JOURNALS = (
+    ROOT / "tests/data/h100/h100_pairs.jsonl",  # of version 0.1
+    ROOT / "objectives/recordings/h200_pairs.jsonl",
+)
 
 
 @cache
-def text_of(name: str) -> str:
-    """Return a journal that ships."""
-    return (RECORDINGS / name).read_text("utf-8")
+def text_of(file: Path) -> str:
+    """Return a journal as it was written."""
+    return file.read_text("utf-8")
 
 
 def attack(rng: random.Random) -> None:
@@ -30,9 +34,7 @@ def attack(rng: random.Random) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.jsonl"
-        path.write_bytes(
-            mutated_text(text_of(rng.choice(("h100_pairs.jsonl", "h200_pairs.jsonl"))), rng)
-        )
+        path.write_bytes(mutated_text(text_of(rng.choice(JOURNALS)), rng))
         try:
             journal = read_journal(path)
             if any(oddities(journal)):

@@ -18,7 +18,7 @@ from wsgiref.util import setup_testing_defaults
 from .campaign import commanded, mutated, mutated_json
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "objectives" / "recordings" / "h100_studies.db"
+OF_0_1 = ROOT / "tests/data/h100/h100_studies.db"
 JSON_TABLES = (
     "study_user_attributes",
     "study_system_attributes",
@@ -68,7 +68,7 @@ def attack(rng: random.Random) -> None:
         Exception: Whatever else a command raises.
     """
     with tempfile.TemporaryDirectory() as folder:
-        name, data = replayed() if rng.random() < 0.5 else ("shipped", SHIPPED.read_bytes())
+        name, data = replayed() if rng.random() < 0.5 else ("of_0_1", OF_0_1.read_bytes())
         file = Path(folder) / name / "study.db"
         file.parent.mkdir()
         file.write_bytes(data)

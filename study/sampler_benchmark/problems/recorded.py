@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -10,14 +11,42 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 from objectives import recording
-from objectives.engines.registry import hears_alike
+from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.errors import BadInput
 from objectives.fitness import reference_of
+from objectives.search_space.parameter import Parameter
+from objectives.search_space.space import Space
+from objectives.traffic.workload import Workload
 from study.sampler_benchmark.problems.problem import Problem, repeat_noise, tabulated
 from study.search.score import Scorer, failure_constraint
-from study.spec.load import load
+from study.spec.model import FitnessRule, Gates
 
-RECORDED_SPECS = {"recorded-h100": "h100_recorded.yaml", "recorded-cpu": "cpu_recorded.yaml"}
+
+@dataclass(frozen=True, slots=True)
+class RecordedSpace:
+    """A recorded space was measured whole.
+
+    Args:
+        file: The recording that ships.
+        shares: The LLM's shares of the memory.
+        speech_models: The speech models beside them.
+        today: The share in use today, beside base.
+    """
+
+    file: str
+    shares: tuple[float, ...]
+    speech_models: tuple[str, ...]
+    today: float
+
+
+RECORDED_SPACES = {
+    "recorded-h100": RecordedSpace(
+        "h100.jsonl", (0.40, 0.45, 0.50, 0.55, 0.60), ("tiny.en", "base", "small"), 0.50
+    ),
+    "recorded-cpu": RecordedSpace(
+        "cpu.jsonl", (0.30, 0.375, 0.45, 0.525, 0.60), ("tiny.en", "base"), 0.375
+    ),
+}
 
 
 def recorded(name: str, seed: int) -> Problem:
@@ -42,20 +71,19 @@ def _recorded_cells(
 
     A negative deficit is what the cell left free.
     """
-    spec = load(Path(str(files("study"))) / "specs" / RECORDED_SPECS[name])
-    if not isinstance(spec.measure, Path):
-        raise BadInput(f"{spec.path} replays no recording")
-    entries = recording.read(spec.measure)
-    baseline = next(e.measurement for e in entries.cell(spec.baseline) if e.measurement)
+    source = RECORDED_SPACES[name]
+    space = Space((Parameter(SHARE, source.shares), Parameter(SPEECH, source.speech_models)), {})
+    entries = recording.read(Path(str(files("objectives"))) / "recordings" / source.file)
+    today = Allocation({SHARE: source.today, SPEECH: "base"})
+    baseline = next(e.measurement for e in entries.cell(today) if e.measurement)
     reference = reference_of(baseline)
     if reference is None:
-        raise BadInput(f"{spec.measure}: the baseline has no finite latency")
-    scorer, cells, deficits = Scorer(spec.fitness, spec.gates, spec.workload), [], []
-    for allocation in spec.search_space.grid():
-        alike = baseline.words if hears_alike(spec.services, allocation, spec.baseline) else ()
+        raise BadInput(f"{entries.path}: the baseline has no finite latency")
+    scorer, cells, deficits = Scorer(FitnessRule(), Gates(), Workload()), [], []
+    for allocation in space.grid():
         repeats = entries.cell(allocation)
         scores = [
-            scorer.score(e.measurement, reference, baseline.words, heard_alike=alike)
+            scorer.score(e.measurement, reference, baseline.words, heard_alike=())
             for e in repeats
             if e.measurement
         ]
@@ -66,4 +94,4 @@ def _recorded_cells(
         ]
         cells.append([] if failed else [s.fitness.value for s in scores])
         deficits.append(max(failed or [s.constraints["memory"] for s in scores]))
-    return spec.search_space.distributions(), cells, deficits
+    return space.distributions(), cells, deficits

@@ -13,7 +13,7 @@ from study.sampler_benchmark.problems.families import FAMILIES
 from study.sampler_benchmark.problems.mixint import mixint
 from study.sampler_benchmark.problems.networks import HPO, networks
 from study.sampler_benchmark.problems.problem import Problem
-from study.sampler_benchmark.problems.recorded import RECORDED_SPECS, recorded
+from study.sampler_benchmark.problems.recorded import RECORDED_SPACES, recorded
 from study.sampler_benchmark.problems.synthetic import NOISE, SYNTHETIC, TABLES, synthetic
 
 PROBLEM_PACKAGES = {
@@ -22,12 +22,12 @@ PROBLEM_PACKAGES = {
 }
 NOISY = tuple(f"noisy-{name}" for name in SYNTHETIC)
 BY_NAME = ("noisy-mixed", *FAMILIES, *(f"noisy-{name}" for name in FAMILIES))  # else left out
-PROBLEMS = (*SYNTHETIC, *NOISY, *RECORDED_SPECS, *PROBLEM_PACKAGES)
+PROBLEMS = (*SYNTHETIC, *NOISY, *RECORDED_SPACES, *PROBLEM_PACKAGES)
 
 
 def small(name: str) -> bool:
     """Tell whether a problem is a table of a few cells."""
-    return name.removeprefix("noisy-") in (*TABLES, *FAMILIES) or name in RECORDED_SPECS
+    return name.removeprefix("noisy-") in (*TABLES, *FAMILIES) or name in RECORDED_SPACES
 
 
 def problem(name: str, seed: int) -> Problem:
@@ -41,7 +41,7 @@ def problem(name: str, seed: int) -> Problem:
     """
     if why := missing_for_problem(name):
         raise SetupError(why)
-    if name in RECORDED_SPECS:
+    if name in RECORDED_SPACES:
         return recorded(name, seed)
     if name in HPO:
         return networks(name, seed)

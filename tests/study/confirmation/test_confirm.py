@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import run_script
+from commands import ROOT, run_script
 from factories import measurement
 from live_confirmations import confirmed, folder_of, instantly, journal_of, sooner
 from live_factories import FAKES, promotion, shelf
 
-import objectives
 from objectives.colocation.colocation import Colocation
 from objectives.errors import BadInput, SetupError
 from objectives.exercise.exercise import Exercise
@@ -321,8 +320,8 @@ def test_pairs_of_the_rule_of_0_1_can_be_read_and_are_not_continued(
 ) -> None:
     path = promotion(tmp_path)
     folder_of(path).mkdir(parents=True)
-    shipped = Path(objectives.__file__).parent / "recordings/h100_pairs.jsonl"
-    journal_of(path).write_text(shipped.read_text())
+    of_0_1 = (ROOT / "tests/data/h100/h100_pairs.jsonl").read_text()
+    journal_of(path).write_text(of_0_1)
     found = journal.read_journal(journal_of(path))
     assert (found.format, found.head.claim, len(found.of("ab"))) == (1, "llm_latency_ms", 4)
     with pytest.raises(
@@ -332,7 +331,7 @@ def test_pairs_of_the_rule_of_0_1_can_be_read_and_are_not_continued(
     assert not instant
     confirmed(path, options={"timeout_s": 1.0, "fresh": True})
     assert verify(path)["confirmation"]["begun_anew"] == 1
-    assert (folder_of(path) / "pairs-1.jsonl").read_text() == shipped.read_text()
+    assert (folder_of(path) / "pairs-1.jsonl").read_text() == of_0_1
 
 
 def test_what_nobody_can_tell_after_six_pairs_is_measured_in_twelve_unless_six_are_asked_for(

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import run_study
+from commands import ROOT, run_study
 from optuna_dashboard import get_note
 from studies import Shared, copied, promotion_in
 
-import objectives
 from objectives.allocation import Allocation
 from objectives.errors import BadInput
 from objectives.recording import read
@@ -275,7 +274,7 @@ def test_what_a_confirmation_showed_of_each_figure_and_limit_is_told_beside_its_
 
 
 def test_a_confirmation_of_0_1_is_shown_as_what_it_is() -> None:
-    path = Path(objectives.__file__).parent / "recordings/h100_rejected.yaml"
+    path = ROOT / "tests/data/h100/h100_rejected.yaml"
     winner = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
     found = confirmation_in(path, winner)
     assert found is not None

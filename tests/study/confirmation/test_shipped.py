@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from commands import run_study
+from commands import ROOT, run_study
 from scipy import stats
 
 from objectives.recording import read
@@ -21,7 +22,6 @@ from study.showcase.readme_tables import replayed
 from study.spec.load import load
 from study.spec.model import Selector
 
-SPECS = Path(str(files("study"))) / "specs"
 RECORDINGS = Path(str(files("objectives"))) / "recordings"
 PAIRS = RECORDINGS / "h200_pairs.jsonl"
 
@@ -60,9 +60,12 @@ def test_the_study_that_ships_ends_with_what_its_pairs_confirmed() -> None:
 
 
 def test_the_seeds_shares_and_sizes_still_end_with_the_answer_that_they_had(tmp_path: Path) -> None:
-    spec = load(SPECS / "h100_recorded.yaml")
+    for file in ("tests/specs/h100_recorded.yaml", "tests/data/h100/h100_rejected.yaml"):
+        shutil.copy(ROOT / file, tmp_path)
+    shutil.copy(RECORDINGS / "h100.jsonl", tmp_path)
+    spec = load(tmp_path / "h100_recorded.yaml")
     assert spec.search_space.size == 15 and spec.selector == Selector()
-    ran = run_study(SPECS / "h100_recorded.yaml", "--quiet", "--out", tmp_path)
+    ran = run_study(tmp_path / "h100_recorded.yaml", "--quiet", "--out", tmp_path / "out")
     assert ran.returncode == 0, ran.stderr
     assert (
         "\nStay with 50 % of the memory for the LLM, beside speech model base: "

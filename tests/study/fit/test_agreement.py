@@ -56,10 +56,11 @@ def test_packed_weights_are_told_a_little_too_small_and_their_walls_as_they_are(
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("h100_recorded.yaml", 7), ("h100_wide_recorded.yaml", 0)]
+    ("file", "count"),
+    [("tests/specs/h100_recorded.yaml", 7), ("study/specs/h100_wide_recorded.yaml", 0)],
 )
-def test_the_cells_that_cannot_start_are_those_that_did_not(name: str, count: int) -> None:
-    spec = load(ROOT / "study/specs" / name)
+def test_the_cells_that_cannot_start_are_those_that_did_not(file: str, count: int) -> None:
+    spec = load(ROOT / file)
     assert isinstance(spec.measure, Path)
     started = {
         memory_key(Allocation(e.values)): not e.diagnosis or e.diagnosis.phase is FailurePhase.LOAD
@@ -80,7 +81,7 @@ def test_the_recording_of_7b_has_one_cell_that_cannot_start() -> None:
 
 
 def test_the_pairs_of_a_confirmation_had_the_caches_that_are_told() -> None:
-    lines = (RECORDINGS / "h100_pairs.jsonl").read_text().splitlines()
+    lines = (ROOT / "tests/data/h100/h100_pairs.jsonl").read_text().splitlines()
     pairs = [pair for pair in map(json.loads, lines[1:]) if pair["stage"] == "ab"]
     launches = [launch for pair in pairs for launch in pair["launches"]]
     h100 = agreement(read(RECORDINGS / "h100.jsonl"))

@@ -13,7 +13,7 @@ from objectives.allocation import Allocation
 from study.confirmation.lookup import confirmation_in
 from study.promotion.seal import put, verify
 
-OF_0_1 = ROOT / "objectives/recordings/h100_rejected.yaml"  # as 0.1 wrote it on an H100
+OF_0_1 = ROOT / "tests/data/h100/h100_rejected.yaml"  # as 0.1 wrote it on an H100
 
 
 def written_by_0_1(folder: Path, status: str) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from commands import ROOT
 
 import objectives
 from objectives import recording
@@ -29,9 +30,9 @@ from study.spec.setting import conditions_of
 from study.storage.comparability import differing_names
 from study.storage.url import open_storage
 
-SPEC = load(Path(objectives.__file__).parents[1] / "study/specs/h100_recorded.yaml")
+SPEC = load(ROOT / "tests/specs/h100_recorded.yaml")
 SHIPPED = read(Path(objectives.__file__).parent / "recordings/h100.jsonl")
-STUDIES = Path(objectives.__file__).parent / "recordings/h100_studies.db"
+STUDIES = ROOT / "tests/data/h100/h100_studies.db"
 
 
 @pytest.fixture

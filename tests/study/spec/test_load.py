@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 import yaml
+from commands import ROOT
 
 import study
 from objectives.capacity.limits import DEFAULT_LIMITS
@@ -194,14 +195,14 @@ def test_packaged_specs_load_where_their_files_exist(
 @pytest.mark.parametrize(
     ("live", "recorded"),
     [
-        ("cpu", "cpu_recorded"),
-        ("gpu_h100", "h100_recorded"),
-        ("gpu_h100_wide", "h100_wide_recorded"),
+        ("cpu.yaml", SPECS / "cpu_recorded.yaml"),
+        ("gpu_h100.yaml", ROOT / "tests/specs/h100_recorded.yaml"),
+        ("gpu_h100_wide.yaml", SPECS / "h100_wide_recorded.yaml"),
     ],
 )
-def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: str) -> None:
+def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: Path) -> None:
     """It has no ramp, turns or words of their own, which version 0.1 did not have."""
-    texts = [(SPECS / f"{name}.yaml").read_text() for name in (live, recorded)]
+    texts = [file.read_text() for file in (SPECS / live, recorded)]
     shared = ["device:" + t.partition("\ndevice:")[2] for t in texts]
     rates = "words|seed|window_s|turns_per_s|llm_per_s|llm_burst|stt_per_s"
     of_turns = re.compile(rf"^ *(ramp_s|pause_s|{rates}): .*\n|^limits: .*\n\n", re.MULTILINE)

@@ -13,9 +13,9 @@ from typing import Any
 
 import optuna
 import pytest
+from commands import ROOT
 from factories import context_of_spec, make
 
-import objectives
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS
 from objectives.plain_data.infinity import plain
@@ -26,8 +26,6 @@ from objectives.traffic.workload import Workload
 from study.spec.load import load
 from study.spec.model import FitnessRule, Gates
 from study.storage.context import CONTEXT_ATTRIBUTE, StudyContext, context_of, keep
-
-RECORDINGS = Path(objectives.__file__).parent / "recordings"
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def test_a_context_is_plain_data_and_back(context: StudyContext) -> None:
 
 def test_studies_of_version_0_1_are_read_whole(tmp_path: Path) -> None:
     """They lose and change nothing; a key that came later has its default."""
-    shutil.copy(RECORDINGS / "h100_studies.db", tmp_path)
+    shutil.copy(ROOT / "tests/data/h100/h100_studies.db", tmp_path)
     storage = f"sqlite:///{tmp_path}/h100_studies.db"
     names = optuna.get_all_study_names(storage)
     assert len(names) == 2

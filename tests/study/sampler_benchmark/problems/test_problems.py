@@ -2,17 +2,22 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import needs
+from commands import ROOT, needs
 from optuna.distributions import FloatDistribution
 
+from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark.problems.families import FAMILIES
 from study.sampler_benchmark.problems.networks import HPO, trained
+from study.sampler_benchmark.problems.recorded import RECORDED_SPACES
 from study.sampler_benchmark.problems.suites import problem
 from study.sampler_benchmark.problems.synthetic import SYNTHETIC, TABLES
+from study.spec.load import load
+from study.spec.model import FitnessRule
 from study.tournament.axes import levels, value_at
 
 CHEAP = [*SYNTHETIC, *(f"noisy-{name}" for name in TABLES), "recorded-cpu"]
@@ -133,6 +138,24 @@ def test_recorded_repeats_each_come_once_before_any_comes_again():
     drawn = [table.noise(key, k) for k in range(6)]
     assert set(drawn[:2]) == set(drawn[2:4]) == set(drawn[4:]) == set(drawn)
     assert sum(drawn[:2]) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("recorded-h100", "tests/specs/h100_recorded.yaml"),
+        ("recorded-cpu", "study/specs/cpu_recorded.yaml"),
+    ],
+)
+def test_a_recorded_space_is_that_of_the_spec_that_replays_it(name: str, spec: str) -> None:
+    source, replayed = RECORDED_SPACES[name], load(ROOT / spec)
+    assert problem(name, 0).space == replayed.search_space.distributions()
+    assert {SHARE: source.today, SPEECH: "base"} == dict(replayed.baseline.values)
+    assert isinstance(replayed.measure, Path) and replayed.measure.name == source.file
+    assert (replayed.fitness, len(cells(problem(name, 0)))) == (
+        FitnessRule(),
+        replayed.search_space.size,
+    )
 
 
 def test_the_recording_that_ships_has_four_cells_out_of_memory():
