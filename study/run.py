@@ -18,8 +18,7 @@ from study.cli.console import Terminal
 from study.cli.end_of_run.end import End, show_end
 from study.cli.end_of_run.next_steps import next_commands
 from study.lanes.cards.named import benches
-from study.promotion.promote import promoted
-from study.run_decision import conclude, promote_winner
+from study.run_decision import conclude
 from study.run_machines import choose_source, in_cluster, in_lanes, on_card, use
 from study.run_measuring import run_epoch
 from study.run_plan import Run, RunOptions, plan_run
@@ -32,7 +31,6 @@ from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
 from study.storage.context import keep
 from study.storage.find import keep_folder
-from study.storage.trials import counted
 from study.storage.url import open_storage, without_password
 
 NOTHING_FEASIBLE = 4
@@ -47,63 +45,53 @@ def run(spec: Spec, options: RunOptions, terminal: Terminal) -> int:
         KeyboardInterrupt: Every server is stopped, and the study can be resumed.
     """
     began = time.monotonic()
-    this = in_lanes(plan_run(spec, options, terminal))
+    plan = in_lanes(plan_run(spec, options, terminal))
     if options.dry_run:
-        return foretell(this)
-    recorded = choose_source(this) if this.is_replay else None
-    storage = open_storage(this.storage_url) if options.storage else None
-    with alone(this.folder) as reaped, _logging(this.folder / "runner.log", terminal):
+        return foretell(plan)
+    recorded = choose_source(plan) if plan.is_replay else None
+    storage = open_storage(plan.storage_url) if options.storage else None
+    with alone(plan.folder) as reaped, _logging(plan.folder / "runner.log", terminal):
         for line in reaped:
             terminal.line(line)
-        with in_cluster(this) as there:
+        with in_cluster(plan) as there:
             source = recorded or choose_source(there)
-            this = on_card(there, source)
-            with use(this, source) as (this, source):  # the time that is left, the bench as lent
-                study = open_(this, source, storage or open_storage(this.storage_url))
-                before = len(counted(study))
-                run_epoch(this, source, study, began)
-        result, broken = conclude(this, source, study)
-        earlier = promoted(study, result.decision) if len(counted(study)) == before else None
-        promotion = earlier or promote_winner(this, study, result)
-        occupants = source.bench.occupants if source.bench else ()
-        is_new = promotion is not None and earlier is None
-        end = End(result, promotion, is_new, broken, source.identity.total_mib, occupants)
-        steps = next_commands(
-            this.storage_url, study.study_name, promotion, is_replay=this.is_replay
-        )
-        show_end(end, steps, terminal)
+            with use(on_card(there, source), source) as (plan, source):
+                study = open_for(plan, source, storage or open_storage(plan.storage_url))
+                is_further = run_epoch(plan, source, study, began)
+        end = conclude(plan, source, study, is_further=is_further)
+        show(plan, study, end)
         return 0 if end.is_feasible else NOTHING_FEASIBLE
 
 
-def foretell(this: Run) -> int:
+def foretell(plan: Run) -> int:
     """Say what the run would do; nothing is launched or written."""
     try:
-        with in_cluster(this) as joined_:
-            source = choose_source(joined_)
+        with in_cluster(plan) as there:
+            source = choose_source(there)
     except SetupError as error:
-        if this.is_replay or this.options.is_elsewhere or this.options.cluster:
+        if plan.is_replay or plan.options.is_elsewhere or plan.options.cluster:
             raise
         raise SetupError(
             f"{error}; or plan for a machine elsewhere: --card 'RTX 3060', or --total-mib N"
         ) from error
-    if this.lanes and source.bench is not None:
-        benches(source.bench, this.lanes)  # the run would refuse them
-    this = on_card(this, source)
+    if plan.lanes and source.bench is not None:
+        benches(source.bench, plan.lanes)  # the run would refuse them
+    plan = on_card(plan, source)
     from study.run_forecast import say_forecast  # noqa: PLC0415  a dry run alone needs it
 
-    say_forecast(this, source)
+    say_forecast(plan, source)
     return 0
 
 
-def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
+def open_for(plan: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     """Open the study, new or resumed, with its context kept in it."""
-    spec, options, say = this.spec, this.options, this.terminal.line
+    spec, options, say = plan.spec, plan.options, plan.terminal.line
     restarts = options.restart_per_trial
     identity = identity_of(
         conditions_of(spec),
         source.identity,
         source.versions,
-        is_live=not this.is_replay,
+        is_live=not plan.is_replay,
         restarts=restarts,
         others=others_of(source),
     )
@@ -112,33 +100,41 @@ def open_(this: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         Scorer(spec.fitness, spec.gates, spec.workload).signature,
         identity,
         storage=storage,
-        name=this.study_name,
-        sampler_name=this.sampler,
+        name=plan.study_name,
+        sampler_name=plan.sampler,
         seed=options.seed,
         fresh=options.fresh,
-        folder=this.folder,
+        folder=plan.folder,
     )
     study.sampler = sampler_of(
-        this.sampler,
+        plan.sampler,
         options.seed,
         spec.search_space,
         spec.selector,
         spec.monotone,
         len(study.get_trials(deepcopy=False)),
     )
-    this.terminal.study = study.study_name
-    place = without_password(this.storage_url)
-    say(f"study {study.study_name}, sampler {this.sampler}, in {place}")
+    plan.terminal.study = study.study_name
+    place = without_password(plan.storage_url)
+    say(f"study {study.study_name}, sampler {plan.sampler}, in {place}")
     keep(study, context_for(spec, source))
-    keep_folder(study, this.folder, this.storage_url)
+    keep_folder(study, plan.folder, plan.storage_url)
     if (
-        not this.has_lanes
+        not plan.has_lanes
         and source.bench is not None
         and bridge(study, spec.search_space, spec.baseline, source.bench.identity)
     ):
         what = "another card of the same product, or another driver"
         say(f"{what}: the baseline is measured again as a bridge")
     return study
+
+
+def show(plan: Run, study: optuna.Study, end: End) -> None:
+    """Say what the run came to, and what to type next."""
+    steps = next_commands(
+        plan.storage_url, study.study_name, end.promotion, is_replay=plan.is_replay
+    )
+    show_end(end, steps, plan.terminal)
 
 
 @contextmanager

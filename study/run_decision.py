@@ -9,21 +9,44 @@ import optuna
 
 from objectives.errors import BadInput
 from study.bench.source import Source
+from study.cli.end_of_run.end import End
 from study.confirmation.lookup import confirmation_beside
 from study.promotion.document import Origin
-from study.promotion.promote import promote
+from study.promotion.promote import promote, promoted
 from study.report.reasons import passed_over, why
 from study.report.summary import CONFIRMED_IN, Summary, confirmation_for, summary
 from study.run_plan import Run
 
 
-def conclude(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, str | None]:
+def conclude(plan: Run, source: Source, study: optuna.Study, *, is_further: bool) -> End:
+    """Decide what the study came to, and write the winner's file.
+
+    Args:
+        plan: The run.
+        source: What it measured on.
+        study: The study.
+        is_further: Whether this run has added trials; else the file that was written stays.
+    """
+    result, broken = _decided(plan, source, study)
+    earlier = None if is_further else promoted(study, result.decision)
+    promotion = earlier or _promoted_now(plan, study, result)
+    return End(
+        result,
+        promotion,
+        is_new=promotion is not None and earlier is None,
+        broken=broken,
+        total_mib=source.identity.total_mib,
+        occupants=source.bench.occupants if source.bench else (),
+    )
+
+
+def _decided(plan: Run, source: Source, study: optuna.Study) -> tuple[Summary, str | None]:
     """Return the study's decision, with what fresh launches said of the winner.
 
     A confirmation that was changed since counts for nothing: a sentence beside it says why.
     """
     result = summary(study, promotions=None)
-    result = replace(result, sampler=this.sampler, is_ended=True)
+    result = replace(result, sampler=plan.sampler, is_ended=True)
     if result.decision.winner is None:
         return result, None
     winner = result.decision.winner.allocation
@@ -31,13 +54,13 @@ def conclude(this: Run, source: Source, study: optuna.Study) -> tuple[Summary, s
         if source.recording is not None:
             path = confirmation_beside(source.recording, winner, result.context)
             study.set_user_attr(CONFIRMED_IN, str(path.absolute()) if path else None)
-        confirmation = confirmation_for(study, winner, [this.promotions])
+        confirmation = confirmation_for(study, winner, [plan.promotions])
     except BadInput as error:
         return result, str(error)
     return replace(result, confirmation=confirmation), None
 
 
-def promote_winner(this: Run, study: optuna.Study, result: Summary) -> Path | None:
+def _promoted_now(plan: Run, study: optuna.Study, result: Summary) -> Path | None:
     """Write the winner's file; return None where nothing won."""
     if result.decision.winner is None:
         return None
@@ -45,8 +68,8 @@ def promote_winner(this: Run, study: optuna.Study, result: Summary) -> Path | No
         study,
         result.decision,
         result.context,
-        Origin(study.study_name, this.sampler, this.options.seed, this.spec.path),
-        this.promotions,
+        Origin(study.study_name, plan.sampler, plan.options.seed, plan.spec.path),
+        plan.promotions,
         why=why(result.decision, result.context),
         passed_over=passed_over(result.decision),
     )

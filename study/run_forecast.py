@@ -27,12 +27,12 @@ from study.storage.trials import counted
 from study.storage.url import open_storage, sqlite_file
 
 
-def say_forecast(this: Run, source: Source) -> None:
+def say_forecast(plan: Run, source: Source) -> None:
     """Say what the run would launch, how long it takes, and who would pause for it."""
-    lending = this.options.lending
+    lending = plan.options.lending
     lent = lending.states()
     pids = {pid for s in lent if isinstance(s, ContainerState) for pid in s.pids}
-    foretold = foreseen(this, source, [state.unit for state in lent], pids)
+    foretold = foreseen(plan, source, [state.unit for state in lent], pids)
     lines = forecast_in_words(foretold)
     if (bench := source.bench) is not None:
         lines += host_limits(bench.occupants, is_gpu=bench.device.identity.cuda is not None)
@@ -40,7 +40,7 @@ def say_forecast(this: Run, source: Source) -> None:
         lines += outage(lent, foretold.effort.latest_s, lending.max_outage_s)
     commands = command_lines(foretold)
     for line in lines:  # a command is to be pasted whole
-        (this.terminal.command if line in commands else this.terminal.line)(line)
+        (plan.terminal.command if line in commands else plan.terminal.line)(line)
 
 
 def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int] = ()) -> Forecast:

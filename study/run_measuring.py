@@ -33,61 +33,65 @@ from study.storage.trial import measured_in
 from study.storage.trials import counted
 
 
-def run_epoch(this: Run, source: Source, study: optuna.Study, began: float) -> None:
-    """Measure until the budget, the time or the space ends.
+def run_epoch(plan: Run, source: Source, study: optuna.Study, began: float) -> bool:
+    """Measure until the budget, the time or the space ends; return whether trials were added.
 
     Args:
+        plan: The run.
+        source: What it measures on.
+        study: The study.
         began: The start of the run, seconds of the monotonic clock.
     """
-    terminal = this.terminal
+    terminal, before = plan.terminal, len(counted(study))
     with timing(study, began):
-        measured = measured_in_lanes if this.has_lanes else measured_here
-        epoch, ending = measured(this, source, study)
+        measured = measured_in_lanes if plan.has_lanes else measured_here
+        epoch, ending = measured(plan, source, study)
     terminal.line(f"ended: {ended(ending)}")
-    if this.is_replay and epoch.ends.seconds_measured:
+    if plan.is_replay and epoch.ends.seconds_measured:
         minutes = epoch.ends.seconds_measured / 60
         terminal.line(f"measuring this live took {minutes:.0f} min where it was recorded")
+    return len(counted(study)) > before
 
 
-def measured_here(this: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
+def measured_here(plan: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
     """Measure one trial after the other, on this machine's bench or from a recording."""
-    spec, terminal, recording = this.spec, this.terminal, source.recording
+    spec, terminal, recording = plan.spec, plan.terminal, source.recording
     # nobody else writes into the file of a run's own folder, which is locked
-    is_sole = this.is_replay and not this.options.storage
+    is_sole = plan.is_replay and not plan.options.storage
     with in_memory(study) if is_sole and may_be_in_memory(study) else nullcontext(study) as here:
 
         @contextmanager
         def shown() -> Iterator[Measure]:
             with (
-                measuring(source, here, this.folder, terminal.phase) as (measure, occupancy),
-                terminal.running(outlook_of(this, here, occupancy)),
+                measuring(source, here, plan.folder, terminal.phase) as (measure, occupancy),
+                terminal.running(outlook_of(plan, here, occupancy)),
             ):
                 yield measure
 
         epoch = Epoch(
-            **steps_of(this, here),
+            **steps_of(plan, here),
             measuring=shown(),
             progress=Progress(terminal.trial, terminal.line, terminal.begin),
             available=lambda a: len(recording.cell(a)) if recording else math.inf,
-            only=launches_to_replay(spec.search_space, spec.baseline, source, this.sampler),
+            only=launches_to_replay(spec.search_space, spec.baseline, source, plan.sampler),
         )
         return epoch, epoch.run()
 
 
-def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
+def measured_in_lanes(plan: Run, source: Source, study: optuna.Study) -> tuple[TrialSteps, Ending]:
     """Measure on several cards at once, each in a lane of its own."""
-    terminal, machines = this.terminal, [*([source.bench] if source.bench else []), *source.lanes]
+    terminal, machines = plan.terminal, [*([source.bench] if source.bench else []), *source.lanes]
     known = ramp_range_of(study), measured_in(counted(study))
-    retries = this.options.retries
+    retries = plan.options.retries
     patience = Patience() if retries is None else Patience(retries=retries)
-    with lanes_on(machines, this.folder, *known, terminal.line, this.cluster, patience) as lanes:
+    with lanes_on(machines, plan.folder, *known, terminal.line, plan.cluster, patience) as lanes:
         epoch = RollingEpoch(
-            **steps_of(this, study),
+            **steps_of(plan, study),
             lanes=lanes,
             on_lane=lambda lane, begun: terminal.begin(begun, lane.name),
             progress=Progress(terminal.trial, terminal.line),
         )
-        outlook = replace(outlook_of(this, study, lanes.occupancy), lanes=lanes.lanes)
+        outlook = replace(outlook_of(plan, study, lanes.occupancy), lanes=lanes.lanes)
         with terminal.running(outlook):
             ending = epoch.run()
     for line in cards_in_words(card_scales(counted(study), context_of(study)).effects()):
@@ -95,34 +99,34 @@ def measured_in_lanes(this: Run, source: Source, study: optuna.Study) -> tuple[T
     return epoch, ending
 
 
-def steps_of(this: Run, study: optuna.Study) -> dict[str, Any]:
+def steps_of(plan: Run, study: optuna.Study) -> dict[str, Any]:
     """Return what the steps of trials need, whoever measures."""
-    spec, context = this.spec, context_of(study)
+    spec, context = plan.spec, context_of(study)
     return {
         "study": study,
         "context": context,
         "space": spec.search_space,
         "selector": spec.selector,
-        "folder": this.folder,
-        "max_trials": this.max_trials,
-        "timeout_s": this.timeout_s,
-        "seed": this.options.seed,
-        "is_replay": this.is_replay,
-        "restarts": this.options.restart_per_trial,
-        "is_alone": not this.options.storage,  # its own folder is locked
+        "folder": plan.folder,
+        "max_trials": plan.max_trials,
+        "timeout_s": plan.timeout_s,
+        "seed": plan.options.seed,
+        "is_replay": plan.is_replay,
+        "restarts": plan.options.restart_per_trial,
+        "is_alone": not plan.options.storage,  # its own folder is locked
         "racer": None if spec.pruner == "none" else Race(study, context).racer,
     }
 
 
 def outlook_of(
-    this: Run, study: optuna.Study, occupancy: Callable[[], Occupancy] | None
+    plan: Run, study: optuna.Study, occupancy: Callable[[], Occupancy] | None
 ) -> Outlook:
     """Return what is known before the first trial."""
     return Outlook(
         context_of(study),
-        this.spec.search_space.size,
-        this.max_trials,
-        this.timeout_s,
+        plan.spec.search_space.size,
+        plan.max_trials,
+        plan.timeout_s,
         counted(study),
         occupancy,
     )
