@@ -27,7 +27,7 @@ from study.dashboard.lineage import lineage
 from study.dashboard.notes import Starts, basis_of_note, study_note, trial_note
 from study.report.summary import Summary, summary
 from study.storage.attributes import attribute
-from study.storage.backends.patient import set_system_attributes
+from study.storage.backends.writes import set_system_attributes
 from study.storage.trial import Trial
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has

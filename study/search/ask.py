@@ -16,7 +16,7 @@ from objectives.search_space.space import Space, suggest
 from study.search.score import Score, StudyScorer
 from study.search.tell import set_attributes
 from study.storage.attributes import attribute
-from study.storage.backends.patient import together
+from study.storage.backends.writes import together
 from study.storage.owner import PROCESS, Owner
 from study.storage.trial import BASELINE, BRIDGE, REPLICATE, Begun
 from study.storage.trials import counted

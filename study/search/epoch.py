@@ -22,7 +22,7 @@ from study.search.known_results import Ending, RunLimit
 from study.search.others import wait_for
 from study.search.tell import abandon, give_up
 from study.search.trial_steps import TrialSteps
-from study.storage.backends.patient import together
+from study.storage.backends.writes import together
 from study.storage.trial import Begun, State, Trial
 from study.storage.trials import counted
 

@@ -17,7 +17,7 @@ from objectives.evaluation import Failure
 from objectives.measurement import Measurement
 from objectives.plain_data.infinity import plain
 from study.search.score import Score, broken, failure_constraint
-from study.storage.backends.patient import together
+from study.storage.backends.writes import together
 from study.storage.trial import DOMINATED, State
 
 

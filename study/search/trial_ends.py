@@ -27,7 +27,7 @@ from study.search.tell import (
     tell_score,
 )
 from study.storage.artifacts import attach
-from study.storage.backends.patient import together
+from study.storage.backends.writes import together
 from study.storage.context import StudyContext
 from study.storage.metrics_jsonl import MetricsFile
 from study.storage.trial import REPLICATE, Begun, State, Trial

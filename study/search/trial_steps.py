@@ -22,7 +22,7 @@ from study.search.opening.resume import resume
 from study.search.others import elsewhere, wait_for
 from study.search.trial_ends import Progress, TrialEnds, UnderWay
 from study.spec.model import Selector
-from study.storage.backends.patient import together, written_here_alone
+from study.storage.backends.writes import together, written_here_alone
 from study.storage.context import StudyContext
 from study.storage.owner import Owner
 from study.storage.trial import REPLICATE, Begun, Trial

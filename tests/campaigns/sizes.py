@@ -34,7 +34,7 @@ from objectives.recording.file import read
 from study.search.score import Score, StudyScorer, failure_constraint, study_scorer
 from study.search.tell import failed_attributes, scored_attributes
 from study.spec.load import load
-from study.storage.backends.patient import together
+from study.storage.backends.writes import together
 from study.storage.context import context_of
 from study.storage.find import study_in
 from study.storage.owner import Owner

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from objectives.errors import BadInput
 from study.storage.attributes import origin_of
-from study.storage.backends.patient import add_trials
+from study.storage.backends.writes import add_trials
 
 
 class _PlainValues(InMemoryStorage):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import optuna
 
-from study.storage.backends.patient import together
+from study.storage.backends.writes import together
 from study.storage.url import open_storage
 
 TRIALS = 120

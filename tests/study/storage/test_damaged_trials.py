@@ -17,7 +17,7 @@ from objectives.errors import BadInput
 from study.dashboard.annotate import _is_ours, _save_note
 from study.dashboard.births import births
 from study.storage.backends.in_memory import in_memory
-from study.storage.backends.patient import together
+from study.storage.backends.writes import together
 from study.storage.trials import rows
 from study.storage.url import open_storage
 

@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from study.storage.backends.patient import together, written_here_alone
+from study.storage.backends.writes import together, written_here_alone
 from study.storage.tables.statements import PlainStorage
 from study.storage.url import open_storage, sqlite_url
 

@@ -10,7 +10,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 from sqlalchemy.exc import IntegrityError
 
-from study.storage.backends.patient import PatientStorage, set_system_attributes
+from study.storage.backends.patient import PatientStorage
+from study.storage.backends.writes import set_system_attributes
 from study.storage.tables.statements import PlainStorage
 from study.storage.url import sqlite_url
 
