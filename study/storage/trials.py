@@ -16,7 +16,7 @@ from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from objectives.plain_data.names_of_0_1 import current_names
 from objectives.plain_data.spellable import spellable
 from objectives.speech.wer import WordVerdict
-from study.storage.backends.patient import uncollected
+from study.storage.garbage import uncollected
 from study.storage.trial import DOMINATED, NEVER_MEASURED, State, Trial
 
 MOST_FITNESS = 1e6  # it is about 1 at most; more is damage, which no statistics survive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from sqlalchemy.orm import Session
 from objectives import waiting
 from objectives.errors import BadInput
 from objectives.plain_data.by_type import ODD_DATA
+from study.storage.garbage import uncollected
 from study.storage.tables.changed import ChangedStorage
 from study.storage.tables.versions import KnownVersions
 from study.text import one_line
@@ -165,21 +165,6 @@ class PatientStorage(ChangedStorage):
             f"the storage {self.engine.url.render_as_string()} is damaged "
             f"({one_line(what)[:200]}); name another, or a copy from before"
         )
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Let nothing look for garbage in the block, which makes many things and keeps them.
-
-    Looking at all of them again and again takes an eighth of the time of a report.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _is_lost(error: Exception) -> bool:

@@ -22,9 +22,10 @@ from study.search.epoch import Epoch
 from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.storage.backends import patient
-from study.storage.backends.patient import PatientStorage, uncollected
+from study.storage.backends.patient import PatientStorage
 from study.storage.backends.writes import together
 from study.storage.context import keep
+from study.storage.garbage import uncollected
 from study.storage.owner import PROCESS
 from study.storage.url import open_storage
 
