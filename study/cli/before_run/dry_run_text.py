@@ -8,7 +8,8 @@ from objectives.allocation import Allocation
 from objectives.servers.supervision.guard import guard_in_words
 from study.bench.word_outlook import WordOutlook
 from study.cli.before_run.fit_text import sentence, shares
-from study.search.dry_run import LISTED, Effort, Forecast, Prospect
+from study.search.dry_run import LISTED, Forecast, Prospect
+from study.search.effort import Effort
 from study.wording.allocations import short
 
 MOST_UNKNOWN = 3  # configurations that have a line each
