@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from study.init_spec.forms.expansion import expanded, names_in
 from study.init_spec.forms.running import Container
-from study.init_spec.forms.words import Word, expanded, names_in
+from study.init_spec.forms.words import Word
 
 Values = Mapping[str, str | tuple[str, ...]]
 

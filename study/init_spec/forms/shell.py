@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.init_spec.forms.command import Command, Values
+from study.init_spec.forms.expansion import expanded, names_in
 from study.init_spec.forms.named_text import text_of
-from study.init_spec.forms.words import NAME, Operator, Part, Word, expanded, names_in, split
+from study.init_spec.forms.words import NAME, Operator, Part, Word, split
 from study.systemd.unit_file import env_values
 
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)(\+?)=", re.ASCII)

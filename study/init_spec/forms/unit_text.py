@@ -9,8 +9,9 @@ from pathlib import Path
 from objectives.errors import BadInput
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.docker_run import of_run, run_words
+from study.init_spec.forms.expansion import expanded
 from study.init_spec.forms.named_text import variables_of
-from study.init_spec.forms.words import Operator, Part, Word, expanded, plain_words, split
+from study.init_spec.forms.words import Operator, Part, Word, plain_words, split
 from study.systemd.unit_file import EXEC_PREFIX, settings
 
 # of a quadlet: the option of `podman run` by key

@@ -1,10 +1,9 @@
-"""A command line is split into words here as a shell or systemd does, with variables in place."""
+"""A command line is split into words as a shell or systemd does; its variables stay in place."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,61 +50,6 @@ class Operator:
     text: str
 
 
-def names_in(word: Word) -> set[str]:
-    """Return the variables that a word names."""
-    return {p.name for p in word if p.name is not None}
-
-
-def expanded(word: Word, values: Mapping[str, str | tuple[str, ...]]) -> list[str]:
-    """Return the words that a word becomes; a variable that is not set is empty.
-
-    >>> word = (Part("--a="), Part("${B:-1 2}", "B", "1 2", ":-"))
-    >>> expanded(word, {}), expanded(word, {"B": "3"})
-    (['--a=1 2'], ['--a=3'])
-    >>> expanded((Part("$C", "C", splits=True),), {"C": "x y"}), expanded((Part("$C", "C"),), {})
-    (['x', 'y'], [''])
-    """
-    done: list[str] = []
-    text, is_there = "", False
-    for part in word:
-        value = _value(part, values)
-        if isinstance(value, tuple):
-            if value:
-                done += [text + value[0], *value[1:]]
-                text, is_there = done.pop(), True
-            continue
-        if not part.splits:
-            text, is_there = text + value, True
-            continue
-        pieces = re.split(r"\s+", value)
-        for n, piece in enumerate(pieces):
-            if n and (text or is_there):
-                done.append(text)
-                text, is_there = "", False
-            text += piece
-            is_there = is_there or bool(piece)
-    return [*done, text] if text or is_there else done
-
-
-def _value(part: Part, values: Mapping[str, str | tuple[str, ...]]) -> str | tuple[str, ...]:
-    if part.name is None:
-        return part.text
-    value = values.get(part.name)
-    is_set = value is not None and (value not in ("", ()) or not part.how.startswith(":"))
-    if part.how.endswith("+"):
-        return _filled(part.other or "", values) if is_set else ""
-    if not is_set:
-        return _filled(part.other or "", values) if part.other is not None else ""
-    assert value is not None  # noqa: S101
-    return value
-
-
-def _filled(text: str, values: Mapping[str, str | tuple[str, ...]]) -> str:
-    """Fill in the variables of a default."""
-    words = [w for w in split(text) if not isinstance(w, Operator)]
-    return " ".join(piece for w in words for piece in expanded(w, values)) if "$" in text else text
-
-
 def plain_words(text: str) -> list[str]:
     """Return the words of a text without variables; as they are where a quote does not end.
 
@@ -129,6 +73,7 @@ def split(text: str, dialect: Dialect = "shell") -> list[Word | Operator]:
         dialect: Only a shell has operators and comments. To the others `$$` is a dollar, and a
             variable is known in quotes of any kind; to systemd `$NAME` only as a word of its own.
 
+    >>> from study.init_spec.forms.expansion import expanded
     >>> [expanded(w, {"A": "1 2"}) for w in split('x "$A"y \'$A\' $A')]
     [['x'], ['1 2y'], ['$A'], ['1', '2']]
     >>> [w.text for w in split("cd /a && b # c") if isinstance(w, Operator)]
@@ -150,6 +95,7 @@ def split(text: str, dialect: Dialect = "shell") -> list[Word | Operator]:
 def of_text(text: str) -> Word:
     """Return a text of a compose file as one word, whose quotes and spaces are its own.
 
+    >>> from study.init_spec.forms.expansion import expanded
     >>> expanded(of_text("a 'b' ${C} $$D"), {"C": "1 2"})
     ["a 'b' 1 2 $D"]
     """
@@ -298,12 +244,8 @@ class _Splitter:
         if self.is_word:
             if self.literal or not self.parts:
                 self.parts.append(Part(self.literal))
-            tokens.append(_quoted_empty(self.parts))
+            tokens.append(tuple(self.parts))
         self.parts, self.literal, self.is_word = [], "", False
-
-
-def _quoted_empty(parts: list[Part]) -> Word:
-    return tuple(parts)
 
 
 def _closing(text: str, at: int, opens: str, closes: str) -> int:
@@ -314,8 +256,3 @@ def _closing(text: str, at: int, opens: str, closes: str) -> int:
         if depth == 0:
             return place + 1
     return len(text)
-
-
-def plain(words: Iterable[str]) -> list[Word]:
-    """Return words that hold no variable."""
-    return [(Part(w),) for w in words]

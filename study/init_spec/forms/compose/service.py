@@ -16,9 +16,10 @@ from study.init_spec.forms.compose.texts import (
     words_of,
 )
 from study.init_spec.forms.containers import Made, command_in, port_pair
+from study.init_spec.forms.expansion import expanded, names_in
 from study.init_spec.forms.named_text import variables_of as env_file
 from study.init_spec.forms.running import Container, Project
-from study.init_spec.forms.words import expanded, names_in, of_text
+from study.init_spec.forms.words import of_text
 
 
 def command_of(

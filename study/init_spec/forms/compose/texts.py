@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from study.init_spec.forms.words import Operator, Word, expanded, of_text, split
+from study.init_spec.forms.expansion import expanded
+from study.init_spec.forms.words import Operator, Word, of_text, split
 
 
 def items_of(value: object) -> list[Any]:
