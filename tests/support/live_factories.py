@@ -38,7 +38,7 @@ FAKES: dict[str, Any] = {
             "command": f"{SERVER} --delay {{vllm_memory_util}} --mood slow",
             "vocabulary": 2048,
         },
-        "stt": {"command": f"{SERVER} --label {{whisper_model_size}} --delay 0.02 --mood slow"},
+        "stt": {"command": f"{SERVER} --label {{whisper_model_size}} --delay 0.002 --mood slow"},
     },
     "workload": {
         "window_s": 1,
@@ -73,9 +73,14 @@ class Shelf:
         return 100.0
 
 
-def live(folder: Path) -> Path:
-    """Write a live spec of three small shares and a large reserve, which runs on any machine."""
-    server = f"{SERVER} --mood well --delay 0.01 --label"
+def live(folder: Path, *, delay_s: float = 0.001) -> Path:
+    """Write a live spec of three small shares and a large reserve, which runs on any machine.
+
+    Args:
+        folder: Where it is to lie.
+        delay_s: How long each server waits before an answer, as before each clip of words.
+    """
+    server = f"{SERVER} --mood well --delay {delay_s} --label"
     return write_spec(
         folder,
         measure="live",

@@ -43,10 +43,10 @@ services:
     vocabulary: 2048
   stt: {{command: "{server}", health_path: /health, start_timeout_s: 20}}
 workload:
-  window_s: 2
+  window_s: 1
   words: assistant
-  llm_per_s: 2
-  stt_per_s: 2
+  llm_per_s: 4
+  stt_per_s: 4
   ramp_s: 0
   prompt_tokens: [8, 16]
   output_tokens: 4

@@ -113,8 +113,8 @@ def test_a_probe_is_the_last_request_of_each_service():
 
 
 def test_a_ramp_that_was_given_up_leaves_its_servers_idle(generator, fake):
-    """One clip after the other, 0.3 s each, and nobody waits for one longer than a second."""
-    server = fake("serial", "--delay", 0.3)
+    """One clip after the other, 0.1 s each, and nobody waits for one longer than a second."""
+    server = fake("serial", "--delay", 0.1)
     endpoints = endpoints_of(server.url, server.url, 2048)
     workload = Workload(
         prompt_tokens=(8, 16), output_tokens=3, request_timeout_s=1, alone_requests=1
@@ -128,7 +128,7 @@ def test_a_ramp_that_was_given_up_leaves_its_servers_idle(generator, fake):
     servers = ReadyServers(generator, endpoints, suspects, on_phase)
     exercise.alone(servers, {})
     source = exercise.turns(servers, dict.fromkeys(DEFAULT_LIMITS, 60_000.0))
-    rate = RampRate(10.0, 20.0, 0.5, "geometric")
+    rate = RampRate(30.0, 60.0, 0.5, "geometric")
     sent = turns.drive_ramp(source, rate)
     assert has_left_work(r.error for r in sent.replies)
     turns._settle(source, sent)

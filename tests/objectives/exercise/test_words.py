@@ -6,6 +6,7 @@ from factories import endpoints_of
 from objectives.errors import StudyError
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.words import count_words
+from objectives.servers import blame
 from objectives.servers.blame import Suspects
 from objectives.speech.wer import WordErrors
 from objectives.traffic.clips import Clip
@@ -31,7 +32,8 @@ def test_where_nothing_is_heard_every_word_is_missed(generator, fake):
     assert counted(generator, fake("empty")) == (WordErrors(6, 6), WordErrors(6, 6))
 
 
-def test_an_error_of_the_server_is_no_missed_word(generator, fake):
+def test_an_error_of_the_server_is_no_missed_word(generator, fake, monkeypatch):
+    monkeypatch.setattr(blame, "DYING_S", 0.0)
     with pytest.raises(StudyError):
         counted(
             generator, fake("stt-500", "--after", 0), Suspects({}, {"stt": "transcription"}, {})

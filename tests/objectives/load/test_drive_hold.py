@@ -30,12 +30,12 @@ def hold_of(generator, server, rate_per_s, hold_s, *, limits_ms=EASY, broken=lam
 
 
 def test_a_rate_that_the_servers_follow_is_held(generator, fake):
-    hold, sent = hold_of(generator, fake(), 20.0, 2.0)
-    assert (hold.is_held, hold.good_pct, hold.rate_per_s) == (True, 100.0, 20.0)
+    hold, sent = hold_of(generator, fake(), 40.0, 1.0)
+    assert (hold.is_held, hold.good_pct, hold.rate_per_s) == (True, 100.0, 40.0)
     assert 20 < hold.turns == hold.good == len(sent.times_s) < 60
     assert len(sent.replies) == 2 * hold.turns and all(r.error is None for r in sent.replies)
     first, last = sent.times_s[0], sent.times_s[-1]
-    assert 0 < first < 0.5 and 1.5 < last < 2.0
+    assert 0 < first < 0.5 < last < 1.0
 
 
 def test_two_holds_of_a_seed_have_the_same_arrivals_and_another_seed_has_others(generator, fake):
@@ -50,7 +50,7 @@ def test_a_hold_ends_once_too_few_turns_can_still_be_good(generator, fake):
     began = time.monotonic()
     limits = {"stt_latency_p95_ms": 300.0, "llm_ttft_p95_ms": 60_000.0}
     hold, sent = hold_of(
-        generator, fake("serial", "--delay", 0.1), 20.0, 30.0, limits_ms=limits, request_timeout_s=2
+        generator, fake("serial", "--delay", 0.1), 20.0, 30.0, limits_ms=limits, request_timeout_s=1
     )
     assert time.monotonic() - began < 15
     assert not hold.is_held and hold.good_pct < 95

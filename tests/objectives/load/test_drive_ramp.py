@@ -81,7 +81,7 @@ def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(generator, fak
 def test_where_no_rate_is_good_there_is_no_capacity(
     generator, fake, monkeypatch, limit, kv, bound_by
 ):
-    monkeypatch.setattr(ramps, "COMPLETION_WINDOW_S", 3.0)
+    monkeypatch.setattr(ramps, "COMPLETION_WINDOW_S", 1.5)
     rate = RampRate.doubling(20.0, every_s=30.0, ramp_s=60.0)
     _, figures = ramp_of(
         generator, fake("slow", "--delay", 0.1, "--kv", kv), {**EASY, limit: 1.0}, rate

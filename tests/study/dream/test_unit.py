@@ -29,8 +29,7 @@ def machine() -> Iterator[Rig]:
         fakes = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
         own = yaml.safe_load(SPEC.format(server=fakes))
         own |= {"name": "spica_lend", "lending": {"units": [JUDGE]}}
-        own["budget"] = {"max_candidates": 2, "max_generations": 1}
-        own["workload"] |= {"window_s": 1, "llm_per_s": 4, "stt_per_s": 4}
+        own["budget"] = {"max_candidates": 1, "max_generations": 1}
         toy = {
             "name": "toy",
             "search_space": {"x": list(range(1000))},

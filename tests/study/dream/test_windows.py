@@ -55,7 +55,6 @@ def job(folder: Path, name: str) -> Job:
 def own() -> dict[str, Any]:
     server = f"{sys.executable} -IS {ROOT / 'tests/support/fakes.py'} --port {{port}}"
     spec: dict[str, Any] = yaml.safe_load(SPEC.format(server=server))
-    spec["workload"] |= {"window_s": 1, "llm_per_s": 4, "stt_per_s": 4}
     return {**spec, "name": "lend", "budget": {"max_candidates": 2, "max_generations": 1}}
 
 

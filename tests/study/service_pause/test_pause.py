@@ -361,8 +361,7 @@ SCRIPT = str(REPOSITORY / "scripts/run_study.py")
 @pytest.fixture
 def spec(machine):
     server = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
-    shorter = SPEC.replace("window_s: 2\n", "window_s: 1\n").replace("per_s: 2\n", "per_s: 4\n")
-    machine.write("/root/spec.yaml", shorter.format(server=server))
+    machine.write("/root/spec.yaml", SPEC.format(server=server))
     return "/root/spec.yaml"
 
 

@@ -14,7 +14,7 @@ def machine():
     with rig() as booted:
         server = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
         # it must not be over before its time is
-        endless = SPEC.replace("window_s: 2\n", "window_s: 240\n")
+        endless = SPEC.replace("window_s: 1\n", "window_s: 240\n")
         booted.write(
             "/root/my spec%.yaml", endless.format(server=server) + "budget: {wallclock_sec: 1000}\n"
         )
