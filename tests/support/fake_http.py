@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import TypeVar
 
 
@@ -48,15 +49,20 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def answer(self, status: int, body: object) -> None:
-        """Answer with bytes, with a text, or with anything else as JSON."""
+        """Answer with bytes, with a text, or with anything else as JSON, in one piece.
+
+        So whoever asks a server that is killed has all of its answer, or none.
+        """
         text = body if isinstance(body, str | bytes) else json.dumps(body)
         content = text.encode() if isinstance(text, str) else text
         self.send_response(status)
         if not isinstance(body, str):
             self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
+        file, self.wfile = self.wfile, BytesIO()
         self.end_headers()
-        self.wfile.write(b"" if self.command == "HEAD" else content)
+        head, self.wfile = self.wfile.getvalue(), file
+        self.wfile.write(head if self.command == "HEAD" else head + content)
 
     def begin_stream(self) -> None:
         """Answer in chunks, of which `end_stream` is the last."""
