@@ -13,6 +13,7 @@ DeviceKind = Literal["cpu", "cuda"]
 Waker = Literal["front", "llama_swap", "socket_activation"]
 LlmWaker = Literal[Waker, "keep_alive"]
 LlmApi = Literal["completions", "chat"]
+ApiName = Literal[LlmApi, "embeddings", "rerank", "speech", "transcription"]
 # a CPU has no float16; on a GPU int8 is slower, and broken on some
 COMPUTE_TYPES: Mapping[DeviceKind, str] = {"cpu": "int8", "cuda": "float16"}
 
@@ -164,7 +165,7 @@ class OtherService:
             memory, as its engine can.
     """
 
-    api: Literal[LlmApi, "embeddings", "rerank", "speech", "transcription"]
+    api: ApiName
     engine: str = ""
     python: str = sys.executable
     program: str = ""

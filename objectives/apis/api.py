@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from objectives.plain_data.spellable import spellable
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
-
-ApiName = Literal["completions", "chat", "transcription", "embeddings", "rerank", "speech"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import urlsplit
 
-from objectives.apis.api import ApiName
+from objectives.apis.paths import PATHS
+from objectives.services import ApiName
 
-PATHS: dict[str, ApiName] = {  # the end of a path, and the API that it is of
-    "/v1/completions": "completions",
-    "/v1/chat/completions": "completions",
-    "/v1/audio/transcriptions": "transcription",
+API_BY_END: dict[str, ApiName] = {  # the end of a path, and the API that it is of
+    PATHS["completions"]: "completions",
+    PATHS["chat"]: "completions",
+    PATHS["transcription"]: "transcription",
 }
 MOST_BYTES = 32 * 2**20  # of one body
 MOST_BYTES_KEPT = 256 * 2**20  # of all bodies that are kept at one time
@@ -159,4 +160,4 @@ def api_of(target: str) -> ApiName | None:
         path = urlsplit(target).path
     except ValueError:
         return None
-    return next((api for end, api in PATHS.items() if path.endswith(end)), None)
+    return next((api for end, api in API_BY_END.items() if path.endswith(end)), None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from objectives.apis.api import ApiName
 from objectives.capture.exchange import Ending, Exchange, Room
 from objectives.capture.lengths import Lengths, Missing
 from objectives.capture.mirror import Mirror
@@ -12,6 +11,7 @@ from objectives.capture.reader_process import ReaderProcess
 from objectives.capture.splice import Address
 from objectives.capture.tally import Tally
 from objectives.capture.trace_file import TraceWriter
+from objectives.services import ApiName
 
 TURN = b"x-turn-id"  # the header by which a client says that a clip and a prompt are one turn
 LONGEST_TURN_ID = 200

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from objectives.apis.api import ApiName
 from objectives.capture.exchange import Exchange
 from objectives.capture.lengths import Lengths, Missing
 from objectives.capture.mirror import is_compared
+from objectives.services import ApiName
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from objectives.apis.api import ApiName
 from objectives.capture.lengths import Lengths
 from objectives.errors import BadInput
+from objectives.services import ApiName
 
 MOST_LINES = 100_000
 MOST_S = 86_400.0

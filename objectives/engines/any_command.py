@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from objectives.allocation import RESIDENT, Allocation
-from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.api import Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import Transcriptions, form, transcript
@@ -17,7 +17,7 @@ from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
 from objectives.engines.engine import KEEPS_ANSWERS, Engine
 from objectives.on_demand.resident import waker_conditions, with_waker, woken
-from objectives.services import OtherService
+from objectives.services import ApiName, OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Request
 

@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from objectives.allocation import RESIDENT, Allocation, Scalar
-from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.api import Endpoint
 from objectives.engines.command import Command, flag_value, option_of
 from objectives.engines.places import PLACE
 from objectives.fit.cell import CONTEXT_MIB, Host
-from objectives.services import DeviceKind, Service
+from objectives.services import ApiName, DeviceKind, Service
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from objectives.allocation import Allocation, Scalar
-from objectives.apis.api import ApiName, Endpoint, parsed
+from objectives.apis.api import Endpoint, parsed
 from objectives.apis.chat import Chat, answered, message
 from objectives.apis.completions import Completions, completed
 from objectives.apis.metrics_page import CachePage
@@ -25,7 +25,7 @@ from objectives.figures import COMPLETIONS, flat_name
 from objectives.fit.arithmetic import Arithmetic
 from objectives.model_files.json_file import inner, read_object, whole
 from objectives.on_demand.resident import waker_conditions, with_waker, woken
-from objectives.services import LlmService, OtherService
+from objectives.services import ApiName, LlmService, OtherService
 from objectives.traffic.clips import Clip
 from objectives.traffic.workload import Workload, prompt
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from objectives.allocation import Allocation
-from objectives.apis.api import ApiName
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
@@ -24,6 +23,7 @@ from objectives.engines.vllm.transcription import VllmTranscription
 from objectives.errors import SetupError
 from objectives.figures import STREAMED
 from objectives.services import (
+    ApiName,
     LlmService,
     OtherService,
     Service,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from objectives.allocation import RESIDENT, Allocation
-from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.api import Endpoint
 from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.engines.command import Command
@@ -18,7 +18,7 @@ from objectives.engines.unit_form import UnitForm
 from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import named_parameters
 from objectives.on_demand.resident import waker_conditions, with_waker, woken
-from objectives.services import SttService
+from objectives.services import ApiName, SttService
 from objectives.traffic.clips import Clip
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 
 from objectives.plain_data.ranges import Range
+from objectives.services import ApiName
 from objectives.traffic.trace_slice import TraceSlice
 
 UNNAMED = -1.0  # a rate that nobody has named
@@ -28,7 +29,7 @@ class Traffic:
     """
 
     service: str
-    api: Literal["completions", "chat", "transcription", "embeddings", "rerank", "speech"]
+    api: ApiName
     per_s: float
     burst: int = 1
     tokens: tuple[int, int] = (0, 0)

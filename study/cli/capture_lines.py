@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from objectives.apis.api import ApiName
 from objectives.capture.lengths import Lengths, Missing
 from objectives.capture.tally import Pair, Tally, Timing, quantile
+from objectives.services import ApiName
 from objectives.traffic.clips import read_clips
 from study.text import one_line
 

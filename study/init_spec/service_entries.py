@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from objectives.allocation import DEFAULT_BOUNDS, SHARE, SPEECH, Scalar
+from objectives.apis.paths import PATHS
 from objectives.engines.registry import SpeechEngine
+from objectives.services import ApiName
 from study.init_spec.forms.running import Running
 from study.init_spec.running_units import http_status
-from study.init_spec.servers.beside_unit import PATHS, Api, Beside
+from study.init_spec.servers.beside_unit import Beside
 from study.init_spec.servers.llm_unit import Llm
 from study.init_spec.servers.speech_unit import Speech
 
@@ -143,7 +145,7 @@ def _seen_pages(unit: Running) -> dict[str, Any]:
     return {**entry, "probe": entry.get("probe", {"kind": "none"})}
 
 
-def _pages(server: Llm | Beside, api: Api) -> dict[str, Any]:
+def _pages(server: Llm | Beside, api: ApiName) -> dict[str, Any]:
     """Return the health page and the probe of a server, as its command tells them."""
     at = f"http://127.0.0.1:{server.port}"
     return {

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from objectives.allocation import Allocation
-from objectives.apis.api import ApiName
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
 from objectives.engines.llama_cpp.fit import PROGRAM
@@ -21,7 +20,7 @@ from objectives.engines.llama_cpp.server import (
     LlamaCppServer,
     in_full,
 )
-from objectives.services import OtherService
+from objectives.services import ApiName, OtherService
 
 SERVING: Mapping[ApiName, str] = {"embeddings": "--embeddings", "rerank": "--reranking"}
 OF_POOLING = {"pooling", "attention", "embd_normalize"}  # they change answers too

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from objectives.allocation import Allocation
-from objectives.apis.api import ApiName, Endpoint
+from objectives.apis.api import Endpoint
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
@@ -21,7 +21,7 @@ from objectives.engines.vllm.server import (
     cache_figures,
     with_sleep_mode,
 )
-from objectives.services import OtherService, hears
+from objectives.services import ApiName, OtherService, hears
 
 OF_POOLING = {"pooler_config", "override_pooler_config"}  # they change answers too
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from objectives.allocation import DEFAULT_BOUNDS
 from objectives.plain_data.ranges import Range
+from objectives.services import ApiName
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,7 @@ class Deployed:
 
     set: Mapping[str, Binding]
     unit: str | None = None
-    api: (
-        Literal["completions", "chat", "embeddings", "rerank", "speech", "transcription"] | None
-    ) = None
+    api: ApiName | None = None
     container: str | None = None
     python: str | None = None
     version_url: str | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from objectives.allocation import Scalar
+from objectives.apis.paths import PATHS
 from objectives.engines.every import form_of
 from objectives.engines.unit_form import Role, Speaks
+from objectives.services import ApiName
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.flags import SECRET_FLAGS, split_flags
 from study.init_spec.servers.llm_unit import Llm, kept_env, port_of
@@ -18,7 +19,6 @@ from study.init_spec.servers.programs import Program
 from study.init_spec.servers.speech_unit import Speech
 from study.init_spec.servers.template import literal, template
 
-Api = Literal["completions", "transcription", "embeddings", "rerank", "speech"]
 NAMES: Mapping[Role, str] = {
     "llm": "llm2",
     "stt": "stt2",
@@ -26,19 +26,12 @@ NAMES: Mapping[Role, str] = {
     "rerank": "rerank",
     "speech": "tts",
 }
-API: Mapping[Role, Api] = {
+API: Mapping[Role, ApiName] = {
     "llm": "completions",
     "stt": "transcription",
     "embeddings": "embeddings",
     "rerank": "rerank",
     "speech": "speech",
-}
-PATHS: Mapping[Api, str] = {
-    "completions": "/v1/completions",
-    "transcription": "/v1/audio/transcriptions",
-    "embeddings": "/v1/embeddings",
-    "rerank": "/v1/rerank",
-    "speech": "/v1/audio/speech",
 }
 BATCH = ("--batch-size", "--max-client-batch-size", "--max-batch-requests")
 
@@ -83,7 +76,7 @@ class Beside:
 
     running: Running
     name: str
-    api: Api
+    api: ApiName
     command: str
     env: Mapping[str, str]
     health_path: str

@@ -8,17 +8,17 @@ from typing import get_args
 from objectives.engines.registry import LLM_ENGINES, as_unnamed
 from objectives.figures import STREAMED
 from objectives.fitness import WHOLE, Weights
-from objectives.services import LlmApi, OtherService, Services, SttService
+from objectives.services import ApiName, LlmApi, OtherService, Services, SttService
 from objectives.traffic.workload import Traffic, Workload
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import check_engine
-from study.spec.services.keys import OF_SEVERAL, check_keys, check_own_keys
+from study.spec.services.keys import check_keys, check_own_keys
 from study.spec.yaml_node import YamlEntry
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 # other things have these names, or figures that begin with them, and parameters of engines do
 OF_ENGINES = tuple(engine.own_prefix.removesuffix(".") for engine in LLM_ENGINES.values())
-APIS = ("completions", "chat", *OF_SEVERAL, "speech", "transcription")
+APIS: tuple[ApiName, ...] = get_args(ApiName)
 OF_TURN = {"llm": get_args(LlmApi), "stt": (SttService().api,)}
 TAKEN = (*OF_ENGINES, "whisper", "host", "tenant", "turn", "free", *WHOLE)
 
