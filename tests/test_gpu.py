@@ -27,7 +27,6 @@ import psutil
 import pytest
 
 from objectives.allocation import SHARE, SPEECH, Allocation
-from objectives.devices.device import MIB
 from objectives.devices.device_set import device_set, env_of
 from objectives.devices.nvidia_gpu import every_gpu
 from objectives.devices.open_device import open_device
@@ -40,6 +39,7 @@ from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.load.generator import Generator
 from objectives.load.open_loop import drive
 from objectives.on_demand import sleeping
+from objectives.plain_data.units import MIB
 from objectives.servers import blame
 from objectives.servers.blame import Suspects, failed_load
 from objectives.servers.lineup import Lineup

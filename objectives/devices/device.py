@@ -11,7 +11,6 @@ from typing import Protocol
 from objectives.plain_data.masked import masked
 from objectives.plain_data.spellable import spellable
 
-MIB = 2**20
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 ORDER, BY_BUS = "CUDA_DEVICE_ORDER", "PCI_BUS_ID"  # how CUDA counts them, and how NVML does
 INDEX = "[0-9]{1,3}"  # of a GPU; NVML would take a larger number modulo 2**32

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from objectives.devices.device import MIB, VISIBLE, Identity, Occupant, Sample, unit_of
+from objectives.devices.device import VISIBLE, Identity, Occupant, Sample, unit_of
+from objectives.plain_data.units import MIB
 
 NODE = Path("/sys/devices/system/node/node0/meminfo")
 

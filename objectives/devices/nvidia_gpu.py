@@ -15,7 +15,6 @@ import pynvml  # type: ignore[import-untyped]
 from objectives.devices.device import (
     BY_BUS,
     INDEX,
-    MIB,
     ORDER,
     VISIBLE,
     Identity,
@@ -24,6 +23,7 @@ from objectives.devices.device import (
     unit_of,
 )
 from objectives.errors import SetupError
+from objectives.plain_data.units import MIB
 
 PCI = Path("/sys/bus/pci/devices")
 

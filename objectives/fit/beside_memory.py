@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from objectives.plain_data.units import MIB
 from objectives.services import OtherService
 
-MIB = 2**20
 MODEL = ("-m", "--model", "--model-id", "--model-path", "--model_path", "--model-name-or-path")
 WEIGHTS = ("safetensors", "gguf", "onnx", "bin", "pt")  # of several kinds one is loaded
-KNOWN_SLACK = 0.1
+KNOWN_SLACK = 0.1  # of what the files say of a process
 SHARE_SLACK_MIB = 400.0  # of what the processes of a server take beyond its share
 
 

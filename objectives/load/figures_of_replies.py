@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from objectives.capacity.lateness import Z_95
 from objectives.capacity.limits import own_ms
 from objectives.figures import flat_name
 from objectives.load.replies import Reply
 from objectives.measurement import INFINITE
 
 LEAST_SHIFT = 0.01  # of a figure: launches of one allocation differ by more
-Z_95 = NormalDist().inv_cdf(0.975)
 
 
 def nearest_rank(values: Iterable[float], q: float) -> float | None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from objectives.errors import SetupError
-from objectives.model_files.json_file import AGAIN, MIB
+from objectives.model_files.json_file import AGAIN
+from objectives.plain_data.units import MIB
 
 MOST_BYTES = 256 * MIB  # of a header; that of a vocabulary of 256,000 words has 15
 MOST_ENTRIES = 5_000_000

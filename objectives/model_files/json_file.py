@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import SetupError
+from objectives.plain_data.units import MIB
 
-MIB = 2**20
 MOST_BYTES = 64 * MIB  # the largest index that is known, of a thousand billion parameters, has 15
 AGAIN = "download the model again (`hf download ID`), or name another folder"
 

@@ -10,11 +10,12 @@ from typing import Literal
 
 from objectives.errors import SetupError
 from objectives.model_files.gguf_header import read_gguf
-from objectives.model_files.json_file import AGAIN, MIB, inner, read_object
+from objectives.model_files.json_file import AGAIN, inner, read_object
 from objectives.model_files.parameters import parameters
 from objectives.model_files.quantized import quantized_bytes
 from objectives.model_files.safetensors_header import FLOATS, Tensor, tensors_of
 from objectives.model_files.shape import Shape, read_shape, shape_of_gguf
+from objectives.plain_data.units import MIB
 
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "half": 2, "float": 4}
 LONGEST_NAME = 255  # bytes, of a file on Linux

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import SetupError
-from objectives.model_files.json_file import AGAIN, MIB, parsed, whole
+from objectives.model_files.json_file import AGAIN, parsed, whole
+from objectives.plain_data.units import MIB
 
 MOST_BYTES = 100 * MIB  # the format's own bound of a header
 MOST_ELEMENTS = 2**60  # of a tensor

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from objectives.devices.device import MIB, Device, Occupant
+from objectives.devices.device import Device, Occupant
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase
 from objectives.diagnosis.victim import Victim, VictimKind
+from objectives.plain_data.units import MIB
 from objectives.servers.process import TENANT
 from objectives.servers.supervision.supervisor import MARK
 

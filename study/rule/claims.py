@@ -6,12 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from objectives.figures import Direction, flat_name
+from objectives.figures import CAPACITY, Direction, flat_name
 from study.rule.intervals import Interval, interval
 from study.rule.pairs import LOST, Arms, Key, known
 from study.rule.rule import Claim, Rule
-
-CAPACITY = "capacity_turns_per_s"
 
 
 @dataclass(frozen=True, slots=True)

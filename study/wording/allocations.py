@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from objectives.allocation import MEMORY, OF_MEMORY, RESIDENT, SPEECH, Allocation
+from objectives.allocation import MEMORY, OF_MEMORY, RESIDENT, SHARE, SPEECH, Allocation
 from objectives.engines.places import PLACE
 from objectives.figures import service_name
 
-SHORT = {"vllm_memory_util": "LLM share", MEMORY: "LLM memory", "whisper_model_size": "speech"}
+SHORT = {SHARE: "LLM share", MEMORY: "LLM memory", SPEECH: "speech"}
 
 
 def memory_in_words(allocation: Allocation) -> str:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from objectives.figures import Direction
-from study.rule.claims import CAPACITY
+from objectives.figures import CAPACITY, Direction
 from study.rule.pairs import Arms, Key
 from study.rule.rule import Rule
 

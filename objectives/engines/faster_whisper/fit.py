@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from objectives.allocation import Allocation
+from objectives.fit.beside_memory import KNOWN_SLACK
 from objectives.fit.cell import SpeechMemory
 from objectives.model_files.whisper import file_parameters, named_parameters
+from objectives.plain_data.units import MIB
 from objectives.services import SttService
 
-MIB = 2**20
 # ready servers on an H100, float16 and int8_float16, tiny.en, base and small: within 60 MiB of it
 PROCESS_MIB = {"cuda": 600.0, "cpu": 150.0}
 A_WEIGHT = 1.4  # with its buffers; on a CPU with int8, tiny.en and base: within 50 MiB
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2, "default": 2, "auto": 2}
-KNOWN_SLACK = 0.1
 
 
 def speech_parameters(size: str, model: str, folder: Path | None) -> int | None:

@@ -15,8 +15,8 @@ from objectives.allocation import Allocation
 from objectives.fit.cell import CONTEXT_MIB, Cell, Host, SpeechMemory
 from objectives.model_files.json_file import whole
 from objectives.model_files.model import Model, read_model
+from objectives.plain_data.units import MIB
 
-MIB = 2**20
 PROGRAM = "llama-server"
 MODEL = ("-m", "--model")
 CONTEXT = ("-c", "--ctx-size")

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 
 from objectives import waiting
+from objectives.plain_data.units import MIB
 from objectives.servers.supervision.supervisor import descendants
 from study.dream.windows import Windows
 
 LOOK_S = 0.05
 MOST_PRINTED = 64 << 20  # bytes
-MIB = 2**20
 TIMEOUT, MEMORY, WINDOW = "timeout", "memory", "window"
 
 

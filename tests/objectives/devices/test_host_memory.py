@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from objectives.devices import host_memory
-from objectives.devices.device import MIB
 from objectives.devices.host_memory import HostMemory
 from objectives.devices.open_device import open_device
+from objectives.plain_data.units import MIB
 
 
 def test_beside_a_gpu_it_is_not_touched_and_is_that_of_the_whole_host(

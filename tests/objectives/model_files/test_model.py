@@ -12,8 +12,8 @@ from model_folders import write_config, write_gguf, write_safetensors
 
 from objectives.errors import SetupError
 from objectives.model_files.model import INDEX, read_model
+from objectives.plain_data.units import MIB
 
-MIB = 2**20
 LAYER = "model.layers.{}.mlp.up_proj.weight"
 GGUF = {
     "general.architecture": "llama",

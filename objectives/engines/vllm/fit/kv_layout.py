@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from objectives.engines.vllm.fit.options import CACHE_BYTES, VllmOptions
 from objectives.model_files.model import served_bytes
 from objectives.model_files.shape import Shape
+from objectives.plain_data.units import MIB
 
-MIB = 2**20
 CONCURRENT_STEPS = 2  # vLLM prepares one step while another runs
 
 

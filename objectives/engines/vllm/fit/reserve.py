@@ -14,8 +14,8 @@ from objectives.fit.cell import CONTEXT_MIB
 from objectives.model_files.json_file import whole
 from objectives.model_files.model import served_bytes
 from objectives.model_files.shape import Shape
+from objectives.plain_data.units import MIB
 
-MIB = 2**20
 OTHER_MIB = 265.0  # beside torch, and torch's own buffers: 263 to 268 with warm caches
 OTHER_SLACK_MIB = 256.0  # 324 to 436 were seen where kernels were compiled first
 GRAPH_MIB = 20.0  # of each captured size of a batch: 18 to 21

@@ -12,8 +12,8 @@ from objectives.allocation import Allocation
 from objectives.engines.llama_cpp.fit import LlamaCppArithmetic, is_llama_cpp
 from objectives.fit.cell import Cell, Host, SpeechMemory
 from objectives.model_files.model import Model, read_model
+from objectives.plain_data.units import MIB
 
-MIB = 2**20
 HOST = Host(product="host", total_mib=8_000, held_mib=0, reserve_mib=512, is_cpu=True)
 # the tiny model of which servers were measured: 16 KiB a token, 2.9 MB
 TINY = {

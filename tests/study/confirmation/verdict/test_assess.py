@@ -11,12 +11,12 @@ from factories import STRESS, oom, pair, words
 from live_factories import promotion
 
 from objectives.allocation import Allocation
+from objectives.figures import CAPACITY
 from study.confirmation.records import FailedLaunch, Head, Pair, PairsJournal
 from study.confirmation.subject import Subject, subject
 from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.assess import counted_pairs, has_drift, verdict_of_pairs
 from study.confirmation.verdict.facts import RESTART, failed_more, hard_facts, words_of
-from study.rule.claims import CAPACITY
 from study.rule.hard_facts import HardFacts, LaunchFailure
 from study.rule.pairs import Arms
 from study.rule.rule import Claim, Rule

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from objectives.figures import CAPACITY
 from study.confirmation.verdict.cause_words import cause_in_words
 from study.confirmation.verdict.wording import (
     claims_in_words,
@@ -13,7 +14,6 @@ from study.confirmation.verdict.wording import (
     status_in_words,
     worse_in_words,
 )
-from study.rule.claims import CAPACITY
 from study.rule.hard_facts import HardFacts
 from study.rule.judge import judge
 from study.rule.pairs import Arms, Key
