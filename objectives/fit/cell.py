@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from objectives.allocation import Allocation
 from objectives.fit.beside_memory import Claim
+from objectives.fit.fits import Fits
 
 # of a process with CUDA, outside every share: 494 on an H100, another on other cards
 CONTEXT_MIB = 500.0
-Outcome = Literal["starts", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class Cell:
     """
 
     allocation: Allocation
-    outcome: Outcome
+    outcome: Fits
     is_close: bool = False
     missing_mib: float | None = None
     margin_mib: float | None = None
@@ -90,7 +89,7 @@ class Cell:
     @property
     def is_ruled_out(self) -> bool:
         """Return whether it does not start, by the sum."""
-        return self.outcome in ("predicted_oom", "predicted_kv_too_small")
+        return self.outcome.is_ruled_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def prechecked(prediction: Prediction) -> OutOfMemory:
     """Return the exception for an allocation that the arithmetic ruled out before its launch."""
     return OutOfMemory(
         Diagnosis(
-            prediction.fits,
+            prediction.fits.value,
             None,
             FailurePhase.PRECHECK,
             prediction.deficit_mib,

@@ -18,6 +18,7 @@ from objectives.engines.places import Place, place_of
 from objectives.errors import OutOfMemory, TrialFailed
 from objectives.evaluation import Job, OnPhase, Phase, Step
 from objectives.figures import flat_name
+from objectives.fit.fits import Fits
 from objectives.load.sending.plan import Endpoints
 from objectives.measurement import Measurement
 from objectives.on_demand.listener import PAGE
@@ -166,7 +167,7 @@ class TrialLauncher:
         stable = [e for e in self.engines if e not in changing and e.has_share]
         if not swapped or not stable or prediction.is_sure:
             return {}
-        if prediction.fits == "unknown":
+        if prediction.fits is Fits.UNKNOWN:
             with suppress(TrialFailed):  # beside the others this says nothing of a start in order
                 started: dict[str, Any] = {}
                 for engine in swapped:

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal
 
 from objectives.allocation import Allocation
 from objectives.devices.device import TOTAL_TOLERANCE
 from objectives.engines.engine import Engine
 from objectives.figures import service_name
+from objectives.fit.fits import Fits
 from objectives.measurement import Measurement, ServiceFigures
 
 MARGIN = 0.02  # of the device's total: inside it nothing is predicted, the servers are asked
-Fits = Literal["fits", "predicted_oom", "predicted_kv_too_small", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +63,13 @@ class Prediction:
     @property
     def is_ruled_out(self) -> bool:
         """Return whether it does not fit, so that no launch is needed to know."""
-        return self.fits in ("predicted_oom", "predicted_kv_too_small")
+        return self.fits.is_ruled_out
 
     @property
     def is_sure(self) -> bool:
         """Return whether it fits by more than the margin, whatever the order of the starts."""
         return (
-            self.fits == "fits"
+            self.fits is Fits.FITS
             and self.deficit_mib is not None
             and self.deficit_mib <= -self.margin_mib
         )
@@ -167,11 +166,11 @@ def check(
     ...     outside_share_mib=0, non_kv_mib=5000, one_request_mib=500, own_mib={"stt": 1000}
     ... )
     >>> a = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": "base"})
-    >>> check(a, f, total_mib=12000, tenants_mib=0, reserve_mib=500).fits
+    >>> str(check(a, f, total_mib=12000, tenants_mib=0, reserve_mib=500).fits)
     'fits'
-    >>> check(a, f, total_mib=12000, tenants_mib=6000, reserve_mib=500).fits
+    >>> str(check(a, f, total_mib=12000, tenants_mib=6000, reserve_mib=500).fits)
     'predicted_oom'
-    >>> check(a, f, total_mib=10000, tenants_mib=0, reserve_mib=500).fits
+    >>> str(check(a, f, total_mib=10000, tenants_mib=0, reserve_mib=500).fits)
     'predicted_kv_too_small'
     """
     part_mib = share_mib(allocation, total_mib) if has_share else 0.0
@@ -180,7 +179,7 @@ def check(
         short_mib = starts.non_kv_mib + starts.one_request_mib - part_mib
         if short_mib > margin_mib or (part_mib <= starts.non_kv_mib and short_mib > 0):
             return Prediction(
-                "predicted_kv_too_small",
+                Fits.PREDICTED_KV_TOO_SMALL,
                 short_mib,
                 f"{part_mib:,.0f} MiB is less than {starts.non_kv_mib:,.0f} MiB for weights and "
                 f"activations plus {starts.one_request_mib:,.0f} MiB for one request",
@@ -199,7 +198,7 @@ def check(
     sum_text += f" = {need_mib:,.0f} of {total_mib:,.0f} MiB"
     sum_text += f", without {' and '.join(left_out)}, not measured yet" if left_out else ""
     if need_mib - total_mib > margin_mib:
-        return Prediction("predicted_oom", need_mib - total_mib, sum_text)
+        return Prediction(Fits.PREDICTED_OOM, need_mib - total_mib, sum_text)
     if missing:
-        return Prediction("unknown", None, "not measured yet: the servers are asked")
-    return Prediction("fits", need_mib - total_mib, sum_text, margin_mib)
+        return Prediction(Fits.UNKNOWN, None, "not measured yet: the servers are asked")
+    return Prediction(Fits.FITS, need_mib - total_mib, sum_text, margin_mib)

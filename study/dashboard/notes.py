@@ -10,6 +10,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.engines.registry import apis_of, engines_of
 from objectives.figures import CAPACITY, FITNESS, figures_of, shown
+from objectives.fit.fits import Fits
 from objectives.measurement import Measurement
 from objectives.servers import memory_budget
 from study.analysis.category import Category, category
@@ -159,7 +160,7 @@ def trial_note(
         command = wrapped(str(c))
         lines += [f"## The {server_in_words(name)}'s command", f"```\n{command}\n```"]
     verdict = arithmetic(trial.allocation, summary, {} if starts is None else starts)
-    is_wrong = trial.diagnosis is not None and verdict.fits == "fits"
+    is_wrong = trial.diagnosis is not None and verdict.fits is Fits.FITS
     beside = " What else was on the device was not recorded." if context.held_mib is None else ""
     wrong = " This is an estimate: it failed all the same." if is_wrong else ""
     estimate = f"`{verdict.fits}`: {verdict.explanation}.{beside}{wrong}"

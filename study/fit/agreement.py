@@ -8,6 +8,7 @@ from objectives.allocation import Allocation
 from objectives.diagnosis.log import FailurePhase
 from objectives.engines.every import version_in
 from objectives.fit.cell import Cell, Host
+from objectives.fit.fits import Fits
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain
 from objectives.recording import RecordedLaunch, Recording
@@ -37,7 +38,7 @@ class Held:
     @property
     def is_right(self) -> bool:
         """Return whether the files said whether it starts, close or not."""
-        return self.cell.outcome != "unknown" and self.has_started != self.cell.is_ruled_out
+        return self.cell.outcome is not Fits.UNKNOWN and self.has_started != self.cell.is_ruled_out
 
     @property
     def off_pct(self) -> float | None:

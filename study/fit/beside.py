@@ -18,6 +18,7 @@ from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
 from objectives.fit.beside_memory import SHARE_SLACK_MIB, Claim, claim
 from objectives.fit.cell import Cell, Host, SpeechMemory
+from objectives.fit.fits import Fits
 from objectives.model_files.model import Model
 from objectives.services import OtherService, Services
 from study.fit.model_folder import folder_of
@@ -80,7 +81,7 @@ class BesideFiles:
             if engine.name not in self.models or engine.held_mib(allocation, host) is None:
                 continue
             cell = self._alone(engine, allocation, host)
-            if cell.outcome == "predicted_kv_too_small":
+            if cell.outcome is Fits.PREDICTED_KV_TOO_SMALL:
                 names = ("outcome", "is_close", "missing_mib", "margin_mib")
                 figures = {field: getattr(cell, field) for field in names}
                 return {**figures, "why": f"{engine.name}: {cell.why}"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from objectives.fit.cell import Cell
+from objectives.fit.fits import Fits
 
 Ends = tuple[float, float]
 Number = TypeVar("Number", int, float)
@@ -47,7 +48,7 @@ def _any_close(cells: Mapping[str, Cell]) -> bool:
 
 def _tightness(cell: Cell) -> tuple[bool, bool, float]:
     missing_mib = -math.inf if cell.missing_mib is None else cell.missing_mib
-    return cell.is_ruled_out, cell.outcome == "unknown", missing_mib + (cell.margin_mib or 0.0)
+    return cell.is_ruled_out, cell.outcome is Fits.UNKNOWN, missing_mib + (cell.margin_mib or 0.0)
 
 
 def _scaled(ends: Ends, by: float) -> Ends:

@@ -13,6 +13,7 @@ from objectives.allocation import Allocation
 from objectives.devices.device_set import Room
 from objectives.engines.registry import commands_of, engines_of
 from objectives.fit.cell import Cell
+from objectives.fit.fits import Fits
 from objectives.measurement import Measurement
 from objectives.search_space.space import Space
 from objectives.servers.earlier_starts import predicted
@@ -154,7 +155,7 @@ def forecast(
 
     def prospect(a: Allocation) -> Prospect:
         checked = predicted(a, measurements, engines, full, setting.reserve_mib)
-        cell = by_files(a) if by_files and checked.fits == "unknown" else None
+        cell = by_files(a) if by_files and checked.fits is Fits.UNKNOWN else None
         return Prospect(a, str(a) == str(baseline), done.get(str(a)), checked, cell)
 
     of = [baseline] if has_more else ordered

@@ -33,6 +33,7 @@ from studies import Shared, copied
 
 from objectives.allocation import Allocation
 from objectives.fit.cell import Cell
+from objectives.fit.fits import Fits
 from objectives.measurement import Measurement
 from objectives.traffic.workload import Workload
 from study.cli.before_run.dry_run_text import forecast_in_words
@@ -309,7 +310,7 @@ def test_a_plan_tells_what_the_files_say_of_what_was_not_measured(tmp_path: Path
     spec = load(make(tmp_path))
 
     def by_files(allocation: Allocation) -> Cell:
-        return Cell(allocation=allocation, outcome="starts", kv_tokens=1234)
+        return Cell(allocation=allocation, outcome=Fits.STARTS, kv_tokens=1234)
 
     plan = partial(
         forecast,

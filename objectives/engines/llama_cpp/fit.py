@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from objectives.allocation import Allocation
 from objectives.fit.cell import CONTEXT_MIB, Cell, Host, SpeechMemory
+from objectives.fit.fits import Fits
 from objectives.model_files.json_file import whole
 from objectives.model_files.model import Model, read_model
 from objectives.plain_data.units import MIB
@@ -87,7 +88,7 @@ class LlamaCppArithmetic:
             or model.weights_mib is None
             or speech.mib is None
         ):
-            return Cell(allocation=allocation, outcome="unknown", why=why)
+            return Cell(allocation=allocation, outcome=Fits.UNKNOWN, why=why)
         slots = _number(argv, SLOTS) or USUAL_SLOTS
         own = {
             "weights": model.weights_mib,
@@ -108,7 +109,7 @@ class LlamaCppArithmetic:
         longest = context // slots
         return Cell(
             allocation=allocation,
-            outcome="predicted_oom" if missing_mib > 0 else "starts",
+            outcome=Fits.PREDICTED_OOM if missing_mib > 0 else Fits.STARTS,
             is_close=is_split or abs(missing_mib) <= margin_mib,
             missing_mib=missing_mib,
             margin_mib=margin_mib,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from objectives.allocation import Allocation
+from objectives.fit.fits import Fits
 from objectives.servers.supervision.guard import guard_in_words
 from study.bench.word_outlook import WordOutlook
 from study.cli.before_run.fit_text import sentence, shares
@@ -62,7 +63,10 @@ def command_lines(forecast: Forecast) -> list[str]:
 def _is_unknown(p: Prospect) -> bool:
     """Return whether nothing is known of a configuration that others do not share."""
     return (
-        p.check.fits == "unknown" and p.by_files is None and p.works is None and not p.is_baseline
+        p.check.fits is Fits.UNKNOWN
+        and p.by_files is None
+        and p.works is None
+        and not p.is_baseline
     )
 
 

@@ -11,16 +11,17 @@ from objectives.allocation import MEMORY, SHARE, SPEECH
 from objectives.engines.places import PLACE
 from objectives.figures import service_name
 from objectives.fit.cell import Cell
+from objectives.fit.fits import Fits
 from study.fit.agreement import Agreement
 from study.fit.fit import varied
 
 VERDICTS = {
-    "starts": "starts",
-    "predicted_oom": "no: memory",
-    "predicted_kv_too_small": "no: KV cache",
-    "unknown": "not known",
+    Fits.STARTS: "starts",
+    Fits.PREDICTED_OOM: "no: memory",
+    Fits.PREDICTED_KV_TOO_SMALL: "no: KV cache",
+    Fits.UNKNOWN: "not known",
 }
-SHORTEST = {**VERDICTS, "predicted_kv_too_small": "no: KV"}
+SHORTEST = {**VERDICTS, Fits.PREDICTED_KV_TOO_SMALL: "no: KV"}
 SHORT = {SHARE: "share", MEMORY: "LLM MiB", SPEECH: "speech"}
 SHOWN = 60
 WIDTH, WIDE = 80, 4  # characters; parameters from which on columns stand close

@@ -8,6 +8,7 @@ from typing import Any
 
 from objectives.engines.places import AND
 from objectives.fit.cell import Cell, Host
+from objectives.fit.fits import Fits
 from study.cli.before_run.fit_table import SHOWN, distinct, telling, values_of, verdict, word
 from study.fit.agreement import Agreement
 from study.fit.fit import Fit, varied
@@ -18,7 +19,7 @@ SCHEMA = 1  # of the data: raised where a key goes or means something else; new 
 
 def sentence(cell: Cell) -> str:
     """Return what the files say of a cell, for a line of the dry run."""
-    if cell.outcome == "unknown":
+    if cell.outcome is Fits.UNKNOWN:
         return f"not known, {cell.why}"
     words = verdict(cell)
     if cell.kv_tokens is not None:
@@ -100,7 +101,7 @@ def _smallest(cells: Sequence[Cell], *, is_sure: bool) -> str:
         cells: What the files say of the space.
         is_sure: Whether any share could be sure to, since all that is beside it is known.
     """
-    starting = [c for c in cells if c.outcome == "starts"]
+    starting = [c for c in cells if c.outcome is Fits.STARTS]
     sure = sorted({c.allocation.share for c in starting if not c.is_close})
     close = sorted({c.allocation.share for c in starting if c.is_close})
     if sure:
@@ -130,7 +131,7 @@ def ending(fit: Fit) -> list[str]:
     close = [cell for cell in cells if cell.is_close]
     if close:
         lines.append(_listed(close, parameters, "close (~), so that the servers must be asked"))
-    if unknown := next((cell for cell in cells if cell.outcome == "unknown"), None):
+    if unknown := next((cell for cell in cells if cell.outcome is Fits.UNKNOWN), None):
         lines.append(f"not known: {unknown.why}")
     return [*lines, "at once: requests as long as the workload's longest, with their answer"]
 

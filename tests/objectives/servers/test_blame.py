@@ -14,6 +14,7 @@ from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.evaluation import Job, Step
 from objectives.exercise.exercise import Exercise
+from objectives.fit.fits import Fits
 from objectives.load import ramp
 from objectives.measurement import INFINITE
 from objectives.servers import blame
@@ -324,7 +325,7 @@ def test_what_the_arithmetic_rules_out_is_not_launched(device, tmp_path):
 
 
 def test_prechecked_is_out_of_memory_with_the_deficit():
-    error = prechecked(Prediction("predicted_kv_too_small", 12.5, "a sum"))
+    error = prechecked(Prediction(Fits.PREDICTED_KV_TOO_SMALL, 12.5, "a sum"))
     assert facts(error) == ("predicted_kv_too_small", None, "precheck", 12.5)
 
 

@@ -14,6 +14,7 @@ import study.fit.hosts as module
 from objectives.devices.device import Identity
 from objectives.errors import SetupError
 from objectives.fit.cell import Cell
+from objectives.fit.fits import Fits
 from study.cli.before_run.fit_text import as_json, ending, heading
 from study.fit.fit import fit
 from study.fit.together import together
@@ -101,7 +102,7 @@ def test_together_the_smallest_cache_and_the_narrowest_shares_count() -> None:
     spec: Any = object()
     wide = Cell(
         allocation=spec,
-        outcome="starts",
+        outcome=Fits.STARTS,
         missing_mib=-900.0,
         kv_tokens=5_000,
         least_mib=(4_000.0, 5_000.0),
@@ -120,6 +121,6 @@ def test_together_the_smallest_cache_and_the_narrowest_shares_count() -> None:
     told = together({"a": wide, "b": small}, {"a": 10_000.0, "b": 5_000.0})
     assert (told.kv_tokens, told.free_mib, told.why) == (2_000, 100.0, "b: small")
     assert (told.least_mib, told.most_mib) == ((8_000.0, 10_000.0), (8_000.0, 9_000.0))
-    lost = Cell(allocation=spec, outcome="unknown", why="lost")
+    lost = Cell(allocation=spec, outcome=Fits.UNKNOWN, why="lost")
     unknown = together({"a": wide, "b": lost}, {"a": 1.0, "b": 1.0})
     assert (unknown.outcome, unknown.kv_tokens) == ("unknown", None)

@@ -8,7 +8,8 @@ from objectives.allocation import Allocation
 from objectives.engines.vllm.fit.kv_layout import KvLayout, kv_layout
 from objectives.engines.vllm.fit.options import VllmOptions
 from objectives.engines.vllm.fit.reserve import WEIGHTS_SLACK, Reserve, reserve_of
-from objectives.fit.cell import Cell, Host, Outcome, SpeechMemory
+from objectives.fit.cell import Cell, Host, SpeechMemory
+from objectives.fit.fits import Fits
 from objectives.model_files.model import Model
 
 # between the sum and the least free memory of a window: 225 to 872 in 105 measured launches
@@ -65,7 +66,7 @@ def cell_of(
     layout = kv_layout(model.shape, options)
     unsure = _unsure(model, options, layout)
     if model.weights_mib is None or _is_quantized_while_loading(model, options):
-        return Cell(allocation=allocation, outcome="unknown", why=unsure)
+        return Cell(allocation=allocation, outcome=Fits.UNKNOWN, why=unsure)
     weights_mib = model.weights_mib / options.tensor_parallel
     cache_mib = share_mib - weights_mib - reserve.inside_mib
     if options.cache_mib is not None:  # it overrides the share
@@ -81,12 +82,12 @@ def cell_of(
     )
     if isinstance(layout, str):
         if inside.missing_mib > inside.margin_mib:
-            return _ruled_out(allocation, "predicted_kv_too_small", inside, "", ends)
-        return Cell(allocation=allocation, outcome="unknown", free_mib=free_mib, why=unsure)
+            return _ruled_out(allocation, Fits.PREDICTED_KV_TOO_SMALL, inside, "", ends)
+        return Cell(allocation=allocation, outcome=Fits.UNKNOWN, free_mib=free_mib, why=unsure)
     if inside.missing_mib > 0:
-        return _ruled_out(allocation, "predicted_kv_too_small", inside, unsure, ends)
+        return _ruled_out(allocation, Fits.PREDICTED_KV_TOO_SMALL, inside, unsure, ends)
     if device is not None and device.missing_mib > 0:
-        return _ruled_out(allocation, "predicted_oom", device, unsure, ends)
+        return _ruled_out(allocation, Fits.PREDICTED_OOM, device, unsure, ends)
     if options.tensor_parallel > 1 and not unsure:
         unsure = EXCHANGE  # it only adds to what is needed
     length = options.max_model_len or model.shape.max_positions or request_tokens
@@ -97,7 +98,7 @@ def cell_of(
     )
     return Cell(
         allocation=allocation,
-        outcome="unknown" if device is None else "starts",
+        outcome=Fits.UNKNOWN if device is None else Fits.STARTS,
         is_close=bool(unsure) or narrow.missing_mib + narrow.margin_mib > 0,
         missing_mib=narrow.missing_mib,
         margin_mib=narrow.margin_mib,
@@ -113,7 +114,7 @@ def cell_of(
 
 def _ruled_out(
     allocation: Allocation,
-    outcome: Outcome,
+    outcome: Fits,
     total: _Sum,
     unsure: str,
     ends: _Ends,
