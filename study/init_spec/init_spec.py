@@ -67,7 +67,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     notes = [*llm.notes, *stt.notes, *today.notes, *places.notes, *_unnamed(device, today)]
     if not stt.running.ports and stt.running.pids:
         notes.append(
-            f"{stt.running.unit} listens on no port: nothing can be asked of it after a change"
+            f"{stt.running.label} listens on no port: nothing can be asked of it after a change"
         )
     notes += [
         f"{name} sleeps until {s.socket} wakes it: {name}.resident asks whether that is worth it"
@@ -82,7 +82,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
         notes.append("what other processes hold could not be seen here: set reserve_mib yourself")
     origin = (
         f"Written by scripts/init_spec.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
-        + ", ".join(dict.fromkeys(u.unit for u in today.running))
+        + ", ".join(dict.fromkeys(u.label for u in today.running))
         + (", as they ran." if all(map(_ran, today.running)) else ", as they are written.")
     )
     deployment, more = deployment_of(options.name, name, today, held)
@@ -106,7 +106,7 @@ def write_files(options: InitOptions, tell: Callable[[str], None]) -> None:
     for note in notes:
         tell(f"note: {note}")
     share = "" if llm.share is None else f"{llm.share:g} of the memory for "
-    beside = "".join(f", {b.name}: {b.running.unit}" for b in today.beside)
+    beside = "".join(f", {b.name}: {b.running.label}" for b in today.beside)
     tell(f"today: {share}{llm.model}, speech {stt.size}{beside}; wrote {wrote}")
     lend = " ".join(f"--lend-from {n}" for n in dict.fromkeys(map(_lent, today.running)) if n)
     run = shlex.join([*sudo_command("run_study"), str(options.spec)])
@@ -121,7 +121,7 @@ def _ran(unit: Running) -> bool:
 def _lent(unit: Running) -> str:
     """Return what `--lend-from` calls a server; empty where it cannot be lent by a name."""
     if unit.is_unit:
-        return unit.unit.partition(": ")[0]
+        return unit.unit
     container = unit.container
     if container is not None and container.manifest is not None:
         return ""

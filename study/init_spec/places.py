@@ -88,7 +88,7 @@ def _of_the_llm(llm: Llm, device: str | None) -> tuple[str, ...]:
         engine = LLM_ENGINES[USUAL](LlmService(args=words))
         spreads = engine.spread_by({})
         count = max([1, *(n for option, n in spreads if option in engine.of_its_set)])
-    what = f"{llm.running.unit} is spread over {count} cards"
+    what = f"{llm.running.label} is spread over {count} cards"
     if device is not None and count > 1:
         raise BadInput(f"{what}, and --device names one; leave --device out")
     if device is not None:

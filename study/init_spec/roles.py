@@ -143,7 +143,7 @@ def _notes(beside: Beside, llm: Running, stt: Running) -> list[str]:
     if beside.api in of_turns:
         first, what = of_turns[beside.api]
         notes.append(
-            f"{beside.running.unit} is {beside.name}, beside {first.unit}, which is named first "
+            f"{beside.running.label} is {beside.name}, beside {first.label}, which is named first "
             f"and so taken for {what}"
         )
     return notes + (lacking(beside) if beside.speech else [])
@@ -158,7 +158,7 @@ def has_gpu(unit: Running) -> bool:
 def _lack(programs: Sequence[tuple[Running, Program | None]], role: str) -> str:
     """Return in a sentence what is missing, and what was found instead."""
     others = "; ".join(
-        f"{u.unit} runs {p.engine if p else repr(' '.join(u.argv)[:80])}" for u, p in programs
+        f"{u.label} runs {p.engine if p else repr(' '.join(u.argv)[:80])}" for u, p in programs
     )
     if role == "llm":
         return (

@@ -76,7 +76,7 @@ def running_all(unit: str) -> list[Running]:
     written = _written(properties, base)
     if len(written) > 1:
         one = replace(base, ports=())  # which of them is whose, its own words say
-        return [of_command(replace(one, unit=f"{base.unit}: {name}"), c) for name, c in written]
+        return [of_command(replace(one, member=name), c) for name, c in written]
     begun = [c for p in seen for c in _of_process(p, base)]
     known = [c for c in begun if program_of(c.argv)] or [
         c for _, c in written if program_of(c.argv)

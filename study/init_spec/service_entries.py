@@ -43,7 +43,7 @@ def binding(
     if unit.script is None and not is_compose:
         if (hidden := unit.hidden.get(setting.replace("_", "-"))) is not None:
             notes.append(
-                f"{unit.unit} has {setting} in ${hidden}: move it from there into ExecStart= "
+                f"{unit.label} has {setting} in ${hidden}: move it from there into ExecStart= "
                 "itself before a rollout, which `promote.py plan` refuses until then"
             )
         return flag

@@ -106,7 +106,7 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
         inner = named([c for command in begun for c in unwrapped(command)])
         unit = file.name.replace(".container", ".service")
         for label, command in inner:
-            base = _running(f"{unit}: {label}" if label else unit, command)
+            base = _running(unit, command, label)
             yield label, replace(base, is_unit=True, restart=_restart(texts))
         return
     else:
@@ -114,20 +114,20 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
     for label, command in commands:
         for inner_label, inner_command in named([*unwrapped(command)]):
             own = label or inner_label
-            yield own, _running(f"{file.name}: {own}" if own else file.name, inner_command)
+            yield own, _running(file.name, inner_command, own)
 
 
 def _restart(texts: Sequence[str]) -> str:
     return "".join(settings(texts, "Service", "Restart")[-1:]) or "no"
 
 
-def _running(name: str, command: Command) -> Running:
-    base = Running(name, (), {}, Path("/"), "no", (), (), is_unit=False)
+def _running(unit: str, command: Command, member: str = "") -> Running:
+    base = Running(unit, (), {}, Path("/"), "no", (), (), is_unit=False, member=member)
     read = of_command(base, command)
     pid = command.container.pid if command.container else 0
     seen: list[psutil.Process] = []
     with suppress(SetupError):  # its engine may be on another machine
-        seen = processes(name, pid) if pid else []
+        seen = processes(base.label, pid) if pid else []
     ports = tuple(sorted({port for process in seen for port in ports_of(process)}))
     return replace(read, pids=tuple(p.pid for p in seen), ports=read.ports or ports)
 

@@ -32,7 +32,7 @@ def deployment_of(
         return None, [why]
     if today.llm.share is None and not today.llm.options:
         return None, [
-            f"no deployment was written: nothing of {today.llm.running.unit} is searched, and a "
+            f"no deployment was written: nothing of {today.llm.running.label} is searched, and a "
             "deployment needs a flag or variable of each service"
         ]
     entries = {
@@ -71,8 +71,7 @@ def _env_file(unit: Running, projects: Sequence[Project]) -> dict[str, Any]:
     project, names = projects[0], [p.service for p in projects]
     engine = unit.container.program if unit.container else ""
     if unit.is_unit and project.is_attached:  # it would see its containers end, and end or restart
-        own = unit.unit.partition(": ")[0]
-        restart, stop = ["systemctl", "restart", own], ["systemctl", "stop", own]
+        restart, stop = (["systemctl", verb, unit.unit] for verb in ("restart", "stop"))
     else:
         restart = [*project.words, "up", "-d", "--force-recreate", *names]
         stop = [*project.words, "stop", *names]
@@ -83,15 +82,14 @@ def _no_target(servers: list[Running]) -> str | None:
     """Return in a sentence why nothing can set a value; None where something can."""
     for unit in servers:
         is_of_compose = unit.container is not None and unit.container.compose is not None
-        if unit.is_unit and ": " in unit.unit and not is_of_compose:
-            own = unit.unit.partition(": ")[0]
+        if unit.is_unit and unit.member and not is_of_compose:
             return (
-                f"no deployment was written: {own} starts several servers, so that none changes "
-                "alone; give each a unit of its own"
+                f"no deployment was written: {unit.unit} starts several servers, so that none "
+                "changes alone; give each a unit of its own"
             )
-        if not unit.is_unit or ": " in unit.unit:
+        if not unit.is_unit or unit.member:
             return (
-                f"no deployment was written: {unit.unit} is no unit of systemd's, and not all "
+                f"no deployment was written: {unit.label} is no unit of systemd's, and not all "
                 "services are in one compose file; put its command into a unit or a compose file "
                 "for rollouts, or set the values of a promotion by hand"
             )

@@ -122,7 +122,7 @@ def _write(
     spec = spec_of(options.name, places, services, None)
     head = [
         f"Written by scripts/quick.py on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC from "
-        f"{llm.running.unit} and {speech.running.unit}, as they ran.",
+        f"{llm.running.label} and {speech.running.label}, as they ran.",
         "Every key is explained in study/specs/gpu.yaml.",
         "workload.turns_per_s is a guess: write how often your users speak to the LLM today.",
         *notes,

@@ -54,12 +54,12 @@ def _part(mib: float, total_mib: float) -> str:
 def of_llm(llm: Llm) -> str:
     """Say what the LLM server runs, and with which share."""
     share = "" if llm.share is None else f", allowed {100 * llm.share:.3g} %"
-    return f"LLM: {llm.running.unit}, {llm.engine} with {llm.model}{share}"
+    return f"LLM: {llm.running.label}, {llm.engine} with {llm.model}{share}"
 
 
 def of_speech(speech: Speech) -> str:
     """Say what recognizes speech."""
-    return f"speech: {speech.running.unit}, {speech.size}, on {speech.device or 'a device untold'}"
+    return f"speech: {speech.running.label}, {speech.size}, on {speech.device or 'a device untold'}"
 
 
 def of_cache(port: int, looked: Pressure | None) -> str:

@@ -79,7 +79,7 @@ class Running:
     """A server runs like this now, or would by its text.
 
     Args:
-        unit: Its name for people: a unit, a container, or a file and the service in it.
+        unit: What starts it: a unit, a container, or a file, by its name.
         argv: The words of the process that serves; in a container those inside.
         env: The variables that its configuration sets, so that nothing else of the process is
             written down; in a container those inside.
@@ -95,6 +95,7 @@ class Running:
         script: The wrapper script that has the flags; None: its configuration has them itself.
         is_unit: Whether a unit of systemd's runs it.
         sleep: What wakes it; None: it runs all the time.
+        member: Its own name among the servers that the unit or file starts; empty: it is alone.
     """
 
     unit: str
@@ -112,6 +113,12 @@ class Running:
     script: str | None = None
     is_unit: bool = True
     sleep: Sleep | None = None
+    member: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return its name for people: what starts it, and which of several it is."""
+        return f"{self.unit}: {self.member}" if self.member else self.unit
 
     def path(self, word: str) -> str:
         """Make a file or folder as the server sees it absolute; return any other word as it is."""

@@ -49,7 +49,7 @@ def with_file(unit: Running, engine: str, flags: Flags, free: list[str]) -> tupl
     file = host_file(unit, names[-1])
     if file is None or not file.is_file():
         raise BadInput(
-            f"{unit.unit}: its --config {names[-1]} is not read from here, and may set its share; "
+            f"{unit.label}: its --config {names[-1]} is not read from here, and may set its share; "
             f"run this where the file is, or {WAY_OUT} with `services.llm.args`"
         )
     data = document(file)

@@ -95,7 +95,7 @@ def read_llm(unit: Running, named: str = "", served: str = "model") -> Llm:
     if model is None:
         model, flags = _model_behind(flags, form.alone)
     if not model:
-        raise BadInput(f"{unit.unit}: its command names no model; {WAY_OUT}")
+        raise BadInput(f"{unit.label}: its command names no model; {WAY_OUT}")
     notes = []
     _refuse_overrides(unit, flags, engine, form)
     share = engine.default_share
@@ -104,12 +104,12 @@ def read_llm(unit: Running, named: str = "", served: str = "model") -> Llm:
         share = float(text) if re.fullmatch(r"[0-9.]{1,8}", text) else math.nan
     else:
         notes.append(
-            f"{unit.unit} sets no {form.share_flag}: {engine.title}'s own {share} is taken; "
+            f"{unit.label} sets no {form.share_flag}: {engine.title}'s own {share} is taken; "
             "check your version's"
         )
     if not 0 < share < 1:
         raise BadInput(
-            f"{unit.unit}: {form.share_flag} {text} is no share that leaves something to the "
+            f"{unit.label}: {form.share_flag} {text} is no share that leaves something to the "
             "others; set one between 0 and 1, both excluded"
         )
     dropped = {name for name, _ in flags if name in SECRET_FLAGS}
@@ -125,8 +125,8 @@ def read_llm(unit: Running, named: str = "", served: str = "model") -> Llm:
     command = None
     if unit.container is None and unit.python is None:
         notes.append(
-            f"{unit.unit}: which Python has {engine.title} is not seen from here: the study starts "
-            f"{unit.argv[0]!r} as it does"
+            f"{unit.label}: which Python has {engine.title} is not seen from here: the study "
+            f"starts {unit.argv[0]!r} as it does"
         )
     if unit.container is not None or unit.python is None:
         ours = ["--model", *([named] if named else literal([model])), "--served-model-name", served]
@@ -198,7 +198,7 @@ def _refuse_overrides(
     ]
     if overrides:
         raise BadInput(
-            f"{unit.unit} has {overrides[0]}; give it a {form.share_flag} instead, "
+            f"{unit.label} has {overrides[0]}; give it a {form.share_flag} instead, "
             "or write the spec from study/specs/gpu.yaml"
         )
 

@@ -74,7 +74,7 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
     words = _words(program)
     if words is None:
         raise BadInput(
-            f"{unit.unit} runs {program.engine}, whose flags are not read here; write its command "
+            f"{unit.label} runs {program.engine}, whose flags are not read here; write its command "
             "into `services.llm.command`, with {port} where its port goes (study/specs/gpu.yaml)"
         )
     flags, free = split_flags(unit.argv[program.start :])
@@ -93,7 +93,7 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
     if not model:
         what = "serves whichever model a request names, and none is loaded here now"
         raise BadInput(
-            f"{unit.unit} runs {program.engine}, which "
+            f"{unit.label} runs {program.engine}, which "
             + (what if words.loaded else "names no model here")
             + "; say which: --llm-model NAME"
         )
@@ -119,18 +119,18 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
         return _of_engine(unit, program, words, (values, set_by), kept, (model, served, port))
     share = values.get(SHARE)
     notes = [
-        f"{unit.unit} runs {program.engine}: the study starts it by `services.llm.command`; "
+        f"{unit.label} runs {program.engine}: the study starts it by `services.llm.command`; "
         "read that line once"
     ]
     for name in values:
         if not any(f in arguments for f in words.memory.get(name, ())) and name in words.memory:
             notes.append(
-                f"{unit.unit} sets no {set_by[name]}: {program.engine}'s own {values[name]:g} is "
+                f"{unit.label} sets no {set_by[name]}: {program.engine}'s own {values[name]:g} is "
                 "taken; check your version's"
             )
     if not values:
         notes.append(
-            f"{unit.unit} names no memory or context of {program.engine}'s: none is searched"
+            f"{unit.label} names no memory or context of {program.engine}'s: none is searched"
         )
     return Llm(
         running=unit,

@@ -55,7 +55,7 @@ def read_other_stt(unit: Running, program: Program) -> Speech:
     if (words := _words(program)) is not None:
         return _by_template(unit, program, words, arguments)
     raise BadInput(
-        f"{unit.unit} runs {program.engine}, another engine than {SpeechEngine.title}; "
+        f"{unit.label} runs {program.engine}, another engine than {SpeechEngine.title}; "
         f"{NOT_OPENAI}: write a command that serves it into `services.stt.command`, with {{port}} "
         "where its port goes and {model} for the model of a size in `services.stt.models` "
         "(study/guides/spec.md)"
@@ -80,11 +80,11 @@ def _of_engine(unit: Running, program: Program, *, is_named: bool) -> Speech:
     notes = llm.notes
     if not is_named:
         notes += (
-            f"{unit.unit} names its model by no --model, so that no rollout can change it: only "
+            f"{unit.label} names its model by no --model, so that no rollout can change it: only "
             f"{size} is measured",
         )
     if llm.command:
-        notes += (_READ_IT.format(unit.unit),)
+        notes += (_READ_IT.format(unit.label),)
     return Speech(
         running=unit,
         python=llm.python,
@@ -108,7 +108,7 @@ def _by_template(
     """Read an engine whose command names a Whisper, and that a template starts."""
     flag = next((f for f in words.model if arguments.get(f)), words.model[0])
     if not (model := unit.path(arguments.get(flag, ""))):
-        raise BadInput(f"{unit.unit}: its command names no {flag}; add it there")
+        raise BadInput(f"{unit.label}: its command names no {flag}; add it there")
     size = named_size(model) or re.sub(r"^.*/", "", model).lower()
     host = (words.host, "127.0.0.1") if words.host else ()
     set_by_us = {*words.model, *words.ports, words.host, *SECRET_FLAGS, "--served-model-name"}
@@ -125,7 +125,7 @@ def _whisper_cpp(unit: Running, program: Program, arguments: dict[str, str]) -> 
     match = GGML.fullmatch(Path(model).name)
     if match is None:
         raise BadInput(
-            f"{unit.unit} runs whisper.cpp on {model!r}, whose size its name does not tell; write "
+            f"{unit.label} runs whisper.cpp on {model!r}, whose size its name does not tell; write "
             "its command into `services.stt.command`, with {port} and {model}, and its file into "
             "`services.stt.models`"
         )
@@ -154,6 +154,6 @@ def _speech(unit: Running, size: str, models: dict[str, str], flag: str, command
         device=None,
         compute_type=None,
         beam_size=None,
-        notes=(_READ_IT.format(unit.unit),),
+        notes=(_READ_IT.format(unit.label),),
         command=command,
     )

@@ -84,8 +84,8 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
         )
     if not sizes or not (today := size_of(unit, sizes[0][2])):
         raise BadInput(
-            f"{unit.unit}: neither its command ({' '.join(unit.argv)[:80]}) nor its variables name "
-            "a Whisper size; let the application read one from a variable and say which, with "
+            f"{unit.label}: neither its command ({' '.join(unit.argv)[:80]}) nor its variables "
+            "name a Whisper size; let the application read one from a variable and say which, with "
             "today's size: --size WHISPER_MODEL=base"
         )
     flag, variable, value = sizes[0]
@@ -93,11 +93,11 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
     notes = []
     if size is not None:
         notes.append(
-            f"{unit.unit} must read {variable} itself; nothing here can check that it does"
+            f"{unit.label} must read {variable} itself; nothing here can check that it does"
         )
     if not any(Path(word).name == OWN for word in unit.argv):
         notes.append(
-            f"the study measures Whisper by its own server, not by {unit.unit}: how sizes compare "
+            f"the study measures Whisper by its own server, not by {unit.label}: how sizes compare "
             "carries over, milliseconds may not"
         )
     return Speech(

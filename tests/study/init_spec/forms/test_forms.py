@@ -450,6 +450,13 @@ def test_a_context_that_no_flag_names_is_not_made_up(folder: Path) -> None:
     assert made is None and "nothing of a.service is searched" in note
 
 
+def test_a_unit_whose_name_has_a_colon_is_no_command_of_another(folder: Path) -> None:
+    start = "ExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.45"
+    found = read(folder, "voice: llm.service", start, "stt.service")
+    made, _ = deployment_of("my", "cuda", found, None)
+    assert made is not None and made["services"]["llm"]["unit"] == "voice: llm.service"
+
+
 def test_a_flag_in_a_script_is_set_by_a_variable_that_the_script_reads(folder: Path) -> None:
     script = "#!/bin/sh\nexec /opt/v/bin/vllm serve org/m --gpu-memory-utilization "
     (folder / "run.sh").write_text(script + '"${U:-0.45}"\n')
