@@ -30,9 +30,21 @@ class StudyError(Exception):
 
 
 class BadInput(StudyError):
-    """The spec or an argument is wrong; nothing has run and nothing was written."""
+    """The spec or an argument is wrong; nothing has run and nothing was written.
+
+    Args:
+        what: What is wrong, with the way out.
+        file: The name of the file in which it stands; empty: in none, or `what` names it.
+        line: Its line there, from 1; None: the whole file, or its line is not known.
+    """
 
     exit_code = 2
+
+    def __init__(self, what: str, file: str = "", line: int | None = None) -> None:
+        name = "".join(c if c.isprintable() else " " for c in file)
+        at = "" if not file else f"{name}: " if line is None else f"{name}:{line}: "
+        super().__init__(at + what)
+        self.what, self.file, self.line = what, file, line
 
 
 class SetupError(StudyError):

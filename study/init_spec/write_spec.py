@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -165,8 +164,7 @@ def _beside(beside: Beside, places: Places) -> dict[str, Any]:
         is_cpu = places.by_service.get(beside.name, places.main) == HOST
         kind: DeviceKind = "cpu" if is_cpu else "cuda"
         own["command"], own["env"] = command_of_ours(beside, kind)
-    is_named = "--served-model-name model" in beside.command
-    return own if is_named else own | {"served_model": beside.served_model}
+    return own if beside.is_renamed else own | {"served_model": beside.served_model}
 
 
 def write_spec(path: Path, head: Sequence[str], data: dict[str, Any]) -> list[str]:
@@ -182,7 +180,7 @@ def write_spec(path: Path, head: Sequence[str], data: dict[str, Any]) -> list[st
         try:
             load(draft)
         except BadInput as error:
-            notes.append(f"not on this machine yet: {str(error).partition(': ')[2]}")
+            notes.append(f"not on this machine yet: {error.what}")
 
     write_checked(path, head, data, check, PRIVATE)
     return notes
@@ -213,7 +211,7 @@ def write_checked(
             try:
                 check(draft)
             except BadInput as error:
-                why = re.sub(rf"^{re.escape(str(draft))}(:\d+)?: ", "", str(error))
+                why = error.what if error.file == str(draft) else error
                 raise BadInput(f"{path} is not written, as it would be refused: {why}") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); name another file") from error

@@ -58,10 +58,11 @@ def check_trusted(path: Path, users: Collection[int] | None = None) -> None:
     if problems:
         own = "root" if set(allowed) == ROOT_ONLY else "root and you"
         raise BadInput(
-            f"{path}: others than {own} could have written or exchanged it: "
+            f"others than {own} could have written or exchanged it: "
             f"{'; '.join(problems)}; run `chmod go-w` on what others may write, or look at it "
             f"and copy it to where only root writes: `sudo install -D -m 644 {path} "
-            f"/etc/gpu-allocation/files/{path.name}`"
+            f"/etc/gpu-allocation/files/{path.name}`",
+            str(path),
         )
 
 

@@ -35,10 +35,11 @@ def read_yaml(path: Path, content: bytes | None = None) -> tuple[YamlEntry, str,
         data = read_bytes(path, links=True) if content is None else content
         node = compose(data, aliases=True)
     except BadYaml as error:
-        at = f"{path}" if error.flaw in (Flaw.NO_FILE, Flaw.UNREADABLE) else f"{path}:{error.line}"
+        line = None if error.flaw in (Flaw.NO_FILE, Flaw.UNREADABLE) else error.line
         is_yaml = error.flaw not in (Flaw.SYNTAX, Flaw.ESCAPE)
         what = error.what if is_yaml else f"not valid YAML: {error.what}"
-        raise BadInput(one_line(f"{at}: {what}; {WAYS_OUT[error.flaw]}")) from error
+        sentence = one_line(f"{what}; {WAYS_OUT[error.flaw]}")
+        raise BadInput(sentence, str(path), line) from error
     if node is None:
-        raise BadInput(one_line(f"{path}:1: it is empty; start from study/specs/cpu.yaml"))
+        raise BadInput("it is empty; start from study/specs/cpu.yaml", str(path), 1)
     return YamlEntry(str(path), node, node.start_mark.line + 1), data.decode("utf-8-sig"), data

@@ -43,8 +43,8 @@ class YamlEntry:
     def wrong(self, what: str, way_out: str) -> BadInput:
         """Return the error that says what is wrong with this value, in one line."""
         key = f"{cut('.'.join(self.path), 200)}: " if self.path else ""
-        where, words = f"{self.file}:{self.line}: {key}", (what, way_out)
-        return BadInput(one_line(where + "; ".join(cut(w, LONGEST) for w in words)))
+        words = "; ".join(cut(w, LONGEST) for w in (what, way_out))
+        return BadInput(one_line(key + words), self.file, self.line)
 
     def refuse_beside(self, other: YamlEntry) -> None:
         """Refuse a value that stands in another place too.

@@ -118,14 +118,14 @@ def _check_owner(path: Path) -> None:
     mode = path.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BadInput(
-            f"{path}: others than its owner may write it, and it names commands; "
-            f"run `chmod go-w {path}`"
+            f"others than its owner may write it, and it names commands; run `chmod go-w {path}`",
+            str(path),
         )
     owner, owners = path.stat().st_uid, {0, int(os.environ.get("SUDO_UID") or 0)}
     if os.geteuid() == 0 and owner not in owners:
         raise BadInput(
-            f"{path}: root does not run commands of user {owner}'s file; "
-            f"run `sudo chown root {path}`"
+            f"root does not run commands of user {owner}'s file; run `sudo chown root {path}`",
+            str(path),
         )
     if os.geteuid() == 0:
         check_trusted(path)

@@ -51,7 +51,8 @@ OTHERS: Mapping[str, Speaks] = {
     "Orpheus": Speaks(port=5005, health_path="/docs", inside=5005),
     "Chatterbox": Speaks(port=4123, inside=4123),
 }
-SAME_KEY = ("--served-model-name", "--url-prefix")
+SERVED = "--served-model-name"
+SAME_KEY = (SERVED, "--url-prefix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Beside:
         llm: What it is, where an LLM's engine serves it; None: none does.
         choices: By option, what its unit would get in place of each value that is searched.
         speech: What it is, where it is a second speech server of no such engine; None: it is none.
+        is_renamed: Whether its template gives its model the name that a spec has by itself.
     """
 
     running: Running
@@ -87,6 +89,7 @@ class Beside:
     llm: Llm | None = None
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     speech: Speech | None = None
+    is_renamed: bool = False
 
 
 def free_name(name: str, taken: set[str]) -> str:
@@ -141,10 +144,11 @@ def read_beside(unit: Running, program: Program, taken: set[str]) -> Beside | st
         command=template(unit, program.start, words, inside=inside),
         env={} if unit.container else kept_env(unit),
         health_path=speaks.health_path,
-        served_model=arguments.get("--served-model-name") or _model(arguments, free, unit),
+        served_model=arguments.get(SERVED) or _model(arguments, free, unit),
         port=port_of(unit, arguments.get(speaks.ports, ""), speaks.port),
         options=options,
         flags=set_by,
+        is_renamed=SERVED in speaks.more,
     )
 
 
@@ -157,7 +161,7 @@ def _model(arguments: Mapping[str, str], free: list[str], unit: Running) -> str:
 def tenant(unit: Running, what: str) -> str:
     """Return the sentence of a service that no study measures."""
     return (
-        f"{unit.unit} is {what}: it is no service of this spec and stays a tenant; leave it on "
+        f"{unit.label} is {what}: it is no service of this spec and stays a tenant; leave it on "
         "and do not lend it, and what it holds is counted as it is, or describe it by hand "
         "(study/guides/services.md)"
     )

@@ -47,6 +47,7 @@ def read_engine_beside(unit: Running, program: Program, taken: set[str]) -> Besi
         options=llm.options,
         flags=llm.flags,
         llm=llm,
+        is_renamed=llm.is_usual,
     )
 
 

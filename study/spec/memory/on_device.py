@@ -89,5 +89,5 @@ def _wrong(file: SpecFile, name: str, what: str, way_out: str) -> BadInput:
     """Return the error of one line; the device was not known when the file was read."""
     lines = [text.partition("#")[0] for text in file.text.splitlines()]
     places = [n for n, text in enumerate(lines, start=1) if name in text]
-    line = f":{places[-1] if name == SHARE else places[0]}" if places else ""
-    return BadInput(one_line(f"{file.path}{line}: {name}: {what}; {way_out}"))
+    line = (places[-1] if name == SHARE else places[0]) if places else None
+    return BadInput(one_line(f"{name}: {what}; {way_out}"), str(file.path), line)

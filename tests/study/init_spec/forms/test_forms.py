@@ -554,3 +554,12 @@ def test_a_spec_that_would_be_refused_is_named_as_it_was_to_be(
         write_files(options, print)
     assert str(error.value).startswith(f"{spec} is not written, as it would be refused: {told}")
     assert not spec.exists()
+
+
+def test_what_is_not_here_yet_is_said_without_the_file_in_which_it_stands(folder: Path) -> None:
+    (folder / "a: b").mkdir()
+    spec = folder / "a: b" / "my.yaml"
+    found = read(folder, "a.service", "ExecStart=/opt/v/bin/vllm serve org/m", "stt.service")
+    data = spec_of("my", places_of(found, "cuda"), found, None)
+    [note] = write_spec(spec, [], data)
+    assert note.startswith("not on this machine yet: services.")
