@@ -57,6 +57,9 @@ class Whisper:
 
     It decodes at temperature 0 and carries no context from one request to the next.
 
+    Args:
+        arguments: The command line, with the model's folder, the device and how to decode.
+
     Attributes:
         facts: What /health tells of it: the device, the compute type and two times in seconds.
     """

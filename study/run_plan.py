@@ -32,7 +32,7 @@ class RunOptions:
         fresh: Whether to open a new study beside one of other conditions.
         dry_run: Whether to plan only, and launch nothing.
         preset: Whose weights count.
-        restart_per_trial: Whether to launch both servers anew for every trial, trials in the order
+        restart_per_trial: Whether to launch all servers anew for every trial, trials in the order
             asked: a study of its own.
         lending: The units that lend their GPU meanwhile.
         card: The name of a card elsewhere that is planned for.

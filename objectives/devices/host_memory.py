@@ -1,4 +1,4 @@
-"""The host's own memory is the shared device where both servers run on the CPU."""
+"""The host's own memory is the shared device where all servers run on the CPU."""
 
 from __future__ import annotations
 

@@ -69,7 +69,11 @@ SAMPLE_S = 0.04
 
 @dataclass(slots=True)
 class Watch:
-    """A watch keeps the samples taken so far, oldest first."""
+    """A watch keeps the samples taken so far, oldest first.
+
+    Args:
+        samples: They are of the device's memory, use and power.
+    """
 
     samples: list[Sample] = field(default_factory=list)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class VictimKind(StrEnum):
-    """A kind of victim."""
+    """The kind says what a victim is."""
 
     SERVICE = "service"
     TENANT = "tenant"

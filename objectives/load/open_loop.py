@@ -1,4 +1,4 @@
-"""This module sends requests open loop to both servers at once, and collects the answers."""
+"""This module sends requests open loop to all servers at once, and collects the answers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def drive(
     ends_s: Sequence[float] = (),
     is_worth: Callable[[Progress], bool] = lambda _: True,
 ) -> Window:
-    """Replay scheduled requests open loop, both services at once, until the last has answered.
+    """Replay scheduled requests open loop, all services at once, until the last has answered.
 
     The first request of a turn leaves at its time, each other one once the one before has been
     answered.

@@ -73,7 +73,7 @@ class Reply:
     Times are in seconds on the monotonic clock, and None where their event never came.
 
     Args:
-        service: `llm` or `stt`.
+        service: The name of the service.
         scheduled_s: When the request should have left.
         sent_s: When it left.
         first_s: When its first content came.

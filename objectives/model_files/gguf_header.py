@@ -27,7 +27,11 @@ NUMBERS |= {12: "d"}  # by the format's number of a type
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """A length is all that is kept of an array of texts, or of a long one."""
+    """A length is all that is kept of an array of texts, or of a long one.
+
+    Args:
+        count: How many values it has.
+    """
 
     count: int
 

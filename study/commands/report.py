@@ -55,7 +55,7 @@ def main() -> None:
     arguments = options.parse_args()
 
     from study.cli.exit_codes import exiting
-    from study.cli.limits import limits_in
+    from study.cli.limit_options import limits_in
     from study.cli.say import say
     from study.report.html import html, write_page
     from study.report.studies.side_by_side import side_by_side

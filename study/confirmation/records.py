@@ -46,7 +46,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class PairLaunch:
-    """A launch starts both servers afresh, and measures them under each workload in turn.
+    """A launch starts all servers afresh, and measures them under each workload in turn.
 
     Args:
         role: Whose launch it is; in an A/A pair, both are the baseline's.

@@ -1,4 +1,4 @@
-"""A change records itself, arms the timer, restarts both services, and ends with a commit."""
+"""A change records itself, arms the timer, restarts all services, and ends with a commit."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def restart(
     say: Say,
     step: Say = print_line,
 ) -> None:
-    """Stop both services, wait for the memory, and start both in the tuned order.
+    """Stop all services, wait for the memory, and start them in the tuned order.
 
     Each is ready before the next starts.
 

@@ -141,7 +141,7 @@ def _agree(
     is_visible = bool(assignments) and all(target.running(a) is not None for a in assignments)
     if (is_visible or trusts) and not failed_gates(try_gates(target, deployment, assignments)):
         return False
-    say(f"restarting both services on version {version.number}")
+    say(f"restarting all services on version {version.number}")
     device = device_of(deployment)
     restart(deployment, target, [(device, None)] if device is not None else [], say)
     check_gates(try_gates(target, deployment, assignments))

@@ -27,7 +27,7 @@ class Held:
 
     Args:
         cell: What the files say.
-        has_started: Whether both servers became ready.
+        has_started: Whether all servers became ready.
         kv_tokens: The size of the KV cache that was measured; None where none was.
     """
 

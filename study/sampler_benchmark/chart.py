@@ -36,7 +36,11 @@ DPI = 150
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart is a finished figure, which Jupyter shows and `save` writes."""
+    """A chart is a finished figure, which Jupyter shows and `save` writes.
+
+    Args:
+        figure: The figure of matplotlib.
+    """
 
     figure: Figure
 

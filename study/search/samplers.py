@@ -112,6 +112,9 @@ class UntilExhausted(BaseSampler):
 
     `Study.stop` raises where no `optimize` is running, so the last `tell` of a complete grid would
     fail. Here it ends in peace, and whoever asks again is given a known configuration.
+
+    Args:
+        inner: The sampler that searches the space.
     """
 
     def __init__(self, inner: BaseSampler) -> None:

@@ -45,7 +45,7 @@ class TrialSteps:
         progress: Who hears of trials meanwhile.
         is_replay: Whether a recording is replayed.
         available: How often a configuration can be measured; a replay has what was recorded.
-        restarts: Launch both servers anew for every trial, trials in the order asked.
+        restarts: Launch all servers anew for every trial, trials in the order asked.
         only: The launches to make, in order, instead of asking the sampler; None to ask it.
         racer: It holds each trial against the best while it is measured; None measures all whole.
         is_alone: Whether nobody else of this machine can be at work on the study.

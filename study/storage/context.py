@@ -45,9 +45,9 @@ class StudyContext:
         has_today: Whether the baseline is in use today.
         fitness: How the fitness weighs its terms.
         gates: What an allocation must meet to be promoted.
-        workload: What both servers are asked for.
+        workload: What all servers are asked for.
         tenants: The neighbours whose memory the study itself holds.
-        services: Both servers.
+        services: All servers.
         server_env: The environment by which servers see the device.
         reserve_mib: What is left free for others, MiB.
         held_mib: What others held on the device when the study was opened, tenants not included,
@@ -56,7 +56,7 @@ class StudyContext:
         claim: What must be better.
         device: The card; of several that of the LLM.
         other_devices: The other cards, by name.
-        versions: The versions of both servers.
+        versions: The versions of all servers.
         measured_elsewhere: Where a replay's figures come from; None for a live study.
         git_commit: The commit of this project; None where it is not known.
     """
@@ -95,7 +95,7 @@ class StudyContext:
         return sum(t.held_mib(self.device.total_mib) for t in here)
 
     def commands(self, allocation: Allocation) -> dict[str, Command]:
-        """Return both servers' command lines, by service."""
+        """Return the command line of every server, by service."""
         return commands_of(self.services, allocation, self.server_env)
 
     def places(self, allocation: Allocation) -> dict[str, str]:

@@ -23,7 +23,11 @@ STOP_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """A manager is that of the machine (`system`), or of the user who runs this process."""
+    """A manager is that of the machine (`system`), or of the user who runs this process.
+
+    Args:
+        is_user: Whether it is the user's.
+    """
 
     is_user: bool
 

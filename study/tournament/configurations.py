@@ -26,6 +26,9 @@ class Archive:
 
     >>> {"x": 0.30000000000000004, "y": 7} in Archive([{"x": 0.3}])
     True
+
+    Args:
+        configs: What was tried, by parameter.
     """
 
     def __init__(self, configs: Iterable[Mapping[str, Any]] = ()) -> None:

@@ -21,6 +21,17 @@ Seat = dict[str, int]  # generation and slot
 class Settings:
     """Settings are what `TournamentSampler` was given, under the same names.
 
+    Args:
+        tournament_size: How many configurations compete in a group.
+        survivors: How many of each group live and have children.
+        elitism: How many of the best are parents in every generation.
+        fresh_inject: How many trials of a generation are random candidates.
+        population_size: How many trials a generation has.
+        n_offspring: How many candidates are drawn for a place.
+        exhausted: What happens once every configuration was tried.
+        monotone: For each constraint, for each parameter, whether more of it demands more.
+        seed: The seed of all proposals; None lets the study draw one.
+
     Raises:
         ValueError: One of them makes no sense.
     """

@@ -13,7 +13,7 @@ NO_GOOD_RATE = "no good rate"  # in place of a capacity: at none were 95 % of th
 FAILURES: Mapping[str, tuple[str, str]] = {  # class: in two words, in a sentence
     "predicted_oom": (
         OUT_OF_MEMORY,
-        "the arithmetic rules it out: both servers together need more than the device has",
+        "the arithmetic rules it out: the servers together need more than the device has",
     ),
     "predicted_kv_too_small": (
         "too little cache",

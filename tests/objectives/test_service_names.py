@@ -29,7 +29,7 @@ MAY: dict[str, str] = {
     "scripts/bench_load.py": "the folder of a model",
     "scripts/make_models.py": "folders of models",
     "study/bench/lateness.py": "keys of a spec: llm_per_s, llm_burst, stt_per_s",
-    "study/cli/limits.py": "an example of a limit in a sentence",
+    "study/cli/limit_options.py": "an example of a limit in a sentence",
     "study/commands/capture.py": "options: --llm, --stt",
     "study/commands/init_spec.py": "an option: --llm-model",
     "study/confirmation/publish.py": "keys of a verdict",

@@ -28,7 +28,11 @@ OF_POOLING = {"pooling", "attention", "embd_normalize"}  # they change answers t
 
 @dataclass(frozen=True, slots=True)
 class LlamaCppBeside(LlamaCppServer, AnyCommand):
-    """This engine is llama.cpp's server with a model that embeds or ranks."""
+    """This engine is llama.cpp's server with a model that embeds or ranks.
+
+    Args:
+        service: The service that it serves.
+    """
 
     service: OtherService
     set_by_us: ClassVar[Mapping[str, str]] = {

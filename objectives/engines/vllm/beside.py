@@ -13,7 +13,7 @@ from objectives.engines.command import Command, command_of
 from objectives.engines.llm_server import flags
 from objectives.engines.vllm.kv_cache import usage
 from objectives.engines.vllm.llm import CHANGES_ANSWERS
-from objectives.engines.vllm.needs import PACKAGES, READS_SOUND
+from objectives.engines.vllm.requirements import PACKAGES, READS_SOUND
 from objectives.engines.vllm.server import (
     OWN_ENV,
     SERVER,

@@ -17,7 +17,7 @@ from objectives.engines.vllm import flags as vllm_flags
 from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
 from objectives.engines.vllm.flags import memory_options
 from objectives.engines.vllm.kv_cache import cache_on, usage
-from objectives.engines.vllm.needs import LEAST_COMPUTE, PACKAGES, odd_heads
+from objectives.engines.vllm.requirements import LEAST_COMPUTE, PACKAGES, odd_heads
 from objectives.engines.vllm.server import (
     OWN_ENV,
     SERVER,

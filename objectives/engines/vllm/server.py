@@ -20,7 +20,7 @@ from objectives.engines.vllm.flags import (
     read_number,
 )
 from objectives.engines.vllm.kv_cache import kv_cache
-from objectives.engines.vllm.needs import (
+from objectives.engines.vllm.requirements import (
     SERVER_PACKAGES,
     missing_package,
     missing_sound,

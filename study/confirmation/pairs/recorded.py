@@ -79,7 +79,7 @@ def _today(of: Subject, recording: Recording) -> TodayLaunch | None:
 def _launches(entries: Sequence[RecordedLaunch]) -> list[RecordedLaunch]:
     """Return the measured entries that are launches of their own, in the order of time.
 
-    An entry for which both servers were kept is none.
+    An entry for which all servers were kept is none.
     """
     own = [
         e

@@ -32,7 +32,7 @@ class EnvFile:
     Args:
         path: The file, absolute.
         restart: The words of the command that makes the lines take effect.
-        stop: The words of the command that stops both services; empty: none.
+        stop: The words of the command that stops all services; empty: none.
         timeout_s: The longest that either command may take, s.
         program: What knows the services' containers: `docker` or `podman`.
     """

@@ -81,7 +81,7 @@ def try_gates(
     assignments: Sequence[Assignment],
     kv_expected: Mapping[str, int] | None = None,
 ) -> list[GateResult]:
-    """Try every gate of both services on what runs now.
+    """Try every gate of all services on what runs now.
 
     Args:
         assignments: Values that the processes must carry.

@@ -150,7 +150,7 @@ class Guard:
         self.silent: dict[str, int] = dict.fromkeys(deployment.services, 0)
 
     def look(self) -> None:
-        """Look once at both services.
+        """Look once at all services.
 
         Raises:
             StepFailed: One has restarted, died, run out of memory or fallen silent.

@@ -28,7 +28,11 @@ CHAIN_WAY_OUT = (
 
 
 class Chain:
-    """The chain holds the versions under one folder."""
+    """The chain holds the versions under one folder.
+
+    Args:
+        folder: The folder of a deployment's state.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

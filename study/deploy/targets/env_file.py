@@ -23,7 +23,7 @@ ENV_COPY = "env"
 
 
 class EnvTarget:
-    """This target holds both services behind one env file, written whole by one rename.
+    """This target holds all services behind one env file, written whole by one rename.
 
     The version in force keeps its own copy.
 

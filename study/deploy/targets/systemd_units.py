@@ -34,7 +34,7 @@ WAIT_S = 120.0
 
 
 class Units:
-    """This target holds both services as units of the machine's systemd.
+    """This target holds all services as units of the machine's systemd.
 
     Args:
         deployment: The deployment, which names the units and what maps to which flag or variable.

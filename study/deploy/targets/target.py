@@ -1,4 +1,4 @@
-"""A change works on a target: what both services run, files that try a version, stop and start."""
+"""A change works on a target: what all services run, files that try a version, stop and start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Life:
 
 
 class Target(Protocol):
-    """A target holds both services of a deployment, as units or behind an env file."""
+    """A target holds all services of a deployment, as units or behind an env file."""
 
     kind: str
 

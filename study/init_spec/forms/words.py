@@ -45,7 +45,11 @@ Word = tuple[Part, ...]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator stands between commands: `;`, `&&`, `|`, or the end of a line."""
+    """An operator stands between commands: `;`, `&&`, `|`, or the end of a line.
+
+    Args:
+        text: The operator as it is written.
+    """
 
     text: str
 

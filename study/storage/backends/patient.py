@@ -47,6 +47,9 @@ class PatientStorage(ChangedStorage):
 
     What may be written twice so is the same: all but a new trial is set by its name, and a new one
     that nobody knows of is freed by the next run.
+
+    Args:
+        url: The storage's, as SQLAlchemy takes it.
     """
 
     def __init__(self, url: str) -> None:
