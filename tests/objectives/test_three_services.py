@@ -74,10 +74,10 @@ def test_each_service_beside_the_turn_has_its_figures(device, tmp_path) -> None:
 def test_the_words_of_each_service_that_transcribes_are_counted_once(device, tmp_path) -> None:
     usual = three()
     turns = replace(usual.services["stt"], random_weights=())
-    asked = replace(usual, services={**usual.services, "stt": turns})
+    variant = replace(usual, services={**usual.services, "stt": turns})
     values = {**job(tmp_path).allocation.values, "notes.beams": 5}
     (tmp_path / "1").mkdir()  # no other server is started there
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         m = colocation.measure(job(tmp_path / "0")).measurement
         counted = {**colocation.exercise.word_errors}
         again = colocation.measure(Job(Allocation(values), 0, tmp_path / "1")).measurement
@@ -116,8 +116,8 @@ def test_speech_that_sleeps_is_woken_by_the_first_turn(device, tmp_path) -> None
     """Its turn waits for the start, and the LLM is asked after it."""
     usual = setting(**TURNS)
     stt = replace(usual.services["stt"], woken_by="front", resident=False)
-    asked = replace(usual, services={**usual.services, "stt": stt})
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    variant = replace(usual, services={**usual.services, "stt": stt})
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
     m = outcome.measurement
     assert m is not None and m.failure_rate == 0, outcome.failure
@@ -142,10 +142,10 @@ def test_an_llm_that_sleeps_is_woken_by_a_turn_and_its_pages_wake_it_never(
     llm = replace(usual.services["llm"], command=command, woken_by="front", idle_s=0.5)
     llm = replace(llm, resident=False)
     services, limits = {**usual.services, "llm": llm}, {"llm_ttft_p95_ms": 450.0}
-    asked = replace(usual, services=services, limits=limits)
+    variant = replace(usual, services=services, limits=limits)
     for name in ("1", "2"):
         (tmp_path / name).mkdir()  # no server is started there
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         outcome = colocation.measure(Job(LOW, 0, tmp_path / "0"))
         kept = colocation.measure(Job(LOW, 0, tmp_path / "1")).measurement
         before = starts_in(tmp_path / "0/llm.log")
@@ -176,8 +176,8 @@ def test_an_llm_that_wakes_without_enough_memory_is_the_victim(device, tmp_path)
     script = 'if [ -e "$0" ]; then exec "$@" --mood oom-at-start; fi; : > "$0"; exec "$@"'
     command = f"sh -c {shlex.quote(script)} {tmp_path}/slept {server}"
     llm = replace(usual.services["llm"], command=command, woken_by="front", resident=False)
-    asked = replace(usual, services={**usual.services, "llm": llm})
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    variant = replace(usual, services={**usual.services, "llm": llm})
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         failure = colocation.measure(Job(LOW, 0, tmp_path / "0")).failure
     assert failure is not None and failure.diagnosis is not None
     assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_budget", "llm")
@@ -193,13 +193,13 @@ def test_one_that_runs_out_of_memory_is_the_victim(device, tmp_path) -> None:
 
 def test_an_llm_beside_that_runs_out_of_memory_is_the_victim(device, tmp_path) -> None:
     """Its server says so in its log, in the middle of a stream, and hangs up."""
-    asked = three()
+    variant = three()
     command = f"{SERVER} --mood oom-under-load --after 6"
     chat = OtherService(api="chat", command=command, per_s=5, output_tokens=3)
-    services = {**asked.services, "chat": chat}
-    workload = replace(asked.workload, beside=traffic_beside(services))
-    asked = replace(asked, services=services, workload=workload)
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    services = {**variant.services, "chat": chat}
+    workload = replace(variant.workload, beside=traffic_beside(services))
+    variant = replace(variant, services=services, workload=workload)
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         failure = colocation.measure(job(tmp_path / "0")).failure
     assert failure is not None and failure.diagnosis is not None
     assert (failure.diagnosis.failure_class, failure.diagnosis.victim) == ("oom_runtime", "chat")
@@ -213,17 +213,17 @@ def test_one_that_is_out_of_memory_at_its_start_is_the_victim(device, tmp_path) 
 
 
 def test_a_turn_may_pass_more_services_one_after_the_other(device, tmp_path) -> None:
-    asked = three()
-    services = {**asked.services, "voice": OtherService(api="speech", command=SERVER, per_s=0)}
+    variant = three()
+    services = {**variant.services, "voice": OtherService(api="speech", command=SERVER, per_s=0)}
     workload = replace(
-        asked.workload,
+        variant.workload,
         turn=("stt", "llm", "voice"),
         beside=traffic_beside(services),
         hold_s=4.0,
     )
-    asked = replace(asked, services=services, workload=workload)
+    variant = replace(variant, services=services, workload=workload)
     (tmp_path / "1").mkdir()  # no server is started there
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         m = colocation.measure(job(tmp_path / "0")).measurement
         held = colocation.hold(job(tmp_path / "1"), rate_per_s=3.0)
     assert m is not None and m.services["voice"].offered == m.services["llm"].offered == 8
@@ -248,10 +248,10 @@ def rows(file: Path) -> list[dict[str, Any]]:
 
 def test_a_ramp_has_the_services_beside_it_at_their_own_rate(device, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(ramp, "COMPLETION_WINDOW_S", 3.0)
-    asked = three()
-    workload = replace(asked.workload, ramp_s=10.0, ramp_doubling_s=1.0)
-    asked = replace(asked, workload=workload, limits={"stt_latency_p95_ms": 0.001})
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    variant = three()
+    workload = replace(variant.workload, ramp_s=10.0, ramp_doubling_s=1.0)
+    variant = replace(variant, workload=workload, limits={"stt_latency_p95_ms": 0.001})
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         outcome = colocation.measure(job(tmp_path / "0"))
     assert outcome.measurement is not None, outcome.failure
     turns, beside = rows(tmp_path / "0/ramp.jsonl"), rows(tmp_path / "0/ramp_beside.jsonl")
@@ -263,16 +263,16 @@ def test_a_ramp_has_the_services_beside_it_at_their_own_rate(device, tmp_path, m
 
 
 def test_a_hold_has_them_too_and_names_one_that_fails(device, tmp_path) -> None:
-    asked = three()
-    asked = replace(asked, workload=replace(asked.workload, hold_s=3.0))
-    with Colocation(asked, device_set(device), tmp_path) as colocation:
+    variant = three()
+    variant = replace(variant, workload=replace(variant.workload, hold_s=3.0))
+    with Colocation(variant, device_set(device), tmp_path) as colocation:
         held = colocation.hold(job(tmp_path / "0"), rate_per_s=3.0)
     assert isinstance(held, Hold) and held.turns == held.good > 3
     beside = rows(tmp_path / "0/hold_beside.jsonl")
     assert {row["service"] for row in beside} >= {"embed"}
     assert len({row["turn"] for row in rows(tmp_path / "0/hold.jsonl")}) == held.turns
     with Colocation(
-        replace(three("oom-under-load"), workload=asked.workload), device_set(device), tmp_path
+        replace(three("oom-under-load"), workload=variant.workload), device_set(device), tmp_path
     ) as colocation:
         failed = colocation.hold(job(tmp_path / "1"), rate_per_s=3.0)
     assert isinstance(failed, Failure) and failed.diagnosis is not None

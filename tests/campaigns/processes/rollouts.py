@@ -68,7 +68,7 @@ def attack(rng: random.Random) -> None:
         if fault == "bad":
             (folder / "bad").touch()
         apply = _promote(folder, "apply", str(folder / "p.yaml"))
-        said = ""
+        output = ""
         if fault != "bad":
             time.sleep(rng.uniform(0.5, LONGEST_S))
         match fault:
@@ -82,19 +82,19 @@ def attack(rng: random.Random) -> None:
                 for file in (folder / "state").rglob("pending.json"):
                     file.write_bytes(rng.randbytes(20))
             case "twice":
-                said = _finished(_promote(folder, "apply", str(folder / "p.yaml")), (0, 2, 5))
+                output = _finished(_promote(folder, "apply", str(folder / "p.yaml")), (0, 2, 5))
         if fault == "kill":  # its output ends once its timer is disarmed
-            said += _finished(_promote(folder, "rollback"), (0, 2))
-        said += _finished(apply, (0, 2, 3, 5, 130, -signal.SIGKILL, -signal.SIGHUP))
+            output += _finished(_promote(folder, "rollback"), (0, 2))
+        output += _finished(apply, (0, 2, 3, 5, 130, -signal.SIGKILL, -signal.SIGHUP))
         _deploy(folder, PATIENT)
-        said += _finished(_promote(folder, "rollback"), (0, 2))
+        output += _finished(_promote(folder, "rollback"), (0, 2))
         text = (folder / "voice.env").read_text()
-        assert text in (OLD, NEW), (fault, text, said)
-        assert (folder / "running.env").read_text() == text, (fault, text, said)
+        assert text in (OLD, NEW), (fault, text, output)
+        assert (folder / "running.env").read_text() == text, (fault, text, output)
         (folder / "bad").unlink(missing_ok=True)
-        said += _finished(_promote(folder, "apply", str(folder / "p.yaml")), (0,))
-        assert (folder / "voice.env").read_text() == NEW, (fault, said)
-        assert (folder / "running.env").read_text() == NEW, (fault, said)
+        output += _finished(_promote(folder, "apply", str(folder / "p.yaml")), (0,))
+        assert (folder / "voice.env").read_text() == NEW, (fault, output)
+        assert (folder / "running.env").read_text() == NEW, (fault, output)
 
 
 def _set_up(folder: Path, times: Mapping[str, float]) -> None:
@@ -136,7 +136,7 @@ def _promote(folder: Path, verb: str, *words: str) -> subprocess.Popen[str]:
 
 def _finished(process: subprocess.Popen[str], codes: tuple[int, ...]) -> str:
     """Wait for a promote.py, and for its timer, which writes there too; return what they said."""
-    said, _ = process.communicate(timeout=LONGEST_WAIT_S)
-    assert "Traceback" not in said, said
-    assert process.returncode in codes, (process.args, process.returncode, said)
-    return said
+    output, _ = process.communicate(timeout=LONGEST_WAIT_S)
+    assert "Traceback" not in output, output
+    assert process.returncode in codes, (process.args, process.returncode, output)
+    return output

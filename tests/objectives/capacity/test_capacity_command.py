@@ -54,14 +54,14 @@ def refusal(capsys, *arguments):
 )
 def test_the_ramps_of_the_h200_show_what_was_told_of_them(capsys, name, points, completed_per_s):
     """The completions were told as the highest of two ramps, counted at whole tens of seconds."""
-    found = shown(capsys, RAMPS / f"ramp-{name}.jsonl.gz", "--rate", "1:8:90", *LIMITS)
-    assert [round(r["turns_per_s"], 2) for r in found["ramps"]] == points
-    assert found["turns_per_s"] == pytest.approx((points[0] * points[1]) ** 0.5, rel=2e-3)
-    assert found["completed_per_s"] == pytest.approx(completed_per_s, rel=0.03)
-    assert found["capacity_turns_per_s"] == found["completed_per_s"]
-    assert (found["bound_by"], found["turns"]) == ("ttft_ms", 762)
-    assert found["bracket"][0] <= found["turns_per_s"] < found["bracket"][1]
-    assert found["enough_turns"] is (name != "eager-share-a")
+    capacity = shown(capsys, RAMPS / f"ramp-{name}.jsonl.gz", "--rate", "1:8:90", *LIMITS)
+    assert [round(r["turns_per_s"], 2) for r in capacity["ramps"]] == points
+    assert capacity["turns_per_s"] == pytest.approx((points[0] * points[1]) ** 0.5, rel=2e-3)
+    assert capacity["completed_per_s"] == pytest.approx(completed_per_s, rel=0.03)
+    assert capacity["capacity_turns_per_s"] == capacity["completed_per_s"]
+    assert (capacity["bound_by"], capacity["turns"]) == ("ttft_ms", 762)
+    assert capacity["bracket"][0] <= capacity["turns_per_s"] < capacity["bracket"][1]
+    assert capacity["enough_turns"] is (name != "eager-share-a")
 
 
 def test_the_limits_left_out_are_those_of_a_voice_assistant(capsys):
@@ -75,32 +75,32 @@ def test_the_limits_left_out_are_those_of_a_voice_assistant(capsys):
 
 def test_tighter_limits_show_no_more(capsys):
     path = RAMPS / "ramp-graphs-share-a.jsonl.gz"
-    found = [
+    rates = [
         shown(capsys, path, "--rate", "1:8:90", "--limit", f"ttft_ms={ms}")["turns_per_s"]
         for ms in (300, 500, 1000, 2000, 4000)
     ]
-    known = [f or 0.0 for f in found]
+    known = [f or 0.0 for f in rates]
     assert known == sorted(known) and known[0] < known[-1]
 
 
 def test_a_tight_limit_is_what_bounds(capsys):
     path = RAMPS / "ramp-graphs-share-a.jsonl.gz"
-    found = shown(capsys, path, "--rate", "1:8:90", "--limit", "stt_ms=1")
-    assert found["turns_per_s"] is found["completed_per_s"] or found["turns_per_s"] is None
-    assert (found["bound_by"], found["concurrent_capacity"]) == ("stt_ms", None)
-    assert found["bracket"][0] is None
-    found = shown(capsys, path, "--rate", "1:8:90", "--limit", "tpot_ms=14")
-    assert found["bound_by"] == "tpot_ms"
+    capacity = shown(capsys, path, "--rate", "1:8:90", "--limit", "stt_ms=1")
+    assert capacity["turns_per_s"] is capacity["completed_per_s"] or capacity["turns_per_s"] is None
+    assert (capacity["bound_by"], capacity["concurrent_capacity"]) == ("stt_ms", None)
+    assert capacity["bracket"][0] is None
+    capacity = shown(capsys, path, "--rate", "1:8:90", "--limit", "tpot_ms=14")
+    assert capacity["bound_by"] == "tpot_ms"
 
 
 def test_a_file_of_one_service_is_judged_by_what_it_has(capsys, tmp_path):
     lines = replies(5.0, RATE)
     llm = written(tmp_path / "llm.jsonl", [x for x in lines if x["service"] == "llm"])
     stt = written(tmp_path / "stt.jsonl", [x for x in lines if x["service"] == "stt"])
-    found = shown(capsys, llm, "--rate", "1:12:120")
-    assert found["bound_by"] == "llm_ttft_p95_ms"
-    assert found | {"bound_by": "ttft_ms"} == {
-        k: v if k != "ramps" else found[k]
+    capacity = shown(capsys, llm, "--rate", "1:12:120")
+    assert capacity["bound_by"] == "llm_ttft_p95_ms"
+    assert capacity | {"bound_by": "ttft_ms"} == {
+        k: v if k != "ramps" else capacity[k]
         for k, v in shown(capsys, llm, "--rate", "1:12:120", *LIMITS[2:]).items()
     }
     assert shown(capsys, stt, "--rate", "1:12:120")["bound_by"] == "generator"
@@ -116,37 +116,41 @@ def test_the_order_of_lines_and_gzip_change_nothing(capsys, tmp_path):
     random.Random(1).shuffle(lines)
     shuffled = tmp_path / "b.jsonl.gz"
     shuffled.write_bytes(gzip.compress(("\ufeff" + "\r\n\n".join(map(json.dumps, lines))).encode()))
-    found = shown(capsys, in_order, "--rate", "1:12:120", *LIMITS)
-    assert shown(capsys, shuffled, "--rate", "1:12:120", *LIMITS) == found
-    assert [r["seed"] for r in found["ramps"]] == [1, 2]
+    capacity = shown(capsys, in_order, "--rate", "1:12:120", *LIMITS)
+    assert shown(capsys, shuffled, "--rate", "1:12:120", *LIMITS) == capacity
+    assert [r["seed"] for r in capacity["ramps"]] == [1, 2]
 
 
 def test_the_growth_of_the_rate_is_linear_unless_said(capsys, tmp_path):
     rate = RampRate(1, 16, 100, "geometric")
     path = written(tmp_path / "a.jsonl", replies(5.0, rate))
-    told = shown(capsys, path, "--rate", "1:16:100", "--growth", "geometric", *LIMITS)
+    geometric = shown(capsys, path, "--rate", "1:16:100", "--growth", "geometric", *LIMITS)
     untold = shown(capsys, path, "--rate", "1:16:100", *LIMITS)
-    assert told["capacity_turns_per_s"] == pytest.approx(5.0, rel=0.1)
+    assert geometric["capacity_turns_per_s"] == pytest.approx(5.0, rel=0.1)
     assert untold == shown(capsys, path, "--rate", "1:16:100", "--growth", "linear", *LIMITS)
-    assert untold["turns_per_s"] > told["turns_per_s"]
+    assert untold["turns_per_s"] > geometric["turns_per_s"]
 
 
 def test_more_pause_is_more_users(capsys):
     path = RAMPS / "ramp-graphs-share-a.jsonl.gz"
-    found = [
+    sessions = [
         shown(capsys, path, "--rate", "1:8:90", "--pause", s)["concurrent_capacity"]
         for s in (0, 1, 11)
     ]
-    assert found[0] < found[1] < found[2]
+    assert sessions[0] < sessions[1] < sessions[2]
 
 
 def test_a_lone_turn_and_a_rate_of_nothing_are_answered(capsys, tmp_path):
     lone = written(tmp_path / "a.jsonl", [line("stt", 0.0, 0.1, 0.1, None)])
-    found = shown(capsys, lone, "--rate", "0:8:90", "--limit", "stt_ms=1000")
-    assert (found["turns_per_s"], found["bound_by"], found["turns"]) == (0.0, "generator", 1)
+    capacity = shown(capsys, lone, "--rate", "0:8:90", "--limit", "stt_ms=1000")
+    assert (capacity["turns_per_s"], capacity["bound_by"], capacity["turns"]) == (
+        0.0,
+        "generator",
+        1,
+    )
     failed = written(tmp_path / "b.jsonl", [line("llm", 0.0, None, None, None, error="refused")])
-    found = shown(capsys, failed, "--rate", "1:8:90", "--limit", "ttft_ms=1000")
-    assert (found["turns_per_s"], found["bound_by"]) == (None, "failed_requests")
+    capacity = shown(capsys, failed, "--rate", "1:8:90", "--limit", "ttft_ms=1000")
+    assert (capacity["turns_per_s"], capacity["bound_by"]) == (None, "failed_requests")
 
 
 @pytest.mark.parametrize(
@@ -179,18 +183,18 @@ def test_an_odd_line_is_named(capsys, tmp_path, odd):
     path = tmp_path / "a.jsonl"
     good = json.dumps(line("stt", 0.5, 0.6, 0.6, None, seed=None))
     path.write_text(f"{good}\n\n{odd}\n")
-    said = refusal(capsys, path, "--rate", "1:8:90", "--limit", "stt_ms=1000")
+    error = refusal(capsys, path, "--rate", "1:8:90", "--limit", "stt_ms=1000")
     named = 1 if '"turn"' in odd else 3  # there the line without a number is the odd one
-    assert said.startswith(f"error: {path}:{named}: ")
-    assert len(said) < 400
+    assert error.startswith(f"error: {path}:{named}: ")
+    assert len(error) < 400
 
 
 @pytest.mark.parametrize("turns", [(0, 0), (3, 3)], ids=str)
 def test_a_second_request_of_a_service_in_one_turn_is_refused(capsys, tmp_path, turns):
     lines = [line("stt", 0.1 * n, 0.5, 0.5, None, turn=turn) for n, turn in enumerate(turns)]
     path = written(tmp_path / "a.jsonl", lines)
-    said = refusal(capsys, path, "--rate", "1:8:90")
-    assert said.startswith(f"error: {path}:2: turn {turns[0]} has a request of stt in line 1 too")
+    error = refusal(capsys, path, "--rate", "1:8:90")
+    assert error.startswith(f"error: {path}:2: turn {turns[0]} has a request of stt in line 1 too")
 
 
 def test_a_file_without_replies_is_refused(capsys, tmp_path):

@@ -45,26 +45,26 @@ def made_up(rate, is_good, time_s=1.0):
 @pytest.mark.parametrize("truth_per_s", [4.0, 5.0, 6.0, 8.0])
 def test_the_capacity_of_a_queue_is_found(truth_per_s, rate, seed):
     """A gust of arrivals may break a ramp early; none shows more than the queue completes."""
-    found = shown(truth_per_s, rate, seed)
-    assert 0.89 * truth_per_s < found.capacity_turns_per_s < 1.07 * truth_per_s
-    assert found.completed_per_s == pytest.approx(truth_per_s, rel=0.1)
-    assert found.bound_by == "llm_ttft_p95_ms"
-    assert found.turns_per_s == found.last_pass_per_s < found.first_fail_per_s
+    capacity = shown(truth_per_s, rate, seed)
+    assert 0.89 * truth_per_s < capacity.capacity_turns_per_s < 1.07 * truth_per_s
+    assert capacity.completed_per_s == pytest.approx(truth_per_s, rel=0.1)
+    assert capacity.bound_by == "llm_ttft_p95_ms"
+    assert capacity.turns_per_s == capacity.last_pass_per_s < capacity.first_fail_per_s
 
 
 @pytest.mark.parametrize("rate", [LINEAR, DOUBLING], ids=["linear", "doubling"])
 def test_over_seeds_the_capacity_is_right_on_average_and_the_breaking_point_is_above_it(rate):
     for truth_per_s in (4.0, 6.0, 8.0):
-        found = together([shown(truth_per_s, rate, seed) for seed in range(1, 9)])
-        assert found.capacity_turns_per_s == pytest.approx(truth_per_s, rel=0.07)
-        assert found.turns_per_s > truth_per_s
+        capacity = together([shown(truth_per_s, rate, seed) for seed in range(1, 9)])
+        assert capacity.capacity_turns_per_s == pytest.approx(truth_per_s, rel=0.07)
+        assert capacity.turns_per_s > truth_per_s
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_a_better_queue_never_shows_less(seed):
-    found = [shown(c, seed=seed) for c in (2.0, 2.5, 3.2, 4.0, 5.0, 6.3, 8.0)]
+    capacities = [shown(c, seed=seed) for c in (2.0, 2.5, 3.2, 4.0, 5.0, 6.3, 8.0)]
     for figure in ("turns_per_s", "completed_per_s", "capacity_turns_per_s"):
-        values = [getattr(f, figure) for f in found]
+        values = [getattr(f, figure) for f in capacities]
         assert values == sorted(values), figure
 
 
@@ -74,37 +74,39 @@ def test_the_capacity_of_few_turns_moves_with_the_seed(monkeypatch, truth_per_s,
     monkeypatch.setattr(ramps, "SLOTS", slots)
     own = RampRange.around(truth_per_s, doubling_s=25.0, ramp_s=120.0)
     rate = RampRate.doubling(own.first_per_s, own.doubling_s, ramp_s=3.6 * own.doubling_s)
-    found = [shown(truth_per_s, rate, seed) for seed in range(1, 41)]
-    below = median(f.turns_below for f in found)
+    capacities = [shown(truth_per_s, rate, seed) for seed in range(1, 41)]
+    below = median(f.turns_below for f in capacities)
     assert below < ENOUGH_TURNS
-    spread = pstdev(math.log(f.capacity_turns_per_s) for f in found)
+    spread = pstdev(math.log(f.capacity_turns_per_s) for f in capacities)
     assert 100 * spread == pytest.approx(seed_spread_pct(below), rel=0.25)
 
 
 def test_the_sessions_are_littles_law():
-    found = shown(5.0)
-    assert 1.5 < found.turn_s < 4.0
-    assert found.concurrent_capacity(0.0) == math.floor(found.capacity_turns_per_s * found.turn_s)
-    assert found.concurrent_capacity(10.0) == math.floor(
-        found.capacity_turns_per_s * (found.turn_s + 10.0)
+    capacity = shown(5.0)
+    assert 1.5 < capacity.turn_s < 4.0
+    assert capacity.concurrent_capacity(0.0) == math.floor(
+        capacity.capacity_turns_per_s * capacity.turn_s
+    )
+    assert capacity.concurrent_capacity(10.0) == math.floor(
+        capacity.capacity_turns_per_s * (capacity.turn_s + 10.0)
     )
     quick = ramp_capacity(made_up(LINEAR, lambda r: r < 6, time_s=0.5), LINEAR)
     assert quick.turn_s == pytest.approx(0.5)
 
 
 def test_a_ramp_that_never_breaks_is_bound_by_the_generator():
-    found = ramp_capacity(made_up(LINEAR, lambda r: True), LINEAR)
-    assert found.turns_per_s == found.last_pass_per_s == pytest.approx(12, rel=0.01)
-    assert (found.first_fail_per_s, found.completed_per_s) == (None, None)
-    assert (found.bound_by, found.turns_below) == ("generator", found.turns)
-    assert found.capacity_turns_per_s == found.turns_per_s
+    capacity = ramp_capacity(made_up(LINEAR, lambda r: True), LINEAR)
+    assert capacity.turns_per_s == capacity.last_pass_per_s == pytest.approx(12, rel=0.01)
+    assert (capacity.first_fail_per_s, capacity.completed_per_s) == (None, None)
+    assert (capacity.bound_by, capacity.turns_below) == ("generator", capacity.turns)
+    assert capacity.capacity_turns_per_s == capacity.turns_per_s
 
 
 def test_a_ramp_of_which_nothing_is_good_has_no_capacity_and_says_what_broke():
-    found = ramp_capacity(made_up(LINEAR, lambda r: False), LINEAR)
-    assert found.turns_per_s is found.capacity_turns_per_s is found.last_pass_per_s is None
-    assert (found.first_fail_per_s, found.bound_by) == (1.0, "ttft_ms")
-    assert found.concurrent_capacity(1.0) is None and found.turn_s is None
+    capacity = ramp_capacity(made_up(LINEAR, lambda r: False), LINEAR)
+    assert capacity.turns_per_s is capacity.capacity_turns_per_s is capacity.last_pass_per_s is None
+    assert (capacity.first_fail_per_s, capacity.bound_by) == (1.0, "ttft_ms")
+    assert capacity.concurrent_capacity(1.0) is None and capacity.turn_s is None
 
 
 def test_what_is_drained_after_the_last_arrival_does_not_count():
@@ -120,9 +122,9 @@ def test_what_is_drained_after_the_last_arrival_does_not_count():
 
 
 def test_the_completions_of_a_ramp_that_breaks_at_its_end_are_those_of_its_last_20_s():
-    found = shown(6.0, RampRate.doubling(0.5, every_s=30.0, ramp_s=112.0), seed=2)
-    assert found.first_fail_per_s is not None
-    assert 4.5 < found.completed_per_s < 6.6
+    capacity = shown(6.0, RampRate.doubling(0.5, every_s=30.0, ramp_s=112.0), seed=2)
+    assert capacity.first_fail_per_s is not None
+    assert 4.5 < capacity.completed_per_s < 6.6
 
 
 def test_a_ramp_shorter_than_20_s_has_no_completion_rate():
@@ -135,10 +137,10 @@ def test_failed_requests_can_be_what_breaks():
     for fields in lines:
         if fields["service"] == "llm" and fields["scheduled_s"] > 60:
             fields |= {"error": "500", "first_s": None, "end_s": None, "tokens": None}
-    found = ramp_capacity(turns_in(lines), LINEAR)
-    assert found.bound_by == FAILED
-    assert found.turns_per_s == pytest.approx(LINEAR.at(60), rel=0.05)
-    assert found.completed_per_s < 0.1  # what was under way
+    capacity = ramp_capacity(turns_in(lines), LINEAR)
+    assert capacity.bound_by == FAILED
+    assert capacity.turns_per_s == pytest.approx(LINEAR.at(60), rel=0.05)
+    assert capacity.completed_per_s < 0.1  # what was under way
 
 
 def test_one_failure_at_the_break_is_not_what_broke():
@@ -155,17 +157,21 @@ def test_a_burst_of_failures_is_what_broke_although_the_queue_breaks_later():
         if 30 < fields["scheduled_s"] < 33:
             fields |= {"error": "500", "first_s": None, "end_s": None, "tokens": None}
     turns = turns_in(lines)
-    found = ramp_capacity(turns, LINEAR)
-    assert found.bound_by == FAILED
-    assert found.turns_per_s == pytest.approx(LINEAR.at(30), rel=0.05)
+    capacity = ramp_capacity(turns, LINEAR)
+    assert capacity.bound_by == FAILED
+    assert capacity.turns_per_s == pytest.approx(LINEAR.at(30), rel=0.05)
     assert sum(t.missed == ("llm_ttft_p95_ms",) for t in turns) > 100
 
 
 def test_a_hold_that_breaks_late_says_what_broke():
     hold = RampRate(4, 4, 90)
     turns = [Turn(n / 4, n / 4 + 1, ("ttft_ms",) if n > 200 else ()) for n in range(360)]
-    found = ramp_capacity(turns, hold)
-    assert (found.turns_per_s, found.first_fail_per_s, found.bound_by) == (None, 4.0, "ttft_ms")
+    capacity = ramp_capacity(turns, hold)
+    assert (capacity.turns_per_s, capacity.first_fail_per_s, capacity.bound_by) == (
+        None,
+        4.0,
+        "ttft_ms",
+    )
 
 
 def test_ramps_together_are_their_geometric_mean_in_the_widest_bracket():

@@ -70,13 +70,13 @@ def test_no_content_is_written_or_shown(
     upstream: Upstream, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with capturing(tmp_path, upstream) as capture:
-        for target, asked in (
+        for target, request in (
             (COMPLETIONS, ASKED),
             (f"{COMPLETIONS}?mood=stream", STREAM),
             (f"{COMPLETIONS}?mood=not-json", ASKED),
             (f"{CHAT}?mood=stream", {**STREAM, "messages": [{"role": "user", "content": SECRET}]}),
         ):
-            httpx.post(f"{capture.url}{target}", json=asked, headers={"X-Turn-Id": SECRET})
+            httpx.post(f"{capture.url}{target}", json=request, headers={"X-Turn-Id": SECRET})
         httpx.post(f"{capture.url}{SPEECH}", files={"file": SECRET.encode()})
     assert len(capture.lines) == 3
     everything = "".join([*capture.sentences, *capfd.readouterr(), capture.path.read_text()])
@@ -107,7 +107,7 @@ def test_what_else_is_printed_in_the_reader_is_no_answer(
 
 
 @pytest.mark.parametrize(
-    ("mood", "asked", "missing"),
+    ("mood", "body", "missing"),
     [
         ("refuse", ASKED, "refused"),
         ("broken", ASKED, "failed"),
@@ -122,11 +122,11 @@ def test_what_else_is_printed_in_the_reader_is_no_answer(
     ],
 )
 def test_what_has_no_length_is_counted_with_its_reason(
-    mood: str, asked: dict[str, object], missing: str, upstream: Upstream, tmp_path: Path
+    mood: str, body: dict[str, object], missing: str, upstream: Upstream, tmp_path: Path
 ) -> None:
     with capturing(tmp_path, upstream) as capture:
         try:
-            httpx.post(f"{capture.url}{COMPLETIONS}?mood={mood}", json=asked)
+            httpx.post(f"{capture.url}{COMPLETIONS}?mood={mood}", json=body)
         except httpx.HTTPError:
             assert mood in ("dies", "resets")
     assert capture.missing == {("completions", missing): 1}
@@ -167,8 +167,8 @@ def test_a_turn_is_what_a_header_says(upstream: Upstream, tmp_path: Path) -> Non
 
 def test_clients_at_the_same_time_do_not_mix(upstream: Upstream, tmp_path: Path) -> None:
     def ask(tokens: int) -> bool:
-        asked = {**TOLD, "max_tokens": tokens}
-        answer = httpx.post(f"{capture.url}{COMPLETIONS}?mood=stream", json=asked, timeout=30)
+        request = {**TOLD, "max_tokens": tokens}
+        answer = httpx.post(f"{capture.url}{COMPLETIONS}?mood=stream", json=request, timeout=30)
         return answer.text.count('"text"') == tokens
 
     with capturing(tmp_path, upstream) as capture, ThreadPoolExecutor(8) as pool:
@@ -181,8 +181,8 @@ def test_what_is_too_large_passes_and_is_told(
 ) -> None:
     monkeypatch.setattr(exchange, "MOST_BYTES", 1000)
     with capturing(tmp_path, upstream) as capture:
-        asked = {**ASKED, "prompt": "x" * 2000}
-        assert httpx.post(f"{capture.url}{COMPLETIONS}", json=asked).status_code == 200
+        request = {**ASKED, "prompt": "x" * 2000}
+        assert httpx.post(f"{capture.url}{COMPLETIONS}", json=request).status_code == 200
         httpx.post(f"{capture.url}{COMPLETIONS}", json=ASKED)
     assert capture.missing == {("completions", "too large"): 1} and len(capture.lines) == 1
 
@@ -249,8 +249,8 @@ def test_a_trace_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    trace = TraceWriter(tmp_path / "trace.jsonl", said.append)
+    lines: list[str] = []
+    trace = TraceWriter(tmp_path / "trace.jsonl", lines.append)
     trace.open()
     assert trace.add("completions", 0.0, Lengths(3, 4), "")
     write = os.write
@@ -260,7 +260,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
     assert not trace.add("completions", 2.0, Lengths(3, 4), "")
     trace.close()
     assert len(captured(trace.path, CLIPS, None)) == 1
-    assert len(said) == 1 and "the disk is full" in said[0]
+    assert len(lines) == 1 and "the disk is full" in lines[0]
 
 
 def test_a_trace_holds_no_more_than_can_be_read(

@@ -348,11 +348,15 @@ HARMLESS = [
 def test_a_real_log_has_its_class_victim_phase_and_deficit(
     name, failure_class, victim, phase, deficit_mib
 ):
-    found = diagnose((LOGS / name).read_text())
-    assert found is not None
-    assert (found.failure_class, found.victim, found.phase) == (failure_class, victim, phase)
-    assert found.deficit_mib == deficit_mib
-    assert 0 < len(found.evidence) <= 300 and "\n" not in found.evidence
+    diagnosis = diagnose((LOGS / name).read_text())
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
+        failure_class,
+        victim,
+        phase,
+    )
+    assert diagnosis.deficit_mib == deficit_mib
+    assert 0 < len(diagnosis.evidence) <= 300 and "\n" not in diagnosis.evidence
 
 
 def test_every_log_kept_here_is_tested():
@@ -366,18 +370,18 @@ def test_every_log_kept_here_is_tested():
     ("failure_class", "line"), [(c, line) for c, lines in AT_START.items() for line in lines]
 )
 def test_a_wording_at_start_has_its_class(failure_class, line):
-    found = diagnose(line)
-    assert found is not None
-    assert (found.failure_class, found.phase) == (failure_class, "start")
+    diagnosis = diagnose(line)
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.phase) == (failure_class, "start")
 
 
 @pytest.mark.parametrize(
     ("failure_class", "line"), [(c, line) for c, lines in UNDER_LOAD.items() for line in lines]
 )
 def test_a_wording_after_readiness_has_its_class(failure_class, line):
-    found = diagnose(READY + line)
-    assert found is not None
-    assert (found.failure_class, found.phase) == (failure_class, "load")
+    diagnosis = diagnose(READY + line)
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.phase) == (failure_class, "load")
 
 
 @pytest.mark.parametrize("line", HARMLESS)
@@ -394,17 +398,21 @@ def test_a_healthy_log_with_a_clean_stop_is_no_failure():
 
 
 def test_an_exit_with_status_0_under_load_is_an_engine_death():
-    found = diagnose((LOGS / HEALTHY).read_text(), exit_code=0, phase=FailurePhase.LOAD)
-    assert found is not None
-    assert (found.failure_class, found.victim, found.phase) == ("engine_death", "llm", "load")
+    diagnosis = diagnose((LOGS / HEALTHY).read_text(), exit_code=0, phase=FailurePhase.LOAD)
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
+        "engine_death",
+        "llm",
+        "load",
+    )
 
 
 def test_an_unasked_exit_is_an_engine_death_and_a_kill_is_unknown():
     log = (LOGS / HEALTHY).read_text().split("(EngineCore pid=6049) INFO 11-23 06:36:12", 1)[0]
     classes = {
-        code: found.failure_class
+        code: diagnosis.failure_class
         for code in (0, 1, -11, -9, 137)
-        if (found := diagnose(log, exit_code=code))
+        if (diagnosis := diagnose(log, exit_code=code))
     }
     assert classes == {
         0: "engine_death",
@@ -416,12 +424,12 @@ def test_an_unasked_exit_is_an_engine_death_and_a_kill_is_unknown():
 
 
 def test_a_cause_in_the_log_outranks_the_exit_status():
-    found = diagnose(
+    diagnosis = diagnose(
         READY + "kernel: Memory cgroup out of memory: Killed process 83 (VLLM::EngineCor)",
         exit_code=-9,
     )
-    assert found is not None
-    assert (found.failure_class, found.victim) == ("host_oom", "llm")
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.victim) == ("host_oom", "llm")
 
 
 @pytest.mark.parametrize("name", [row[0] for row in REAL if row[0].endswith(".log")])
@@ -448,9 +456,9 @@ def test_the_cause_is_found_without_the_head_of_the_log(name):
     lines, whole = (LOGS / name).read_text().splitlines(), diagnose((LOGS / name).read_text())
     assert whole is not None
     cut = next(at for at, line in enumerate(lines) if whole.evidence[:60] in line)
-    found = diagnose("\n".join(lines[cut:]))
-    assert found is not None
-    assert (found.failure_class, found.phase) == (whole.failure_class, whole.phase)
+    diagnosis = diagnose("\n".join(lines[cut:]))
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.phase) == (whole.failure_class, whole.phase)
 
 
 def test_what_was_overcome_before_readiness_is_no_failure():
@@ -459,35 +467,39 @@ def test_what_was_overcome_before_readiness_is_no_failure():
         "retrying without pipeline parallelism\n"
     )
     assert diagnose(retried + "main: server is listening on http://127.0.0.1:8080\n") is None
-    found = diagnose(
+    diagnosis = diagnose(
         retried
         + "load_tensors: offloaded 20/33 layers to GPU\n"
         + "main: server is listening on http://127.0.0.1:8080\n"
     )
-    assert found is not None
-    assert found.failure_class == "llm_cpu_offload"
+    assert diagnosis is not None
+    assert diagnosis.failure_class == "llm_cpu_offload"
 
 
 def test_a_second_start_that_fails_is_a_failure_at_start():
     log = (LOGS / HEALTHY).read_text() + (LOGS / "vllm-0.26-kv_alloc_torch_oom.log").read_text()
-    found = diagnose(log)
-    assert found is not None
-    assert (found.failure_class, found.phase) == ("oom_startup", "start")
+    diagnosis = diagnose(log)
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.phase) == ("oom_startup", "start")
 
 
 def test_the_caller_knows_better_than_the_log():
     line = "torch.OutOfMemoryError: CUDA out of memory."
-    found = diagnose(line, phase=FailurePhase.LOAD, service="stt")
-    assert found is not None
-    assert (found.failure_class, found.victim, found.phase) == ("oom_runtime_stt", "stt", "load")
+    diagnosis = diagnose(line, phase=FailurePhase.LOAD, service="stt")
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.victim, diagnosis.phase) == (
+        "oom_runtime_stt",
+        "stt",
+        "load",
+    )
 
 
 def test_less_free_memory_than_expected_is_a_foreign_tenants_doing():
     log = (LOGS / "vllm-0.26-util_exceeds_free.log").read_text()
     classes = [
-        found.failure_class
+        diagnosis.failure_class
         for free in (35000.0, 79900.0, None)
-        if (found := diagnose(log, free_before_mib=free, expected_free_mib=80000.0))
+        if (diagnosis := diagnose(log, free_before_mib=free, expected_free_mib=80000.0))
     ]
     assert classes == ["foreign_tenant", "oom_budget", "oom_budget"]
 
@@ -497,9 +509,9 @@ def test_a_missing_library_outranks_the_500_it_causes():
         "transcriber ready\n"
         "RuntimeError: Library libcublas.so.12 is not found or cannot be loaded\n"
     )
-    found = diagnose(log + '"POST /v1/audio/transcriptions HTTP/1.1" 500 Internal Server Error')
-    assert found is not None
-    assert (found.failure_class, found.victim) == ("setup_error", "stt")
+    diagnosis = diagnose(log + '"POST /v1/audio/transcriptions HTTP/1.1" 500 Internal Server Error')
+    assert diagnosis is not None
+    assert (diagnosis.failure_class, diagnosis.victim) == ("setup_error", "stt")
 
 
 @pytest.mark.parametrize(
@@ -513,18 +525,18 @@ def test_a_missing_library_outranks_the_500_it_causes():
     ],
 )
 def test_the_deficit_is_what_was_tried_less_what_was_free(tried, free, deficit_mib):
-    found = diagnose(
+    diagnosis = diagnose(
         f"CUDA out of memory. Tried to allocate {tried}. "
         f"GPU 0 has a total of 9 GiB of which {free} is free."
     )
-    assert found is not None
-    assert found.deficit_mib == deficit_mib
+    assert diagnosis is not None
+    assert diagnosis.deficit_mib == deficit_mib
 
 
 def test_long_evidence_is_cut_and_keeps_the_cause():
-    found = diagnose("x" * 5000 + " CUDA out of memory. " + "y" * 5000)
-    assert found is not None
-    assert len(found.evidence) <= 300 and "CUDA out of memory" in found.evidence
+    diagnosis = diagnose("x" * 5000 + " CUDA out of memory. " + "y" * 5000)
+    assert diagnosis is not None
+    assert len(diagnosis.evidence) <= 300 and "CUDA out of memory" in diagnosis.evidence
 
 
 def test_every_class_has_an_outcome():
@@ -599,5 +611,7 @@ def test_the_command_takes_an_exit_status_below_zero(capsys):
 @pytest.mark.parametrize("missing", ["nowhere.log", "."])
 def test_a_file_that_cannot_be_read_is_one_line_and_exit_2(missing, tmp_path, capsys):
     assert main([str(tmp_path / missing)]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.startswith("cannot read ") and said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert (
+        output.out == "" and output.err.startswith("cannot read ") and output.err.count("\n") == 1
+    )

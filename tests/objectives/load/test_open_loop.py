@@ -81,11 +81,11 @@ def test_the_prompt_of_a_turn_leaves_when_its_clip_has_been_answered(load, fake)
         assert prompt.ttft_ms < 1000 * (prompt.first_s - clip.scheduled_s)
         waits_ms.append(1000 * (prompt.first_s - clip.scheduled_s))
     assert turn_waits_ms(window.replies) == pytest.approx(waits_ms)
-    found = summarise(window.replies)
-    assert found["turn_ttft_ms"] == pytest.approx(min(waits_ms))
-    assert found["turn_ttft_p95_ms"] == pytest.approx(max(waits_ms))
+    figures = summarise(window.replies)
+    assert figures["turn_ttft_ms"] == pytest.approx(min(waits_ms))
+    assert figures["turn_ttft_p95_ms"] == pytest.approx(max(waits_ms))
     assert max(waits_ms) > 300
-    assert found["llm_offered"] == 3
+    assert figures["llm_offered"] == 3
 
 
 def test_a_turn_ends_with_its_first_request_that_fails_and_waits_for_ever(load, fake):
@@ -96,8 +96,8 @@ def test_a_turn_ends_with_its_first_request_that_fails_and_waits_for_ever(load, 
 
 
 def test_a_window_without_turns_has_no_time_of_a_turn(load, fake):
-    found = summarise(load(ends(fake()), [*at(LLM, 0.0), *at(STT, 0.0)]).replies)
-    assert (found["turn_ttft_ms"], found["turn_ttft_p95_ms"]) == (None, None)
+    figures = summarise(load(ends(fake()), [*at(LLM, 0.0), *at(STT, 0.0)]).replies)
+    assert (figures["turn_ttft_ms"], figures["turn_ttft_p95_ms"]) == (None, None)
 
 
 @pytest.mark.parametrize("mood", ["silent", "empty"])
@@ -111,9 +111,9 @@ def test_no_answer_and_an_empty_one_are_infinite_but_end_no_window(load, fake, m
         if mood == "silent"
         else RequestError(Fault.EMPTY, "empty answer")
     }
-    found = summarise(window.replies)
-    assert found["failure_rate"] == 1
-    assert found[f"{request_.service}_latency_ms"] == INFINITE
+    figures = summarise(window.replies)
+    assert figures["failure_rate"] == 1
+    assert figures[f"{request_.service}_latency_ms"] == INFINITE
 
 
 def test_an_error_inside_a_200_stream_is_a_failure_although_tokens_came(load, fake):
@@ -138,11 +138,11 @@ def test_an_engine_that_exits_in_the_middle_of_an_answer_ends_the_window(load, f
 
 def test_a_server_that_dies_between_requests_ends_the_window(load, fake):
     server = fake()
-    asked = []
+    looks = []
 
     def broken():
-        asked.append(1)
-        return ENDED if len(asked) == 2 else None
+        looks.append(1)
+        return ENDED if len(looks) == 2 else None
 
     window = load(ends(server), at(LLM, 0.0, 30.0), broken=broken)
     assert window.aborted == ENDED

@@ -27,8 +27,8 @@ GGUF = {
 }
 
 
-def weights(folder: Path, **asked: str) -> float | None:
-    return read_model(folder, **asked).weights_mib  # type: ignore[arg-type]
+def weights(folder: Path, **options: str) -> float | None:
+    return read_model(folder, **options).weights_mib  # type: ignore[arg-type]
 
 
 def test_the_weights_of_files_are_those_of_every_shard_of_the_index(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_weights_of_files_are_those_of_every_shard_of_the_index(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("stored", "told", "asked", "mib"),
+    ("stored", "config_dtype", "dtype", "mib"),
     [
         ("BF16", "bfloat16", "auto", 2),
         ("F32", "float32", "auto", 2),  # vLLM serves float32 as two bytes
@@ -53,11 +53,11 @@ def test_the_weights_of_files_are_those_of_every_shard_of_the_index(tmp_path: Pa
     ],
 )
 def test_numbers_become_those_of_the_server(
-    tmp_path: Path, stored: str, told: str, asked: str, mib: int
+    tmp_path: Path, stored: str, config_dtype: str, dtype: str, mib: int
 ) -> None:
-    write_config(tmp_path, torch_dtype=told)
+    write_config(tmp_path, torch_dtype=config_dtype)
     write_safetensors(tmp_path / "model.safetensors", {"w": (stored, (1024, 1024))})
-    assert weights(tmp_path, dtype=asked) == mib
+    assert weights(tmp_path, dtype=dtype) == mib
 
 
 @pytest.mark.parametrize("method", ["awq", "gptq", "fp8", "compressed-tensors"])
@@ -115,7 +115,7 @@ AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128, "modules_to_not_conv
 
 
 @pytest.mark.parametrize(
-    ("told", "billions_of_bytes"),
+    ("config", "billions_of_bytes"),
     [
         (AWQ, 5.570),  # as the files of Qwen2.5-7B-Instruct-AWQ on the hub have
         (AWQ | {"quant_method": "gptq"}, 5.570),
@@ -124,15 +124,15 @@ AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128, "modules_to_not_conv
     ],
 )
 def test_quantized_weights_of_a_dense_model_are_counted_without_files(
-    tmp_path: Path, told: dict[str, object], billions_of_bytes: float
+    tmp_path: Path, config: dict[str, object], billions_of_bytes: float
 ) -> None:
-    model = read_model(write_config(tmp_path, quantization_config=told), dtype="float16")
+    model = read_model(write_config(tmp_path, quantization_config=config), dtype="float16")
     assert model.weights_mib == pytest.approx(billions_of_bytes * 1e9 / MIB, rel=1e-3)
     assert model.source == "config" and "counted from config.json" in model.why
 
 
 @pytest.mark.parametrize(
-    "told",
+    "config",
     [
         AWQ | {"group_size": -1},
         AWQ | {"bits": "four"},
@@ -143,9 +143,9 @@ def test_quantized_weights_of_a_dense_model_are_counted_without_files(
     ],
 )
 def test_quantized_weights_of_another_layout_are_not_known_without_files(
-    tmp_path: Path, told: dict[str, object]
+    tmp_path: Path, config: dict[str, object]
 ) -> None:
-    assert read_model(write_config(tmp_path, quantization_config=told)).weights_mib is None
+    assert read_model(write_config(tmp_path, quantization_config=config)).weights_mib is None
 
 
 def test_a_gguf_file_tells_shape_and_weights(tmp_path: Path) -> None:

@@ -41,11 +41,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def figures(found: Summary) -> dict[str, tuple[object, ...]]:
+def figures(overview: Summary) -> dict[str, tuple[object, ...]]:
     names = ("goodput_pct", "breaking_point_turns_per_s", "capacity_bound_by")
     return {
         str(t.allocation): (t.fitness, *(t.measurement.figure(n) for n in names))
-        for t in found.trials
+        for t in overview.trials
         if t.measurement and t.allocation.share > 0.42
     }
 
@@ -81,17 +81,17 @@ def test_tighter_limits_lower_goodput_capacity_and_fitness_follows(folder: Path)
 
 
 def test_launches_that_kept_no_replies_have_neither_and_the_page_counts_them(folder: Path) -> None:
-    found = overview_of(database(folder), limits=TIGHTER)
-    lost = [t.measurement for t in found.trials if t.measurement and t.allocation.share < 0.42]
-    assert lost and found.unjudged == len({str(m) for m in lost}) <= len(lost)
+    overview = overview_of(database(folder), limits=TIGHTER)
+    lost = [t.measurement for t in overview.trials if t.measurement and t.allocation.share < 0.42]
+    assert lost and overview.unjudged == len({str(m) for m in lost}) <= len(lost)
     for m in lost:
         assert (m.goodput_pct, m.capacity_turns_per_s, m.capacity_or_0) == (None, None, None)
         assert m.capacity_bracket == () and m.figure("llm_ttft_p95_ms") == 300
-    launches = sum(len(c.measured) for c in found.configurations)
+    launches = sum(len(c.measured) for c in overview.configurations)
     assert (
         "The limits are not the study&#39;s own: speech answers within 1,000 ms, LLM begins within "
         "700 ms, LLM 100 ms a token. Goodput, capacity and fitness follow from the kept replies; "
-        f"those of {found.unjudged} of {launches} launches were not found" in html(found)
+        f"those of {overview.unjudged} of {launches} launches were not found" in html(overview)
     )
 
 
@@ -103,8 +103,8 @@ def test_a_study_that_was_moved_with_its_folder_keeps_them_and_its_file_alone_ha
         overview_of(database(folder), limits=TIGHTER)
     )
     alone = Path(shutil.copy(database(folder), tmp_path / "study.db"))
-    found = overview_of(alone, limits=TIGHTER)
-    assert found.unjudged == sum(len(c.measured) for c in found.configurations)
+    overview = overview_of(alone, limits=TIGHTER)
+    assert overview.unjudged == sum(len(c.measured) for c in overview.configurations)
     assert [p.name for p in tmp_path.iterdir() if p != whole] == ["study.db"]
 
 
@@ -140,9 +140,9 @@ def test_replies_of_which_lines_are_lost_are_not_found(
     def cut(text: str) -> str | None:
         return None if lines is None else "".join(text.splitlines(keepends=True)[:lines])
 
-    found = overview_of(changed(folder, tmp_path, ramp, cut), limits=TIGHTER)
-    assert found.unjudged == sum(len(c.measured) for c in found.configurations)
-    assert {x[1:3] for x in figures(found).values()} == {(None, None)}
+    overview = overview_of(changed(folder, tmp_path, ramp, cut), limits=TIGHTER)
+    assert overview.unjudged == sum(len(c.measured) for c in overview.configurations)
+    assert {x[1:3] for x in figures(overview).values()} == {(None, None)}
 
 
 @pytest.mark.parametrize("ramp", [0, 1])
@@ -198,9 +198,9 @@ def test_what_is_no_limit_of_a_notebook_is_one_line(folder: Path, limits: Any, w
 
 
 def test_none_leaves_a_limit_out_as_in_a_spec(folder: Path) -> None:
-    found = overview_of(database(folder), limits={"llm_ttft_p95_ms": None})
-    assert found.context.limits == {k: v for k, v in DEFAULT_LIMITS.items() if k not in OWN}
-    assert {x[1] for x in figures(found).values()} == {100.0}
+    overview = overview_of(database(folder), limits={"llm_ttft_p95_ms": None})
+    assert overview.context.limits == {k: v for k, v in DEFAULT_LIMITS.items() if k not in OWN}
+    assert {x[1] for x in figures(overview).values()} == {100.0}
 
 
 def test_the_report_and_the_frame_take_limits(folder: Path, tmp_path: Path) -> None:

@@ -64,11 +64,11 @@ def test_the_interval_of_a_difference_holds_the_truth_95_times_in_100():
 
 @pytest.mark.parametrize(("effect", "exceeds"), [(0.0, 0.05), (0.15, 0.95)])
 def test_equal_cards_are_rarely_said_to_differ_and_others_nearly_always(effect, exceeds):
-    said = []
+    verdicts = []
     for seed in range(200):
         rows, baseline = trials("GPU-a", "GPU-b", rng=np.random.default_rng(seed), effect=effect)
-        said.append(card_effects(rows, baseline)[1].exceeds_noise)
-    assert abs(np.mean(said) - exceeds) <= 0.05
+        verdicts.append(card_effects(rows, baseline)[1].exceeds_noise)
+    assert abs(np.mean(verdicts) - exceeds) <= 0.05
 
 
 def test_the_card_of_the_reference_comes_first_and_each_counts_its_launches():
@@ -100,15 +100,15 @@ def test_a_card_without_the_baseline_says_so_and_one_card_says_nothing():
 
 @pytest.mark.parametrize(("drift", "share"), [(0.0, 0.05), (-0.15, 0.95)])
 def test_a_card_that_drifts_is_said_to_and_another_rarely(drift, share):
-    said = []
+    verdicts = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
         rows, baseline = trials("GPU-a", "GPU-b", "GPU-b", "GPU-b", rng=rng)
         rows[3] = replace(rows[3], fitness=rows[3].fitness + drift)
         effect = card_effects(rows, baseline)[1]
-        said.append(effect.drift.exceeds_noise)
-        assert said[-1] == ("the card drifts" in cards_in_words([effect, effect])[1])
-    assert abs(np.mean(said) - share) <= 0.05
+        verdicts.append(effect.drift.exceeds_noise)
+        assert verdicts[-1] == ("the card drifts" in cards_in_words([effect, effect])[1])
+    assert abs(np.mean(verdicts) - share) <= 0.05
 
 
 def test_without_the_noise_a_drift_is_told_and_not_judged():
@@ -194,9 +194,11 @@ def test_a_gain_is_told_from_the_cards_that_measured_both(tmp_path):
         today, faster, lucky = launches
         gain = gain_of(faster, today, launches, {"llm": 0.5, "stt": 0.5}, Claim.LATENCY)
         gains.append(gain.pct)
-        told = difference("llm_latency_p95_ms", today, faster, launches)
+        measured_gain = difference("llm_latency_p95_ms", today, faster, launches)
         on_b = [t.measurement for t in today.measured if t.measurement.measured_on == "GPU-b"]
-        assert told.old == pytest.approx(np.mean([m.figure("llm_latency_p95_ms") for m in on_b]))
+        assert measured_gain.old == pytest.approx(
+            np.mean([m.figure("llm_latency_p95_ms") for m in on_b])
+        )
         assert gain_of(faster, lucky, launches, {"llm": 1.0}, Claim.LATENCY) is None
     assert np.mean(gains) == pytest.approx(6.0, abs=0.5)
 
@@ -227,11 +229,11 @@ def test_the_answer_says_which_cards_differ(tmp_path):
     rows = two_cards(np.random.default_rng(1))
     context = context_of(rows, tmp_path)
     scored = of_all_cards(rows, context)
-    told = Summary(
+    report = Summary(
         context, scored, configurations_in(scored), decision_of(scored, context), "s", "", None
     )
-    text = " ".join(how_sure(told))
+    text = " ".join(how_sure(report))
     assert "GPU-b differs from the card of the reference by more than noise" in text
     alike = one_scale(rows, context)
-    same = replace(told, trials=alike, configurations=configurations_in(alike))
+    same = replace(report, trials=alike, configurations=configurations_in(alike))
     assert "more than noise" not in " ".join(how_sure(same))

@@ -65,13 +65,13 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     path = promotion(tmp_path)
     confirmed(path, aa_pairs=1)
     assert steps == ["aa", "stress", "ab", "ab"]
-    found = journal.read_journal(journal_of(path))
+    pairs_journal = journal.read_journal(journal_of(path))
     of_pairs = sent[:4] + sent[6:]  # between them is the stress
     assert of_pairs[::4] == of_pairs[2::4] and of_pairs[1::4] == of_pairs[3::4]  # in both arms
-    assert len({requests for _, requests in of_pairs}) == 2 * len(found.pairs)
-    assert [p.seed for p in found.pairs] == [seed for seed, _ in of_pairs[::4]]
+    assert len({requests for _, requests in of_pairs}) == 2 * len(pairs_journal.pairs)
+    assert [p.seed for p in pairs_journal.pairs] == [seed for seed, _ in of_pairs[::4]]
     assert subject(path).spec.workload.seed not in {seed for seed, _ in of_pairs}
-    for p in found.pairs:
+    for p in pairs_journal.pairs:
         for launch in p.launches:
             main, held_out = launch.measured["main"], launch.measured["voice_assistant"]
             assert min(main.figure("llm_start_s") or 0, main.figure("stt_start_s") or 0) > 0
@@ -82,20 +82,24 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
                 held_out.figure("llm_offered"),
                 held_out.figure("stt_offered"),
             ) == (6, 6, 6, 6)
-    assert set(scored_words(found, subject(path))) == {"base"}  # which are not transcribed again
-    told = verify(path)["confirmation"]
-    assert told["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
-    assert "turn_ttft_ms" not in told["figures"]["main"]
-    assert "turn_ttft_ms" in told["not_measured"]["main"]
-    assert told["rule"]["claim"] == "latency"  # without a ramp there is nothing else to claim
-    assert told["stress"] == {
+    assert set(scored_words(pairs_journal, subject(path))) == {
+        "base"
+    }  # which are not transcribed again
+    confirmation = verify(path)["confirmation"]
+    assert confirmation["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
+    assert "turn_ttft_ms" not in confirmation["figures"]["main"]
+    assert "turn_ttft_ms" in confirmation["not_measured"]["main"]
+    assert (
+        confirmation["rule"]["claim"] == "latency"
+    )  # without a ramp there is nothing else to claim
+    assert confirmation["stress"] == {
         "llm_requests_at_once": 81,
         "prompt_tokens": 16,
         "clips_at_once": 24,
         "least_free_memory_mib": 8000,
         "failure": None,
     }
-    assert told["restart_order"]["speech_restarted_beside_the_llm_server"] == "works"
+    assert confirmation["restart_order"]["speech_restarted_beside_the_llm_server"] == "works"
 
 
 @pytest.mark.usefixtures("instant")
@@ -104,8 +108,8 @@ def test_how_long_it_will_take_is_said_before_anything_is_launched(
 ) -> None:
     monkeypatch.setattr(Runner, "has_time", lambda *_, **__: False)
     path = promotion(tmp_path)
-    _, said = confirmed(path)
-    [line] = [x for x in said if x.startswith("to measure: ")]
+    _, lines = confirmed(path)
+    [line] = [x for x in lines if x.startswith("to measure: ")]
     assert line.startswith("to measure: 2 A/A pairs, the stress, 6 pairs; about ")
     assert "; 6 more pairs where they do not decide, " in line
     assert "a guess from the workload" in line
@@ -114,30 +118,30 @@ def test_how_long_it_will_take_is_said_before_anything_is_launched(
 @pytest.mark.usefixtures("instant")
 def test_a_winner_that_answers_sooner_is_confirmed_by_six_pairs_and_sealed(tmp_path: Path) -> None:
     path = promotion(tmp_path)
-    code, said = confirmed(path)
+    code, lines = confirmed(path)
     data = verify(path)
-    told = data["confirmation"]
-    assert (code, data["status"], told["verdict"], told["pairs"]) == (
+    confirmation = data["confirmation"]
+    assert (code, data["status"], confirmation["verdict"], confirmation["pairs"]) == (
         0,
         "confirmed",
         "confirmed",
         6,
-    ), said
-    assert told["says"].startswith("latency at today's load: at least 3")
-    assert told["says"] in said
-    won = told["claims"]["latency"]
+    ), lines
+    assert confirmation["says"].startswith("latency at today's load: at least 3")
+    assert confirmation["says"] in lines
+    won = confirmation["claims"]["latency"]
     assert won["is_won"]
     for part in ("main", "mean_of_held_out"):
         assert 35 < won[part]["low_pct"] <= won[part]["gain_pct"] <= won[part]["high_pct"] < 45
-    assert told["limits"]["main"]["llm_tpot_p95_ms"]["standing"] == "inside"
-    figures = told["figures"]["voice_assistant"]["llm_latency_p95_ms"]
+    assert confirmation["limits"]["main"]["llm_tpot_p95_ms"]["standing"] == "inside"
+    figures = confirmation["figures"]["voice_assistant"]["llm_latency_p95_ms"]
     assert 35 < figures["low_pct"] <= figures["gain_pct"] <= figures["high_pct"] < 45
-    found = journal.read_journal(journal_of(path))
-    assert [[launch.role for launch in p.launches] for p in found.of("ab")] == [
+    pairs_journal = journal.read_journal(journal_of(path))
+    assert [[launch.role for launch in p.launches] for p in pairs_journal.of("ab")] == [
         ["baseline", "winner"],
         ["winner", "baseline"],
     ] * 3
-    assert len({p.seed for p in found.pairs}) == len(found.pairs) == 8
+    assert len({p.seed for p in pairs_journal.pairs}) == len(pairs_journal.pairs) == 8
     before = (journal_of(path)).read_text()
     assert confirmed(path)[0] == 0  # nothing is left to do, and nothing is measured again
     assert (journal_of(path)).read_text() == before
@@ -170,21 +174,25 @@ def test_a_run_that_is_cut_goes_on_with_whole_pairs(
     launch = Launcher.launch
 
     def cut(launcher: Launcher, *arguments: Any) -> Any:
-        found = launch(launcher, *arguments)
+        outcome = launch(launcher, *arguments)
         if len(instant) == 6:
             raise KeyboardInterrupt
-        return found
+        return outcome
 
     monkeypatch.setattr(Launcher, "launch", cut)
     with pytest.raises(KeyboardInterrupt):
         confirmed(path)
-    found = journal.read_journal(journal_of(path))
-    assert (len(found.of("aa")), len(found.of("ab")), found.stress is not None) == (2, 0, True)
+    pairs_journal = journal.read_journal(journal_of(path))
+    assert (
+        len(pairs_journal.of("aa")),
+        len(pairs_journal.of("ab")),
+        pairs_journal.stress is not None,
+    ) == (2, 0, True)
     assert verify(path)["status"] == "candidate"
-    code, said = confirmed(path)
+    code, lines = confirmed(path)
     assert code == 0
     assert len(instant) == 6 + 12
-    assert any(line.startswith("going on after 2 A/A and 0 pairs") for line in said)
+    assert any(line.startswith("going on after 2 A/A and 0 pairs") for line in lines)
 
 
 @pytest.fixture
@@ -199,11 +207,11 @@ def test_with_too_little_time_the_first_step_is_taken_and_the_verdict_says_how_m
 ) -> None:
     path = promotion(tmp_path)
     for count in (1, 2):
-        code, said = confirmed(path, options={"timeout_s": 1.0})
-        assert any("it is measured all the same, and nothing after it" in line for line in said)
-        assert any("run the same command again" in line for line in said)
-        found = journal.read_journal(journal_of(path))
-        assert [p.stage for p in found.pairs] == ["aa"] * count
+        code, lines = confirmed(path, options={"timeout_s": 1.0})
+        assert any("it is measured all the same, and nothing after it" in line for line in lines)
+        assert any("run the same command again" in line for line in lines)
+        pairs_journal = journal.read_journal(journal_of(path))
+        assert [p.stage for p in pairs_journal.pairs] == ["aa"] * count
     data = verify(path)
     assert (code, data["status"], data["confirmation"]["pairs_more"]) == (5, "candidate", 6)
     assert data["note"] == "its confirmation is not finished: 0 of 12 pairs at most"
@@ -253,7 +261,7 @@ def test_a_winner_that_does_not_start_is_rejected(
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("question", "refusal"),
     [
         ({"ramp_s": 75, "claim": Claim.EITHER}, "was begun with claim latency, not either"),
         ({"aa_pairs": 3}, "was begun with --aa-pairs 2, not 3"),
@@ -262,13 +270,13 @@ def test_a_winner_that_does_not_start_is_rejected(
 )
 @pytest.mark.usefixtures("instant", "one_step")
 def test_what_is_fixed_before_the_first_launch_stays_fixed(
-    tmp_path: Path, asked: dict[str, Any], said: str
+    tmp_path: Path, question: dict[str, Any], refusal: str
 ) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    with pytest.raises(BadInput, match=said):
-        confirmed(path, **asked)
-    confirmed(path, options={"timeout_s": 1.0, "fresh": True}, **asked)
+    with pytest.raises(BadInput, match=refusal):
+        confirmed(path, **question)
+    confirmed(path, options={"timeout_s": 1.0, "fresh": True}, **question)
     assert verify(path)["confirmation"]["begun_anew"] == 1
 
 
@@ -276,9 +284,9 @@ def test_what_is_fixed_before_the_first_launch_stays_fixed(
 def test_pairs_that_all_had_the_studys_arrivals_are_not_continued(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    found = journal.read_journal(journal_of(path))
-    older = [replace(p, seed=None) for p in found.pairs]
-    journal.write_journal(replace(found, pairs=tuple(older)), folder_of(path))
+    pairs_journal = journal.read_journal(journal_of(path))
+    older = [replace(p, seed=None) for p in pairs_journal.pairs]
+    journal.write_journal(replace(pairs_journal, pairs=tuple(older)), folder_of(path))
     with pytest.raises(BadInput, match="begun with the study's arrivals in all pairs"):
         confirmed(path)
 
@@ -322,8 +330,12 @@ def test_pairs_of_the_rule_of_0_1_can_be_read_and_are_not_continued(
     folder_of(path).mkdir(parents=True)
     of_0_1 = (ROOT / "tests/data/h100/h100_pairs.jsonl").read_text()
     journal_of(path).write_text(of_0_1)
-    found = journal.read_journal(journal_of(path))
-    assert (found.format, found.head.claim, len(found.of("ab"))) == (1, "llm_latency_ms", 4)
+    pairs_journal = journal.read_journal(journal_of(path))
+    assert (pairs_journal.format, pairs_journal.head.claim, len(pairs_journal.of("ab"))) == (
+        1,
+        "llm_latency_ms",
+        4,
+    )
     with pytest.raises(
         BadInput, match=r"holds pairs of 0\.1, which were .* begin anew with --fresh"
     ):
@@ -349,9 +361,13 @@ def test_what_nobody_can_tell_after_six_pairs_is_measured_in_twelve_unless_six_a
     assert (data["status"], data["confirmation"]["pairs_more"]) == ("inconclusive", 6)
     assert data["note"].startswith("inconclusive after 6 pairs, 6 more may tell: ")
     assert confirmed(path)[0] == 5
-    told = verify(path)["confirmation"]
-    assert (told["pairs"], told["rule"]["look"], told["pairs_more"]) == (12, 2, None)
-    assert told["claims"]["latency"]["confidence"] == 0.975
+    confirmation = verify(path)["confirmation"]
+    assert (confirmation["pairs"], confirmation["rule"]["look"], confirmation["pairs_more"]) == (
+        12,
+        2,
+        None,
+    )
+    assert confirmation["claims"]["latency"]["confidence"] == 0.975
 
 
 def test_two_cards_measure_pairs_of_their_own_and_all_are_judged_together(
@@ -362,17 +378,26 @@ def test_two_cards_measure_pairs_of_their_own_and_all_are_judged_together(
     journals = []
     for number in (1, 2):
         out, part = tmp_path / f"card{number}", Part(number, 2)
-        code, said = confirmed(path, options={"out": out, "part": part, "pairs": 6})
+        code, lines = confirmed(path, options={"out": out, "part": part, "pairs": 6})
         assert (code, path.read_text()) == (5, before)
-        assert "when all are done: " in said[-1]
+        assert "when all are done: " in lines[-1]
         journals.append(out / journal_of(path).relative_to(path.parent / "out"))
-        found = journal.read_journal(journals[-1])
-        assert [p.number for p in found.of("ab")] == [number, number + 2, number + 4]
-        assert [p.launches[0].role for p in found.of("ab")] == ["baseline", "winner", "baseline"]
+        pairs_journal = journal.read_journal(journals[-1])
+        assert [p.number for p in pairs_journal.of("ab")] == [number, number + 2, number + 4]
+        assert [p.launches[0].role for p in pairs_journal.of("ab")] == [
+            "baseline",
+            "winner",
+            "baseline",
+        ]
     launched = len(instant)
     code, _ = confirmed(path, options={"take": tuple(journals)})
-    told = verify(path)["confirmation"]
-    assert (code, told["verdict"], told["pairs"], told["aa"]["pairs"]) == (0, "confirmed", 6, 4)
+    confirmation = verify(path)["confirmation"]
+    assert (code, confirmation["verdict"], confirmation["pairs"], confirmation["aa"]["pairs"]) == (
+        0,
+        "confirmed",
+        6,
+        4,
+    )
     assert len(instant) == launched  # nothing is launched for it
     merged = journal.read_journal(journal_of(path))
     assert [p.number for p in merged.of("ab")] == [1, 2, 3, 4, 5, 6]
@@ -394,7 +419,7 @@ def test_the_journal_of_another_confirmation_is_not_taken(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "successor"),
     [
         (["--part", "3/2"], "--part: '3/2' is no part; write e.g. 1/2 and 2/2 on two cards"),
         (["--part", "1/2", "--take", "a.jsonl"], "--take launches nothing; leave --part"),
@@ -409,10 +434,10 @@ def test_the_journal_of_another_confirmation_is_not_taken(
     ],
 )
 def test_the_words_of_0_1_are_refused_with_their_successors(
-    tmp_path: Path, arguments: list[str], said: str
+    tmp_path: Path, arguments: list[str], successor: str
 ) -> None:
     ran = run_script("confirm.py", promotion(tmp_path), *arguments, cwd=tmp_path)
-    assert (ran.returncode, said in " ".join(ran.stderr.split())) == (2, True), ran.stderr
+    assert (ran.returncode, successor in " ".join(ran.stderr.split())) == (2, True), ran.stderr
 
 
 def test_capacity_is_not_claimed_where_nothing_measures_it(tmp_path: Path) -> None:
@@ -454,8 +479,8 @@ def test_what_is_disturbed_twice_in_a_row_ends_the_run_and_counts_for_nothing(
         SetupError, match=r"two in a row were disturbed .*our own requests left late"
     ):
         confirmed(path)
-    found = journal.read_journal(journal_of(path))
-    assert (len(found.pairs), len(found.left_out)) == (0, 2)
+    pairs_journal = journal.read_journal(journal_of(path))
+    assert (len(pairs_journal.pairs), len(pairs_journal.left_out)) == (0, 2)
 
 
 def test_another_device_or_another_version_is_another_question(tmp_path: Path) -> None:
@@ -480,7 +505,7 @@ def test_a_promotion_that_was_edited_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "refusal"),
     [
         ({"status": "great"}, "no promotion of this project"),
         (
@@ -504,9 +529,11 @@ def test_a_promotion_that_was_edited_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_hostile_promotion_is_one_line(tmp_path: Path, more: dict[str, Any], said: str) -> None:
+def test_a_hostile_promotion_is_one_line(
+    tmp_path: Path, more: dict[str, Any], refusal: str
+) -> None:
     path = promotion(tmp_path, **more)
-    with pytest.raises(BadInput, match=said) as caught:
+    with pytest.raises(BadInput, match=refusal) as caught:
         subject(path)
     assert str(caught.value).isprintable()
 

@@ -186,9 +186,9 @@ def test_only_such_a_device_with_the_same_servers_and_baseline_tells_of_a_winner
     confirmed: Path, changes: dict[str, object], is_told: bool
 ) -> None:
     path = beside(confirmed, **changes)
-    asked = context_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
+    context = context_of(study_in(f"sqlite:///{path.parent}/out/made/study.db"))
     winner = Allocation(yaml.safe_load(path.read_text())["parameters"])
-    assert confirmation_beside(read(path.with_name("made.jsonl")), winner, asked) == (
+    assert confirmation_beside(read(path.with_name("made.jsonl")), winner, context) == (
         path if is_told else None
     )
 
@@ -201,11 +201,11 @@ def test_an_edited_file_takes_back_no_rejection_and_lets_no_older_confirmation_p
     newer["confirmation"] |= {"verdict": "confirmed", "written_at": "2030-01-01T10:00:00"}
     edited = rejected.with_name("edited.yaml")
     seal.put(newer, edited)
-    asked = context_of(study_in(f"sqlite:///{rejected.parent}/out/made/study.db"))
+    context = context_of(study_in(f"sqlite:///{rejected.parent}/out/made/study.db"))
     winner = Allocation(newer["parameters"])
 
     def found() -> Path | None:
-        return confirmation_beside(read(rejected.with_name("made.jsonl")), winner, asked)
+        return confirmation_beside(read(rejected.with_name("made.jsonl")), winner, context)
 
     assert found() == edited
     edited.write_text(edited.read_text().replace("pairs: 2", "pairs: 3"))
@@ -265,10 +265,10 @@ def test_what_a_confirmation_showed_of_each_figure_and_limit_is_told_beside_its_
     }
     path = confirmed.parents[3] / "changed.yaml"
     seal.put(data | {"confirmation": data["confirmation"] | changes}, path)
-    found = confirmation_in(path, Allocation(data["parameters"]))
+    confirmation = confirmation_in(path, Allocation(data["parameters"]))
     path.unlink()
-    assert found is not None
-    [line] = found.lines
+    assert confirmation is not None
+    [line] = confirmation.lines
     assert (line.gain, line.interval) == ("+1.0 %", "+0.5 % to +2.0 %")
     assert (line.standing, line.sense, line.is_worse) == ("worse, inside its limit", "worse", True)
 
@@ -276,24 +276,25 @@ def test_what_a_confirmation_showed_of_each_figure_and_limit_is_told_beside_its_
 def test_a_confirmation_of_0_1_is_shown_as_what_it_is() -> None:
     path = ROOT / "tests/data/h100/h100_rejected.yaml"
     winner = Allocation({"vllm_memory_util": 0.55, "whisper_model_size": "base"})
-    found = confirmation_in(path, winner)
-    assert found is not None
+    confirmation = confirmation_in(path, winner)
+    assert confirmation is not None
     assert (
-        found.standing == "rejected after 4 pairs, by version 0.1's rule: nothing worse by a margin"
+        confirmation.standing
+        == "rejected after 4 pairs, by version 0.1's rule: nothing worse by a margin"
     )
-    assert found.against == ("llm_tpot_ms under main is worse by more than 5 %",)
-    assert "llm_latency_ms, and by how much all else may be worse (5 %)" in found.checks[-1]
-    assert {line.metric for line in found.lines if line.is_worse} == {"llm_tpot_ms"}
-    assert "to its margin, as 0.1 asked" in found.how
+    assert confirmation.against == ("llm_tpot_ms under main is worse by more than 5 %",)
+    assert "llm_latency_ms, and by how much all else may be worse (5 %)" in confirmation.checks[-1]
+    assert {line.metric for line in confirmation.lines if line.is_worse} == {"llm_tpot_ms"}
+    assert "to its margin, as 0.1 asked" in confirmation.how
 
 
 def test_a_replay_that_was_killed_says_to_run_it_again_before_its_winner_is_believed(
     confirmed: Path,
 ) -> None:
     study = study_in(f"sqlite:///{confirmed.parents[3]}/out/made/study.db")
-    told = summary(study)
-    assert sentence(told).startswith("The best candidate is 55 %")
-    assert sentence(replace(told, is_ended=False)).startswith("Run the replay again")
+    report = summary(study)
+    assert sentence(report).startswith("The best candidate is 55 %")
+    assert sentence(replace(report, is_ended=False)).startswith("Run the replay again")
 
 
 def test_a_confirmation_beside_the_recording_that_is_of_another_kind_is_said_in_a_line(

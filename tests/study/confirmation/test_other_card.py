@@ -66,26 +66,26 @@ def test_pairs_of_two_cards_go_into_one_verdict_and_the_half_made_one_is_begun_a
     with pytest.raises(KeyboardInterrupt):
         confirmed(path)
     card.identity = replace(card.identity, uuid="card-b")
-    code, said = confirmed(path)
-    assert code == 0, said
-    assert "going on after 2 A/A and 3 pairs" in " ".join(said)
-    assert any(line.startswith("those of card-a count beside those of card-b") for line in said)
-    found = read_journal(journal_of(path))
-    assert [(p.card, p.driver) for p in found.of("ab")] == [
+    code, lines = confirmed(path)
+    assert code == 0, lines
+    assert "going on after 2 A/A and 3 pairs" in " ".join(lines)
+    assert any(line.startswith("those of card-a count beside those of card-b") for line in lines)
+    journal = read_journal(journal_of(path))
+    assert [(p.card, p.driver) for p in journal.of("ab")] == [
         *[("card-a", "580.1")] * 3,
         *[("card-b", "580.1")] * 3,
     ]
-    assert [p.launches[0].role for p in found.of("ab")] == ["baseline", "winner"] * 3
+    assert [p.launches[0].role for p in journal.of("ab")] == ["baseline", "winner"] * 3
     assert len(instant) == 4 + 7 + 6  # the half pair's launch, and whole pairs on the other card
-    assert ([p.card for p in found.of("aa")], stressed) == (["card-a"] * 2, ["card-a"])
-    told = verify(path)
-    assert told["confirmation"]["cards"] == ["card-a", "card-b"]
-    assert told["note"].startswith("confirmed by 6 pairs of fresh launches on 2 cards: ")
-    assert "confirmed by 6 pairs of fresh launches on 2 cards" in said[-1]
+    assert ([p.card for p in journal.of("aa")], stressed) == (["card-a"] * 2, ["card-a"])
+    document = verify(path)
+    assert document["confirmation"]["cards"] == ["card-a", "card-b"]
+    assert document["note"].startswith("confirmed by 6 pairs of fresh launches on 2 cards: ")
+    assert "confirmed by 6 pairs of fresh launches on 2 cards" in lines[-1]
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "refusal"),
     [
         ({"product": "Rack"}, "found on Shelf with 10000 MiB, this is Rack .*go on on a card like"),
         ({"total_mib": 8_000.0}, "this is Shelf with 8000 MiB; go on on a card like"),
@@ -98,16 +98,16 @@ def test_pairs_of_two_cards_go_into_one_verdict_and_the_half_made_one_is_begun_a
 @pytest.mark.parametrize("is_older", [False, True])
 @pytest.mark.usefixtures("instant")
 def test_another_product_memory_or_driver_is_another_question(
-    tmp_path: Path, card: Card, changed: dict[str, Any], said: str, is_older: bool
+    tmp_path: Path, card: Card, changed: dict[str, Any], refusal: str, is_older: bool
 ) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"steps": 1})
     if is_older:  # a journal whose head does not tell the driver; its pairs do
-        found = read_journal(journal_of(path))
-        write_journal(replace(found, head=replace(found.head, driver=None)), folder_of(path))
+        journal = read_journal(journal_of(path))
+        write_journal(replace(journal, head=replace(journal.head, driver=None)), folder_of(path))
     card.identity = replace(card.identity, uuid="card-b", **changed)
     before = journal_of(path).read_bytes()
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=refusal):
         confirmed(path)
     assert journal_of(path).read_bytes() == before
 
@@ -118,13 +118,13 @@ def test_other_code_that_measures_is_told_and_not_refused(
 ) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"steps": 4})
-    _, said = confirmed(path, options={"steps": 0})
-    assert not any("the code that measures" in line for line in said)
+    _, lines = confirmed(path, options={"steps": 0})
+    assert not any("the code that measures" in line for line in lines)
     for module in ("pair", "going_on"):
         name = f"study.confirmation.pairs.{module}.measuring_code"
         monkeypatch.setattr(name, lambda: "later")
-    code, said = confirmed(path)
+    code, lines = confirmed(path)
     assert code == 0
-    assert any("the code that measures (objectives/) is not that of all" in line for line in said)
+    assert any("the code that measures (objectives/) is not that of all" in line for line in lines)
     codes = verify(path)["confirmation"]["measuring_code"]
     assert codes == [provenance.measuring_code(), "later"]

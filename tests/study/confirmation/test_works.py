@@ -57,9 +57,9 @@ def launches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., L
 
 def confirmed(path: Path) -> tuple[int, str, dict[str, Any]]:
     """Confirm a promotion; return the exit code, what was said, and the confirmation."""
-    said: list[str] = []
-    code = confirm(subject(path), ConfirmOptions(out=path.parent / "out"), said.append)
-    return code, "\n".join(said), verify(path)["confirmation"]
+    lines: list[str] = []
+    code = confirm(subject(path), ConfirmOptions(out=path.parent / "out"), lines.append)
+    return code, "\n".join(lines), verify(path)["confirmation"]
 
 
 def test_a_winner_that_works_each_time_is_confirmed_and_so_is_that_todays_fails(
@@ -67,14 +67,18 @@ def test_a_winner_that_works_each_time_is_confirmed_and_so_is_that_todays_fails(
 ) -> None:
     launched = launches(TODAY)
     path = promotion(tmp_path, baseline_works=False, measured_elsewhere=False)
-    code, said, told = confirmed(path)
+    code, text, confirmation = confirmed(path)
     assert (code, launched) == (0, [TODAY, *[WINNER] * 12])
-    assert told["says"] == (
+    assert confirmation["says"] == (
         "it worked in 12 of 12 fresh launches, so at most 22 % of its launches fail "
         "(95 % confidence); it was compared with nothing"
     )
-    assert "failed again: oom_budget" in told["today"] and told["today"] in said
-    assert (told["rule"]["claim"], told["claims"], told["worse"]) == ("works", {}, {})
+    assert "failed again: oom_budget" in confirmation["today"] and confirmation["today"] in text
+    assert (confirmation["rule"]["claim"], confirmation["claims"], confirmation["worse"]) == (
+        "works",
+        {},
+        {},
+    )
     read = read_confirmation(verify(path), path.name)
     assert (read.verdict, read.lines) == ("confirmed", ())
     assert any("failed again: oom_budget" in check for check in read.checks)
@@ -84,38 +88,40 @@ def test_a_winner_that_works_each_time_is_confirmed_and_so_is_that_todays_fails(
 
 def test_what_is_in_use_and_works_after_all_ends_it(tmp_path: Path, launches: Any) -> None:
     launched = launches()
-    code, said, told = confirmed(promotion(tmp_path, baseline_works=False))
-    assert (code, launched, told["verdict"]) == (5, [TODAY], "inconclusive")
-    assert "works after all; run the study again, which then compares with it" in said
+    code, text, confirmation = confirmed(promotion(tmp_path, baseline_works=False))
+    assert (code, launched, confirmation["verdict"]) == (5, [TODAY], "inconclusive")
+    assert "works after all; run the study again, which then compares with it" in text
 
 
 def test_a_newcomers_winner_is_launched_alone(tmp_path: Path, launches: Any) -> None:
     launched = launches()
     path = promotion(tmp_path, {"baseline": "none"}, baseline=None, baseline_works=None)
-    code, said, told = confirmed(path)
-    assert (code, launched, told["today"]) == (0, [WINNER] * 12, None)
-    assert "nothing in use; winner" in said
+    code, text, confirmation = confirmed(path)
+    assert (code, launched, confirmation["today"]) == (0, [WINNER] * 12, None)
+    assert "nothing in use; winner" in text
 
 
 def test_a_winner_that_fails_is_rejected(tmp_path: Path, launches: Any) -> None:
     launches(TODAY, WINNER)
-    code, said, told = confirmed(promotion(tmp_path, baseline_works=False))
-    assert (code, told["causes"][0]["reason"]) == (4, "winner_failed")
-    assert "it worked in 0 fresh launches so far" in said
+    code, text, confirmation = confirmed(promotion(tmp_path, baseline_works=False))
+    assert (code, confirmation["causes"][0]["reason"]) == (4, "winner_failed")
+    assert "it worked in 0 fresh launches so far" in text
 
 
 def test_a_limit_that_it_does_not_keep_is_told_and_failing_requests_reject(
     tmp_path: Path, launches: Any
 ) -> None:
     launches(TODAY, llm_ttft_p95_ms=5000.0)
-    code, _, told = confirmed(promotion(tmp_path, baseline_works=False))
-    assert code == 0 and "not shown to keep these limits: llm_ttft_p95_ms 2000" in told["says"]
+    code, _, confirmation = confirmed(promotion(tmp_path, baseline_works=False))
+    assert (
+        code == 0 and "not shown to keep these limits: llm_ttft_p95_ms 2000" in confirmation["says"]
+    )
     launches(TODAY, failure_rate=0.2)
     path = promotion(tmp_path, baseline_works=False, written_at="later")
-    said: list[str] = []
+    lines: list[str] = []
     options = ConfirmOptions(out=tmp_path / "other")
-    assert confirm(subject(path), options, said.append) == 4
-    assert any("20.0 % of the requests failed under main, at most 1 %" in line for line in said)
+    assert confirm(subject(path), options, lines.append) == 4
+    assert any("20.0 % of the requests failed under main, at most 1 %" in line for line in lines)
 
 
 def test_a_claim_that_nothing_can_show_is_refused(tmp_path: Path) -> None:

@@ -35,11 +35,13 @@ ARGS = ("--load-format", "dummy", "--max-model-len", "4096")
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_start_of_a_recording_is_told_right(name: str) -> None:
-    told = agreement(read(RECORDINGS / name))
-    assert told.kv_off_pct is not None and (told.kv_off_pct <= KV_PCT or name == PACKED)
-    assert [s for s in told.sure if not s.is_right] == []
-    assert len(told.sure) > 0 and len(told.starts) == len(read(RECORDINGS / name).entries)
-    assert {s.cell.outcome for s in told.starts} <= {
+    comparison = agreement(read(RECORDINGS / name))
+    assert comparison.kv_off_pct is not None and (comparison.kv_off_pct <= KV_PCT or name == PACKED)
+    assert [s for s in comparison.sure if not s.is_right] == []
+    assert len(comparison.sure) > 0 and len(comparison.starts) == len(
+        read(RECORDINGS / name).entries
+    )
+    assert {s.cell.outcome for s in comparison.starts} <= {
         "starts",
         "predicted_oom",
         "predicted_kv_too_small",
@@ -47,11 +49,11 @@ def test_every_start_of_a_recording_is_told_right(name: str) -> None:
 
 
 def test_packed_weights_are_told_a_little_too_small_and_their_walls_as_they_are() -> None:
-    told = agreement(read(RECORDINGS / PACKED)).starts
-    failed = {s.cell.allocation for s in told if not s.has_started}
-    assert {s.cell.allocation for s in told if s.cell.outcome == "predicted_oom"} == failed
+    starts = agreement(read(RECORDINGS / PACKED)).starts
+    failed = {s.cell.allocation for s in starts if not s.has_started}
+    assert {s.cell.allocation for s in starts if s.cell.outcome == "predicted_oom"} == failed
     assert len(failed) == 4
-    off = {s.cell.kv_tokens / tokens - 1 for s in told if (tokens := s.kv_tokens)}
+    off = {s.cell.kv_tokens / tokens - 1 for s in starts if (tokens := s.kv_tokens)}
     assert sorted(round(100 * o) for o in off) == [5, 6, 8, 11, 53]  # the last compiled first
 
 
@@ -74,10 +76,10 @@ def test_the_cells_that_cannot_start_are_those_that_did_not(file: str, count: in
 
 
 def test_the_recording_of_7b_has_one_cell_that_cannot_start() -> None:
-    told = agreement(read(RECORDINGS / "h100_7b.jsonl"))
-    named = {str(s.cell.allocation) for s in told.starts if s.cell.is_ruled_out}
+    comparison = agreement(read(RECORDINGS / "h100_7b.jsonl"))
+    named = {str(s.cell.allocation) for s in comparison.starts if s.cell.is_ruled_out}
     assert named == {"vllm_memory_util=0.6 whisper_model_size=small"}
-    assert named == {str(s.cell.allocation) for s in told.starts if not s.has_started}
+    assert named == {str(s.cell.allocation) for s in comparison.starts if not s.has_started}
 
 
 def test_the_pairs_of_a_confirmation_had_the_caches_that_are_told() -> None:
@@ -85,9 +87,9 @@ def test_the_pairs_of_a_confirmation_had_the_caches_that_are_told() -> None:
     pairs = [pair for pair in map(json.loads, lines[1:]) if pair["stage"] == "ab"]
     launches = [launch for pair in pairs for launch in pair["launches"]]
     h100 = agreement(read(RECORDINGS / "h100.jsonl"))
-    told = {s.cell.allocation.share: s.cell for s in h100.starts}
+    cells = {s.cell.allocation.share: s.cell for s in h100.starts}
     tokens = [
-        (told[0.55 if launch["role"] == "winner" else 0.5].kv_tokens, figures["kv_tokens"])
+        (cells[0.55 if launch["role"] == "winner" else 0.5].kv_tokens, figures["kv_tokens"])
         for launch in launches
         if launch.get("measured")
         for figures in launch["measured"].values()
@@ -120,7 +122,7 @@ def test_starts_of_another_card_are_told_right(
     if model == "llm-19b":
         own = ("--max-num-seqs", "64", "--max-num-batched-tokens", "4096")
     allocation = Allocation({SHARE: share, SPEECH: "base"})
-    asked = by_files(
+    forecaster = by_files(
         {"llm": LlmService(model=model, args=(*ARGS, *own, *flags)), "stt": SttService()},
         allocation,
         Host(product="NVIDIA H200", total_mib=H200_MIB, held_mib=0, reserve_mib=512),
@@ -128,9 +130,9 @@ def test_starts_of_another_card_are_told_right(
         version="0.26.0",
         is_shipped=True,
     )
-    told = asked.cell(allocation)
-    assert told.kv_tokens is not None
-    assert max(abs(told.kv_tokens / tokens - 1) for tokens in measured) <= KV_PCT / 100
+    cell = forecaster.cell(allocation)
+    assert cell.kv_tokens is not None
+    assert max(abs(cell.kv_tokens / tokens - 1) for tokens in measured) <= KV_PCT / 100
 
 
 def test_the_models_that_ship_are_those_that_the_script_writes(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def spec_of(folder: Path, **changes: Any) -> Path:
     services = {"llm": LLM | {"args": SIZED}, "stt": {"models": {}, "compute_type": "int8"}}
     space = {"vllm_memory_util": [0.40, 0.50, 0.60], "whisper_model_size": ["tiny", "base"]}
     baseline = {"vllm_memory_util": 0.5, "whisper_model_size": "base"}
-    told = {"measure": "live", "device": "cuda", "services": services, "search_space": space}
-    own = told | {"baseline": baseline, "budget": {"allow_gpu": True}, "tenants": []}
+    usual = {"measure": "live", "device": "cuda", "services": services, "search_space": space}
+    own = usual | {"baseline": baseline, "budget": {"allow_gpu": True}, "tenants": []}
     return write_spec(folder, **(own | changes))
 
 
@@ -96,8 +96,8 @@ def test_the_dry_run_plans_for_a_card_elsewhere(
         own = ["scripts/run_study.py", spec, "--out", out, *words]
         monkeypatch.setattr("sys.argv", [str(word) for word in own])
         code = exit_code(main_of("run_study.py"))
-        said, errors = capsys.readouterr()
-        return code, said + errors
+        output, errors = capsys.readouterr()
+        return code, output + errors
 
     code, text = plan("--dry-run", "--card", "RTX 3060")
     assert code == 0 and not out.exists()
@@ -126,11 +126,11 @@ def test_the_dry_run_plans_for_a_card_elsewhere(
 
 def test_a_host_elsewhere_is_no_card(tmp_path: Path, hub: Path) -> None:
     spec = load(spec_of(tmp_path, device="cpu"), is_here=False)
-    said: list[str] = []
-    assert planned_elsewhere(spec, None, 64_000.0, said.append).identity.cuda is None
-    assert "a device, 64,000 MiB" in said[-1]
+    lines: list[str] = []
+    assert planned_elsewhere(spec, None, 64_000.0, lines.append).identity.cuda is None
+    assert "a device, 64,000 MiB" in lines[-1]
     with pytest.raises(BadInput, match="leave --card out"):
-        planned_elsewhere(spec, "L4", None, said.append)
+        planned_elsewhere(spec, "L4", None, lines.append)
 
 
 def test_a_replay_has_a_device_of_its_own(capsys: Any, monkeypatch: Any) -> None:
@@ -144,13 +144,13 @@ def test_json_has_every_cell_with_its_figures(
 ) -> None:
     words = (spec_of(tmp_path), "--total-mib", 12_036, "--json")
     code, text = run(capsys, monkeypatch, *words)
-    told = json.loads(text)
-    assert (code, len(told["cells"]), told["model"]["source"]) == (0, 6, "files")
-    best = told["cells"][-1]
+    document = json.loads(text)
+    assert (code, len(document["cells"]), document["model"]["source"]) == (0, 6, "files")
+    best = document["cells"][-1]
     assert best["outcome"] == "starts" and best["kv_tokens"] > 4096
     assert best["values"] == {"vllm_memory_util": 0.6, "whisper_model_size": "base"}
-    assert told["device"]["total_mib"] == 12_036
-    assert (told["kind"], told["schema"]) == ("fit", 1)
+    assert document["device"]["total_mib"] == 12_036
+    assert (document["kind"], document["schema"]) == ("fit", 1)
 
 
 def test_without_a_device_it_says_how_to_name_one(
@@ -331,8 +331,8 @@ def test_recordings_are_held_against_the_files(capsys: Any, monkeypatch: Any) ->
     head, _, cells = named[0].rpartition(": ")
     assert head == "h100.jsonl: cannot start"
     sizes = ("tiny.en", "base", "small")
-    found = {f"{share} + {size}" for share in (0.4, 0.45) for size in sizes} | {"0.6 + small"}
-    assert {*cells.split(", ")} == found
+    measured = {f"{share} + {size}" for share in (0.4, 0.45) for size in sizes} | {"0.6 + small"}
+    assert {*cells.split(", ")} == measured
     assert named[1] == "h100_wide.jsonl: cannot start: none"
 
 
@@ -356,10 +356,10 @@ def test_gpu_yaml_fits_the_card_that_it_names(
         assert sum(c.outcome == "starts" for c in ours) >= 3, speech
     code, text = run(capsys, monkeypatch, path, "--card", "RTX 3060")
     assert code == 0
-    told = " ".join(text.split())
-    assert "the LLM starts from a share of 0.59 on (0.66 to be sure), and fits up to" in told
-    assert "0.85 (0.80) beside small, 0.72 (0.66) beside large-v3-turbo" in told
-    assert "the smallest share of the space that starts is 0.7; 0.6, 0.65 may" in told
+    words = " ".join(text.split())
+    assert "the LLM starts from a share of 0.59 on (0.66 to be sure), and fits up to" in words
+    assert "0.85 (0.80) beside small, 0.72 (0.66) beside large-v3-turbo" in words
+    assert "the smallest share of the space that starts is 0.7; 0.6, 0.65 may" in words
 
 
 @pytest.mark.parametrize("name", ["gpu.yaml", "levers.yaml"])

@@ -37,11 +37,11 @@ def started(folder):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = ""
-    while "begins on GPU-b" not in said:
+    output = ""
+    while "begins on GPU-b" not in output:
         line = study.stdout.readline()
-        assert line, said
-        said += line
+        assert line, output
+        output += line
     assert len(alive(folder)) > 3
     return study
 
@@ -65,8 +65,8 @@ def test_ctrl_c_ends_lanes_and_servers_and_the_study_goes_on(tmp_path):
     live_on_cards(tmp_path)
     study = started(tmp_path)
     study.send_signal(signal.SIGINT)
-    said, _ = study.communicate(timeout=60)
-    assert study.returncode == 130 and "run the same command again to go on" in said
+    output, _ = study.communicate(timeout=60)
+    assert study.returncode == 130 and "run the same command again to go on" in output
     assert alive(tmp_path) == []
     held, _ = goes_on(tmp_path)
     assert not held.get_trials(states=(TrialState.RUNNING,))
@@ -80,8 +80,8 @@ def test_a_driver_that_is_killed_leaves_nothing_behind_and_the_study_goes_on(tmp
     study.wait()
     study.stdout.close()
     assert wait_for(lambda: alive(tmp_path) == []), alive(tmp_path)
-    held, said = goes_on(tmp_path)
-    assert "left by a dead process were freed and come first" in said
+    held, output = goes_on(tmp_path)
+    assert "left by a dead process were freed and come first" in output
     assert not held.get_trials(states=(TrialState.RUNNING,))
     assert len({str(r.allocation) for r in counted(held)}) == 3
 
@@ -92,8 +92,8 @@ def test_a_lane_that_is_killed_takes_its_servers_with_it_and_no_others(tmp_path)
     lanes = psutil.Process(study.pid).children()
     assert len(lanes) == 2
     lanes[1].kill()
-    said, _ = study.communicate(timeout=90)
-    assert study.returncode in (0, 4) and "was lost: its process ended by signal SIGKILL" in said
+    output, _ = study.communicate(timeout=90)
+    assert study.returncode in (0, 4) and "was lost: its process ended by signal SIGKILL" in output
     assert alive(tmp_path) == []
     storage = f"sqlite:///{tmp_path}/artifacts/made/study.db"
     held = optuna.load_study(study_name=None, storage=storage)
@@ -146,8 +146,8 @@ def test_cards_that_cannot_be_had_are_refused_in_a_line(tmp_path, devices, code,
         assert run.returncode == code and words in run.stderr and run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("asked", "retries"), [(None, 2), (0, 0), (5, 5)])
-def test_lanes_try_a_lost_trial_again_as_often_as_is_asked(monkeypatch, asked, retries):
+@pytest.mark.parametrize(("retries_asked", "retries"), [(None, 2), (0, 0), (5, 5)])
+def test_lanes_try_a_lost_trial_again_as_often_as_is_asked(monkeypatch, retries_asked, retries):
     class Seen(Exception):
         pass
 
@@ -156,7 +156,7 @@ def test_lanes_try_a_lost_trial_again_as_often_as_is_asked(monkeypatch, asked, r
 
     monkeypatch.setattr(run_measuring, "lanes_on", lanes_on)
     this = SimpleNamespace(
-        options=RunOptions(retries=asked),
+        options=RunOptions(retries=retries_asked),
         terminal=SimpleNamespace(line=print),
         folder=Path(),
         cluster=None,

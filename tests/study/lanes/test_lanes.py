@@ -25,12 +25,12 @@ SHARES = (0.40, 0.45, 0.50, 0.55)
 
 
 @pytest.fixture
-def said():
+def lines():
     return []
 
 
 @pytest.fixture
-def opened(tmp_path, said):
+def opened(tmp_path, lines):
     """Return what opens lanes of cards that are in moods."""
     opened = []
 
@@ -40,7 +40,7 @@ def opened(tmp_path, said):
             [device_set(*map(NumberedCard, card.split())) for card in cards],
             setting(),
             tmp_path,
-            say=said.append,
+            say=lines.append,
             patience=patience,
             transport=Here(PROGRAM),
         )
@@ -100,7 +100,7 @@ def test_each_task_is_measured_once_and_both_lanes_work(opened, tmp_path):
     ],
 )
 def test_the_task_of_a_lost_lane_is_measured_by_another(
-    opened, said, tmp_path, monkeypatch, mood, word
+    opened, lines, tmp_path, monkeypatch, mood, word
 ):
     monkeypatch.setattr(channel, "BEAT_S", 0.2)
     lanes = opened({"GPU-a": [mood, "well"]})
@@ -111,7 +111,7 @@ def test_the_task_of_a_lost_lane_is_measured_by_another(
     (again,) = [end for end in ends if end.lost]
     assert again.card == "GPU-b" and word in again.lost[0]
     assert again.task.job.folder.name == f"{again.task.number}-attempt-2"
-    assert any("GPU-a was lost" in line and "is tried again" in line for line in said)
+    assert any("GPU-a was lost" in line and "is tried again" in line for line in lines)
     assert lanes.lanes[0].losses == 1 and not lanes.lanes[0].retired
 
 
@@ -123,7 +123,7 @@ def test_what_no_lane_can_end_is_given_back_and_the_others_go_on(opened, tmp_pat
     assert len(numbers(ends, GivenBack)) == 1 and len(numbers(ends)) == 3
 
 
-def test_a_lane_that_is_lost_three_times_is_used_no_more(opened, said, tmp_path):
+def test_a_lane_that_is_lost_three_times_is_used_no_more(opened, lines, tmp_path):
     lanes, todo, ends = opened({"GPU-a": ["is killed"]}), tasks(tmp_path, 999), []
     while lanes.lanes[0].retired is None:
         for lane in lanes.free():
@@ -132,7 +132,7 @@ def test_a_lane_that_is_lost_three_times_is_used_no_more(opened, said, tmp_path)
     ends += run(lanes, [])
     assert numbers(ends) == [*range(len(ends))] and {end.card for end in ends} == {"GPU-b"}
     assert "lost 3 times" in lanes.lanes[0].retired
-    assert any(line.startswith("GPU-a is used no more") for line in said)
+    assert any(line.startswith("GPU-a is used no more") for line in lines)
 
 
 def test_no_lane_left_is_said_with_each_ones_reason(opened, tmp_path):
@@ -143,10 +143,10 @@ def test_no_lane_left_is_said_with_each_ones_reason(opened, tmp_path):
         run(lanes, tasks(tmp_path, 3))
 
 
-def test_a_card_of_another_product_is_used_no_more(opened, said, tmp_path):
+def test_a_card_of_another_product_is_used_no_more(opened, lines, tmp_path):
     ends = run(opened({"GPU-b": "is another"}), tasks(tmp_path, 2))
     assert {end.card for end in ends} == {"GPU-a"}
-    assert any("Another card is not comparable with Made-up card" in line for line in said)
+    assert any("Another card is not comparable with Made-up card" in line for line in lines)
 
 
 def test_an_answer_of_another_attempt_is_ignored(opened, tmp_path):
@@ -164,7 +164,7 @@ def test_a_task_of_one_card_waits_for_it_and_is_given_back_with_it(opened, tmp_p
     assert [end.card for end in ends] == ["GPU-a"] and len(ends[0].lost) == 1
 
 
-def test_memory_that_does_not_come_back_ends_the_use_of_a_card(opened, said, tmp_path):
+def test_memory_that_does_not_come_back_ends_the_use_of_a_card(opened, lines, tmp_path):
     lanes = opened({"GPU-a": ["is killed"]})
     first_of(lanes.lanes[0].devices).free_mib = 2_000.0
     ends = run(lanes, tasks(tmp_path, 3))

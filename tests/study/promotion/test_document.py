@@ -91,9 +91,9 @@ def decision_on(trials: Sequence[Trial], spec: Spec) -> Decision:
 
 
 def decided(spec: Spec, *others: Trial) -> tuple[int | None, str, list[str]]:
-    found = decision_on([row(spec, 0, 0.5, "base"), *others], spec)
-    number = found.winner.number if found.winner else None
-    return number, why(found, spec), passed_over(found)
+    decision = decision_on([row(spec, 0, 0.5, "base"), *others], spec)
+    number = decision.winner.number if decision.winner else None
+    return number, why(decision, spec), passed_over(decision)
 
 
 def test_what_wakes_a_winner_that_sleeps_is_in_its_promotion(spec: Spec) -> None:
@@ -145,11 +145,11 @@ def test_a_lead_by_efficiency_or_stability_alone_is_not_promoted(
         spec, 1, 0.55, "base", **{"own_memory_pct": 20.0, "free_memory_mib": 100.0} | figures
     )
     assert (better.fitness or 0) > (poor.fitness or 0)
-    found = decision_on([poor, better], spec)
-    assert found.winner is None
-    assert "by efficiency and stability only" in passed_over(found)[
+    decision = decision_on([poor, better], spec)
+    assert decision.winner is None
+    assert "by efficiency and stability only" in passed_over(decision)[
         0
-    ] and "nothing that may be promoted beat it" in why(found, spec)
+    ] and "nothing that may be promoted beat it" in why(decision, spec)
 
 
 def test_what_misses_a_limit_of_the_owner_is_held_back_and_the_next_best_promoted(
@@ -162,8 +162,8 @@ def test_what_misses_a_limit_of_the_owner_is_held_back_and_the_next_best_promote
     winner, _, passed_over = decided(spec, slow, twice, row(spec, 3, 0.40, "base", **FAST))
     assert winner == 3
     assert len(passed_over) == 2
-    told = "a figure is outside its limit, or twice today's: llm_tpot_p95_ms"
-    assert all(told in line for line in passed_over)
+    reason = "a figure is outside its limit, or twice today's: llm_tpot_p95_ms"
+    assert all(reason in line for line in passed_over)
 
 
 @pytest.mark.parametrize(("times", "winner"), [(1.05, 1), (1.2, None)])
@@ -172,8 +172,8 @@ def test_where_todays_misses_a_limit_only_what_is_no_worse_may_be_promoted(
 ) -> None:
     today = row(spec, 0, 0.5, "base", llm_ttft_p95_ms=5000.0)
     other = row(spec, 1, 0.55, "base", **FAST, llm_ttft_p95_ms=5000.0 * times)
-    found = decision_on([today, other], spec)
-    assert (found.winner.number if found.winner else None) == winner
+    decision = decision_on([today, other], spec)
+    assert (decision.winner.number if decision.winner else None) == winner
 
 
 def test_words_that_cannot_be_told_hold_back_another_speech_model_but_not_the_next_best(
@@ -232,9 +232,9 @@ def test_a_bridge_is_no_challenger_of_the_baseline(spec: Spec) -> None:
 
 
 def test_a_baseline_that_nobody_has_launched_cannot_be_beaten(spec: Spec) -> None:
-    found = decision_on([replace(row(spec, 1, 0.55, "base"), is_reference=True)], spec)
-    assert found.winner is None
-    assert why(found, spec).startswith("the baseline stays: it was not measured")
+    decision = decision_on([replace(row(spec, 1, 0.55, "base"), is_reference=True)], spec)
+    assert decision.winner is None
+    assert why(decision, spec).startswith("the baseline stays: it was not measured")
 
 
 def written(spec: Spec, measured_elsewhere: str | None = None) -> dict[str, Any]:
@@ -305,10 +305,10 @@ def test_a_promotion_and_the_answer_name_what_nobody_judged(spec: Spec) -> None:
     data = document(decision, context, ORIGIN, why="", passed_over=())
     assert data["gates"]["llm_quality"] == "unmeasured"
     assert data["gates"]["not_judged"] == [option]
-    said = "obody judged the answers that embed.dtype may change"
-    assert said in not_judged(data)[0]
+    sentence = "obody judged the answers that embed.dtype may change"
+    assert sentence in not_judged(data)[0]
     shown = Summary(context, rows, configurations_in(rows), decision, "s", "random", None)
-    assert f"N{said}." in answer_lines(shown)
+    assert f"N{sentence}." in answer_lines(shown)
     assert written(spec)["gates"]["not_judged"] == not_judged(written(spec)) == []
 
 
@@ -335,8 +335,8 @@ def test_a_replay_is_marked_as_measured_elsewhere(spec: Spec) -> None:
 def test_an_improvement_is_positive_where_it_is_better(
     name: str, new: Any, old: Any, expected: float | None
 ) -> None:
-    found = improvement_pct(name, new, old)
-    assert found == expected and str(found) != "-0.0"
+    gain = improvement_pct(name, new, old)
+    assert gain == expected and str(gain) != "-0.0"
 
 
 def test_a_promotion_file_is_never_overwritten(tmp_path: Path) -> None:

@@ -59,17 +59,22 @@ def reasons(verdict: RuleVerdict) -> list[Reason]:
 
 
 def test_six_pairs_that_gain_confirm_and_the_lower_end_says_by_how_much_at_least() -> None:
-    found = judged(world(WIN))
-    assert (found.status, found.causes, found.pairs, found.look) == (Status.CONFIRMED, (), 6, 1)
-    [won] = found.won
+    verdict = judged(world(WIN))
+    assert (verdict.status, verdict.causes, verdict.pairs, verdict.look) == (
+        Status.CONFIRMED,
+        (),
+        6,
+        1,
+    )
+    [won] = verdict.won
     assert won.claim is Claim.CAPACITY
     assert won.at_least_pct == pytest.approx(19.0, abs=0.5)
 
 
 def test_a_shorter_latency_is_enough_and_its_lower_end_is_of_the_baselines_time() -> None:
-    found = judged(world({"stt_latency_p95_ms": 0.8, "llm_latency_p95_ms": 0.8}))
-    [won] = found.won
-    assert (found.status, won.claim) == (Status.CONFIRMED, Claim.LATENCY)
+    verdict = judged(world({"stt_latency_p95_ms": 0.8, "llm_latency_p95_ms": 0.8}))
+    [won] = verdict.won
+    assert (verdict.status, won.claim) == (Status.CONFIRMED, Claim.LATENCY)
     assert won.at_least_pct == pytest.approx(19.2, abs=0.5)
 
 
@@ -95,9 +100,9 @@ def test_it_is_looked_at_after_six_and_twelve_pairs_only() -> None:
 
 def test_the_second_look_has_half_the_error_and_no_look_follows_it() -> None:
     assert 1 - confidence(2, among=2) == pytest.approx((1 - confidence(1, among=2)) / 2)
-    found = judged(world({}, 12))
-    assert (found.look, found.pairs, found.pairs_more) == (2, 12, None)
-    assert reasons(found) == [Reason.CLAIM_NOT_SHOWN] * 2
+    verdict = judged(world({}, 12))
+    assert (verdict.look, verdict.pairs, verdict.pairs_more) == (2, 12, None)
+    assert reasons(verdict) == [Reason.CLAIM_NOT_SHOWN] * 2
 
 
 def test_what_the_first_look_confirmed_later_pairs_do_not_change() -> None:
@@ -120,9 +125,9 @@ def test_the_held_out_workloads_must_gain_in_their_mean_and_none_may_lose(
     for name, times in held_out.items():
         figures |= world({CAPACITY: times}, workload=name)
     rule = replace(RULE, held_out=tuple(held_out))
-    found = judged(figures, rule)
-    assert [c.reason for c in found.causes if c.name == Claim.CAPACITY] == expected
-    assert (found.status is Status.CONFIRMED) is (not expected)
+    verdict = judged(figures, rule)
+    assert [c.reason for c in verdict.causes if c.name == Claim.CAPACITY] == expected
+    assert (verdict.status is Status.CONFIRMED) is (not expected)
 
 
 def test_a_claim_that_is_not_measured_in_every_pair_is_not_won_and_the_other_one_may_be() -> None:
@@ -132,16 +137,16 @@ def test_a_claim_that_is_not_measured_in_every_pair_is_not_won_and_the_other_one
             **world({}),
             ("main", CAPACITY): Arms(some.baseline, (*some.winner[:5], missing)),
         }
-        found = judged(figures)
-        assert Cause(Reason.CLAIM_NOT_MEASURED, "main", Claim.CAPACITY, 1) in found.causes
+        verdict = judged(figures)
+        assert Cause(Reason.CLAIM_NOT_MEASURED, "main", Claim.CAPACITY, 1) in verdict.causes
     figures = world({"stt_latency_p95_ms": 0.8})
     del figures["main", CAPACITY]  # no rate was good
     assert judged(figures).status is Status.CONFIRMED
 
 
 def test_a_winner_that_is_worse_by_every_claim_is_rejected() -> None:
-    found = judged(world({CAPACITY: 0.8, "llm_latency_p95_ms": 1.2}))
-    assert (found.status, reasons(found)) == (Status.REJECTED, [Reason.CLAIM_WORSE] * 2)
+    verdict = judged(world({CAPACITY: 0.8, "llm_latency_p95_ms": 1.2}))
+    assert (verdict.status, reasons(verdict)) == (Status.REJECTED, [Reason.CLAIM_WORSE] * 2)
     only_one = judged(world({CAPACITY: 0.8, "llm_latency_p95_ms": 0.8}))
     assert only_one.status is Status.CONFIRMED
 
@@ -165,14 +170,14 @@ def test_a_limit_is_met_inside_it_and_at_most_twice_the_baselines_or_where_it_is
     baseline: float, winner: float, standing: LimitStanding
 ) -> None:
     figures = {**world(WIN), ("main", "llm_tpot_p95_ms"): arms(baseline, winner / baseline)}
-    found = judged(figures)
-    [limit] = found.limits
+    verdict = judged(figures)
+    [limit] = verdict.limits
     assert limit.standing is standing
     status = {
         LimitStanding.BROKEN: Status.REJECTED,
         LimitStanding.CANNOT_TELL: Status.INCONCLUSIVE,
     }
-    assert found.status is status.get(standing, Status.CONFIRMED)
+    assert verdict.status is status.get(standing, Status.CONFIRMED)
 
 
 def test_the_bound_of_one_more_launch_is_the_upper_prediction_bound_in_logarithms() -> None:
@@ -198,8 +203,8 @@ def test_the_bound_of_one_more_launch_is_the_upper_prediction_bound_in_logarithm
 def test_a_figure_that_is_infinite_or_missing_never_passes_unless_the_baseline_never_has_it(
     baseline: tuple[float | None, ...], winner: tuple[float | None, ...], standing: LimitStanding
 ) -> None:
-    found = limit_finding("main", "llm_tpot_p95_ms", 100.0, Arms(baseline, winner), 0.95, 0.99)
-    assert found.standing is standing
+    finding = limit_finding("main", "llm_tpot_p95_ms", 100.0, Arms(baseline, winner), 0.95, 0.99)
+    assert finding.standing is standing
 
 
 def test_a_limit_that_main_does_not_measure_is_open_and_a_held_out_workload_may_lack_it() -> None:
@@ -216,18 +221,18 @@ def test_what_is_watched_rejects_only_outside_the_limit_that_covers_it(
     times: float, status: Status
 ) -> None:
     figures = world({**WIN, "llm_tpot_ms": times})  # a median of 97.5 or 112.5 ms
-    found = judged(figures)
-    assert found.status is status
-    assert [(w.figure, w.rejects) for w in found.worse] == [
+    verdict = judged(figures)
+    assert verdict.status is status
+    assert [(w.figure, w.rejects) for w in verdict.worse] == [
         ("llm_tpot_ms", status is Status.REJECTED)
     ]
 
 
 def test_what_has_no_limit_is_listed_under_what_gets_worse_and_never_rejects() -> None:
-    found = judged(world({**WIN, "turn_ttft_ms": 3.0, "llm_tpot_p95_ms": 1.3}))
-    assert found.status is Status.CONFIRMED
-    assert [w.figure for w in found.worse] == ["llm_tpot_p95_ms", "turn_ttft_ms"]
-    assert math.exp(-found.worse[1].gain.mean) == pytest.approx(3.0, abs=0.01)
+    verdict = judged(world({**WIN, "turn_ttft_ms": 3.0, "llm_tpot_p95_ms": 1.3}))
+    assert verdict.status is Status.CONFIRMED
+    assert [w.figure for w in verdict.worse] == ["llm_tpot_p95_ms", "turn_ttft_ms"]
+    assert math.exp(-verdict.worse[1].gain.mean) == pytest.approx(3.0, abs=0.01)
 
 
 def test_a_watched_figure_that_only_the_winner_lacks_keeps_it_open() -> None:
@@ -273,8 +278,8 @@ def test_a_watched_figure_that_only_the_winner_lacks_keeps_it_open() -> None:
 def test_hard_facts_need_no_interval(facts: HardFacts, status: Status, cause: Cause) -> None:
     measured = replace(facts, free_mib=900.0 if facts.free_mib is None else facts.free_mib)
     rule = replace(RULE, free_memory_mib=256.0)
-    found = judged(world(WIN), rule, measured)
-    assert (found.status, found.causes) == (status, (cause,))
+    verdict = judged(world(WIN), rule, measured)
+    assert (verdict.status, verdict.causes) == (status, (cause,))
 
 
 def test_free_memory_that_was_not_measured_keeps_it_open_where_it_is_asked_for() -> None:
@@ -284,8 +289,8 @@ def test_free_memory_that_was_not_measured_keeps_it_open_where_it_is_asked_for()
 
 
 def test_hard_facts_reject_before_the_first_pair() -> None:
-    found = judged({}, facts=HardFacts(oom_events=2))
-    assert (found.status, found.pairs_more) == (Status.REJECTED, None)
+    verdict = judged({}, facts=HardFacts(oom_events=2))
+    assert (verdict.status, verdict.pairs_more) == (Status.REJECTED, None)
     assert not [*hard_causes(HardFacts(failed_more={"main": 0.004}), RULE)]
 
 
@@ -295,7 +300,7 @@ WATCHING = replace(RULE, watched={**RULE.watched, CAPACITY: Direction.UP, GOODPU
 
 
 @pytest.mark.parametrize(
-    ("name", "found", "cause"),
+    ("name", "pair_arms", "cause"),
     [
         (CAPACITY, arms(4.0, 1.5 / 4.0), Cause(Reason.WATCHED_WORSE, "main", CAPACITY)),
         (GOODPUT, arms(99.0, 0.6), Cause(Reason.WATCHED_WORSE, "main", GOODPUT)),
@@ -315,17 +320,17 @@ WATCHING = replace(RULE, watched={**RULE.watched, CAPACITY: Direction.UP, GOODPU
 )
 @pytest.mark.parametrize("claim", Claim)
 def test_capacity_and_goodput_reject_where_they_are_shown_worse_under_any_claim(
-    name: str, found: Arms, cause: Cause, claim: Claim
+    name: str, pair_arms: Arms, cause: Cause, claim: Claim
 ) -> None:
-    verdict = judged({**world(SHORTER), ("main", name): found}, replace(WATCHING, claim=claim))
+    verdict = judged({**world(SHORTER), ("main", name): pair_arms}, replace(WATCHING, claim=claim))
     assert verdict.status is Status.REJECTED
     assert cause in verdict.causes or reasons(verdict) == [Reason.CLAIM_WORSE]
 
 
 @pytest.mark.parametrize("falls", [0.95, 1.0])
 def test_a_capacity_that_falls_by_less_does_not_reject(falls: float) -> None:
-    found = judged(world({**SHORTER, CAPACITY: falls}), WATCHING)
-    assert found.status is Status.CONFIRMED
+    verdict = judged(world({**SHORTER, CAPACITY: falls}), WATCHING)
+    assert verdict.status is Status.CONFIRMED
 
 
 def test_without_a_good_rate_on_both_sides_only_latency_can_be_claimed() -> None:
@@ -344,13 +349,13 @@ def test_without_a_good_rate_on_both_sides_only_latency_can_be_claimed() -> None
 
 def test_no_good_rate_in_some_pairs_keeps_it_open() -> None:
     some = Arms((3.3,) * 6, (3.3, 3.4, 3.2, 0.0, 3.3, 3.3))
-    found = judged({**world(SHORTER), ("main", CAPACITY): some}, WATCHING)
-    assert found.status is Status.INCONCLUSIVE
-    assert found.causes == (Cause(Reason.NO_GOOD_RATE, "main", "winner", 1),)
+    verdict = judged({**world(SHORTER), ("main", CAPACITY): some}, WATCHING)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.causes == (Cause(Reason.NO_GOOD_RATE, "main", "winner", 1),)
 
 
 def test_a_goodput_that_only_the_uncorrected_interval_shows_to_fall_keeps_it_open() -> None:
     falls = Arms((99.0,) * 6, (74.0, 89.0, 73.0, 88.0, 75.0, 84.0))
-    found = judged({**world(SHORTER), ("main", GOODPUT): falls}, WATCHING)
-    assert found.status is Status.INCONCLUSIVE
-    assert found.causes == (Cause(Reason.WATCHED_WORSE, "main", GOODPUT),)
+    verdict = judged({**world(SHORTER), ("main", GOODPUT): falls}, WATCHING)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.causes == (Cause(Reason.WATCHED_WORSE, "main", GOODPUT),)

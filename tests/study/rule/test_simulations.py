@@ -42,9 +42,9 @@ def verdicts(count: int, **truth: Any) -> list[RuleVerdict]:
     return [judge(figures, HardFacts(), played.rule) for figures in played.runs(count)]
 
 
-def shares(found: list[RuleVerdict]) -> dict[Status, float]:
-    counted = Counter(v.status for v in found)
-    return {status: counted[status] / len(found) for status in Status}
+def shares(outcomes: list[RuleVerdict]) -> dict[Status, float]:
+    counted = Counter(v.status for v in outcomes)
+    return {status: counted[status] / len(outcomes) for status in Status}
 
 
 def above(share: float, runs: int) -> float:
@@ -57,9 +57,9 @@ def test_the_errors_of_both_looks_and_of_both_claims_add_up_to_no_more_than_they
     claim: Claim, looks: int
 ) -> None:
     runs, promised = 1200, {6: 0.025, 12: 0.0375}[looks]
-    found = shares(verdicts(runs, rule=replace(BARE, claim=claim), pairs=looks))
-    assert found[Status.CONFIRMED] <= above(promised, runs)
-    assert found[Status.CONFIRMED] >= promised / 3  # the test can tell
+    portions = shares(verdicts(runs, rule=replace(BARE, claim=claim), pairs=looks))
+    assert portions[Status.CONFIRMED] <= above(promised, runs)
+    assert portions[Status.CONFIRMED] >= promised / 3  # the test can tell
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -88,9 +88,9 @@ def test_a_true_twenty_percent_is_confirmed_in_nine_of_ten_cases(
     truth: dict[str, float], claim: Claim, launch_noise: float, pairs: int
 ) -> None:
     rule = replace(RULE, claim=claim)
-    found = verdicts(300, times=truth, rule=rule, launch_noise=launch_noise, pairs=pairs)
-    assert shares(found)[Status.CONFIRMED] >= 0.90
-    assert shares(found)[Status.REJECTED] <= above(0.01, 300)
+    outcomes = verdicts(300, times=truth, rule=rule, launch_noise=launch_noise, pairs=pairs)
+    assert shares(outcomes)[Status.CONFIRMED] >= 0.90
+    assert shares(outcomes)[Status.REJECTED] <= above(0.01, 300)
 
 
 @pytest.mark.parametrize("launch_noise", [GRAPHS, EAGER, OLDER])
@@ -101,14 +101,14 @@ def test_a_harmful_winner_is_never_confirmed_whatever_it_gains(
     gain = {CAPACITY: 2.0, **FASTER}
     times = {**gain, **SLOW_TOKENS}
     held_out = None if is_everywhere else gain
-    found = verdicts(200, times=times, held_out_times=held_out, launch_noise=launch_noise)
-    assert shares(found)[Status.CONFIRMED] == 0
-    assert shares(found)[Status.REJECTED] >= 0.90
+    outcomes = verdicts(200, times=times, held_out_times=held_out, launch_noise=launch_noise)
+    assert shares(outcomes)[Status.CONFIRMED] == 0
+    assert shares(outcomes)[Status.REJECTED] >= 0.90
 
 
 def test_either_misses_nine_of_ten_at_six_pairs_of_eager_launches() -> None:
-    found = verdicts(300, times={CAPACITY: 1.2}, launch_noise=EAGER, pairs=6)
-    assert 0.83 <= shares(found)[Status.CONFIRMED] < 0.95  # 88 % in the guide
+    outcomes = verdicts(300, times={CAPACITY: 1.2}, launch_noise=EAGER, pairs=6)
+    assert 0.83 <= shares(outcomes)[Status.CONFIRMED] < 0.95  # 88 % in the guide
 
 
 @pytest.mark.parametrize("launch_noise", [GRAPHS, EAGER])
@@ -120,7 +120,7 @@ def test_nor_is_one_whose_capacity_or_goodput_falls(
     harm: dict[str, float], is_everywhere: bool, launch_noise: float
 ) -> None:
     held_out = None if is_everywhere else {CAPACITY: 2.0, **FASTER}
-    found = verdicts(
+    outcomes = verdicts(
         100,
         times=harm,
         held_out_times=held_out,
@@ -128,24 +128,24 @@ def test_nor_is_one_whose_capacity_or_goodput_falls(
         levels={**BASELINE, GOODPUT: 99.0},
         rule=replace(RULE, watched={**RULE.watched, GOODPUT: Direction.UP}),
     )
-    assert shares(found)[Status.CONFIRMED] == 0
-    assert shares(found)[Status.REJECTED] >= 0.90
+    assert shares(outcomes)[Status.CONFIRMED] == 0
+    assert shares(outcomes)[Status.REJECTED] >= 0.90
 
 
 def test_nor_is_one_whose_tokens_take_twice_as_long_though_inside_the_limit() -> None:
     rule = replace(RULE, held_out=())
     times = {CAPACITY: 2.0, "llm_tpot_p95_ms": 2.0, "llm_tpot_ms": 2.0}
-    found = verdicts(400, times=times, rule=rule)
-    assert shares(found)[Status.CONFIRMED] <= above(0.005, 400)
+    outcomes = verdicts(400, times=times, rule=rule)
+    assert shares(outcomes)[Status.CONFIRMED] <= above(0.005, 400)
 
 
 def test_tokens_that_take_half_as_long_again_inside_the_limit_are_listed_and_do_not_reject() -> (
     None
 ):
     times = {CAPACITY: 1.2, "llm_tpot_p95_ms": 1.5, "llm_tpot_ms": 1.5}
-    found = verdicts(200, times=times)
-    assert shares(found)[Status.CONFIRMED] >= 0.90
-    listed = [{w.figure for w in v.worse} for v in found if v.status is Status.CONFIRMED]
+    outcomes = verdicts(200, times=times)
+    assert shares(outcomes)[Status.CONFIRMED] >= 0.90
+    listed = [{w.figure for w in v.worse} for v in outcomes if v.status is Status.CONFIRMED]
     assert all("llm_tpot_p95_ms" in figures for figures in listed)
 
 
@@ -153,19 +153,19 @@ def test_tokens_that_take_half_as_long_again_inside_the_limit_are_listed_and_do_
 def test_a_winner_that_harms_nothing_is_rejected_in_five_of_a_hundred_cases_at_most(
     launch_noise: float,
 ) -> None:
-    found = verdicts(200, times={CAPACITY: 1.2}, launch_noise=launch_noise)
-    assert shares(found)[Status.REJECTED] <= above(0.05, 200)
+    outcomes = verdicts(200, times={CAPACITY: 1.2}, launch_noise=launch_noise)
+    assert shares(outcomes)[Status.REJECTED] <= above(0.05, 200)
 
 
 def test_a_gain_on_the_studys_own_workload_alone_is_not_confirmed() -> None:
-    found = verdicts(200, times={CAPACITY: 1.4}, held_out_times={})
-    assert shares(found)[Status.CONFIRMED] <= above(0.0375, 200)
+    outcomes = verdicts(200, times={CAPACITY: 1.4}, held_out_times={})
+    assert shares(outcomes)[Status.CONFIRMED] <= above(0.0375, 200)
 
 
 def test_at_least_so_much_better_is_true_wherever_the_rule_chose_to_stop() -> None:
     runs, truth = 1000, {CAPACITY: 1.15}
-    found = verdicts(runs, times=truth, rule=replace(BARE, claim=Claim.CAPACITY))
-    lows = [v.claims[0].at_least_pct for v in found]
+    outcomes = verdicts(runs, times=truth, rule=replace(BARE, claim=Claim.CAPACITY))
+    lows = [v.claims[0].at_least_pct for v in outcomes]
     wrong = sum(low is not None and low > 15 for low in lows) / runs
     assert wrong <= above(0.0375, runs)
 

@@ -75,20 +75,20 @@ def test_what_was_not_timed_is_a_dash():
 @pytest.mark.parametrize("storage", ["memory", "sqlite", "journal"])
 def test_an_ask_is_timed_in_every_storage_and_leaves_no_file(tmp_path, storage):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = list(ask_times(["random", "tournament"], tmp_path, sizes=[5, 10], storages=[storage]))
-    assert [(t.sampler, t.trials) for t in found] == [
+    times = list(ask_times(["random", "tournament"], tmp_path, sizes=[5, 10], storages=[storage]))
+    assert [(t.sampler, t.trials) for t in times] == [
         (s, n) for n in (5, 10) for s in ("random", "tournament")
     ]
-    assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in found)
+    assert all(0 < t.low_ms <= t.ms <= t.high_ms for t in times)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_ask_beside_pending_trials_is_timed_in_one_round(tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(optuna.Study, "tell", lambda *_: told.append(1))
-    (found,) = ask_times(["tournament"], tmp_path, sizes=[5], storages=["memory"], pending=[9])
-    assert (found.pending, found.n, told) == (9, 7, [])
-    assert found.ms > 0
+    tells = []
+    monkeypatch.setattr(optuna.Study, "tell", lambda *_: tells.append(1))
+    (timing,) = ask_times(["tournament"], tmp_path, sizes=[5], storages=["memory"], pending=[9])
+    assert (timing.pending, timing.n, tells) == (9, 7, [])
+    assert timing.ms > 0
 
 
 def test_a_sampler_that_is_slow_is_not_asked_in_a_larger_study(tmp_path, monkeypatch):
@@ -160,7 +160,7 @@ def test_the_quick_comparison_runs_from_the_command_line_and_again_goes_on(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["--samplers", "tpee"], "unknown sampler 'tpee'"),
         (["--problems", "smoth"], "unknown problem 'smoth'"),
@@ -168,9 +168,9 @@ def test_the_quick_comparison_runs_from_the_command_line_and_again_goes_on(tmp_p
         (["--batches", "0"], "--batches must be 1 or more"),
     ],
 )
-def test_a_user_s_mistake_is_one_sentence_and_exit_code_2(tmp_path, arguments, said):
+def test_a_user_s_mistake_is_one_sentence_and_exit_code_2(tmp_path, arguments, error):
     done = run_script("compare_samplers.py", *arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert error in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -18,14 +18,14 @@ from study.sampler_benchmark.statistics import (
 from study.sampler_benchmark.trial_run import Named, race
 
 
-def of(found, figure, sampler="tournament"):
-    return next(e for e in found if (e.figure, e.sampler) == (figure, sampler))
+def of(results, figure, sampler="tournament"):
+    return next(e for e in results if (e.figure, e.sampler) == (figure, sampler))
 
 
 def test_a_miss_counts_as_one_trial_more_than_the_budget():
-    found = estimates([run_of(seed=0, found=10), run_of(seed=1, found=None)])
-    assert of(found, "trials_to_target").value == (10 + 41) / 2
-    assert of(found, "missed").value == 0.5
+    results = estimates([run_of(seed=0, found=10), run_of(seed=1, found=None)])
+    assert of(results, "trials_to_target").value == (10 + 41) / 2
+    assert of(results, "missed").value == 0.5
 
 
 def test_regret_is_that_of_the_best_among_the_first_trials():
@@ -41,8 +41,8 @@ def test_a_figure_that_was_not_measured_is_absent_and_not_0():
 
 def test_the_best_is_named_where_the_regret_of_the_named_is_0():
     named = {40: Named(best_trial=0.2, recommend=0.0)}
-    found = figures_of_run(run_of(named=named))
-    assert (found["best_trial_named_40"], found["recommend_named_40"]) == (0.0, 1.0)
+    figures = figures_of_run(run_of(named=named))
+    assert (figures["best_trial_named_40"], figures["recommend_named_40"]) == (0.0, 1.0)
     assert figures_of_run(run_of(named={40: Named(None, None)}))["recommend_named_40"] == 0.0
 
 
@@ -105,9 +105,9 @@ def test_more_rivals_ask_for_stronger_evidence():
 def test_the_ratio_is_of_means_on_common_seeds_with_an_interval():
     runs = [run_of(seed=s, found=4 + s % 3) for s in range(40)]
     runs += [run_of(sampler="tpe", seed=s, found=8 + 2 * (s % 3)) for s in range(60)]
-    (found,) = ratios(runs)
-    assert (found.figure, found.n, found.value) == ("trials_x_tpe", 40, 0.5)
-    assert 0.49 < found.low <= 0.5 <= found.high < 0.51
+    (ratio,) = ratios(runs)
+    assert (ratio.figure, ratio.n, ratio.value) == ("trials_x_tpe", 40, 0.5)
+    assert 0.49 < ratio.low <= 0.5 <= ratio.high < 0.51
 
 
 def test_tables_with_structure_are_a_group_only_where_all_of_them_were_run():
@@ -222,8 +222,8 @@ def test_what_fits_names_the_constraint_unless_the_problem_is_silent(monkeypatch
 @pytest.mark.parametrize("sampler", ["random", "exhaustive"])
 def test_with_noise_a_smoothed_mean_names_the_best_more_often_than_the_luckiest_trial(sampler):
     runs = [race(problem("noisy-smooth", seed), sampler, batch=1, budget=40) for seed in range(30)]
-    found = estimates(runs)
+    results = estimates(runs)
     assert (
-        of(found, "recommend_named_40", sampler).value
-        >= of(found, "best_trial_named_40", sampler).value
+        of(results, "recommend_named_40", sampler).value
+        >= of(results, "best_trial_named_40", sampler).value
     )

@@ -64,15 +64,15 @@ class Bench:
     def __call__(self, job: Job) -> Outcome:
         allocation = job.allocation
         self.launched.append(str(allocation))
-        found = self.then(len(self.launched), allocation) or cell(
+        result = self.then(len(self.launched), allocation) or cell(
             allocation.share, allocation.speech
         )
-        if isinstance(found, Diagnosis):
+        if isinstance(result, Diagnosis):
             measured = {"device_total_mib": 12_000.0, "llm_latency_p95_ms": INFINITE}
-            return Outcome(failure=Failure(found, is_ruled_out=True, measured=measured))
-        if isinstance(found, Failure):
-            return Outcome(failure=found)
-        return Outcome(found, wall_s=found.wall_s)
+            return Outcome(failure=Failure(result, is_ruled_out=True, measured=measured))
+        if isinstance(result, Failure):
+            return Outcome(failure=result)
+        return Outcome(result, wall_s=result.wall_s)
 
 
 @pytest.fixture
@@ -306,11 +306,11 @@ def test_a_trial_of_a_dead_process_is_freed_and_its_configuration_comes_first(
         ("begun", begun or None),
     ):
         trial.set_user_attr(key, value)
-    bench, said = Bench(), []
-    epoch(study, spec, bench, tmp_path, max_trials=3, progress=Progress(on_line=said.append)).run()
+    bench, lines = Bench(), []
+    epoch(study, spec, bench, tmp_path, max_trials=3, progress=Progress(on_line=lines.append)).run()
     assert rows(study)[1].state == status
     assert bench.launched[0] == str(left)
-    assert said == ["1 trial(s) left by a dead process were freed and come first"]
+    assert lines == ["1 trial(s) left by a dead process were freed and come first"]
 
 
 def test_a_trial_of_a_process_that_lives_is_left_alone(spec, storage, tmp_path) -> None:
@@ -324,26 +324,26 @@ def test_a_trial_of_a_process_that_lives_is_left_alone(spec, storage, tmp_path) 
 
 
 def test_a_trial_of_another_host_is_left_to_it(spec, storage, tmp_path) -> None:
-    study, bench, said = opened(spec, storage), Bench(), list[str]()
+    study, bench, lines = opened(spec, storage), Bench(), list[str]()
     trial = study.ask(spec.search_space.distributions())
     other = {**Owner.me().to_json(), "host": "other", "boot": "another", "pid": 2**22 + 1}
     trial.set_user_attr("process", other)
     for is_alone in (False, True):
-        progress = Progress(on_line=said.append)
+        progress = Progress(on_line=lines.append)
         epoch(
             study, spec, bench, tmp_path, max_trials=2, progress=progress, is_alone=is_alone
         ).run()
     assert study.trials[trial.number].state is TrialState.RUNNING
-    assert [line for line in said if "of host other are left to it" in line] == said[:1] * 2
+    assert [line for line in lines if "of host other are left to it" in line] == lines[:1] * 2
 
 
-@pytest.mark.parametrize("asked", [(), ("vllm_memory_util",)], ids=["nothing", "half"])
+@pytest.mark.parametrize("proposal", [(), ("vllm_memory_util",)], ids=["nothing", "half"])
 def test_a_process_that_died_while_it_asked_leaves_the_baseline_first(
-    spec, storage, tmp_path, asked
+    spec, storage, tmp_path, proposal
 ) -> None:
     study = opened(spec, storage)
     study.enqueue_trial(spec.search_space.encode(spec.baseline))
-    study.ask({k: d for k, d in spec.search_space.distributions().items() if k in asked})
+    study.ask({k: d for k, d in spec.search_space.distributions().items() if k in proposal})
     bench = Bench()
     epoch(study, spec, bench, tmp_path, max_trials=2).run()
     assert bench.launched[0] == BASELINE and len(bench.launched) == 2
@@ -421,11 +421,11 @@ def test_a_known_configuration_is_told_its_result_and_counted_as_a_repeat(
     ]:
         study.enqueue_trial(params)
     epoch(study, spec, bench, tmp_path, max_trials=4).run()
-    found = own(study)
-    assert len(bench.launched) == 2 and len(found) == 4
-    assert sorted(r.repeat_of for r in found if r.repeat_of is not None) == [0, 1]
-    for repeat in (r for r in found if r.repeat_of is not None):
-        first = found[repeat.repeat_of]
+    records = own(study)
+    assert len(bench.launched) == 2 and len(records) == 4
+    assert sorted(r.repeat_of for r in records if r.repeat_of is not None) == [0, 1]
+    for repeat in (r for r in records if r.repeat_of is not None):
+        first = records[repeat.repeat_of]
         assert (repeat.fitness, repeat.state, repeat.constraints) == (
             first.fitness,
             first.state,
@@ -451,15 +451,15 @@ def test_the_first_trial_starts_whatever_it_takes_and_the_next_only_if_it_fits(
 
 
 def test_the_first_says_that_its_time_is_too_little(spec, storage, tmp_path) -> None:
-    said: list[str] = []
-    progress = Progress(on_line=said.append)
+    lines: list[str] = []
+    progress = Progress(on_line=lines.append)
     for timeout_s, is_said in ((0.001, True), (1e6, False)):
-        said.clear()
+        lines.clear()
         study = opened(spec, optuna.storages.InMemoryStorage())
         epoch(
             study, spec, Bench(), tmp_path, timeout_s=timeout_s, max_trials=2, progress=progress
         ).run()
-        assert any("it is measured all the same" in line for line in said) is is_said
+        assert any("it is measured all the same" in line for line in lines) is is_said
 
 
 def test_what_is_overdue_is_interrupted_then_tried_once_more_and_not_for_ever(
@@ -526,9 +526,9 @@ def test_repeats_that_are_carried_over_name_their_trial_in_the_new_study(
     narrower = {"vllm_memory_util": [0.45, 0.5], "whisper_model_size": ["base"]}
     grown = load(write_spec(tmp_path, search_space=narrower))
     epoch(opened(grown, storage), grown, Bench(), tmp_path, max_trials=3).run()
-    found = own(opened(grown, storage))
-    (repeat,) = [r for r in found if r.repeat_of is not None]
-    assert str(found[repeat.repeat_of].allocation) == str(repeat.allocation)
+    records = own(opened(grown, storage))
+    (repeat,) = [r for r in records if r.repeat_of is not None]
+    assert str(records[repeat.repeat_of].allocation) == str(repeat.allocation)
 
 
 def test_another_driver_measures_the_baseline_again_as_a_bridge(spec, storage, tmp_path) -> None:

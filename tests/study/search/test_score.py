@@ -30,9 +30,9 @@ def scored(
 
 
 def test_a_complete_trial_sets_every_constraint_below_0_when_met(tmp_path: Path) -> None:
-    found = scored(tmp_path, {}, gates={"free_memory_mib": 1000})
-    assert found.is_feasible
-    assert found.constraints == pytest.approx(
+    score = scored(tmp_path, {}, gates={"free_memory_mib": 1000})
+    assert score.is_feasible
+    assert score.constraints == pytest.approx(
         {"latency_is_finite": -1.0, "memory": -1 / 6, "free_memory": -1.0, "word_error_rate": 0.0}
     )
 
@@ -42,14 +42,14 @@ def test_a_complete_trial_sets_every_constraint_below_0_when_met(tmp_path: Path)
 def test_a_latency_without_an_end_is_infeasible_never_fast(
     tmp_path: Path, figure: str, value: float | None
 ) -> None:
-    found = scored(tmp_path, {figure: value})
-    assert found.constraints["latency_is_finite"] == 1.0 and not found.is_feasible
-    assert found.fitness.contributions[figure[:3]] == 0.0
+    score = scored(tmp_path, {figure: value})
+    assert score.constraints["latency_is_finite"] == 1.0 and not score.is_feasible
+    assert score.fitness.contributions[figure[:3]] == 0.0
 
 
 def test_a_missed_memory_gate_is_points_over_the_gate(tmp_path: Path) -> None:
-    found = scored(tmp_path, {"free_memory_mib": 250.0}, gates={"free_memory_mib": 1000})
-    assert found.constraints["free_memory"] == 0.75 and not found.is_feasible
+    score = scored(tmp_path, {"free_memory_mib": 250.0}, gates={"free_memory_mib": 1000})
+    assert score.constraints["free_memory"] == 0.75 and not score.is_feasible
 
 
 def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(
@@ -72,8 +72,8 @@ def test_each_service_that_transcribes_has_a_gate_of_its_own(tmp_path: Path) -> 
     scorer.take(Allocation({**values, "notes.beams": 5}), today)  # no service of the baseline's
     scorer.take(spec.baseline, today)
     beams = Allocation({**values, "notes.beams": 1})
-    found = scorer.score(beams, deaf)
-    assert (found.word_gate.verdict, found.is_feasible) == ("fail", False)
+    score = scorer.score(beams, deaf)
+    assert (score.word_gate.verdict, score.is_feasible) == ("fail", False)
     same = scorer.score(spec.baseline, deaf)  # its words cannot differ
     assert (same.word_gate.verdict, same.is_feasible) == ("pass", True)
 
@@ -86,8 +86,8 @@ def test_the_same_speech_passes_whatever_its_words(tmp_path: Path) -> None:
 
 def test_a_gate_of_0_points_still_grades_the_failure(tmp_path: Path) -> None:
     worse = {"word_errors": words(24, spoken=4)}
-    found = scored(tmp_path, worse, same_speech=False, gates={"wer_points": 0})
-    assert found.word_gate.verdict == "fail" and found.constraints["word_error_rate"] > 1
+    score = scored(tmp_path, worse, same_speech=False, gates={"wer_points": 0})
+    assert score.word_gate.verdict == "fail" and score.constraints["word_error_rate"] > 1
 
 
 def test_fixed_normalisation_is_the_older_one(tmp_path: Path) -> None:

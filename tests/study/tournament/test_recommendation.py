@@ -28,17 +28,17 @@ def study_of(measured, direction="minimize", space=SPACE):
     study = optuna.create_study(direction=direction)
     for params, values, *attrs in measured:
         for value in values:
-            given = attrs[0] if attrs and value is values[-1] else {}
-            told = {"value": value} if value is not None else {"state": TrialState.PRUNED}
-            constraints = {k: v for k, v in given.items() if k.startswith("constraints:")}
-            user_attrs = {k: v for k, v in given.items() if k not in constraints}
+            own_attrs = attrs[0] if attrs and value is values[-1] else {}
+            result = {"value": value} if value is not None else {"state": TrialState.PRUNED}
+            constraints = {k: v for k, v in own_attrs.items() if k.startswith("constraints:")}
+            user_attrs = {k: v for k, v in own_attrs.items() if k not in constraints}
             study.add_trial(
                 create_trial(
                     params=params,
                     distributions={name: space[name] for name in params},
                     system_attrs=constraints,
                     user_attrs=user_attrs,
-                    **told,
+                    **result,
                 )
             )
     return study
@@ -136,15 +136,15 @@ def test_the_best_mean_is_recommended_in_the_direction_and_unit_of_the_study(dir
         name: list(sign * (mean + row))
         for name, mean, row in zip("abc", (3.0, 1.0, 2.0), noise, strict=True)
     }
-    found = standings(study_of(letters(**values), direction))
-    assert [each.params["x"] for each in found] == ["b", "c", "a"]
-    assert [each.mean for each in found] == pytest.approx(
+    ranking = standings(study_of(letters(**values), direction))
+    assert [each.params["x"] for each in ranking] == ["b", "c", "a"]
+    assert [each.mean for each in ranking] == pytest.approx(
         [sign * 1.0, sign * 2.0, sign * 3.0], abs=0.2
     )
-    assert found[0].raw_mean == pytest.approx(np.mean(values["b"]))
-    assert [each.n for each in found] == [6, 6, 6]
-    assert found[0].probability_best > 0.95
-    assert all(0 < each.standard_error < 0.2 for each in found)
+    assert ranking[0].raw_mean == pytest.approx(np.mean(values["b"]))
+    assert [each.n for each in ranking] == [6, 6, 6]
+    assert ranking[0].probability_best > 0.95
+    assert all(0 < each.standard_error < 0.2 for each in ranking)
 
 
 def test_a_lucky_trial_is_not_recommended_over_a_solid_mean():
@@ -166,27 +166,34 @@ def test_what_broke_a_constraint_is_never_recommended():
 
 def test_the_probabilities_of_being_the_best_add_up_to_one():
     rng = np.random.default_rng(2)
-    found = standings(study_of(letters(**{name: list(rng.normal(size=3)) for name in "abcdefgh"})))
-    assert sum(each.probability_best for each in found) == pytest.approx(1.0)
-    assert max(found, key=lambda each: each.probability_best) in found[:3]
+    ranking = standings(
+        study_of(letters(**{name: list(rng.normal(size=3)) for name in "abcdefgh"}))
+    )
+    assert sum(each.probability_best for each in ranking) == pytest.approx(1.0)
+    assert max(ranking, key=lambda each: each.probability_best) in ranking[:3]
 
 
 def test_equals_share_the_probability():
     values = around(0, 8)
-    found = standings(study_of(letters(a=values, b=values)))
-    assert [each.probability_best for each in found] == pytest.approx([0.5, 0.5], abs=0.05)
+    ranking = standings(study_of(letters(a=values, b=values)))
+    assert [each.probability_best for each in ranking] == pytest.approx([0.5, 0.5], abs=0.05)
 
 
 def test_one_trial_is_recommended_for_certain():
-    found = recommend(study_of(letters(a=[4.0])))
-    assert (found.params, found.mean, found.raw_mean, found.n) == ({"x": "a"}, 4.0, 4.0, 1)
-    assert found.probability_best == 1.0
+    recommendation = recommend(study_of(letters(a=[4.0])))
+    assert (
+        recommendation.params,
+        recommendation.mean,
+        recommendation.raw_mean,
+        recommendation.n,
+    ) == ({"x": "a"}, 4.0, 4.0, 1)
+    assert recommendation.probability_best == 1.0
 
 
 def test_the_only_configuration_has_the_standard_error_of_its_measurements():
-    found = recommend(study_of(letters(a=[1.0, 2.0, 3.0, 6.0])))
-    assert found.mean == found.raw_mean == 3.0
-    assert found.standard_error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
+    recommendation = recommend(study_of(letters(a=[1.0, 2.0, 3.0, 6.0])))
+    assert recommendation.mean == recommendation.raw_mean == 3.0
+    assert recommendation.standard_error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
 
 
 @pytest.mark.parametrize(
@@ -207,14 +214,14 @@ def test_where_nothing_is_feasible_nothing_is_recommended_and_said_why(measured)
 
 
 def test_equal_values_are_recommended_with_their_value():
-    found = standings(study_of(letters(a=[2.0, 2.0], b=[2.0], c=[2.0])))
-    assert [each.mean for each in found] == pytest.approx([2.0] * 3)
-    assert sum(each.probability_best for each in found) == pytest.approx(1.0)
+    ranking = standings(study_of(letters(a=[2.0, 2.0], b=[2.0], c=[2.0])))
+    assert [each.mean for each in ranking] == pytest.approx([2.0] * 3)
+    assert sum(each.probability_best for each in ranking) == pytest.approx(1.0)
 
 
 def test_an_infinite_measurement_excludes_its_configuration():
-    found = standings(study_of(letters(a=[0.0, math.inf], b=[1.0], c=[-math.inf], d=[2.0])))
-    assert [each.params["x"] for each in found] == ["b", "d"]
+    ranking = standings(study_of(letters(a=[0.0, math.inf], b=[1.0], c=[-math.inf], d=[2.0])))
+    assert [each.params["x"] for each in ranking] == ["b", "d"]
 
 
 def test_a_repeated_value_is_counted_once():

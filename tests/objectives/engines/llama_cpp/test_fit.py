@@ -31,8 +31,8 @@ TINY = {
 
 
 def model(folder: Path, **changes: object) -> Model:
-    told = {k.replace("__", "."): v for k, v in changes.items()}
-    write_gguf(folder / "m.gguf", TINY | told, weights=3 * MIB)
+    metadata = {k.replace("__", "."): v for k, v in changes.items()}
+    write_gguf(folder / "m.gguf", TINY | metadata, weights=3 * MIB)
     return read_model(folder / "m.gguf")
 
 
@@ -49,11 +49,11 @@ def cell(model: Model, *words: str, host: Host = HOST, speech: float | None = 0.
 
 
 def test_the_memory_is_that_of_the_servers_that_were_measured(tmp_path: Path) -> None:
-    told = cell(model(tmp_path), "-c", "8192", "-np", "4")
-    assert told.missing_mib is not None
+    forecast = cell(model(tmp_path), "-c", "8192", "-np", "4")
+    assert forecast.missing_mib is not None
     # 153 MiB of RSS with a context of 8,192; and 65,536 asked for 1,024 MiB of cache
-    assert told.missing_mib + HOST.total_mib == pytest.approx(153, rel=0.1)
-    assert (told.kv_tokens, told.longest_tokens, told.at_once) == (8192, 2048, 4)
+    assert forecast.missing_mib + HOST.total_mib == pytest.approx(153, rel=0.1)
+    assert (forecast.kv_tokens, forecast.longest_tokens, forecast.at_once) == (8192, 2048, 4)
     assert "1,024 KV cache" in cell(model(tmp_path), "-c", "65536").why
 
 
@@ -69,8 +69,8 @@ def test_the_memory_is_that_of_the_servers_that_were_measured(tmp_path: Path) ->
 def test_a_context_that_is_too_long_does_not_start(
     tmp_path: Path, words: tuple[str, ...], outcome: str, is_close: bool
 ) -> None:
-    told = cell(model(tmp_path), *words)
-    assert (told.outcome, told.is_close) == (outcome, is_close)
+    forecast = cell(model(tmp_path), *words)
+    assert (forecast.outcome, forecast.is_close) == (outcome, is_close)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_context_that_is_too_long_does_not_start(
 def test_what_is_not_known_is_told(
     tmp_path: Path, words: tuple[str, ...], changes: dict[str, int], part: str
 ) -> None:
-    told = cell(model(tmp_path, **changes), *words)
-    assert told.outcome == "unknown" and part in told.why
+    forecast = cell(model(tmp_path, **changes), *words)
+    assert forecast.outcome == "unknown" and part in forecast.why
 
 
 def test_a_gpu_holds_the_process_too_and_layers_on_the_cpu_are_only_close(tmp_path: Path) -> None:

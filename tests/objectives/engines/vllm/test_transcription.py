@@ -73,9 +73,9 @@ def test_its_command_serves_the_size_that_is_searched_in_the_share_that_is(tmp_p
     )
     assert command.env["CUDA_VISIBLE_DEVICES"] == "0"
     assert engine.settings(spec.baseline) == "model size base --gpu-memory-utilization 0.05"
-    told = conditions(setting_of(spec))["services"]["stt"]
-    assert (told["engine"], told["models"]) == ("vllm", {"base": "whisper-base"})
-    assert "device" not in told and "beam_size" not in told
+    service = conditions(setting_of(spec))["services"]["stt"]
+    assert (service["engine"], service["models"]) == ("vllm", {"base": "whisper-base"})
+    assert "device" not in service and "beam_size" not in service
 
 
 def test_two_of_vllm_are_told_apart_by_their_names(tmp_path: Path) -> None:
@@ -205,9 +205,14 @@ def test_too_small_a_share_is_named_by_its_own_log() -> None:
         "Available memory on node 0 (21.16/23.54 GiB) on kv cache allocation is less than "
         "requested memory for kv (-0.71/0.24 GiB). Reduce CPU memory used by other processes.\n"
     )
-    told = diagnose(log, exit_code=1, phase=FailurePhase.START, service="stt", api="transcription")
-    assert told is not None and (told.failure_class, told.victim) == ("kv_too_small", "stt")
-    assert told.deficit_mib == pytest.approx(0.71 * 1024)
+    diagnosis = diagnose(
+        log, exit_code=1, phase=FailurePhase.START, service="stt", api="transcription"
+    )
+    assert diagnosis is not None and (diagnosis.failure_class, diagnosis.victim) == (
+        "kv_too_small",
+        "stt",
+    )
+    assert diagnosis.deficit_mib == pytest.approx(0.71 * 1024)
 
 
 def test_an_engine_that_died_is_no_want_of_memory() -> None:
@@ -219,8 +224,8 @@ def test_an_engine_that_died_is_no_want_of_memory() -> None:
         "trace (above) for the root cause.\n"
         'INFO: 127.0.0.1:5 - "POST /v1/audio/transcriptions HTTP/1.1" 500 Internal Server Error\n'
     )
-    told = diagnose(log, phase=FailurePhase.LOAD, service="stt", api="transcription")
-    assert told is not None and told.failure_class == "engine_death"
+    diagnosis = diagnose(log, phase=FailurePhase.LOAD, service="stt", api="transcription")
+    assert diagnosis is not None and diagnosis.failure_class == "engine_death"
     silent = log.splitlines(keepends=True)
-    told = diagnose("".join([silent[0], silent[-1]]), service="stt", api="transcription")
-    assert told is not None and told.failure_class == "oom_runtime_stt"
+    diagnosis = diagnose("".join([silent[0], silent[-1]]), service="stt", api="transcription")
+    assert diagnosis is not None and diagnosis.failure_class == "oom_runtime_stt"

@@ -93,10 +93,10 @@ def begun(path: Path, card: str) -> list[tuple[str, str]]:
     return re.findall(r"begun vllm_memory_util=([\d.]+) .* under=\((\d+), ", log)
 
 
-def check_whole(found: PairsJournal) -> None:
+def check_whole(journal: PairsJournal) -> None:
     """Check that pairs are what one card would have measured: order and seeds by number."""
     for stage, first_seed in (("aa", 1_000_000), ("ab", 2_000_000)):
-        pairs = found.of(stage)  # type: ignore[arg-type]
+        pairs = journal.of(stage)  # type: ignore[arg-type]
         assert [p.number for p in pairs] == [*range(1, len(pairs) + 1)]
         assert [p.launches[0].role for p in pairs] == [
             ("baseline", "winner")[n % 2] for n in range(len(pairs))
@@ -107,21 +107,21 @@ def check_whole(found: PairsJournal) -> None:
         ]
 
 
-def check_ranges(path: Path, found: PairsJournal) -> None:
+def check_ranges(path: Path, journal: PairsJournal) -> None:
     """Check that the first launch found the range of ramps alone, and all others had it."""
     logs = [(folder_of(path) / "lanes" / c / "orders.log").read_text() for c in CARDS.split(",")]
     jobs = re.findall(r"under=\((\d+), (None|RampRange\([^)]*\))\)", "".join(logs))
     main = subject(path).spec.workload.seed  # the held-out workload has no ramp
-    of_main = [told for seed, told in jobs if int(seed) % STEP == main]
-    assert len(of_main) == 2 * len(found.pairs) and of_main.count("None") == 1
-    assert {*of_main} == {"None", str(found.ramp_ranges["main"])}
+    of_main = [ramp for seed, ramp in jobs if int(seed) % STEP == main]
+    assert len(of_main) == 2 * len(journal.pairs) and of_main.count("None") == 1
+    assert {*of_main} == {"None", str(journal.ramp_ranges["main"])}
 
 
 def figures(path: Path) -> dict[str, Any]:
     """Return what a confirmation says, without when and where it was measured."""
-    told = verify(path)["confirmation"]
+    confirmation = verify(path)["confirmation"]
     where = ("cards", "written_at", "first_pair_at", "last_pair_at", "launches")
-    return {k: v for k, v in told.items() if k not in where}
+    return {k: v for k, v in confirmation.items() if k not in where}
 
 
 def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
@@ -130,23 +130,23 @@ def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
     moods = together(*CARDS.split(","))
     workload = FAKES["workload"] | {"ramp_s": 75, "turns_per_s": 4}
     path = candidate(tmp_path, moods, workload=workload, claim="latency")
-    code, said = on_two(path)
-    assert code == 0, said
-    found = read_journal(journal_of(path))
-    check_whole(found)
-    assert (len(found.of("aa")), len(found.of("ab"))) == (2, 6)
-    assert {p.card for p in found.of("ab")} == {"GPU-a", "GPU-b"}
+    code, lines = on_two(path)
+    assert code == 0, lines
+    journal = read_journal(journal_of(path))
+    check_whole(journal)
+    assert (len(journal.of("aa")), len(journal.of("ab"))) == (2, 6)
+    assert {p.card for p in journal.of("ab")} == {"GPU-a", "GPU-b"}
     for card in ("GPU-a", "GPU-b"):  # each of its pairs is whole there, with equal arrivals
         jobs = begun(path, card)
-        own = sum(p.card == card for p in found.pairs)
+        own = sum(p.card == card for p in journal.pairs)
         assert len(jobs) == JOBS * own
         for n in range(own):
             seeds = [seed for _, seed in jobs[JOBS * n : JOBS * (n + 1)]]
             assert seeds[:2] == seeds[2:] and len(set(seeds)) == 2
-    assert said[-1].startswith("confirmed by 6 pairs of fresh launches on 2 cards")
+    assert lines[-1].startswith("confirmed by 6 pairs of fresh launches on 2 cards")
     words = r"AB pair 2 of 12 at most: winner then baseline, on GPU-[ab]"
-    assert any(re.fullmatch(words, line) for line in said)
-    check_ranges(path, found)
+    assert any(re.fullmatch(words, line) for line in lines)
+    check_ranges(path, journal)
     of_two = figures(path)
 
     def launch(launcher: Launcher, role: Role, allocation: Allocation, *_: object) -> PairLaunch:
@@ -167,12 +167,12 @@ def test_pairs_are_whole_on_sets_of_cards(tmp_path: Path) -> None:
     spec = tmp_path / "fakes.yaml"
     devices = "devices: {gpu0: GPU-a, gpu1: GPU-b}"
     spec.write_text(spec.read_text().replace("device: cuda", devices))
-    code, said = confirmed(path, options={"devices": ",".join(FOUR)})
-    assert code == 0, said
-    found = read_journal(journal_of(path))
-    check_whole(found)
-    assert {p.card for p in found.of("ab")} == {*sets}
-    assert said[-1].startswith("confirmed by 6 pairs of fresh launches on 2 sets of cards")
+    code, lines = confirmed(path, options={"devices": ",".join(FOUR)})
+    assert code == 0, lines
+    journal = read_journal(journal_of(path))
+    check_whole(journal)
+    assert {p.card for p in journal.of("ab")} == {*sets}
+    assert lines[-1].startswith("confirmed by 6 pairs of fresh launches on 2 sets of cards")
     confirmation = verify(path)["confirmation"]
     assert sorted(confirmation["cards"]) == ["GPU-a", "GPU-c"]  # the LLM's, which a rollout has
 
@@ -180,38 +180,40 @@ def test_pairs_are_whole_on_sets_of_cards(tmp_path: Path) -> None:
 def test_the_pair_of_a_killed_lane_is_begun_anew_on_the_other_card(tmp_path: Path) -> None:
     moods = ["well"] * (JOBS + 2) + ["is killed", "well"]  # in its second pair's second launch
     path = candidate(tmp_path, {"GPU-b": moods, "GPU-a": slower_than_b(JOBS + 3)})
-    code, said = on_two(path)
-    assert code == 0, said
-    found = read_journal(journal_of(path))
-    check_whole(found)
-    assert len(found.of("ab")) == 6
-    [anew] = [line for line in said if line.endswith("is begun anew")]
+    code, lines = on_two(path)
+    assert code == 0, lines
+    journal = read_journal(journal_of(path))
+    check_whole(journal)
+    assert len(journal.of("ab")) == 6
+    [anew] = [line for line in lines if line.endswith("is begun anew")]
     stage, _, number = anew.lower().split()[:3]
-    [left_out] = found.left_out
+    [left_out] = journal.left_out
     assert left_out == f"{stage} {number}: GPU-b: its process ended by signal SIGKILL"
-    [pair] = [p for p in found.pairs if (p.stage, p.number) == (stage, int(number))]
+    [pair] = [p for p in journal.pairs if (p.stage, p.number) == (stage, int(number))]
     assert pair.card == "GPU-a"
-    assert any("the lane on GPU-b was lost: its process ended by signal SIGKILL" in s for s in said)
-    done = JOBS * sum(p.card == "GPU-b" for p in found.pairs)
+    assert any(
+        "the lane on GPU-b was lost: its process ended by signal SIGKILL" in s for s in lines
+    )
+    done = JOBS * sum(p.card == "GPU-b" for p in journal.pairs)
     assert len(begun(path, "GPU-b")) == done + 3  # of the lost pair, three jobs
 
 
 def test_a_pair_that_both_cards_lost_comes_back_to_the_first(tmp_path: Path) -> None:
     path = candidate(tmp_path, {card: ["is killed", "well"] for card in CARDS.split(",")})
-    code, said = confirmed(path, options={"devices": CARDS}, aa_pairs=1)
-    assert code == 0, said
-    found = read_journal(journal_of(path))
-    check_whole(found)
-    assert [text[:4] for text in found.left_out] == ["aa 1", "aa 1"]
-    assert len({text[6:11] for text in found.left_out}) == 2
+    code, lines = confirmed(path, options={"devices": CARDS}, aa_pairs=1)
+    assert code == 0, lines
+    journal = read_journal(journal_of(path))
+    check_whole(journal)
+    assert [text[:4] for text in journal.left_out] == ["aa 1", "aa 1"]
+    assert len({text[6:11] for text in journal.left_out}) == 2
 
 
 def test_without_a_lane_whole_pairs_are_kept_and_one_card_goes_on(tmp_path: Path) -> None:
     path = candidate(tmp_path, {card: [0.1] * JOBS + ["is killed"] for card in CARDS.split(",")})
     with pytest.raises(SetupError, match=r"no lane is left|lost its lane 3 times"):
         on_two(path)
-    found = read_journal(journal_of(path))
-    assert (len(found.of("aa")), len(found.of("ab"))) == (2, 0)
+    journal = read_journal(journal_of(path))
+    assert (len(journal.of("aa")), len(journal.of("ab"))) == (2, 0)
     (folder_of(path) / "moods.json").write_text("{}")
     assert on_two(path)[0] == 0
     check_whole(read_journal(journal_of(path)))
@@ -235,9 +237,9 @@ def test_time_that_is_over_lets_what_is_measured_end(
     name = "study.confirmation.pairs.runner.expected_step_s"
     monkeypatch.setattr(name, lambda *_: 1e9)
     path = candidate(tmp_path)
-    code, said = on_two(path, timeout_s=1.0)
+    code, lines = on_two(path, timeout_s=1.0)
     assert (code, len(read_journal(journal_of(path)).pairs)) == (5, 1)
-    assert any("run the same command again" in line for line in said)
+    assert any("run the same command again" in line for line in lines)
 
 
 def test_ctrl_c_ends_the_lanes_and_keeps_whole_pairs(
@@ -256,9 +258,9 @@ def test_ctrl_c_ends_the_lanes_and_keeps_whole_pairs(
         on_two(path)
     kept = len(read_journal(journal_of(path)).of("ab"))
     monkeypatch.setattr(Lanes, "wait", wait)
-    code, said = on_two(path)
+    code, lines = on_two(path)
     goes_on = f"going on after 2 A/A and {kept} pairs"
-    assert code == 0 and any(line.startswith(goes_on) for line in said)
+    assert code == 0 and any(line.startswith(goes_on) for line in lines)
     check_whole(read_journal(journal_of(path)))
 
 
@@ -268,8 +270,8 @@ def test_a_lane_measures_a_pair_on_real_servers_under_each_workload(
     monkeypatch.undo()  # its lanes are interpreters, those of all other tests forks
     with_cards(monkeypatch)
     path = candidate(tmp_path)
-    asked = ("--devices", "all", "--aa-pairs", "1", "--timeout", "1", "--out", tmp_path / "out")
-    ran = run_script("confirm.py", path, *asked, cwd=tmp_path)
+    options = ("--devices", "all", "--aa-pairs", "1", "--timeout", "1", "--out", tmp_path / "out")
+    ran = run_script("confirm.py", path, *options, cwd=tmp_path)
     assert ran.returncode == 5, ran.stderr
     [pair] = read_journal(journal_of(path)).pairs
     for launch in pair.launches:

@@ -88,9 +88,9 @@ def holding(
 
 
 def confirmed(path: Path, claim: Claim = Claim.CAPACITY, **more: Any) -> tuple[int, list[str]]:
-    said: list[str] = []
+    lines: list[str] = []
     options = ConfirmOptions(out=path.parent / "out", **more)
-    return confirm(subject(path, claim=claim, ramp_s=75), options, said.append), said
+    return confirm(subject(path, claim=claim, ramp_s=75), options, lines.append), lines
 
 
 def journal_of(path: Path) -> Path:
@@ -101,24 +101,24 @@ def test_a_capacity_is_confirmed_once_the_winner_holds_more_than_the_baseline(
     tmp_path: Path, holding: Holding
 ) -> None:
     path = promotion(tmp_path)
-    code, said = confirmed(path)
-    assert code == 0, said
+    code, lines = confirmed(path)
+    assert code == 0, lines
     names = [f"hold-{role}-{n}" for role in ("baseline", "winner") for n in (1, 2, 3)]
     assert [name for name, _, _ in holding.jobs] == names
     rates = [per_s for _, per_s, _ in holding.jobs]
     assert rates == pytest.approx([2.4, 2.7, 2.85, 3.6, 4.05, 4.275], rel=0.01)
     assert [is_fresh for _, _, is_fresh in holding.jobs] == [True, False, False] * 2
     assert holding.seeds[:3] == holding.seeds[3:]
-    found = read_journal(journal_of(path))
-    assert len({*holding.seeds, *(p.seed for p in found.pairs)}) == 3 + len(found.pairs)
-    told = "the winner holds 4.05 turns/s for 90 s with 98.0 % good; the baseline 2.70"
-    assert told in said
+    journal = read_journal(journal_of(path))
+    assert len({*holding.seeds, *(p.seed for p in journal.pairs)}) == 3 + len(journal.pairs)
+    sentence = "the winner holds 4.05 turns/s for 90 s with 98.0 % good; the baseline 2.70"
+    assert sentence in lines
     data = verify(path)
-    assert (data["status"], data["confirmation"]["holds"]["says"]) == ("confirmed", told)
+    assert (data["status"], data["confirmation"]["holds"]["says"]) == ("confirmed", sentence)
     assert [h["is_held"] for h in data["confirmation"]["holds"]["winner"]] == [True, True, False]
     report = read_confirmation({**data, "measured_elsewhere": False}, path.name)
-    assert f"At a constant rate: {told}." in report.checks
-    assert fresh(report)[0].endswith(f"; {told}.")
+    assert f"At a constant rate: {sentence}." in report.checks
+    assert fresh(report)[0].endswith(f"; {sentence}.")
     confirmed(path)
     assert len(holding.jobs) == 6  # nothing is left to hold
 
@@ -130,21 +130,23 @@ def test_what_is_not_held_above_the_baseline_is_not_confirmed_for_capacity(
 ) -> None:
     holding.winner = follows
     path = promotion(tmp_path)
-    code, said = confirmed(path, Claim.EITHER)
-    told = verify(path)["confirmation"]
-    assert not told["claims"]["capacity"]["is_won"]
-    assert told["claims"]["latency"]["is_won"] is (latency < 1)
+    code, lines = confirmed(path, Claim.EITHER)
+    confirmation = verify(path)["confirmation"]
+    assert not confirmation["claims"]["capacity"]["is_won"]
+    assert confirmation["claims"]["latency"]["is_won"] is (latency < 1)
     if latency < 1:
-        assert (code, told["reasons"]) == (0, [])
-        assert told["says"].startswith("latency") and "capacity" not in told["says"]
+        assert (code, confirmation["reasons"]) == (0, [])
+        assert confirmation["says"].startswith("latency") and "capacity" not in confirmation["says"]
         report = read_confirmation({**verify(path), "measured_elsewhere": False}, path.name)
         assert report.held == ""
     else:
-        assert (code, told["causes"][0]["reason"]) == (5, "capacity_not_held")
-        assert told["reasons"] == [
+        assert (code, confirmation["causes"][0]["reason"]) == (5, "capacity_not_held")
+        assert confirmation["reasons"] == [
             "the winner holds no rate above the 2.70 turns/s of the baseline"
         ]
-    assert any(line.startswith("the winner holds") and "the baseline 2.70" in line for line in said)
+    assert any(
+        line.startswith("the winner holds") and "the baseline 2.70" in line for line in lines
+    )
 
 
 def test_a_run_that_is_cut_goes_on_with_the_next_hold(
@@ -181,15 +183,15 @@ def test_baseline_and_winner_hold_on_one_card_so_another_card_begins_the_holds_a
     machine = shelf(tmp_path / "fakes.yaml")
     other = replace(machine.device.identity, uuid="shelf-1")
     monkeypatch.setattr(type(machine.device), "identity", other)
-    code, said = confirmed(path)
+    code, lines = confirmed(path)
     assert code == 0
-    assert "  4 holds of shelf-0: begun anew on shelf-1" in said
-    found = read_journal(journal_of(path))
-    assert [h.card for h in found.holds] == ["shelf-1"] * 6
+    assert "  4 holds of shelf-0: begun anew on shelf-1" in lines
+    journal = read_journal(journal_of(path))
+    assert [h.card for h in journal.holds] == ["shelf-1"] * 6
     assert [name for name, _, _ in holding.jobs[4:]] == [
         f"hold-{role}-{n}" for role in ("baseline", "winner") for n in (1, 2, 3)
     ]
-    assert found.left_out == ("4 holds of shelf-0: begun anew on shelf-1",)
+    assert journal.left_out == ("4 holds of shelf-0: begun anew on shelf-1",)
     assert len(verify(path)["confirmation"]["left_out"]) == 1
 
 
@@ -200,8 +202,8 @@ def test_a_server_that_dies_while_a_rate_is_held_ends_the_confirmation(
     hold, failure = holding.hold, Failure(oom(), is_ruled_out=True)
 
     def dying(colocation: Colocation, job: Job, per_s: float) -> Hold | Failure:
-        found = hold(colocation, job, per_s)
-        return failure if role in job.folder.name else found
+        outcome = hold(colocation, job, per_s)
+        return failure if role in job.folder.name else outcome
 
     monkeypatch.setattr(Colocation, "hold", dying)
     path = promotion(tmp_path)

@@ -72,21 +72,25 @@ def test_two_launches_are_inconclusive_and_the_promotion_stays_a_replay(
     assert (ran.returncode, ran.stderr) == (5, "")
     assert "inconclusive after 2 pairs" in ran.stdout and "never applicable" in ran.stdout
     data = verify(path)
-    told = data["confirmation"]
+    confirmation = data["confirmation"]
     assert (data["status"], data["measured_elsewhere"]) == ("replay", True)
-    assert (told["verdict"], told["pairs"], told["stress"]) == ("inconclusive", 2, None)
-    assert told["order"] == "as recorded, not interleaved"
+    assert (confirmation["verdict"], confirmation["pairs"], confirmation["stress"]) == (
+        "inconclusive",
+        2,
+        None,
+    )
+    assert confirmation["order"] == "as recorded, not interleaved"
 
 
 def test_seven_launches_may_confirm_and_the_promotion_still_stays_a_replay(
     studied: Studied, tmp_path: Path
 ) -> None:
     path = studied(7)
-    said: list[str] = []
-    code = confirm(subject(path, claim=Claim.LATENCY), ConfirmOptions(out=tmp_path), said.append)
+    lines: list[str] = []
+    code = confirm(subject(path, claim=Claim.LATENCY), ConfirmOptions(out=tmp_path), lines.append)
     data = verify(path)
     assert (code, data["confirmation"]["verdict"], data["status"]) == (0, "confirmed", "replay"), (
-        said
+        lines
     )
     assert data["confirmation"]["pairs"] == 6  # not more than were asked for
 
@@ -96,12 +100,12 @@ def test_each_launch_is_drawn_once_and_what_is_left_of_the_baseline_is_compared_
     tmp_path: Path,
 ) -> None:
     of = subject(studied(3, 4))
-    found = journal_of(of)
-    assert (len(found.of("ab")), len(found.of("aa"))) == (3, 2)
-    launches = [id(launch.measured["main"]) for p in found.pairs for launch in p.launches]
+    journal = journal_of(of)
+    assert (len(journal.of("ab")), len(journal.of("aa"))) == (3, 2)
+    launches = [id(launch.measured["main"]) for p in journal.pairs for launch in p.launches]
     assert len(set(launches)) == len(launches) == 10
-    assert len(found.of("ab")) == len(
-        {p.of("baseline").measured["main"].figure("llm_latency_ms") for p in found.of("ab")}
+    assert len(journal.of("ab")) == len(
+        {p.of("baseline").measured["main"].figure("llm_latency_ms") for p in journal.of("ab")}
     )
 
 
@@ -110,15 +114,19 @@ def test_an_entry_whose_servers_were_both_kept_is_no_launch_of_its_own(
 ) -> None:
     of = subject(studied(3))
     assert isinstance(of.spec.measure, Path)
-    found = read(of.spec.measure)
+    recording = read(of.spec.measure)
     kept = tuple(
         replace(e, measurement=changed(e.measurement, llm_start_s=0.0, stt_start_s=0.0))
         if isinstance(e.measurement, Measurement) and e.repeat == 3
         else e
-        for e in found.entries
+        for e in recording.entries
     )
     assert (
-        len(from_recording(of, Recording(found.path, found.provenance, kept), HEAD, 9).of("ab"))
+        len(
+            from_recording(of, Recording(recording.path, recording.provenance, kept), HEAD, 9).of(
+                "ab"
+            )
+        )
         == 2
     )
 
@@ -129,18 +137,22 @@ def test_the_default_claim_is_either_and_the_limits_are_the_specs(
     path = studied(7)
     rule = subject(path).rule
     assert (rule.claim, rule.limits) == ("either", subject(path).spec.limits)
-    said: list[str] = []
-    confirm(subject(path), ConfirmOptions(out=tmp_path), said.append)
-    told = verify(path)["confirmation"]
-    assert (told["verdict"], told["pairs"], told["holds"]) == ("confirmed", 6, None)
-    assert "held at a constant rate: not measured, a recording has no holds" in said
+    lines: list[str] = []
+    confirm(subject(path), ConfirmOptions(out=tmp_path), lines.append)
+    confirmation = verify(path)["confirmation"]
+    assert (confirmation["verdict"], confirmation["pairs"], confirmation["holds"]) == (
+        "confirmed",
+        6,
+        None,
+    )
+    assert "held at a constant rate: not measured, a recording has no holds" in lines
     report = read_confirmation(verify(path), path.name)
     assert "Its capacity was not held at a constant rate: not measured." in report.checks
-    assert [claim for claim, found in told["claims"].items() if found["is_won"]] == [
+    assert [claim for claim, outcome in confirmation["claims"].items() if outcome["is_won"]] == [
         "capacity",
         "latency",
     ]
-    assert told["says"].startswith("capacity") and "latency" not in told["says"]
+    assert confirmation["says"].startswith("capacity") and "latency" not in confirmation["says"]
     assert any(
         check.startswith("Also shown: latency at today's load: +") for check in report.checks
     )
@@ -157,14 +169,14 @@ def test_a_recording_where_the_winner_failed_once_rejects_it(
 ) -> None:
     of = subject(studied(3))
     assert isinstance(of.spec.measure, Path)
-    found = read(of.spec.measure)
+    recording = read(of.spec.measure)
     entries = [
         replace(e, measurement=None, diagnosis=oom())
         if e.repeat == 2 and dict(e.values) == dict(of.winner.values)
         else e
-        for e in found.entries
+        for e in recording.entries
     ]
-    write(of.spec.measure, found.provenance, entries)
+    write(of.spec.measure, recording.provenance, entries)
     assert confirm(of, ConfirmOptions(out=tmp_path), lambda _: None) == 4
     assert (
         "the winner failed under main: oom_budget" in verify(of.path)["confirmation"]["reasons"][0]

@@ -50,16 +50,16 @@ def several(count: int, winner: dict[str, float], stage: str = "ab") -> list[Pai
     ]
 
 
-def facts(found: PairsJournal, of: Subject) -> HardFacts:
-    return hard_facts(found, of, has_drift=False)
+def facts(pairs_journal: PairsJournal, of: Subject) -> HardFacts:
+    return hard_facts(pairs_journal, of, has_drift=False)
 
 
 def test_both_launches_of_a_pair_stand_in_their_arms_whichever_came_first() -> None:
     pairs = [pair(n, {CAPACITY: 3.0 + n}, {CAPACITY: 5.0 + n}) for n in (1, 2)]
-    found = arms_of(pairs, RULE)
-    assert found["main", CAPACITY] == Arms((4.0, 5.0), (6.0, 7.0))
-    assert found["voice_assistant", CAPACITY] == Arms((None, None), (None, None))
-    assert {("main", "llm_tpot_p95_ms"), ("main", "llm_latency_p95_ms")} <= found.keys()
+    arms = arms_of(pairs, RULE)
+    assert arms["main", CAPACITY] == Arms((4.0, 5.0), (6.0, 7.0))
+    assert arms["voice_assistant", CAPACITY] == Arms((None, None), (None, None))
+    assert {("main", "llm_tpot_p95_ms"), ("main", "llm_latency_p95_ms")} <= arms.keys()
 
 
 def test_a_capacity_that_is_only_a_lower_bound_tells_nothing_of_the_baseline() -> None:
@@ -76,17 +76,19 @@ def test_a_winner_for_which_no_rate_is_good_where_the_baseline_has_one_is_reject
     of: Subject,
 ) -> None:
     none = {CAPACITY: None, "capacity_bound_by": "stt_latency_p95_ms"}
-    found = verdict_of_pairs(journal(*(pair(n, {}, none, workloads=BOTH) for n in range(1, 7))), of)
-    assert found.status is Status.REJECTED
-    assert {(c.reason, c.name, c.value) for c in found.causes} == {
+    verdict = verdict_of_pairs(
+        journal(*(pair(n, {}, none, workloads=BOTH) for n in range(1, 7))), of
+    )
+    assert verdict.status is Status.REJECTED
+    assert {(c.reason, c.name, c.value) for c in verdict.causes} == {
         (Reason.NO_GOOD_RATE, "winner", 6)
     }
 
 
 def test_six_pairs_of_a_larger_capacity_confirm_and_later_ones_change_nothing(of: Subject) -> None:
     pairs = several(6, {CAPACITY: 10.0})
-    found = verdict_of_pairs(journal(*pairs), of)
-    assert (found.status, found.causes) == (Status.CONFIRMED, ())
+    verdict = verdict_of_pairs(journal(*pairs), of)
+    assert (verdict.status, verdict.causes) == (Status.CONFIRMED, ())
     more = journal(*pairs, *several(6, {CAPACITY: 1.0}))
     assert counted_pairs(more, verdict_of_pairs(more, of)) == tuple(pairs)
 
@@ -95,9 +97,9 @@ def test_a_winner_that_ran_out_of_memory_is_rejected_and_not_for_the_baselines(o
     fine = several(6, {CAPACITY: 10.0})
     of_baseline = pair(1, {"oom_events": 2}, {CAPACITY: 10.0}, workloads=BOTH)
     assert verdict_of_pairs(journal(of_baseline, *fine[1:]), of).status is Status.CONFIRMED
-    found = verdict_of_pairs(journal(pair(1, {}, {"oom_events": 2}, workloads=BOTH)), of)
-    assert (found.status, found.causes[0].reason) == (Status.REJECTED, Reason.OUT_OF_MEMORY)
-    assert found.causes[0].value == 4  # under both workloads
+    verdict = verdict_of_pairs(journal(pair(1, {}, {"oom_events": 2}, workloads=BOTH)), of)
+    assert (verdict.status, verdict.causes[0].reason) == (Status.REJECTED, Reason.OUT_OF_MEMORY)
+    assert verdict.causes[0].value == 4  # under both workloads
 
 
 def test_launches_that_failed_and_a_stress_that_did_are_facts_with_their_evidence(
@@ -105,9 +107,9 @@ def test_launches_that_failed_and_a_stress_that_did_are_facts_with_their_evidenc
 ) -> None:
     failed = FailedLaunch("baseline", "voice_assistant", oom())
     restart = replace(STRESS, failure=oom(), in_restart=True, after_restart_mib=None)
-    found = facts(journal(failure=failed, stress=restart), of)
+    measured_facts = facts(journal(failure=failed, stress=restart), of)
     evidence = oom().evidence
-    assert found.failures == (
+    assert measured_facts.failures == (
         LaunchFailure("baseline", "voice_assistant", "oom_budget", evidence),
         LaunchFailure("winner", RESTART, "oom_budget", evidence),
     )

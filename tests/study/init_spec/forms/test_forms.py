@@ -127,8 +127,8 @@ FILES = {
 def test_vllm_is_read_from_a_file(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(folder))  # no engine is asked
     llm = read(folder, name, FILES[name], "stt.service").llm
-    found = (llm.model, llm.share, llm.args)
-    assert found == ("org/m", 0.45, ("--max-model-len", "8192"))
+    reading = (llm.model, llm.share, llm.args)
+    assert reading == ("org/m", 0.45, ("--max-model-len", "8192"))
 
 
 def test_a_drop_in_beside_the_file_of_a_unit_counts(folder: Path) -> None:
@@ -199,12 +199,14 @@ ENGINES = {
 @pytest.mark.parametrize("start", ENGINES)
 def test_an_engine_that_the_study_knows_is_named(folder: Path, start: str) -> None:
     named, args, options, setting = ENGINES[start]
-    found = read(folder, "a.service", f"ExecStart={start}", "stt.service", llm_model="llama3.1:8b")
-    spec = spec_of("my", places_of(found, None), found, None)
+    services = read(
+        folder, "a.service", f"ExecStart={start}", "stt.service", llm_model="llama3.1:8b"
+    )
+    spec = spec_of("my", places_of(services, None), services, None)
     own = spec["services"]["llm"]
     assert {k: own[k] for k in named} == named and own["args"] == args and "command" not in own
-    assert dict(found.llm.options) == options and options.items() <= spec["baseline"].items()
-    assert dict(found.llm.flags) == dict.fromkeys(options, setting)
+    assert dict(services.llm.options) == options and options.items() <= spec["baseline"].items()
+    assert dict(services.llm.flags) == dict.fromkeys(options, setting)
     write_spec(folder / "my.yaml", [], spec)
 
 
@@ -358,13 +360,13 @@ ON_VLLM = {
 @pytest.mark.parametrize("start", ON_VLLM)
 def test_a_whisper_on_vllm_is_searched_with_its_share(folder: Path, start: str) -> None:
     own, option, not_set = ON_VLLM[start]
-    found = read(folder, "a.service", f"ExecStart={start}", "llm.service")
-    spec = spec_of("my", places_of(found, None), found, None)
+    services = read(folder, "a.service", f"ExecStart={start}", "llm.service")
+    spec = spec_of("my", places_of(services, None), services, None)
     entry = spec["services"]["stt"]
     assert {k: entry[k] for k in own} == own and spec["baseline"][option] == 0.1
     assert spec["search_space"][option] == [0.05, 0.1, 0.15]
     write_spec(folder / "my.yaml", [], spec)
-    made, _ = deployment_of("my", "cuda", found, None)
+    made, _ = deployment_of("my", "cuda", services, None)
     deployed = made["services"]["stt"]["set"] if made else {}
     assert deployed[option]["flag"] == "--gpu-memory-utilization"
     assert (made or {}).get("not_set", []) == not_set == [n for n in not_set if n not in deployed]
@@ -435,18 +437,18 @@ def test_a_compose_file_becomes_a_spec_and_a_deployment_behind_its_env_file(
 def test_a_variable_in_the_text_of_a_shell_is_what_a_rollout_sets(folder: Path) -> None:
     text = 'Environment=U=0.45 G=1\nExecStart=/bin/sh -c "exec docker run --gpus device=$G '
     text += 'vllm/vllm-openai --model org/m --gpu-memory-utilization ${U}"'
-    found = read(folder, "a.service", text, "stt.service")
-    deployment, notes = deployment_of("my", "cuda", found, None)
+    services = read(folder, "a.service", text, "stt.service")
+    deployment, notes = deployment_of("my", "cuda", services, None)
     own = deployment["services"]["llm"]["set"]["vllm_memory_util"] if deployment else {}
     assert (own["variable"], own["flag"], notes) == ("U", "--gpu-memory-utilization", [])
-    assert found.llm.share == 0.45
+    assert services.llm.share == 0.45
 
 
 def test_a_context_that_no_flag_names_is_not_made_up(folder: Path) -> None:
     start = "ExecStart=/l/llama-server -m /m/q.gguf -c 0"
-    found = read(folder, "a.service", start, "stt.service")
-    assert found.llm.options == {} and "none is searched" in found.llm.notes[1]
-    made, [note] = deployment_of("my", "cuda", found, None)
+    services = read(folder, "a.service", start, "stt.service")
+    assert services.llm.options == {} and "none is searched" in services.llm.notes[1]
+    made, [note] = deployment_of("my", "cuda", services, None)
     assert made is None and "nothing of a.service is searched" in note
 
 
@@ -460,13 +462,13 @@ def test_a_unit_whose_name_has_a_colon_is_no_command_of_another(folder: Path) ->
 def test_a_flag_in_a_script_is_set_by_a_variable_that_the_script_reads(folder: Path) -> None:
     script = "#!/bin/sh\nexec /opt/v/bin/vllm serve org/m --gpu-memory-utilization "
     (folder / "run.sh").write_text(script + '"${U:-0.45}"\n')
-    found = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
-    deployment, notes = deployment_of("my", "cuda", found, None)
+    services = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
+    deployment, notes = deployment_of("my", "cuda", services, None)
     own = deployment["services"]["llm"]["set"]["vllm_memory_util"] if deployment else {}
     assert (own["variable"], own["flag"], notes) == ("U", "--gpu-memory-utilization", [])
     (folder / "run.sh").write_text(script + "0.45\n")
-    found = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
-    _, [note] = deployment_of("my", "cuda", found, None)
+    services = read(folder, "a.service", "ExecStart=HERE/run.sh", "stt.service")
+    _, [note] = deployment_of("my", "cuda", services, None)
     assert "write --gpu-memory-utilization ${VLLM_MEMORY_UTIL:-0.45} there" in note
 
 
@@ -485,8 +487,8 @@ def test_a_container_of_another_machine_has_no_processes_here(
     (folder / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))  # no real engine is asked
     (folder / ".env").write_text("SHARE=0.5\n")
-    found = read(folder, "compose.yaml", COMPOSE.replace("    container_name: vllm\n", ""))
-    llm = found.llm.running
+    services = read(folder, "compose.yaml", COMPOSE.replace("    container_name: vllm\n", ""))
+    llm = services.llm.running
     assert llm.container is not None and (llm.container.name, llm.pids) == ("far", ())
 
 
@@ -518,8 +520,8 @@ def test_what_a_unit_starts_by_compose_is_rolled_out_by_the_same_words(
     (place / "compose.yaml").write_text(COMPOSE.replace('"${SHARE}"', '"${SHARE:-0.5}"'))
     (place / "compose.override.yaml").write_text(OVERRIDE)
     text = f"WorkingDirectory={place}\nExecStart=/usr/bin/{start}\n"
-    found = read(folder, "a.service", text)
-    made, _ = deployment_of("my", "cuda", found, None)
+    read_services = read(folder, "a.service", text)
+    made, _ = deployment_of("my", "cuda", read_services, None)
     assert made is not None
     own, services = made["env_file"], made["services"]
     assert own["path"] == str(place / env_file)
@@ -533,26 +535,26 @@ def test_what_a_unit_starts_by_compose_is_rolled_out_by_the_same_words(
         assert own["stop"] == [*begun, "stop", *services]
     containers = [services[n]["container"] for n in ("llm", "stt")]
     assert containers == ["over" if is_overlaid else "vllm", name]
-    env = found.llm.running.env
+    env = read_services.llm.running.env
     assert env["VLLM_LOGGING_LEVEL"] == "INFO" and ("VLLM_USE_V1" in env) is is_overlaid
 
 
 @pytest.mark.parametrize(
-    ("args", "name", "told"),
+    ("args", "name", "reason"),
     [
         ("--max-model-len -5", "my", r"services.llm.args: max_model_len: -5"),
         ("", "a b", "name: 'a b' cannot name a folder"),
     ],
 )
 def test_a_spec_that_would_be_refused_is_named_as_it_was_to_be(
-    folder: Path, args: str, name: str, told: str
+    folder: Path, args: str, name: str, reason: str
 ) -> None:
     (folder / "llm.service").write_text(f"[Service]\nExecStart=/v/bin/vllm serve org/m {args}\n")
     spec = folder / "my.yaml"
     options = InitOptions(("llm.service", "fw.service"), spec, folder / "d.yaml", name)
     with pytest.raises(BadInput) as error:
         write_files(options, print)
-    assert str(error.value).startswith(f"{spec} is not written, as it would be refused: {told}")
+    assert str(error.value).startswith(f"{spec} is not written, as it would be refused: {reason}")
     assert not spec.exists()
 
 

@@ -51,10 +51,10 @@ BESIDE = {
 @pytest.mark.parametrize("start", BESIDE)
 def test_a_third_service_becomes_an_entry_of_services(folder: Path, start: str) -> None:
     name, api, command = BESIDE[start]
-    found = read(folder, "a.service", f"ExecStart={start}", "llm.service", "stt.service")
-    [beside] = found.beside
+    services = read(folder, "a.service", f"ExecStart={start}", "llm.service", "stt.service")
+    [beside] = services.beside
     assert (beside.name, beside.api, beside.command) == (name, api, command)
-    assert spec_of("my", places_of(found, None), found, None)["services"][name]["api"] == api
+    assert spec_of("my", places_of(services, None), services, None)["services"][name]["api"] == api
 
 
 SECOND = {
@@ -77,18 +77,18 @@ SECOND = {
 @pytest.mark.parametrize("start", SECOND)
 def test_a_second_llm_becomes_an_entry_of_services(folder: Path, start: str) -> None:
     own, today = SECOND[start]
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "stt.service")
-    entry = checked(folder, found, "llm2", today)
+    services = read(folder, "z.service", f"ExecStart={start}", "llm.service", "stt.service")
+    entry = checked(folder, services, "llm2", today)
     assert {k: entry.get(k) for k in own} == own and entry["api"] == "completions"
-    assert found.llm.model == "org/m"
+    assert services.llm.model == "org/m"
     if "command" in entry:
         assert "{llm2.gpu_memory_utilization}" in entry["command"]
-    assert any("is llm2, beside llm.service" in note for note in found.notes)
+    assert any("is llm2, beside llm.service" in note for note in services.notes)
 
 
-def checked(folder: Path, found: Services, name: str, today: dict[str, Any]) -> dict[str, Any]:
+def checked(folder: Path, services: Services, name: str, today: dict[str, Any]) -> dict[str, Any]:
     """Return the entry of a service in the spec, which the study reads and which searches these."""
-    spec = spec_of("my", places_of(found, None), found, None)
+    spec = spec_of("my", places_of(services, None), services, None)
     assert spec["baseline"].items() >= today.items()
     assert all(value in spec["search_space"][option] for option, value in today.items())
     file = folder / "my.yaml"
@@ -142,11 +142,11 @@ def test_llama_cpp_beside_the_turn_is_the_engine_of_a_service_with_its_context(
     folder: Path, start: str
 ) -> None:
     name, own = OF_LLAMA_CPP[start]
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
-    entry = checked(folder, found, name, {f"{name}.ctx_size": 4096})
+    services = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
+    entry = checked(folder, services, name, {f"{name}.ctx_size": 4096})
     own = {"engine": "llama_cpp", "program": "/opt/l/llama-server", **own}
     assert {k: entry.get(k) for k in own} == own and "command" not in entry
-    [beside] = found.beside
+    [beside] = services.beside
     assert beside.flags[f"{name}.ctx_size"] in ("-c", "--ctx-size")
 
 
@@ -158,12 +158,12 @@ def test_vllm_beside_the_turn_is_the_engine_of_a_service_with_its_share(
     (folder / "c.yaml").write_text(
         "model: org/e5-x\nrunner: pooling\nmax-model-len: 512\ngpu-memory-utilization: 0.07\n"
     )
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
+    services = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
     option = f"{name}.gpu_memory_utilization"
-    entry = checked(folder, found, name, {option: share})
+    entry = checked(folder, services, name, {option: share})
     own = {"engine": "vllm", "python": "/opt/v/bin/python", **own}
     assert {k: entry.get(k) for k in own} == own and "command" not in entry
-    made, _ = deployment_of("my", "cuda", found, None)
+    made, _ = deployment_of("my", "cuda", services, None)
     deployed = made["services"][name] if made else {}
     assert deployed["set"][option]["flag"] == "--gpu-memory-utilization"
     assert deployed["restart_always"] is True and deployed["probe"]["kind"] == entry["api"]
@@ -174,8 +174,8 @@ def test_vllm_beside_the_turn_in_a_container_keeps_its_command_and_its_share_is_
 ) -> None:
     start = "ExecStart=/usr/bin/docker run --gpus all -p 8002:8000 vllm/vllm-openai --model "
     start += "org/bge-m3 --runner pooling --gpu-memory-utilization 0.1"
-    found = read(folder, "z.service", start, "llm.service", "stt.service")
-    entry = checked(folder, found, "embed", {"embed.gpu_memory_utilization": 0.1})
+    services = read(folder, "z.service", start, "llm.service", "stt.service")
+    entry = checked(folder, services, "embed", {"embed.gpu_memory_utilization": 0.1})
     assert entry["command"] == (
         "docker run --rm --gpus=all --network=host vllm/vllm-openai --model org/bge-m3 "
         "--served-model-name model --host 127.0.0.1 --port {port} --gpu-memory-utilization "
@@ -185,8 +185,8 @@ def test_vllm_beside_the_turn_in_a_container_keeps_its_command_and_its_share_is_
 
 def test_what_overrides_a_share_beside_the_turn_stays_a_tenant(folder: Path) -> None:
     start = f"ExecStart={V} org/bge-m3 --runner pooling --kv-cache-memory-bytes 1G"
-    found = read(folder, "z.service", start, "llm.service", "stt.service")
-    assert found.beside == () and "has --kv-cache-memory-bytes" in found.notes[0]
+    services = read(folder, "z.service", start, "llm.service", "stt.service")
+    assert services.beside == () and "has --kv-cache-memory-bytes" in services.notes[0]
 
 
 SPEECH = {
@@ -224,12 +224,12 @@ def test_a_second_speech_server_becomes_an_entry_of_services(folder: Path, start
     (folder / "ggml-base.en.bin").write_text("x")
     model, words, setting = SPEECH[start]
     model = model.replace("HERE", str(folder))
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
-    entry = checked(folder, found, "stt2", {"stt2.model": model})
+    services = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
+    entry = checked(folder, services, "stt2", {"stt2.model": model})
     assert entry["api"] == "transcription" and "{stt2.model}" in entry["command"]
     assert words in entry["command"] and "--port {port}" in entry["command"]
-    assert any("is stt2, beside fw.service, which is named first" in n for n in found.notes)
-    made, _ = deployment_of("my", "cuda", found, None)
+    assert any("is stt2, beside fw.service, which is named first" in n for n in services.notes)
+    made, _ = deployment_of("my", "cuda", services, None)
     own = made["services"]["stt2"]["set"]["stt2.model"] if made else {}
     assert setting in (own.get("flag"), own.get("variable")) and model in own["choices"]
 
@@ -251,9 +251,11 @@ TENANTS = {
 
 @pytest.mark.parametrize("start", TENANTS)
 def test_what_no_study_measures_stays_a_tenant_in_a_true_sentence(folder: Path, start: str) -> None:
-    found = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
-    assert found.beside == () and found.llm.model == "org/m"
-    assert f"z.service {TENANTS[start]}" in found.notes[0] and "stays a tenant" in found.notes[0]
+    services = read(folder, "z.service", f"ExecStart={start}", "llm.service", "fw.service")
+    assert services.beside == () and services.llm.model == "org/m"
+    assert (
+        f"z.service {TENANTS[start]}" in services.notes[0] and "stays a tenant" in services.notes[0]
+    )
 
 
 EMBED = "vllm/vllm-openai --model org/bge-m3 --runner pooling --gpu-memory-utilization 0.1"
@@ -279,12 +281,12 @@ def test_a_script_that_starts_several_servers_starts_all_of_them(
     (folder / "all.sh").write_text(OF_SEVERAL[form])
     (folder / "all.sh").chmod(0o755)
     if is_unit:
-        found = read(folder, "a.service", "ExecStart=HERE/all.sh")
+        services = read(folder, "a.service", "ExecStart=HERE/all.sh")
     else:
-        found = read(folder, "all.sh", OF_SEVERAL[form])
-    assert (found.llm.model, found.llm.share, found.stt.size) == ("org/m", 0.4, "base")
-    assert [(b.name, b.port) for b in found.beside] == [("embed", 8001)]
-    made, [why] = deployment_of("my", "cuda", found, None)
+        services = read(folder, "all.sh", OF_SEVERAL[form])
+    assert (services.llm.model, services.llm.share, services.stt.size) == ("org/m", 0.4, "base")
+    assert [(b.name, b.port) for b in services.beside] == [("embed", 8001)]
+    made, [why] = deployment_of("my", "cuda", services, None)
     assert made is None
     assert not is_unit or "a.service starts several servers, so that none changes alone" in why
 
@@ -292,9 +294,12 @@ def test_a_script_that_starts_several_servers_starts_all_of_them(
 def test_a_unit_that_starts_detached_containers_starts_all_of_them(folder: Path) -> None:
     run = "ExecStart=/usr/bin/docker run -d --gpus all -p"
     text = f"Type=oneshot\n{run} 8000:8000 vllm/vllm-openai --model org/m\n{run} 8001:8000 {EMBED}"
-    found = read(folder, "a.service", text, "fw.service")
-    assert [found.llm.model, *(b.served_model for b in found.beside)] == ["org/m", "org/bge-m3"]
-    _, [why] = deployment_of("my", "cuda", found, None)
+    services = read(folder, "a.service", text, "fw.service")
+    assert [services.llm.model, *(b.served_model for b in services.beside)] == [
+        "org/m",
+        "org/bge-m3",
+    ]
+    _, [why] = deployment_of("my", "cuda", services, None)
     assert "a.service starts several servers" in why
 
 

@@ -42,10 +42,10 @@ def replayed(folder: Path, kept: Any = kept_of) -> tuple[Path, Path]:
 def figures(out: Path, study: str, limits: Any = None) -> list[tuple[object, ...]]:
     """Return fitness, goodput and rates of each launch; -1 where no rate is good."""
     names = ("goodput_pct", "breaking_point_turns_per_s", "capacity_turns_per_s")
-    found = overview_of(out / "made/study.db", study, limits=limits)
+    overview = overview_of(out / "made/study.db", study, limits=limits)
     return sorted(
         (str(t.allocation), t.fitness, *(t.measurement.figure(n) or -1.0 for n in names))
-        for t in found.trials
+        for t in overview.trials
         if t.measurement
     )
 
@@ -54,25 +54,25 @@ def test_changed_limits_judge_anew_what_was_measured_and_nothing_is_measured(
     tmp_path: Path,
 ) -> None:
     spec, out = replayed(tmp_path)
-    asked = figures(out, "made-tournament-0", TIGHTER)
+    tighter_figures = figures(out, "made-tournament-0", TIGHTER)
     write_spec(tmp_path, search_space=SMALL, limits=TIGHTER)
     ran = run_study(spec, "--out", out)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert not list(out.glob("made/epoch_2"))
     grown = figures(out, "made-tournament-0-2")
-    assert grown == asked != figures(out, "made-tournament-0")
+    assert grown == tighter_figures != figures(out, "made-tournament-0")
     fresh = run_study(spec, "--out", tmp_path / "fresh", "--study-name", "fresh")
     assert fresh.returncode == 0
     measured = figures(tmp_path / "fresh", "fresh")
-    for found, known in zip(grown, measured, strict=True):
-        assert found[0] == known[0] and found[1:] == pytest.approx(known[1:], rel=1e-4)
+    for row, known in zip(grown, measured, strict=True):
+        assert row[0] == known[0] and row[1:] == pytest.approx(known[1:], rel=1e-4)
     assert run_study(spec, "--out", out).returncode == 0
     assert not list(out.glob("made/epoch_2"))
     write_spec(tmp_path, search_space=SMALL)  # and back, by the replies of the first study
     assert run_study(spec, "--out", out).returncode == 0
     own = figures(out, "made-tournament-0")
-    for found, known in zip(figures(out, "made-tournament-0-3"), own, strict=True):
-        assert found[0] == known[0] and found[1:] == pytest.approx(known[1:], rel=1e-4)
+    for row, known in zip(figures(out, "made-tournament-0-3"), own, strict=True):
+        assert row[0] == known[0] and row[1:] == pytest.approx(known[1:], rel=1e-4)
 
 
 def half_kept(share: float, size: str) -> Rows | None:

@@ -41,26 +41,27 @@ def naive_kernel(a, b, shape):
     return k
 
 
-def by_the_book(found, counts, new):
+def by_the_book(surrogate, counts, new):
     """Return the mean and covariance of a mixture of processes at new rows.
 
     The prior mean is not known either: Rasmussen and Williams 2006, equation 2.42.
     """
     means, covariances = [], []
-    for shape, mean, signal in zip(found.shapes, found.mean, found.signal, strict=True):
+    for shape, mean, signal in zip(surrogate.shapes, surrogate.mean, surrogate.signal, strict=True):
         k, cross, prior = (
-            naive_kernel(p, q, shape) for p, q in ((found.x, found.x), (found.x, new), (new, new))
+            naive_kernel(p, q, shape)
+            for p, q in ((surrogate.x, surrogate.x), (surrogate.x, new), (new, new))
         )
         a = signal * (k + np.diag(shape.noise / counts + JITTER))
-        means.append(mean + signal * cross.T @ np.linalg.solve(a, found.y - mean))
+        means.append(mean + signal * cross.T @ np.linalg.solve(a, surrogate.y - mean))
         ones = np.linalg.solve(a, np.ones(len(a)))
         off = 1 - signal * cross.T @ ones
         known = signal * prior - signal**2 * cross.T @ np.linalg.solve(a, cross)
         covariances.append(known + np.outer(off, off) / ones.sum())
-    mean = found.weights @ np.array(means)
+    mean = surrogate.weights @ np.array(means)
     off = np.array(means) - mean
     both = np.array(covariances) + off[:, :, None] * off[:, None, :]
-    return mean, np.tensordot(found.weights, both, 1)
+    return mean, np.tensordot(surrogate.weights, both, 1)
 
 
 IS_CATEGORY = np.array([False, False, True])
@@ -73,13 +74,15 @@ IS_CATEGORY = np.array([False, False, True])
 def test_the_posterior_is_that_of_the_textbook(seed):
     rng = np.random.default_rng(seed)
     x, new, counts = random_rows(rng, 12), random_rows(rng, 5), rng.integers(1, 5, 12).astype(float)
-    found = fit(x, IS_CATEGORY, rng.normal(3, 2, 12), counts, within=4.0)
-    mean, covariance = by_the_book(found, counts, new)
-    got, sd = found.predict(new)
+    surrogate = fit(x, IS_CATEGORY, rng.normal(3, 2, 12), counts, within=4.0)
+    mean, covariance = by_the_book(surrogate, counts, new)
+    got, sd = surrogate.predict(new)
     np.testing.assert_allclose(got, mean, rtol=1e-6)
     np.testing.assert_allclose(sd, np.sqrt(np.diag(covariance)), rtol=1e-5)
-    np.testing.assert_allclose(found.joint(new)[0], mean, rtol=1e-6)
-    np.testing.assert_allclose(found.joint(new)[1], covariance, atol=1e-6 * found.signal.max())
+    np.testing.assert_allclose(surrogate.joint(new)[0], mean, rtol=1e-6)
+    np.testing.assert_allclose(
+        surrogate.joint(new)[1], covariance, atol=1e-6 * surrogate.signal.max()
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -120,9 +123,9 @@ def test_those_that_explain_the_data_speak_and_no_others():
     rng = np.random.default_rng(0)
     x = rng.random((30, 2))
     few, many = (fit(x[:n], np.zeros(2, bool), np.sin(3 * x[:n, 0])) for n in (4, 30))
-    for found in (few, many):
-        assert found.weights.sum() == pytest.approx(1.0)
-        assert found.weights.min() / found.weights.max() >= HEARD
+    for surrogate in (few, many):
+        assert surrogate.weights.sum() == pytest.approx(1.0)
+        assert surrogate.weights.min() / surrogate.weights.max() >= HEARD
     assert len(few.shapes) <= MOST_LISTED and len(many.shapes) <= MOST
     assert len(few.shapes) > 6  # four values tell them not apart
     scales = [shape.scales for shape in many.shapes]
@@ -142,8 +145,8 @@ def test_the_order_of_a_category_is_seen_where_it_tells():
 
 def test_a_ridge_aslant_is_seen():
     x = np.array([(a, b) for a in np.linspace(0, 1, 7) for b in np.linspace(0, 1, 4)])
-    found = fit(x, np.zeros(2, bool), -np.exp(-(((x[:, 0] - x[:, 1]) / 0.3) ** 2)))
-    assert found.weights[[bool(shape.slants) for shape in found.shapes]].sum() > 0.9
+    surrogate = fit(x, np.zeros(2, bool), -np.exp(-(((x[:, 0] - x[:, 1]) / 0.3) ** 2)))
+    assert surrogate.weights[[bool(shape.slants) for shape in surrogate.shapes]].sum() > 0.9
 
 
 def test_the_noise_of_replicates_is_found():
@@ -165,10 +168,10 @@ def test_a_process_without_noise_goes_through_its_points():
 
 def test_far_from_all_points_it_knows_the_mean_only():
     x = np.array([[0.0], [0.01], [0.02]])
-    found = fit(x, np.array([False]), np.array([1.0, 2.0, 3.0]))
-    mean, sd = found.predict(np.array([[100.0]]))
+    surrogate = fit(x, np.array([False]), np.array([1.0, 2.0, 3.0]))
+    mean, sd = surrogate.predict(np.array([[100.0]]))
     assert mean[0] == pytest.approx(2.0, abs=0.05)
-    assert sd[0] >= 0.99 * math.sqrt(found.signal.min())
+    assert sd[0] >= 0.99 * math.sqrt(surrogate.signal.min())
 
 
 def test_what_it_says_does_not_depend_on_the_unit():
@@ -183,8 +186,8 @@ def test_what_it_says_does_not_depend_on_the_unit():
 
 @pytest.mark.parametrize("n", [1, 2, 64])
 def test_equal_rows_and_equal_values_can_be_fitted(n):
-    found = fit(np.zeros((n, 2)), np.array([False, True]), np.full(n, 7.0))
-    mean, sd = found.predict(np.array([[0.0, 0.0], [1.0, 1.0]]))
+    surrogate = fit(np.zeros((n, 2)), np.array([False, True]), np.full(n, 7.0))
+    mean, sd = surrogate.predict(np.array([[0.0, 0.0], [1.0, 1.0]]))
     np.testing.assert_allclose(mean, 7.0)
     assert np.isfinite(sd).all()
     assert sd[0] < sd[1]
@@ -193,10 +196,12 @@ def test_equal_rows_and_equal_values_can_be_fitted(n):
 def test_what_is_pending_leaves_less_to_learn_as_a_measurement_there_would():
     rng = np.random.default_rng(2)
     x, pending, new = random_rows(rng, 10), random_rows(rng, 3), random_rows(rng, 20)
-    found = fit(x, IS_CATEGORY, rng.normal(size=10))
-    _, before = found.by_shape(new)
-    left = before**2 - found.signal[:, None] * found._lost_variance(pending, found._known(new))
-    for k, shape in enumerate(found.shapes):
+    surrogate = fit(x, IS_CATEGORY, rng.normal(size=10))
+    _, before = surrogate.by_shape(new)
+    left = before**2 - surrogate.signal[:, None] * surrogate._lost_variance(
+        pending, surrogate._known(new)
+    )
+    for k, shape in enumerate(surrogate.shapes):
         both, n = np.vstack([x, pending]), len(x)
         a = naive_kernel(both, both, shape)
         a += np.diag([shape.noise + JITTER] * n + [1e-6] * len(pending))
@@ -204,43 +209,43 @@ def test_what_is_pending_leaves_less_to_learn_as_a_measurement_there_would():
         ones = np.linalg.solve(a, np.ones(len(a)))
         variance = 1 - np.einsum("ij,ij->j", cross, np.linalg.solve(a, cross))
         variance += (1 - cross.T @ ones) ** 2 / ones.sum()  # the mean is not known either
-        variance *= found.signal[k]
-        np.testing.assert_allclose(left[k], variance, rtol=1e-4, atol=1e-8 * found.signal[k])
-    best = float(found.predict(x)[0].min())
-    alone, beside = (found.improvement(new, best, rows) for rows in (np.empty((0, 3)), pending))
+        variance *= surrogate.signal[k]
+        np.testing.assert_allclose(left[k], variance, rtol=1e-4, atol=1e-8 * surrogate.signal[k])
+    best = float(surrogate.predict(x)[0].min())
+    alone, beside = (surrogate.improvement(new, best, rows) for rows in (np.empty((0, 3)), pending))
     assert (beside <= alone + 1e-12).all()
     assert beside.sum() < alone.sum()
 
 
 def test_of_many_that_are_pending_the_nearest_count():
     x, y = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0.0, 1.0])
-    found = fit(x, np.zeros(2, bool), y)
-    known = found._known(np.array([[0.5, 0.5]]))
+    surrogate = fit(x, np.zeros(2, bool), y)
+    known = surrogate._known(np.array([[0.5, 0.5]]))
     near, far = np.full((NEAR, 2), 0.5) + np.arange(NEAR)[:, None] / 1e4, np.full((90, 2), 0.9)
     np.testing.assert_allclose(
-        found._lost_variance(np.vstack([far, near]), known),
-        found._lost_variance(near, known),
+        surrogate._lost_variance(np.vstack([far, near]), known),
+        surrogate._lost_variance(near, known),
         rtol=1e-6,
     )
 
 
 def test_the_same_trial_running_many_times_can_be_believed():
-    found = fit(np.array([[0.0], [1.0]]), np.array([False]), np.array([0.0, 1.0]))
-    at_home, beside = found.improvement(np.array([[0.5], [0.25]]), 0.0, np.full((20, 1), 0.5))
+    surrogate = fit(np.array([[0.0], [1.0]]), np.array([False]), np.array([0.0, 1.0]))
+    at_home, beside = surrogate.improvement(np.array([[0.5], [0.25]]), 0.0, np.full((20, 1), 0.5))
     assert 0 <= at_home < beside
 
 
 def test_draws_are_what_the_process_says_of_all_rows_together():
     rng = np.random.default_rng(4)
     x, new = random_rows(rng, 6, d=2), random_rows(rng, 4, d=2)
-    found = fit(x, IS_CATEGORY[1:], rng.normal(size=6))
-    values, seen = found.draws(new, 60_000, np.random.default_rng(0))
-    mean, covariance = found.joint(new)
+    surrogate = fit(x, IS_CATEGORY[1:], rng.normal(size=6))
+    values, seen = surrogate.draws(new, 60_000, np.random.default_rng(0))
+    mean, covariance = surrogate.joint(new)
     scale = float(np.sqrt(np.diag(covariance).max()))
     np.testing.assert_allclose(values.mean(0), mean, atol=0.03 * scale)
     np.testing.assert_allclose(np.cov(values.T), covariance, atol=0.04 * scale**2)
     noise = seen - values
-    assert noise.var() == pytest.approx(found.noise, rel=0.05)
+    assert noise.var() == pytest.approx(surrogate.noise, rel=0.05)
     assert abs(np.corrcoef(noise[:, 0], noise[:, 1])[0, 1]) < 0.03
 
 
@@ -248,10 +253,10 @@ def test_few_measurements_are_explained_by_shapes_of_a_short_list():
     x = np.array([(0.5, 0.5), (0.25, 0.0), (0.75, 1.0), (0.0, 0.5), (1.0, 0.0)])
     is_category = np.array([False, True])
     y = np.array([0.0, 0.1, 0.1, 1.0, 1.0])  # low along a slant
-    found = fit(x, is_category, y)
-    assert set(found.shapes) <= set(listed((True, False), (1,)))
-    assert {bool(shape.slants) for shape in found.shapes} == {True, False}
-    assert {shape.ordered[1] for shape in found.shapes} == {True, False}
+    surrogate = fit(x, is_category, y)
+    assert set(surrogate.shapes) <= set(listed((True, False), (1,)))
+    assert {bool(shape.slants) for shape in surrogate.shapes} == {True, False}
+    assert {shape.ordered[1] for shape in surrogate.shapes} == {True, False}
     # noise that replicates tell of is between those of the list
     assert not set(fit(x, is_category, y, np.full(5, 2.0), 1.0).shapes) <= set(
         listed((True, False), (1,))
@@ -267,8 +272,8 @@ def test_few_measurements_are_explained_by_shapes_of_a_short_list():
 def test_expected_improvement_is_what_draws_give(mean, sd, best):
     draws = np.random.default_rng(0).normal(mean, sd, 400_000)
     drawn = np.maximum(best - draws, 0).mean()
-    (found,) = expected_improvement(np.array([mean]), np.array([sd]), best)
-    assert found == pytest.approx(drawn, rel=0.02)
+    (improvement,) = expected_improvement(np.array([mean]), np.array([sd]), best)
+    assert improvement == pytest.approx(drawn, rel=0.02)
 
 
 def test_expected_improvement_grows_with_hope_and_with_doubt_and_is_never_negative():

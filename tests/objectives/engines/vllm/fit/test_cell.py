@@ -38,13 +38,13 @@ def cell(
     **changes: Any,
 ) -> Cell:
     model = model or read_model(write_config(folder, QWEN_7B, **changes), is_random=True)
-    asked = allocation(share)
-    argv = Vllm(LlmService(model="m", args=(*ARGS, *flags))).command(asked, {}).argv
+    trial = allocation(share)
+    argv = Vllm(LlmService(model="m", args=(*ARGS, *flags))).command(trial, {}).argv
     options = vllm_options(
         argv, model.shape, total_mib=host.total_mib, product=host.product, is_cpu=host.is_cpu
     )
     return cell_of(
-        asked,
+        trial,
         model,
         options,
         speech or SpeechMemory(1000.0),
@@ -55,22 +55,22 @@ def cell(
 
 
 def test_a_share_that_holds_everything_starts(tmp_path: Path) -> None:
-    told = cell(tmp_path, 0.8)
-    assert (told.outcome, told.is_close) == ("starts", False)
+    forecast = cell(tmp_path, 0.8)
+    assert (forecast.outcome, forecast.is_close) == ("starts", False)
     # 19,200 of the share - 14,526 of weights - 264 of activations - 265
-    assert told.kv_tokens == pytest.approx(4_145 * 1024 / 56, abs=32)
-    assert (told.longest_tokens, told.at_once) == (4096, told.kv_tokens // 2176)
-    assert told.free_mib == pytest.approx(24_000 - 19_200 - 500 - 1000 - UNDER_LOAD_MIB)
+    assert forecast.kv_tokens == pytest.approx(4_145 * 1024 / 56, abs=32)
+    assert (forecast.longest_tokens, forecast.at_once) == (4096, forecast.kv_tokens // 2176)
+    assert forecast.free_mib == pytest.approx(24_000 - 19_200 - 500 - 1000 - UNDER_LOAD_MIB)
 
 
 def test_a_share_below_the_weights_does_not(tmp_path: Path) -> None:
-    told = cell(tmp_path, 0.5)
-    assert (told.outcome, told.is_close, told.is_ruled_out) == (
+    forecast = cell(tmp_path, 0.5)
+    assert (forecast.outcome, forecast.is_close, forecast.is_ruled_out) == (
         "predicted_kv_too_small",
         False,
         True,
     )
-    assert "14,526 weights" in told.why and told.kv_tokens is None
+    assert "14,526 weights" in forecast.why and forecast.kv_tokens is None
 
 
 def test_one_request_of_the_longest_length_must_fit(tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_one_request_of_the_longest_length_must_fit(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_beside_the_others_is_out_of_memory(tmp_path: Path) -> None:
     host = replace(HOST, held_mib=8_000)
-    told = cell(tmp_path, 0.8, host=host)
-    assert (told.outcome, told.is_close) == ("predicted_oom", False)
-    assert told.missing_mib == pytest.approx(19_200 + 500 + 1000 + 8_000 - 24_000)
-    assert "8,000 others" in told.why
+    forecast = cell(tmp_path, 0.8, host=host)
+    assert (forecast.outcome, forecast.is_close) == ("predicted_oom", False)
+    assert forecast.missing_mib == pytest.approx(19_200 + 500 + 1000 + 8_000 - 24_000)
+    assert "8,000 others" in forecast.why
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_what_does_not_fit_beside_the_others_is_out_of_memory(tmp_path: Path) ->
 def test_a_sum_inside_the_reserve_is_close(
     tmp_path: Path, held_mib: float, outcome: str, is_close: bool
 ) -> None:
-    told = cell(tmp_path, 0.8, host=replace(HOST, held_mib=held_mib))
-    assert (told.outcome, told.is_close) == (outcome, is_close)
+    forecast = cell(tmp_path, 0.8, host=replace(HOST, held_mib=held_mib))
+    assert (forecast.outcome, forecast.is_close) == (outcome, is_close)
 
 
 def test_graphs_lie_beyond_the_share_in_0_26_and_inside_since(tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_graphs_lie_beyond_the_share_in_0_26_and_inside_since(tmp_path: Path) ->
 
 
 def test_a_cache_that_is_asked_for_overrides_the_share(tmp_path: Path) -> None:
-    told = cell(tmp_path, 0.3, "--kv-cache-memory-bytes", "1G")
-    assert (told.outcome, told.kv_tokens) == ("starts", 18_720)
+    forecast = cell(tmp_path, 0.3, "--kv-cache-memory-bytes", "1G")
+    assert (forecast.outcome, forecast.kv_tokens) == ("starts", 18_720)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_a_cache_that_is_asked_for_overrides_the_share(tmp_path: Path) -> None:
 def test_what_is_not_known_is_told(
     tmp_path: Path, flags: tuple[str, ...], changes: dict[str, Any], words: str
 ) -> None:
-    told = cell(tmp_path, 0.8, *flags, **changes)
-    assert told.outcome == "unknown" and words in told.why
-    assert told.kv_tokens is None
+    forecast = cell(tmp_path, 0.8, *flags, **changes)
+    assert forecast.outcome == "unknown" and words in forecast.why
+    assert forecast.kv_tokens is None
 
 
 def test_an_unknown_cache_does_not_hide_that_the_weights_alone_are_too_much(
@@ -147,9 +147,13 @@ def test_an_unknown_cache_does_not_hide_that_the_weights_alone_are_too_much(
 
 
 def test_without_the_speech_model_the_llm_is_told_and_no_verdict(tmp_path: Path) -> None:
-    told = cell(tmp_path, 0.8, speech=SpeechMemory(None, "no such speech model"))
-    assert (told.outcome, told.free_mib, told.why) == ("unknown", None, "no such speech model")
-    assert told.kv_tokens
+    forecast = cell(tmp_path, 0.8, speech=SpeechMemory(None, "no such speech model"))
+    assert (forecast.outcome, forecast.free_mib, forecast.why) == (
+        "unknown",
+        None,
+        "no such speech model",
+    )
+    assert forecast.kv_tokens
 
 
 @pytest.mark.parametrize(
@@ -159,15 +163,15 @@ def test_what_is_not_counted_makes_every_verdict_close(
     tmp_path: Path, flags: tuple[str, ...], words: str
 ) -> None:
     for share in (0.5, 0.8):
-        told = cell(tmp_path, share, *flags)
-        assert told.is_close is bool(flags) and words in told.why
+        forecast = cell(tmp_path, share, *flags)
+        assert forecast.is_close is bool(flags) and words in forecast.why
 
 
 def test_a_model_that_sees_takes_more_than_is_counted(tmp_path: Path) -> None:
     known = read_model(write_config(tmp_path), is_random=True)
     seeing = replace(known, shape=replace(known.shape, other_parts=("vision_config",)))
-    told = cell(tmp_path, 0.8, model=seeing)
-    assert told.is_close and "what vision takes is not counted" in told.why
+    forecast = cell(tmp_path, 0.8, model=seeing)
+    assert forecast.is_close and "what vision takes is not counted" in forecast.why
     assert not cell(tmp_path, 0.8, "--language-model-only", model=seeing).is_close
 
 
@@ -199,28 +203,28 @@ def test_speech_is_within_its_slack_of_what_the_recordings_measured(
     size: str, kind: str, measured_mib: float
 ) -> None:
     stt = SttService(models={size: "nowhere"}, compute_type=kind)
-    asked = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": size})
-    told = speech_memory(stt, asked, speech_parameters(size, "nowhere", None), is_cpu=False)
-    assert told.mib is not None and abs(told.mib - measured_mib) <= min(60, told.slack_mib)
+    trial = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": size})
+    memory = speech_memory(stt, trial, speech_parameters(size, "nowhere", None), is_cpu=False)
+    assert memory.mib is not None and abs(memory.mib - measured_mib) <= min(60, memory.slack_mib)
 
 
 def test_speech_elsewhere_takes_nothing_and_a_template_is_not_known() -> None:
-    asked = allocation(0.5, **{"whisper.compute_type": "float16", "whisper.extra_mib": 100})
-    told = speech_memory(SttService(device="cpu"), asked, 10**6, is_cpu=False)
-    assert told.mib == 0
-    told = speech_memory(SttService(command="serve {port}"), asked, 10**6, is_cpu=False)
-    assert told.mib is None and "template" in told.why
-    told = speech_memory(SttService(), asked, None, is_cpu=False)
-    assert told.mib is None and "base" in told.why
-    with_extra = speech_memory(SttService(), asked, 0, is_cpu=False)
+    trial = allocation(0.5, **{"whisper.compute_type": "float16", "whisper.extra_mib": 100})
+    memory = speech_memory(SttService(device="cpu"), trial, 10**6, is_cpu=False)
+    assert memory.mib == 0
+    memory = speech_memory(SttService(command="serve {port}"), trial, 10**6, is_cpu=False)
+    assert memory.mib is None and "template" in memory.why
+    memory = speech_memory(SttService(), trial, None, is_cpu=False)
+    assert memory.mib is None and "base" in memory.why
+    with_extra = speech_memory(SttService(), trial, 0, is_cpu=False)
     assert with_extra.mib == 700
 
 
 def test_the_ends_of_a_share_are_where_it_begins_and_ends_to_start(tmp_path: Path) -> None:
-    told = cell(tmp_path, 0.8)
-    assert told.least_mib is not None and told.most_mib is not None
+    forecast = cell(tmp_path, 0.8)
+    assert forecast.least_mib is not None and forecast.most_mib is not None
     total_mib = HOST.total_mib
-    (least, surely), (safe, most) = told.least_mib, told.most_mib
+    (least, surely), (safe, most) = forecast.least_mib, forecast.most_mib
     assert least < surely < 0.8 * total_mib < safe < most
     for mib, outcome in (
         (least - 1, "predicted_kv_too_small"),

@@ -27,9 +27,9 @@ def options(shape: Shape, *flags: str) -> VllmOptions:
 
 def layout(folder: Path, *flags: str, **changes: Any) -> KvLayout:
     shape = read(folder, **changes)
-    told = kv_layout(shape, options(shape, *flags))
-    assert isinstance(told, KvLayout)
-    return told
+    blocks = kv_layout(shape, options(shape, *flags))
+    assert isinstance(blocks, KvLayout)
+    return blocks
 
 
 @pytest.mark.parametrize(
@@ -62,35 +62,35 @@ def test_bytes_of_a_token(
 
 
 def test_a_cache_is_told_in_whole_blocks(tmp_path: Path) -> None:
-    told = layout(tmp_path)
+    blocks = layout(tmp_path)
     block_mib = 16 * 56 / 1024
-    assert told.tokens(10 * block_mib, 4096) == told.tokens(10.9 * block_mib, 4096) == 160
-    assert told.tokens(-5.0, 4096) == told.longest(-5.0, 4096) == 0
-    assert told.longest(10.9 * block_mib, 4096) == 160
-    assert told.longest(GIB_MIB, 4096) == 4096
-    assert told.at_once(GIB_MIB, 4096) == 4
-    assert told.request_mib(4096) == 224.0
+    assert blocks.tokens(10 * block_mib, 4096) == blocks.tokens(10.9 * block_mib, 4096) == 160
+    assert blocks.tokens(-5.0, 4096) == blocks.longest(-5.0, 4096) == 0
+    assert blocks.longest(10.9 * block_mib, 4096) == 160
+    assert blocks.longest(GIB_MIB, 4096) == 4096
+    assert blocks.at_once(GIB_MIB, 4096) == 4
+    assert blocks.request_mib(4096) == 224.0
 
 
 def test_sliding_layers_share_a_pool_with_the_others(tmp_path: Path) -> None:
     kinds = ["sliding_attention"] * 5 + ["full_attention"]
     changes = {"num_hidden_layers": 24, "layer_types": kinds * 4, "sliding_window": 1024}
-    told = layout(tmp_path, "--max-model-len", "32768", **changes)
-    assert (told.groups.count(1024), told.groups.count(None)) == (5, 1)
-    assert told.block_bytes == 16 * 2 * 4 * 128 * 2 * 4  # groups of four layers
+    blocks = layout(tmp_path, "--max-model-len", "32768", **changes)
+    assert (blocks.groups.count(1024), blocks.groups.count(None)) == (5, 1)
+    assert blocks.block_bytes == 16 * 2 * 4 * 128 * 2 * 4  # groups of four layers
     # a sliding layer keeps its window and what is computed at once, and not the whole request
     kept = -(-(1023 + 2 * 2048) // 16) + 1
-    assert told.blocks_of(32768) == 2048 + 5 * kept
+    assert blocks.blocks_of(32768) == 2048 + 5 * kept
     full = layout(tmp_path, "--max-model-len", "32768", num_hidden_layers=24)
-    assert told.request_mib(32768) < full.request_mib(32768) / 2
-    assert told.tokens(GIB_MIB, 32768) > 2 * full.tokens(GIB_MIB, 32768)
+    assert blocks.request_mib(32768) < full.request_mib(32768) / 2
+    assert blocks.tokens(GIB_MIB, 32768) > 2 * full.tokens(GIB_MIB, 32768)
 
 
 def test_kinds_of_near_counts_fill_up_one_group_each(tmp_path: Path) -> None:
     kinds = ["sliding_attention", "full_attention"] * 12 + ["full_attention"]
-    told = layout(tmp_path, num_hidden_layers=25, layer_types=kinds, sliding_window=128)
-    assert sorted(told.groups, key=str) == [128, None]
-    assert told.block_bytes == 16 * 2 * 4 * 128 * 2 * 13
+    blocks = layout(tmp_path, num_hidden_layers=25, layer_types=kinds, sliding_window=128)
+    assert sorted(blocks.groups, key=str) == [128, None]
+    assert blocks.block_bytes == 16 * 2 * 4 * 128 * 2 * 13
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_what_is_not_known_says_so(
     tmp_path: Path, flags: tuple[str, ...], changes: dict[str, Any], words: str
 ) -> None:
     shape = read(tmp_path, **changes)
-    told = kv_layout(shape, options(shape, *flags))
-    assert isinstance(told, str) and words in told
+    reason = kv_layout(shape, options(shape, *flags))
+    assert isinstance(reason, str) and words in reason
 
 
 def test_no_limit_of_a_request_takes_the_models(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_no_limit_of_a_request_takes_the_models(tmp_path: Path) -> None:
     assert own.max_model_len == 32768
     assert options(shape, "--max-model-len", "auto").max_model_len is None
     none = replace(shape, max_positions=None)
-    told = vllm_options([], none, total_mib=12_000, product="", is_cpu=False)
-    assert told.max_model_len == 2048
+    settings = vllm_options([], none, total_mib=12_000, product="", is_cpu=False)
+    assert settings.max_model_len == 2048
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_no_limit_of_a_request_takes_the_models(tmp_path: Path) -> None:
 def test_defaults_are_those_of_the_card(
     tmp_path: Path, total_mib: float, product: str, is_cpu: bool, defaults: tuple[int, int]
 ) -> None:
-    told = vllm_options([], read(tmp_path), total_mib=total_mib, product=product, is_cpu=is_cpu)
-    assert (told.max_num_seqs, told.max_num_batched_tokens) == defaults
-    assert told.is_eager is is_cpu
+    settings = vllm_options([], read(tmp_path), total_mib=total_mib, product=product, is_cpu=is_cpu)
+    assert (settings.max_num_seqs, settings.max_num_batched_tokens) == defaults
+    assert settings.is_eager is is_cpu
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_graphs_are_captured_by_size(tmp_path: Path, flags: tuple[str, ...], siz
 
 
 def test_flags_that_change_memory_in_other_ways_are_named(tmp_path: Path) -> None:
-    told = options(
+    settings = options(
         read(tmp_path), "--enable-lora", "--compilation-config.mode=3", "-O2", "--seed", "1"
     )
-    assert told.uncounted == ("--enable-lora", "--compilation-config.mode", "-O2")
+    assert settings.uncounted == ("--enable-lora", "--compilation-config.mode", "-O2")
     assert options(read(tmp_path), "--kv-cache-memory-bytes", "2G").cache_mib == 2048
