@@ -53,6 +53,16 @@ def flag(name: str, value: Scalar) -> tuple[str, ...]:
             return (f"--{name}", str(value))
 
 
+def flags(options: Mapping[str, Scalar]) -> tuple[str, ...]:
+    """Return the words of options, each `--name value` with dashes in its name.
+
+    >>> flags({"ctx_size": 8192, "mlock": True})
+    ('--ctx-size', '8192', '--mlock')
+    """
+    named = ((name.replace("_", "-"), value) for name, value in options.items())
+    return tuple(word for name, value in named for word in flag(name, value))
+
+
 def option_of(word: str) -> str:
     """Return the option that a word of a command line sets, with underscores.
 

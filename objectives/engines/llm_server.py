@@ -6,24 +6,22 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from objectives.allocation import Allocation, Scalar
-from objectives.apis.api import Endpoint, parsed
+from objectives.allocation import Allocation
+from objectives.apis.api import Endpoint
 from objectives.apis.chat import Chat, answered, message
 from objectives.apis.completions import Completions, completed
 from objectives.apis.metrics_page import CachePage
-from objectives.apis.short_requests import Ask, answers_once_healthy, page
+from objectives.apis.short_requests import Ask, answers_once_healthy
 from objectives.diagnosis.symptoms import BESIDE
-from objectives.engines.command import Command, flag
+from objectives.engines.command import Command, flags
 from objectives.engines.llm_options import LlmOptions
 from objectives.engines.unit_form import UnitForm
-from objectives.errors import SetupError
 from objectives.figures import COMPLETIONS, flat_name
 from objectives.fit.arithmetic import Arithmetic
-from objectives.model_files.json_file import inner, read_object, whole
+from objectives.model_files.json_file import config_number
 from objectives.on_demand.resident import waker_conditions, with_waker, woken
 from objectives.services import ApiName, LlmService, OtherService
 from objectives.traffic.clips import Clip
@@ -31,39 +29,6 @@ from objectives.traffic.workload import Workload, prompt
 
 USUAL = "vllm"  # the engine of a spec that names none
 USUAL_HEALTH = LlmService().health_path
-
-
-def engine_page(url: str, path: str | None) -> str:
-    """Return a page on which a server tells of itself; empty where it has none."""
-    return page(None if path is None else url + path, within_s=10) or ""
-
-
-def flags(options: Mapping[str, Scalar]) -> tuple[str, ...]:
-    """Return the words of options, each `--name value` with dashes in its name.
-
-    >>> flags({"ctx_size": 8192, "mlock": True})
-    ('--ctx-size', '8192', '--mlock')
-    """
-    named = ((name.replace("_", "-"), value) for name, value in options.items())
-    return tuple(word for name, value in named for word in flag(name, value))
-
-
-def page_data(page: str) -> Any:
-    """Return what the JSON of a page says; None where it is none."""
-    try:
-        return parsed(page.encode())
-    except ValueError:
-        return None
-
-
-@cache
-def config_number(model: str, key: str) -> int | None:
-    """Return a number of a model's text part by its config.json; None where that does not tell."""
-    try:
-        config = read_object(Path(model) / "config.json")
-    except SetupError:
-        return None
-    return whole(config.get(key)) or whole(inner(config, "text_config").get(key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import CachePage, amount, samples, whole
-from objectives.engines.command import Command, command_of, option_of
-from objectives.engines.llm_server import LlmServer, flags
+from objectives.engines.command import Command, command_of, flags, option_of
+from objectives.engines.llm_server import LlmServer
 from objectives.engines.unit_form import Known, Speaks, UnitForm, Words
 
 FRACTION = "mem_fraction_static"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ def whole(value: object, *, least: int = 1, most: int = 10**9) -> int | None:
 def inner(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return the first of some values that is an object; an empty one where none is."""
     return next((dict(v) for n in names if isinstance(v := values.get(n), dict)), {})
+
+
+@cache
+def config_number(model: str, key: str) -> int | None:
+    """Return a number of a model's text part by its config.json; None where that does not tell."""
+    try:
+        config = read_object(Path(model) / "config.json")
+    except SetupError:
+        return None
+    return whole(config.get(key)) or whole(inner(config, "text_config").get(key))
 
 
 def _short(error: Exception) -> str:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 from objectives.allocation import Allocation
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import amount, whole
+from objectives.apis.pages import engine_page, page_data
 from objectives.engines.command import Command
 from objectives.engines.llama_cpp.fit import PROGRAM, LlamaCppArithmetic
 from objectives.engines.llama_cpp.server import (
@@ -28,7 +29,7 @@ from objectives.engines.llama_cpp.server import (
     in_full,
 )
 from objectives.engines.llama_cpp.unit import FORM
-from objectives.engines.llm_server import LlmServer, engine_page, page_data
+from objectives.engines.llm_server import LlmServer
 from objectives.engines.unit_form import UnitForm
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic

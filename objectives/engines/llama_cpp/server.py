@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.metrics_page import whole
-from objectives.engines.command import Command, command_of, flag_value, option_of
+from objectives.engines.command import Command, command_of, flag_value, flags, option_of
 from objectives.engines.engine import Engine
 from objectives.engines.llama_cpp.fit import PROGRAM
-from objectives.engines.llm_server import flags
 from objectives.services import LlmService, OtherService
 
 USUAL_SLOTS = 4  # what it takes by itself too, but then with one cache for all (--kv-unified)

@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Literal
 from objectives.allocation import Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import whole
+from objectives.apis.pages import engine_page, page_data
 from objectives.apis.short_requests import page
 from objectives.engines.command import Command, command_of
-from objectives.engines.llm_server import LlmServer, engine_page, page_data
+from objectives.engines.llm_server import LlmServer
 from objectives.engines.unit_form import Image, Known, UnitForm, Words
 from objectives.on_demand.resident import KEEP_ALIVE, sleeps
 

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from objectives.allocation import Allocation
 from objectives.apis.api import Endpoint
 from objectives.engines.any_command import AnyCommand
-from objectives.engines.command import Command, command_of
-from objectives.engines.llm_server import flags
+from objectives.engines.command import Command, command_of, flags
 from objectives.engines.vllm.kv_cache import usage
 from objectives.engines.vllm.llm import CHANGES_ANSWERS
 from objectives.engines.vllm.requirements import PACKAGES, READS_SOUND

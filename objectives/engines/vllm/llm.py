@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from objectives.allocation import OF_MEMORY, Allocation, Scalar
 from objectives.apis.api import Endpoint
 from objectives.apis.metrics_page import CachePage, whole
-from objectives.engines.command import Command, command_of, placeholders
-from objectives.engines.llm_server import LlmServer, flags
+from objectives.engines.command import Command, command_of, flags, placeholders
+from objectives.engines.llm_server import LlmServer
 from objectives.engines.places import PLACE, devices_of, place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from objectives.engines.command import is_at_least
-from objectives.engines.llm_server import config_number
 from objectives.errors import SetupError
+from objectives.model_files.json_file import config_number
 from objectives.model_files.shape import longest_of
 
 LEAST_COMPUTE = 7.5  # of vLLM's wheels since 0.21; 7.0 before

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from objectives.allocation import SHARE, Allocation, Scalar
 from objectives.apis.metrics_page import amount
+from objectives.apis.pages import engine_page
 from objectives.engines.command import flag_value, option_of
 from objectives.engines.engine import Engine
-from objectives.engines.llm_server import engine_page
 from objectives.engines.vllm import flags
 from objectives.engines.vllm.fit.reserve import FRONT_ENDS_MIB
 from objectives.engines.vllm.flags import (

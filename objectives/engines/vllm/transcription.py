@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from objectives.allocation import SPEECH, Allocation
 from objectives.apis.api import Endpoint
 from objectives.apis.transcription import MODEL, Transcriptions
-from objectives.engines.command import Command, command_of
-from objectives.engines.llm_server import flags
+from objectives.engines.command import Command, command_of, flags
 from objectives.engines.speech_server import SpeechServer
 from objectives.engines.vllm.kv_cache import usage
 from objectives.engines.vllm.requirements import (

@@ -14,11 +14,11 @@ from odd_servers import ANSWERS, BODIES, always, listening, saying, streaming, w
 
 from objectives.apis.api import Endpoint, parsed
 from objectives.apis.completions import Completions
+from objectives.apis.pages import page_data
 from objectives.apis.short_requests import page
 from objectives.apis.transcription import Transcriptions
 from objectives.capture import reader
 from objectives.engines.faster_whisper.stt import FasterWhisper
-from objectives.engines.llm_server import page_data
 from objectives.engines.vllm.kv_cache import kv_cache, usage
 from objectives.engines.vllm.llm import Vllm
 from objectives.load.replies import Fault, Reply

@@ -16,8 +16,8 @@ from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set
 from objectives.engines.any_command import AnyCommand
-from objectives.engines.command import Command, command_of
-from objectives.engines.llm_server import LlmServer, flags
+from objectives.engines.command import Command, command_of, flags
+from objectives.engines.llm_server import LlmServer
 from objectives.engines.registry import (
     LLM_ENGINES,
     OTHER_ENGINES,

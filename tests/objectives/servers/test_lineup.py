@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from objectives.apis.pages import engine_page
 from objectives.apis.short_requests import Refused
 from objectives.devices.device_set import device_set
 from objectives.engines.faster_whisper.stt import FasterWhisper
-from objectives.engines.llm_server import engine_page
 from objectives.engines.vllm.llm import Vllm
 from objectives.errors import Disturbed, OutOfMemory, SetupError
 from objectives.plain_data.units import MIB
