@@ -15,7 +15,8 @@ from objectives.apis.texts import Embeddings, Rerank, Speech
 from objectives.apis.transcription import Transcriptions, form, transcript
 from objectives.diagnosis.symptoms import BESIDE
 from objectives.engines.command import Command, command_of
-from objectives.engines.engine import KEEPS_ANSWERS, Engine
+from objectives.engines.engine import Engine
+from objectives.engines.engine_options import KEEPS_ANSWERS
 from objectives.on_demand.resident import waker_conditions, with_waker, woken
 from objectives.services import ApiName, OtherService
 from objectives.traffic.clips import Clip

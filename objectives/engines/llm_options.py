@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from objectives.engines.engine import KEEPS_ANSWERS, Engine
+from objectives.engines.engine import Engine
+from objectives.engines.engine_options import KEEPS_ANSWERS
 from objectives.services import LlmService, OtherService
 
 

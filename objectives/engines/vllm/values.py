@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from objectives.allocation import Scalar
 from objectives.engines.command import flag_value, option_of
-from objectives.engines.engine import no_whole_number
+from objectives.engines.engine_options import no_whole_number
 from objectives.engines.vllm.flags import read_number
 
 TOKENS, SEQS, CAPTURE = "max_num_batched_tokens", "max_num_seqs", "max_cudagraph_capture_size"
