@@ -20,7 +20,6 @@ from objectives.plain_data.infinity import plain
 from study.confirmation.journal_checks import check_types, differences, each_once, oddities
 from study.confirmation.records import (
     JOURNAL_FORMAT,
-    ROLES,
     FailedLaunch,
     Head,
     Pair,
@@ -30,6 +29,7 @@ from study.confirmation.records import (
     Stress,
     TodayLaunch,
 )
+from study.rule.pairs import ROLES
 from study.text import one_line
 
 JOURNAL_FILE = "pairs.jsonl"

@@ -13,15 +13,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from objectives.errors import BadInput
 from objectives.measurement import Measurement
-from study.confirmation.records import (
-    ROLES,
-    Head,
-    Pair,
-    PairsJournal,
-    RoleHold,
-    Stress,
-    TodayLaunch,
-)
+from study.confirmation.records import Head, Pair, PairsJournal, RoleHold, Stress, TodayLaunch
+from study.rule.pairs import ROLES
 from study.rule.rule import LOOKS
 from study.text import one_line
 

@@ -10,11 +10,10 @@ from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_range import RampRange
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.measurement import Measurement
+from study.rule.pairs import Role
 
 JOURNAL_FORMAT = 2  # 1, of 0.1, was judged by margins
 Stage = Literal["aa", "ab"]
-Role = Literal["baseline", "winner"]
-ROLES: tuple[Role, Role] = ("baseline", "winner")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

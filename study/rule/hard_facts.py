@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from objectives.speech.wer import WordVerdict
+from study.rule.pairs import Role
 from study.rule.rule import Rule
 from study.rule.verdict import Cause, Reason
 
@@ -23,7 +25,7 @@ class LaunchFailure:
         evidence: The line of a log that shows it.
     """
 
-    role: Literal["baseline", "winner"]
+    role: Role
     under: str
     failure_class: str
     evidence: str = ""
@@ -49,7 +51,7 @@ class HardFacts:
     failures: tuple[LaunchFailure, ...] = ()
     oom_events: int = 0
     failed_more: Mapping[str, float | None] = field(default_factory=dict)
-    words: Literal["pass", "fail", "cannot_tell", "not_measured"] = "pass"
+    words: WordVerdict = WordVerdict.PASS
     minutes_more_audio: float | None = None
     free_mib: float | None = None
     has_drift: bool = False
@@ -66,7 +68,7 @@ def hard_causes(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
     for workload, more in facts.failed_more.items():
         if more is not None and more > FAILED_MORE:
             yield Cause(Reason.FAILED_REQUESTS, workload, value=more)
-    if facts.words == "fail":
+    if facts.words is WordVerdict.FAIL:
         yield Cause(Reason.WORDS_WORSE)
     gate_mib, free_mib = rule.free_memory_mib, facts.free_mib
     if gate_mib is not None and free_mib is not None and free_mib < gate_mib:
@@ -87,9 +89,9 @@ def open_facts(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
     for workload, more in facts.failed_more.items():
         if more is None:
             yield Cause(Reason.FAILED_NOT_COUNTED, workload)
-    if facts.words == "cannot_tell":
+    if facts.words is WordVerdict.CANNOT_TELL:
         yield Cause(Reason.WORDS_UNSURE, value=facts.minutes_more_audio)
-    if facts.words == "not_measured":
+    if facts.words is WordVerdict.NOT_MEASURED:
         yield Cause(Reason.WORDS_NOT_MEASURED, value=facts.minutes_more_audio)
     if rule.free_memory_mib is not None and facts.free_mib is None:
         yield Cause(Reason.FREE_MEMORY_NOT_MEASURED)

@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Literal
 
 from objectives.figures import Direction
 
 LOST = -math.inf  # the gain of a pair in which the baseline has a figure and the winner none
 Key = tuple[str, str]  # workload and flat name of a figure
+Role = Literal["baseline", "winner"]
+ROLES: tuple[Role, Role] = ("baseline", "winner")
 
 
 @dataclass(frozen=True, slots=True)

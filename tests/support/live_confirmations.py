@@ -16,8 +16,9 @@ from study.confirmation.confirm import confirm
 from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.records import PairLaunch, Role
+from study.confirmation.records import PairLaunch
 from study.confirmation.subject import subject
+from study.rule.pairs import Role
 
 
 def sooner(ms: float) -> Measurement:

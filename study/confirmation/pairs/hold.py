@@ -12,8 +12,9 @@ from objectives.devices.device import Identity
 from objectives.evaluation import Failure, Job
 from objectives.exercise.exercise import Exercise
 from study.confirmation.pairs.arrivals import hold_seed
-from study.confirmation.records import FailedLaunch, PairsJournal, Role, RoleHold
+from study.confirmation.records import FailedLaunch, PairsJournal, RoleHold
 from study.confirmation.subject import Subject
+from study.rule.pairs import Role
 
 UNDER = "a constant rate"
 

@@ -15,8 +15,9 @@ from objectives.evaluation import Failure, Job, OnPhase, Outcome, Phase
 from objectives.exercise.exercise import Exercise
 from objectives.measurement import Measurement
 from objectives.speech.wer import WordErrors
-from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal, Role
+from study.confirmation.records import FailedLaunch, PairLaunch, PairsJournal
 from study.confirmation.subject import Subject
+from study.rule.pairs import Role
 from study.spec.traffic import WindowTraffic
 from study.wording.phases import phase_in_words
 

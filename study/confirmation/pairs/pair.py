@@ -15,14 +15,14 @@ from study.confirmation.pairs.arrivals import traffics_of
 from study.confirmation.pairs.launcher import Launched
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import WHOLE, Part
-from study.confirmation.records import ROLES, FailedLaunch, Pair, PairLaunch, Role
+from study.confirmation.records import FailedLaunch, Pair, PairLaunch
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.cause_words import CLAIM_TITLES
 from study.confirmation.verdict.wording import DIRECTIONS, gain_pct, signed
 from study.provenance import measuring_code
 from study.rule.claims import claim_gains
-from study.rule.pairs import LOST
+from study.rule.pairs import LOST, ROLES, Role
 from study.rule.rule import Rule
 from study.spec.traffic import WindowTraffic
 

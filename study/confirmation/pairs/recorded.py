@@ -16,11 +16,11 @@ from study.confirmation.records import (
     Pair,
     PairLaunch,
     PairsJournal,
-    Role,
     Stage,
     TodayLaunch,
 )
 from study.confirmation.subject import Subject
+from study.rule.pairs import Role
 
 
 def from_recording(of: Subject, recording: Recording, head: Head, most: int) -> PairsJournal:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from objectives.figures import CAPACITY, latency_p95_names
-from study.confirmation.records import ROLES, Pair, Role
-from study.rule.pairs import LOST, Arms, Key
+from study.confirmation.records import Pair
+from study.rule.pairs import LOST, ROLES, Arms, Key, Role
 from study.rule.rule import Rule
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.confirmation.records import Pair, PairsJournal, Role
+from study.confirmation.records import Pair, PairsJournal
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.arms import arms_of
 from study.confirmation.verdict.facts import hard_facts
@@ -11,7 +11,7 @@ from study.rule.claims import claim_gains
 from study.rule.held import after_holds, needs_holds
 from study.rule.intervals import interval
 from study.rule.judge import judge
-from study.rule.pairs import known
+from study.rule.pairs import Role, known
 from study.rule.rule import Claim, confidence
 from study.rule.verdict import RuleVerdict, Status
 

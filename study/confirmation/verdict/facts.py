@@ -7,9 +7,10 @@ from statistics import fmean
 from typing import Literal
 
 from objectives.speech.wer import Gate, WordVerdict, worst_gate
-from study.confirmation.records import ROLES, Pair, PairsJournal, Role
+from study.confirmation.records import Pair, PairsJournal
 from study.confirmation.subject import Subject
 from study.rule.hard_facts import HardFacts, LaunchFailure
+from study.rule.pairs import ROLES, Role
 
 STRESS, RESTART = "stress", "the restart of speech beside the LLM server"
 
@@ -25,7 +26,7 @@ def hard_facts(journal: PairsJournal, of: Subject, *, has_drift: bool) -> HardFa
             m.oom_events for p in pairs for role in roles for m in p.of(role).measured.values()
         ),
         failed_more={w: more(pairs, w) for w in of.rule.workloads} if pairs else {},
-        words=words.verdict.value,
+        words=words.verdict,
         minutes_more_audio=words.minutes_more_audio,
         free_mib=_free_mib(journal),
         has_drift=has_drift,

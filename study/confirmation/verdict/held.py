@@ -8,10 +8,11 @@ from typing import Any
 
 from objectives.capacity.holds import Hold, next_rate, proven_hold
 from objectives.figures import CAPACITY
-from study.confirmation.records import ROLES, Pair, PairsJournal, Role
+from study.confirmation.records import Pair, PairsJournal
 from study.confirmation.verdict.arms import arms_of
 from study.rule.held import HeldRates
 from study.rule.intervals import geometric_mean
+from study.rule.pairs import ROLES, Role
 from study.rule.rule import Rule
 
 

@@ -26,9 +26,10 @@ from study.confirmation.pairs.launcher import Launcher, scored_words
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.records import PairLaunch, Role
+from study.confirmation.records import PairLaunch
 from study.confirmation.subject import subject
 from study.promotion.seal import verify
+from study.rule.pairs import Role
 from study.rule.rule import Claim
 
 

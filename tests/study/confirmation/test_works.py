@@ -18,10 +18,11 @@ from study.confirmation.live import measured as measuring
 from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.records import FailedLaunch, PairLaunch, Role
+from study.confirmation.records import FailedLaunch, PairLaunch
 from study.confirmation.subject import subject
 from study.confirmation.verdict_file import read_confirmation
 from study.promotion.seal import verify
+from study.rule.pairs import Role
 from study.rule.rule import Claim
 
 TODAY, WINNER = 0.1, 0.06  # shares

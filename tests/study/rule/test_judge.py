@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from objectives.figures import CAPACITY, GOODPUT, Direction
+from objectives.speech.wer import WordVerdict
 from study.rule.hard_facts import HardFacts, LaunchFailure, hard_causes
 from study.rule.intervals import next_launch_bound
 from study.rule.judge import judge
@@ -264,13 +265,17 @@ def test_a_watched_figure_that_only_the_winner_lacks_keeps_it_open() -> None:
             Status.INCONCLUSIVE,
             Cause(Reason.FAILED_NOT_COUNTED, "main"),
         ),
-        (HardFacts(words="fail"), Status.REJECTED, Cause(Reason.WORDS_WORSE)),
+        (HardFacts(words=WordVerdict.FAIL), Status.REJECTED, Cause(Reason.WORDS_WORSE)),
         (
-            HardFacts(words="cannot_tell", minutes_more_audio=14.0),
+            HardFacts(words=WordVerdict.CANNOT_TELL, minutes_more_audio=14.0),
             Status.INCONCLUSIVE,
             Cause(Reason.WORDS_UNSURE, value=14.0),
         ),
-        (HardFacts(words="not_measured"), Status.INCONCLUSIVE, Cause(Reason.WORDS_NOT_MEASURED)),
+        (
+            HardFacts(words=WordVerdict.NOT_MEASURED),
+            Status.INCONCLUSIVE,
+            Cause(Reason.WORDS_NOT_MEASURED),
+        ),
         (HardFacts(free_mib=200.0), Status.REJECTED, Cause(Reason.FREE_MEMORY, value=200.0)),
         (HardFacts(has_drift=True), Status.INCONCLUSIVE, Cause(Reason.DRIFT)),
     ],

@@ -27,7 +27,7 @@ from study.confirmation.live import measured as measuring
 from study.confirmation.live import several_cards
 from study.confirmation.pairs.arrivals import STEP
 from study.confirmation.pairs.launcher import Launcher
-from study.confirmation.records import PairLaunch, PairsJournal, Role
+from study.confirmation.records import PairLaunch, PairsJournal
 from study.confirmation.subject import subject
 from study.lanes import measuring as lanes_measuring
 from study.lanes.cards import named
@@ -35,6 +35,7 @@ from study.lanes.lanes import Lanes
 from study.lanes.losses import Patience
 from study.lanes.process.lane_process import Here
 from study.promotion.seal import verify
+from study.rule.pairs import Role
 
 pytestmark = pytest.mark.usefixtures("forked")
 CARDS = "GPU-a,GPU-b"

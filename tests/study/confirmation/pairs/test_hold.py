@@ -22,11 +22,12 @@ from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.pairs.launcher import Launcher
 from study.confirmation.pairs.part import Part
 from study.confirmation.pairs.runner import Runner
-from study.confirmation.records import PairLaunch, Role
+from study.confirmation.records import PairLaunch
 from study.confirmation.subject import subject
 from study.confirmation.verdict_file import read_confirmation
 from study.promotion.seal import verify
 from study.report.headline import fresh
+from study.rule.pairs import Role
 from study.rule.rule import Claim
 
 
