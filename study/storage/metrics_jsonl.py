@@ -15,24 +15,11 @@ from typing import Any
 import optuna
 
 from objectives.plain_data.atomic import write_atomic
-from study.storage.trial import Trial
+from study.storage.trial import OF_LINE, Trial
 from study.storage.trials import counted
 
 # of a line, what is no parameter and no figure
-REST = (
-    "trial",
-    "fitness",
-    "optimistic_fitness",
-    "contributions",
-    "constraints",
-    "word_gate",
-    "minutes_more_audio",
-    "repeat_of",
-    "failure",
-    "wall_s",
-    "seed",
-    "at",
-)
+REST = tuple(name for name in OF_LINE if name not in ("status", "parameters"))
 
 
 def flat_line(line: Mapping[str, Any]) -> dict[str, Any]:

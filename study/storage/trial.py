@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -98,24 +98,27 @@ class Trial:
         """Return one line of metrics.jsonl."""
         figures = self.measurement.flat() if self.measurement else dict(self.measured)
         figures.pop("wall_s", None)  # it comes below
-        return {
-            "test_id": test_id,
-            "trial": self.number,
-            "status": self.state,
-            "parameters": dict(self.allocation.values),
-            "fitness": self.fitness,
-            "optimistic_fitness": self.optimistic_fitness,
-            "contributions": dict(self.contributions),
-            "constraints": dict(self.constraints),
-            "word_gate": self.word_gate,
-            "minutes_more_audio": self.minutes_more_audio,
-            "repeat_of": self.repeat_of,
-            "failure": asdict(self.diagnosis) if self.diagnosis else None,
-            "wall_s": self.wall_s,
-            "seed": self.seed,
-            "at": self.at,
-            **figures,
-        }
+        own = {name: value_of(self) for name, value_of in OF_LINE.items()}
+        return {"test_id": test_id, **own, **figures}
+
+
+# of a line of metrics.jsonl, what is no figure
+OF_LINE: Mapping[str, Callable[[Trial], Any]] = {
+    "trial": lambda t: t.number,
+    "status": lambda t: t.state,
+    "parameters": lambda t: dict(t.allocation.values),
+    "fitness": lambda t: t.fitness,
+    "optimistic_fitness": lambda t: t.optimistic_fitness,
+    "contributions": lambda t: dict(t.contributions),
+    "constraints": lambda t: dict(t.constraints),
+    "word_gate": lambda t: t.word_gate,
+    "minutes_more_audio": lambda t: t.minutes_more_audio,
+    "repeat_of": lambda t: t.repeat_of,
+    "failure": lambda t: asdict(t.diagnosis) if t.diagnosis else None,
+    "wall_s": lambda t: t.wall_s,
+    "seed": lambda t: t.seed,
+    "at": lambda t: t.at,
+}
 
 
 @dataclass(frozen=True, slots=True)

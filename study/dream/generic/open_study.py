@@ -19,10 +19,10 @@ from study.dream.generic.figures import canonical, fitness, missing, numbers
 from study.dream.records import is_counted
 from study.search.opening.open_study import succession
 from study.search.samplers import TOURNAMENT, sampler
+from study.storage.trial import State
 
 REFERENCE = "reference"  # the attribute of a study: the figures that are worth 0
 CODE = "evaluator_sha256"
-INTERRUPTED = "interrupted"
 
 
 def open_generic(
@@ -153,6 +153,6 @@ def free_left_behind(study: optuna.Study, folder: Path) -> list[int]:
         if "candidate" in trial.user_attrs and result_of(folder / str(trial.number)) is not None:
             whole.append(trial.number)
             continue
-        study._storage.set_trial_user_attr(trial._trial_id, "why", INTERRUPTED)
+        study._storage.set_trial_user_attr(trial._trial_id, "why", State.INTERRUPTED.value)
         study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     return whole

@@ -16,7 +16,8 @@ from study.dream.experiments.model import Goal
 from study.dream.experiments.values import as_text
 from study.dream.generic.evaluation import Evaluated
 from study.dream.generic.figures import canonical, fitness, missing, number, numbers
-from study.dream.generic.open_study import INTERRUPTED, REFERENCE
+from study.dream.generic.open_study import REFERENCE
+from study.storage.trial import State
 
 
 class WrongFigures(BadInput):
@@ -81,7 +82,7 @@ def tell(
 def interrupt(study: optuna.Study, trial: int) -> None:
     """End a trial that is to be evaluated again."""
     storage_id = study.get_trials(deepcopy=False)[trial]._trial_id
-    study._storage.set_trial_user_attr(storage_id, "why", INTERRUPTED)
+    study._storage.set_trial_user_attr(storage_id, "why", State.INTERRUPTED.value)
     study.tell(trial, state=TrialState.FAIL)
 
 
