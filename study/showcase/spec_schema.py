@@ -28,6 +28,7 @@ from objectives.traffic.workload import Workload
 from study.spec.baseline import NONE
 from study.spec.choices import APIS
 from study.spec.foreign_keys import LEGACY, SHARED
+from study.spec.load import DEPENDENT
 from study.spec.model import KEYS, Spec
 from study.spec.search_space import OF_TURNS
 from study.spec.services.beside import NAME
@@ -65,7 +66,7 @@ def spec_schema() -> dict[str, Any]:
 def _of_key(name: str) -> dict[str, Any]:
     """Return the schema of a top-level key."""
     hint = get_type_hints(Spec, include_extras=True)[name]
-    kind = DEPENDENT[name]() if name in DEPENDENT else of_type(hint)
+    kind = OF_DEPENDENT[name]() if name in DEPENDENT else of_type(hint)
     return {"description": _sentences(Spec).get(name, ""), **kind}
 
 
@@ -201,7 +202,7 @@ def _limits() -> dict[str, Any]:
     }
 
 
-DEPENDENT = {  # what `load` reads by a function each
+OF_DEPENDENT = {
     "search_space": _search_space,
     "baseline": _baseline,
     "bounds": _bounds,
