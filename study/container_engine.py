@@ -7,6 +7,37 @@ import subprocess
 from typing import Any
 
 
+def answered(
+    program: str,
+    *words: str,
+    within_s: float,
+    check: bool = True,
+    stderr: int = subprocess.PIPE,
+) -> subprocess.CompletedProcess[str]:
+    """Return what an engine answers, as text.
+
+    Args:
+        program: The command of the engine.
+        words: What it is asked.
+        within_s: The longest that it may take, seconds.
+        check: Whether a refusal is raised.
+        stderr: Where its other output goes, as `subprocess` names it.
+
+    Raises:
+        OSError or subprocess.TimeoutExpired: It is not here, or does not answer.
+        subprocess.CalledProcessError: It refuses; `stderr` has its words.
+    """
+    return subprocess.run(
+        (program, *words),
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        timeout=within_s,
+        check=check,
+        errors="replace",
+    )
+
+
 def inspected(program: str, *words: str, within_s: float) -> Any:
     """Return what an engine says of one thing, as its JSON has it.
 
@@ -20,15 +51,7 @@ def inspected(program: str, *words: str, within_s: float) -> Any:
         subprocess.CalledProcessError: It refuses; `stderr` has its words.
         ValueError, LookupError or TypeError: It answers with something else.
     """
-    done = subprocess.run(
-        [program, *words],
-        capture_output=True,
-        text=True,
-        timeout=within_s,
-        check=True,
-        errors="replace",
-    )
-    return json.loads(done.stdout)[0]
+    return json.loads(answered(program, *words, within_s=within_s).stdout)[0]
 
 
 def last_line(error: subprocess.CalledProcessError, otherwise: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from objectives.errors import BadInput, SetupError
-from study.container_engine import inspected, last_line
+from study.container_engine import answered, inspected, last_line
 from study.systemd.manager import STOP_S
 
 PREFIXES = {"container": ("docker", "podman"), "docker": ("docker",), "podman": ("podman",)}
@@ -162,9 +162,7 @@ def changed(before: ContainerState) -> str | None:
 
 def _run(*argv: str, timeout_s: float = LOOK_S) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            argv, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace"
-        )
+        return answered(*argv, within_s=timeout_s, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _silent(argv, error) from error
 

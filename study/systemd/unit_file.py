@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from objectives.errors import BadInput
+from objectives.servers.supervision.container import PROGRAMS
 
 WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+""")
 EXEC_PREFIX = re.compile(r"[-+!:@|]*")
 SCRIPT = re.compile(r"-[A-Za-z]{0,5}c[A-Za-z]?")  # -c, -lc, -ec
-CONTAINER_PROGRAMS = ("docker", "podman", "nerdctl")
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 
 
@@ -95,7 +95,7 @@ def runs_container(command: str) -> bool:
     """
     words = [EXEC_PREFIX.sub("", w, count=1) for w in words_of(command)]
     names = [PurePath(w).name for w in words]
-    place = next((n for n, name in enumerate(names) if name in CONTAINER_PROGRAMS), None)
+    place = next((n for n, name in enumerate(names) if name in PROGRAMS), None)
     return place is not None and "run" in words[place + 1 : place + 8]
 
 
@@ -134,7 +134,7 @@ def values_of_container(argv: Iterable[str], name: str) -> list[str | None]:
     ['1', '2']
     """
     words = list(argv)
-    if not words or PurePath(words[0]).name not in CONTAINER_PROGRAMS or "run" not in words:
+    if not words or PurePath(words[0]).name not in PROGRAMS or "run" not in words:
         return []
     values: list[str | None] = []
     for before, word in zip(["", *words], words, strict=False):

@@ -6,8 +6,10 @@ import contextlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
-PROGRAMS = ("docker", "podman", "nerdctl")
+ContainerProgram = Literal["docker", "podman", "nerdctl"]
+PROGRAMS: tuple[ContainerProgram, ...] = get_args(ContainerProgram)
 FLAG = "--cidfile"
 END_S = 20.0
 

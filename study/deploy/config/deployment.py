@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from objectives.engines.engine import Engine
 from objectives.engines.registry import engines_of, in_order
 from objectives.plain_data.ranges import Range
+from objectives.servers.supervision.container import ContainerProgram
 from objectives.services import OtherService, Services
 from study.deploy.config.deployed import Deployed
 from study.spec.services.of_turns import KINDS
@@ -41,7 +42,7 @@ class EnvFile:
     restart: tuple[str, ...]
     stop: tuple[str, ...] = ()
     timeout_s: Annotated[float, Range(0.1, 600)] = 600.0
-    program: Literal["docker", "podman", "nerdctl"] = "docker"
+    program: ContainerProgram = "docker"
 
 
 @dataclass(frozen=True, slots=True)

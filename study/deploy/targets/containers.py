@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.container_engine import inspected
+from study.container_engine import answered, inspected
 from study.deploy.targets.target import Life
 
 LOOK_S = 15.0
@@ -60,15 +60,8 @@ def log(program: str, name: str, since_s: float | None) -> str:
     """Return the last lines of a container's log, from a Unix time in s on; None: of all."""
     since = [] if since_s is None else ["--since", f"{since_s:.3f}"]
     try:
-        done = subprocess.run(
-            (program, "logs", "--tail", str(LINES), *since, name),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LOOK_S,
-            check=False,
-            errors="replace",
-        )
+        words = ("logs", "--tail", str(LINES), *since, name)
+        done = answered(program, *words, within_s=LOOK_S, check=False, stderr=subprocess.STDOUT)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -12,8 +12,8 @@ from typing import Any
 
 from objectives.engines.every import unit_forms
 from objectives.errors import BadInput
+from study.container_engine import answered, last_line
 from study.container_engine import inspected as engine_inspected
-from study.container_engine import last_line
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.images import entrypoint, usual_words
 from study.init_spec.forms.running import Container
@@ -114,7 +114,8 @@ def _labelled(engine: str, labels: Mapping[str, str]) -> dict[str, Any] | None:
     """Return what an engine knows of the container with these labels; None where it has none."""
     filters = [w for k, v in labels.items() for w in ("--filter", f"label={COMPOSE}.{k}={v}")]
     try:
-        names = _answer(engine, "ps", "--all", *filters, "--format", "{{.Names}}").split()
+        listing = ("ps", "--all", *filters, "--format", "{{.Names}}")
+        names = answered(engine, *listing, within_s=LOOK_S).stdout.split()
         words = ("inspect", "--type", "container", *names[:1])
         data = engine_inspected(engine, *words, within_s=LOOK_S) if names else None
     except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
@@ -144,14 +145,10 @@ def _compose_of(engine: str, version: str) -> tuple[str, ...]:
 def _version(words: tuple[str, ...]) -> str:
     """Return the version of compose; empty where there is none."""
     try:
-        return _answer(*words, "version", "--short").strip().removeprefix("v")
+        done = answered(*words, "version", "--short", within_s=LOOK_S)
+        return done.stdout.strip().removeprefix("v")
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def _answer(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=LOOK_S, check=True)
-    return done.stdout
 
 
 def inspected(program: str, name: str) -> Command:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from objectives.servers.supervision.container import PROGRAMS as CONTAINER_PROGRAMS
 from study.init_spec.forms.command import Command
 from study.init_spec.forms.containers import command_in, port_pair
 from study.init_spec.forms.named_text import variables_of
 from study.init_spec.forms.running import Container
 from study.init_spec.forms.words import plain_words
 
-PROGRAMS = ("docker", "podman", "nerdctl", "docker-compose", "podman-compose")
+PROGRAMS = (*CONTAINER_PROGRAMS, "docker-compose", "podman-compose")
 # options of `run` without a value
 ALONE = {"--detach", "--interactive", "--tty", "--rm", "--init", "--privileged", "--read-only"}
 ALONE |= {"--no-healthcheck", "--oom-kill-disable", "--publish-all", "--sig-proxy", "--replace"}
