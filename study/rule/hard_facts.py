@@ -12,6 +12,7 @@ from study.rule.rule import Rule
 from study.rule.verdict import Cause, Reason
 
 FAILED_MORE = 0.01  # share of requests that the winner may fail more than the baseline
+Today = Literal["", "fails", "works", "not_launched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class HardFacts:
     minutes_more_audio: float | None = None
     free_mib: float | None = None
     has_drift: bool = False
-    today: Literal["", "fails", "works", "not_launched"] = ""
+    today: Today = ""
 
 
 def hard_causes(facts: HardFacts, rule: Rule) -> Iterator[Cause]:

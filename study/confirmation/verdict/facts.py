@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import Literal
 
 from objectives.speech.wer import Gate, WordVerdict, worst_gate
 from study.confirmation.records import Pair, PairsJournal
 from study.confirmation.subject import Subject
-from study.rule.hard_facts import HardFacts, LaunchFailure
+from study.rule.hard_facts import HardFacts, LaunchFailure, Today
 from study.rule.pairs import ROLES, Role
 
 STRESS, RESTART = "stress", "the restart of speech beside the LLM server"
@@ -34,7 +33,7 @@ def hard_facts(journal: PairsJournal, of: Subject, *, has_drift: bool) -> HardFa
     )
 
 
-def _today(journal: PairsJournal, of: Subject) -> Literal["", "fails", "works", "not_launched"]:
+def _today(journal: PairsJournal, of: Subject) -> Today:
     if of.today is None:
         return ""
     if journal.today is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,8 +88,7 @@ def read_generic(
 def _capped(entry: YamlEntry, caps: Mapping[str, Any], notes: list[str]) -> Budget:
     budget: Budget = entry.build(Budget) if entry.is_present and not entry.is_null else Budget()
     lower = capped(budget, caps, notes)
-    values = {name: getattr(budget, name) for name in Budget.__dataclass_fields__}
-    return Budget(**values | lower)
+    return replace(budget, **lower)
 
 
 def capped(budget: object, caps: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -115,7 +115,6 @@ def _selector(top: YamlEntry, budget: Budget) -> Selector:
     if not entry.at("population_size").is_present:
         size = max(budget.max_candidates, selector.fresh_inject + 1)
     exhausted = selector.exhausted if entry.at("exhausted").is_present else "stop"
-    settings = {name: getattr(selector, name) for name in Selector.__dataclass_fields__}
     if selector.survivors > selector.tournament_size:
         raise entry.at("survivors").wrong(
             f"{selector.survivors} survivors of {selector.tournament_size}",
@@ -125,7 +124,7 @@ def _selector(top: YamlEntry, budget: Budget) -> Selector:
         raise entry.at("fresh_inject").wrong(
             f"{selector.fresh_inject} of a generation of {size}", "write fewer"
         )
-    return Selector(**settings | {"population_size": size, "exhausted": exhausted})
+    return replace(selector, population_size=size, exhausted=exhausted)
 
 
 def _evaluator(top: YamlEntry) -> Evaluator:
