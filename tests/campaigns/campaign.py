@@ -131,17 +131,17 @@ def commanded(name: str, arguments: Sequence[str]) -> tuple[int, str]:
         AssertionError: It ended in a way that no command may.
         Exception: Whatever else it raises.
     """
-    said, code = io.StringIO(), 0
+    output, code = io.StringIO(), 0
     with (
         patch.object(sys, "argv", [name, *arguments]),
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(said),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
     ):
         try:
             importlib.import_module(f"study.commands.{name}").main()
         except SystemExit as end:
             code = int(end.code or 0)
-    text = said.getvalue()
+    text = output.getvalue()
     assert code in (0, 2, 3, 4), (code, text)
     assert not any(words in text for words in NEVER), text
     if code in (2, 3):

@@ -29,7 +29,7 @@ def attack(rng: random.Random) -> None:
     """
     log = shortened(mutated(rng.choice(logs()), rng).decode(errors="replace"))
     exit_code = rng.choice((None, 0, 1, -9, 137))
-    found = diagnose(log, exit_code=exit_code, phase=rng.choice((None, *FailurePhase)))
-    if found is not None:
-        found.evidence.encode()
-        assert found.deficit_mib is None or math.isfinite(found.deficit_mib), found
+    diagnosis = diagnose(log, exit_code=exit_code, phase=rng.choice((None, *FailurePhase)))
+    if diagnosis is not None:
+        diagnosis.evidence.encode()
+        assert diagnosis.deficit_mib is None or math.isfinite(diagnosis.deficit_mib), diagnosis

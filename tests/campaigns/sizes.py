@@ -91,8 +91,8 @@ def make(folder: Path, trials: int, seed: int = 0) -> Path:
     fake = f"{sys.executable} -IS {FAKE} --port {{port}} --mood well"
     spec_file.write_text(SPEC.format(fake=fake))
     with patch.dict(os.environ, ALLOCATION_STUDY_LOCKS=str(folder)):
-        code, said = commanded("run_study", _options(spec_file, 1))
-    assert code in (0, 4), said
+        code, output = commanded("run_study", _options(spec_file, 1))
+    assert code in (0, 4), output
     spec, rng = load(spec_file), random.Random(seed)
     study = study_in(sqlite_url(folder / "out" / NAME / "study.db"))
     scorer = study_scorer(context_of(study), counted(study))
@@ -231,10 +231,10 @@ def _run(line: Sequence[str], folder: Path) -> tuple[float, float]:
     """Run a script; return its CPU time, s, and its peak memory, MiB."""
     with _process(line, folder) as process:
         assert process.stdout is not None
-        said = process.stdout.read()
+        output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode in (0, 4), said
+    assert process.returncode in (0, 4), output
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 

@@ -42,6 +42,6 @@ def attack(rng: random.Random) -> None:
             try:
                 reader(file)
             except StudyError as error:
-                said = str(error)
-                said.encode()
-                assert "\n" not in said.strip() and len(said) < 2000, said
+                message = str(error)
+                message.encode()
+                assert "\n" not in message.strip() and len(message) < 2000, message

@@ -124,13 +124,13 @@ def _dashboard(file: Path) -> None:
     from study.dashboard.server import dashboard_of
     from study.storage.find import storage_url
 
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
             with exiting():
                 app = dashboard_of(storage_url(str(file)), lambda _: None)
-                asked: dict[str, Any] = {"PATH_INFO": "/api/studies"}
-                setup_testing_defaults(asked)  # notes and plots are written for who looks
-                list(app(asked, lambda *_: lambda _: None))
+                request: dict[str, Any] = {"PATH_INFO": "/api/studies"}
+                setup_testing_defaults(request)  # notes and plots are written for who looks
+                list(app(request, lambda *_: lambda _: None))
         except SystemExit as end:
-            assert end.code in (2, 3), (end.code, said.getvalue())
+            assert end.code in (2, 3), (end.code, output.getvalue())

@@ -151,8 +151,8 @@ def test_what_each_card_lost_counts_there_alone() -> None:
 def test_the_cache_of_uneven_cards_is_the_servers_to_tell() -> None:
     small = at(0.15)
     even = Lineup(cards(), reserve_mib=100.0)
-    told = starts(10_000.0, 10_000.0, 4_100.0, 4_100.0).prediction(small, even)
-    assert told.fits == "predicted_kv_too_small" and "1,500 MiB" in told.explanation
+    prediction = starts(10_000.0, 10_000.0, 4_100.0, 4_100.0).prediction(small, even)
+    assert prediction.fits == "predicted_kv_too_small" and "1,500 MiB" in prediction.explanation
     uneven = Lineup(cards(10_000.0, 5_000.0), reserve_mib=100.0)
     assert starts(10_000.0, 5_000.0, 4_100.0, 2_100.0).prediction(small, uneven).fits == "fits"
 

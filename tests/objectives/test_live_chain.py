@@ -61,9 +61,9 @@ def test_a_turn_is_heard_answered_and_spoken_and_its_first_one_wakes_speech(
     )
     setting = replace(setting, services=services, workload=workload, tenants=())
     values = {**spec.baseline.values, "whisper_model_size": "tiny.en"}
-    asked = Allocation({**values, "ranks.gpu_memory_utilization": 0.02})
+    allocation = Allocation({**values, "ranks.gpu_memory_utilization": 0.02})
     with Colocation(setting, {"cpu": open_device("cpu")}, tmp_path) as colocation:
-        outcome = colocation.measure(Job(asked, 0, tmp_path / "0"))
+        outcome = colocation.measure(Job(allocation, 0, tmp_path / "0"))
     m = outcome.measurement
     assert m is not None, outcome.failure or outcome.setup_error
     assert m.failure_rate == 0 and set(m.services) == {"llm", "stt", "voice", "ranks"}

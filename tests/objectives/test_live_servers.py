@@ -138,9 +138,9 @@ def test_what_they_answer_is_captured_and_replayed(
         window = drive(generator, through, CLIPS, SENT, timeout_s=120, broken=lambda: None)
         assert [r.error for r in window.replies] == [None] * 4
         target = f"{capture.url}{COMPLETIONS}"
-        asked = {**ASKED, "model": service.served_model}
-        usage = httpx.post(target, json=asked, timeout=120).json()["usage"]
-        stream = {**asked, "stream": True}
+        body = {**ASKED, "model": service.served_model}
+        usage = httpx.post(target, json=body, timeout=120).json()["usage"]
+        stream = {**body, "stream": True}
         assert "[DONE]" in httpx.post(target, json=stream, timeout=120).text
         endless = {**stream, "prompt": [400] * 10, "max_tokens": 1000}
         with httpx.stream("POST", target, json=endless, timeout=120) as answer:

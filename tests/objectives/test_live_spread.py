@@ -51,5 +51,5 @@ def test_two_workers_serve_with_half_a_cache_each(tmp_path: Path) -> None:
     each = engine.arithmetic.token_bytes(command.argv, files, of)
     alone = (*command.argv, "--tensor-parallel-size", "1")
     assert each == engine.arithmetic.token_bytes(alone, files, of) / 2  # type: ignore[operator]
-    told = figures["kv_cache_mib"] * 2**20 / figures["kv_tokens"]
-    assert told == pytest.approx(each, rel=0.05)
+    token_bytes = figures["kv_cache_mib"] * 2**20 / figures["kv_tokens"]
+    assert token_bytes == pytest.approx(each, rel=0.05)

@@ -95,13 +95,13 @@ def test_memory_is_predicted_for_each_device_by_itself() -> None:
 
 def test_the_tenant_of_another_device_is_not_the_llms(tmp_path: Path) -> None:
     ballast = Tenant(name="ballast", share=0.01, device="gpu1")
-    asked = replace(placed(), tenants=(ballast,))
-    with Colocation(asked, two(), tmp_path) as colocation:
+    variant = replace(placed(), tenants=(ballast,))
+    with Colocation(variant, two(), tmp_path) as colocation:
         assert colocation.servers.occupancy().held_mib == {}
     [log] = tmp_path.glob("*ballast.log")
     assert "holds 50 MiB" in log.read_text()
-    assert conditions(asked)["tenants"][0]["device"] == "gpu1"
-    plain = replace(asked, tenants=(replace(ballast, device=None),))
+    assert conditions(variant)["tenants"][0]["device"] == "gpu1"
+    plain = replace(variant, tenants=(replace(ballast, device=None),))
     assert "device" not in conditions(plain)["tenants"][0]  # as recordings have it
 
 

@@ -99,12 +99,12 @@ def alone(stranger, tmp_path):
     """Return what says what code prints in a process that cannot import this project."""
 
     def run(code):
-        said = tmp_path / "said"
-        stranger.stdin.write(json.dumps([str(said), str(tmp_path), code]) + "\n")
+        output = tmp_path / "said"
+        stranger.stdin.write(json.dumps([str(output), str(tmp_path), code]) + "\n")
         stranger.stdin.flush()
         code = stranger.stdout.readline()
-        assert code == "0\n", said.read_text()
-        return said.read_text()
+        assert code == "0\n", output.read_text()
+        return output.read_text()
 
     return run
 

@@ -39,7 +39,7 @@ def telling(share: float, size: str) -> Outcome:
     outcome = cell(share, size)
     if not isinstance(outcome, Diagnosis):
         return outcome
-    words = (said.format(secret) for said, secret in zip(SAID, SECRETS[8:], strict=True))
+    words = (template.format(secret) for template, secret in zip(SAID, SECRETS[8:], strict=True))
     return replace(outcome, evidence=f"{outcome.evidence} {' '.join(words)}")
 
 
@@ -52,11 +52,11 @@ def test_no_secret_is_written_or_shown(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     report = run_script("report.py", out / "made" / "study.db", "-o", out / "report.html")
     assert report.returncode == 0, report.stderr
-    said = [ran.stdout, ran.stderr, report.stdout, report.stderr]
+    outputs = [ran.stdout, ran.stderr, report.stdout, report.stderr]
     files = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
     files[tmp_path / "in/made.jsonl"] = (tmp_path / "in/made.jsonl").read_bytes()
     assert any(b"--access-key" in text for text in files.values()), "the commands are kept"
     assert any(b"ANY_NAME" in text for text in files.values()), "names are"
     for secret in SECRETS:
-        assert not [text for text in said if secret in text]
+        assert not [text for text in outputs if secret in text]
         assert not [file.name for file, text in files.items() if secret.encode() in text], secret

@@ -31,15 +31,17 @@ def ended(folder: Path, cells: Any, **changes: Any) -> tuple[str, dict[str, Any]
 
 
 def test_what_does_not_start_is_said_at_once_and_the_answer_is_what_works(tmp_path: Path) -> None:
-    said, promotion, path = ended(tmp_path, today_fails)
-    first, line = (said.index(text) for text in ("trial 0: ", "what is in use today does not work"))
-    assert first < line < said.index("trial 1: ")
+    answer, promotion, path = ended(tmp_path, today_fails)
+    first, line = (
+        answer.index(text) for text in ("trial 0: ", "what is in use today does not work")
+    )
+    assert first < line < answer.index("trial 1: ")
     assert (
         "Run with 55 % of the memory for the LLM, beside speech model base: what is in use today, "
         "50 % + base, does not start."
-    ) in said
-    assert "- In use today, 50 % + base: pruned: oom_budget, 900 MiB short. Its log: Free" in said
-    assert "What it does: " in said and "Scored higher, but held back: 55 % + tiny" in said
+    ) in answer
+    assert "- In use today, 50 % + base: pruned: oom_budget, 900 MiB short. Its log: Free" in answer
+    assert "What it does: " in answer and "Scored higher, but held back: 55 % + tiny" in answer
     assert (promotion["baseline"]["vllm_memory_util"], promotion["baseline_works"]) == (0.5, False)
     assert set(promotion["metrics"]) == {"winner", "reference"}
     confirmed = run_script("confirm.py", path, cwd=tmp_path)
@@ -80,13 +82,17 @@ def summary_of(folder: Path, cells: Any) -> Any:
 
 @pytest.mark.parametrize("is_start_broken", [False, True])
 def test_a_newcomer_has_an_answer_and_no_today(tmp_path: Path, is_start_broken: bool) -> None:
-    said, promotion, _ = ended(tmp_path, today_fails if is_start_broken else cell, baseline="none")
-    assert "The best candidate is 55 % of the memory for the LLM, beside speech model base." in said
-    assert "- Nothing is in use today: this is what works best of what was tried." in said
+    answer, promotion, _ = ended(
+        tmp_path, today_fails if is_start_broken else cell, baseline="none"
+    )
+    assert (
+        "The best candidate is 55 % of the memory for the LLM, beside speech model base." in answer
+    )
+    assert "- Nothing is in use today: this is what works best of what was tried." in answer
     assert (promotion["baseline"], promotion["baseline_works"]) == (None, None)
     made = summary(study_in(f"sqlite:///{tmp_path}/out/made/study.db"))
     page = html(made)
-    assert "in use today:<br>" not in page and "today: 50 %" not in said
+    assert "in use today:<br>" not in page and "today: 50 %" not in answer
     first = "worked first" if is_start_broken else "tried first"
     assert f"{first}:<br>" in page
 

@@ -31,10 +31,10 @@ LONGEST_S = 30.0  # then it is enough
 @cache
 def programs() -> Path | None:
     """Return the folder of PostgreSQL's programs; None where there are none."""
-    found = shutil.which("pg_ctl") or next(
+    path = shutil.which("pg_ctl") or next(
         iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")))), None
     )
-    return Path(found).resolve().parent if found else None
+    return Path(path).resolve().parent if path else None
 
 
 def lack() -> str | None:
@@ -76,19 +76,19 @@ def attack(rng: random.Random) -> None:
 
         restarter = threading.Thread(target=restart)
         restarter.start()
-        began_s, told = time.monotonic(), {}
+        began_s, results = time.monotonic(), {}
         try:
-            while len(told) < TRIALS and time.monotonic() < began_s + LONGEST_S:
+            while len(results) < TRIALS and time.monotonic() < began_s + LONGEST_S:
                 trial = together(study, asked)
                 x = trial.params["x"]
                 together(study, partial(study.tell, trial, x))
-                told[trial.number] = x
+                results[trial.number] = x
         finally:
             is_over.set()
             restarter.join()
         stored = optuna.load_study(study_name=study.study_name, storage=open_storage(url)).trials
         values = {t.number: t.value for t in stored if t.state.is_finished()}
-        assert values == told, (len(told), len(values))
+        assert values == results, (len(results), len(values))
         assert all(t.user_attrs["allocation"] == t.params for t in stored if t.value is not None)
         assert server.restarts, "it was over before the first restart"
 

@@ -93,7 +93,7 @@ def _with(word: str) -> list[int]:
 
 def _below(study: int, script: str) -> list[int]:
     """Return the processes below the study that run a script as a plain file."""
-    found, queue = [], [study]
+    pids, queue = [], [study]
     while queue:
         pid = queue.pop()
         try:
@@ -104,5 +104,5 @@ def _below(study: int, script: str) -> list[int]:
         queue += map(int, children)
         # the server's script is among its supervisor's words too
         programs = [w for w in words[1:4] if w.endswith(script.encode())]
-        found += [pid] * bool(programs)
-    return found
+        pids += [pid] * bool(programs)
+    return pids

@@ -71,14 +71,14 @@ def attack(rng: Try) -> None:
         spec.write_text(text)
         what = (kind, odd, is_llm)
         for trials in ("1", "2"):  # and again: what was kept must not stand in the way
-            code, said = commanded(
+            code, output = commanded(
                 "run_study", [str(spec), "--out", str(folder / "out"), "--n-trials", trials]
             )
-            assert code in (0, 4), (what, code, said)
-        code, said = commanded(
+            assert code in (0, 4), (what, code, output)
+        code, output = commanded(
             "report", [str(folder / "out/odd/study.db"), "-o", str(folder / "r.html")]
         )
-        assert code == 0, (what, code, said)
+        assert code == 0, (what, code, output)
     took_s = time.monotonic() - began_s
     assert took_s < LONGEST_S, (what, took_s)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -31,10 +31,10 @@ def attack(rng: random.Random) -> None:
             time.sleep(rng.uniform(0, LONGEST_S))
             for _ in range(rng.choice((1, 1, 2, 10))):
                 process.send_signal(rng.choice(SIGNALS))
-            said, _ = process.communicate(timeout=300)
-        assert process.returncode in (0, 130), (process.returncode, said)
-        assert "Traceback" not in said and "never retrieved" not in said, said
-        assert "Exception ignored" not in said, said
+            output, _ = process.communicate(timeout=300)
+        assert process.returncode in (0, 130), (process.returncode, output)
+        assert "Traceback" not in output and "never retrieved" not in output, output
+        assert "Exception ignored" not in output, output
         if process.returncode:
             again = subprocess.run(
                 line, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False

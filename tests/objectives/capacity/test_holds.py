@@ -41,8 +41,8 @@ def test_three_holds_find_the_highest_rate_that_is_held(true_per_s, rates, prove
     holds = holds_against(true_per_s, 10.0)
     assert [h.rate_per_s for h in holds] == pytest.approx(rates)
     assert len(holds) == MOST
-    found = proven_hold(holds)
-    assert (None if found is None else found.rate_per_s) == proven
+    hold = proven_hold(holds)
+    assert (None if hold is None else hold.rate_per_s) == proven
 
 
 def test_no_rate_is_proven_before_the_first_hold_or_where_no_turn_came():

@@ -25,12 +25,12 @@ CALL = {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": "{"}}]}
 LAST = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
 
 
-def told(asked: Any, answer: Any, *, encoding: str = "", tokens: int | None = 3) -> Lengths:
+def told(question: Any, answer: Any, *, encoding: str = "", tokens: int | None = 3) -> Lengths:
     """Return the lengths of a list of events, or of another answer; /tokenize tells `tokens`."""
     is_stream = isinstance(answer, list)
     body = b"".join(b"data: %s\n\n" % json.dumps(e).encode() for e in answer) if is_stream else b""
     body = body or (answer if isinstance(answer, bytes) else json.dumps(answer).encode())
-    request = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
+    request = question if isinstance(question, bytes) else json.dumps(question).encode()
     return text_lengths(
         request,
         gzip.compress(body) if encoding == "gzip" else body,
@@ -68,7 +68,7 @@ def test_a_prompt_of_token_ids_needs_no_question() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "kept"),
+    ("prompt_request", "kept"),
     [
         (ASKED, {"model": "m", "prompt": "one two three"}),
         ({**ASKED, "prompt": ["one"]}, {"model": "m", "prompt": "one"}),
@@ -78,10 +78,10 @@ def test_a_prompt_of_token_ids_needs_no_question() -> None:
         ),
     ],
 )
-def test_the_server_is_asked_with_what_decides_the_length(asked: Any, kept: Any) -> None:
+def test_the_server_is_asked_with_what_decides_the_length(prompt_request: Any, kept: Any) -> None:
     questions = []
     text_lengths(
-        json.dumps(asked).encode(),
+        json.dumps(prompt_request).encode(),
         b'data: {"choices": [{"text": "a"}]}\n\n',
         is_stream=True,
         tokenize=lambda question: questions.append(question) or 3,
@@ -90,7 +90,7 @@ def test_the_server_is_asked_with_what_decides_the_length(asked: Any, kept: Any)
 
 
 @pytest.mark.parametrize(
-    ("asked", "answer", "missing"),
+    ("question", "answer", "missing"),
     [
         (ASKED, {"choices": []}, Missing.UNCOUNTED),
         (ASKED, {"usage": {"prompt_tokens": 2, "completion_tokens": True}}, Missing.UNCOUNTED),
@@ -107,8 +107,10 @@ def test_the_server_is_asked_with_what_decides_the_length(asked: Any, kept: Any)
         ({**ASKED, "prompt": [[1], [2]]}, {"usage": USAGE}, Missing.SEVERAL),
     ],
 )
-def test_what_cannot_be_counted_is_not_invented(asked: Any, answer: Any, missing: Missing) -> None:
-    assert told(asked, answer) == Lengths(missing=missing)
+def test_what_cannot_be_counted_is_not_invented(
+    question: Any, answer: Any, missing: Missing
+) -> None:
+    assert told(question, answer) == Lengths(missing=missing)
 
 
 @pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])

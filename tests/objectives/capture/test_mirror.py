@@ -55,7 +55,7 @@ def test_a_copy_has_the_method_the_target_the_headers_and_the_body(
         httpx.post(f"{capture.url}/sleep")
         until_all_are_compared(capture, 3)
     own = {"Host", "Connection", "Content-Length", "Transfer-Encoding"}
-    asked = [
+    requests = [
         [
             (
                 method,
@@ -68,7 +68,7 @@ def test_a_copy_has_the_method_the_target_the_headers_and_the_body(
         ]
         for server in (upstream, second)
     ]
-    assert asked[0] == asked[1] and len(asked[0]) == 3
+    assert requests[0] == requests[1] and len(requests[0]) == 3
     assert len(second.requests) == 3
     assert all("Bearer k" in headers.values() for _, _, headers, _ in second.requests)
 

@@ -73,8 +73,8 @@ def test_a_game_that_stays_is_waited_for_a_while_and_told() -> None:
     wait_until_quiet(device_set(Playing(1e9)), phases.append)
     assert time.monotonic() - began_s >= 0.5
     assert [phase.step for phase in phases] == [Step.WAITING, Step.BESIDE_OTHERS]
-    said = phase_in_words(phases[1])
-    assert said.startswith("others keep the GPU 64 % busy") and said.endswith("holds only there")
+    words = phase_in_words(phases[1])
+    assert words.startswith("others keep the GPU 64 % busy") and words.endswith("holds only there")
 
 
 def test_a_quiet_machine_is_not_waited_for() -> None:
@@ -104,12 +104,12 @@ def test_who_computes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(busy_others, "own_s", lambda: {})  # all are others then
     with spinning(30.0) as spinner:
         try:
-            found = look(device_set(Shelf()))
+            load = look(device_set(Shelf()))
         finally:
             spinner.kill()
-    assert found.cpu_pct > 0
-    name = next(n for n in found.on_cpu if n.endswith(f"(process {spinner.pid})"))
-    assert name.startswith("python") and " -c import sys, time" in name, found
+    assert load.cpu_pct > 0
+    name = next(n for n in load.on_cpu if n.endswith(f"(process {spinner.pid})"))
+    assert name.startswith("python") and " -c import sys, time" in name, load
 
 
 def test_each_launch_tells_how_busy_others_were_and_the_next_one_looks_where_they_were(

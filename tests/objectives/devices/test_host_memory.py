@@ -29,14 +29,14 @@ def test_beside_a_gpu_it_is_not_touched_and_is_that_of_the_whole_host(
 def test_hundreds_of_gib_that_take_too_long_to_touch_are_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = list[object]()
+    timeouts = list[object]()
 
     def late(command: list[str], **more: object) -> None:
-        asked.append(more["timeout"])
+        timeouts.append(more["timeout"])
         raise subprocess.TimeoutExpired(command, 120)
 
     monkeypatch.setattr(subprocess, "run", late)
     total = psutil.virtual_memory().total
     promised = psutil.virtual_memory()._replace(total=2 * total)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: promised)
-    assert HostMemory().identity.total_mib <= total / MIB * 1.01 and asked == [120]
+    assert HostMemory().identity.total_mib <= total / MIB * 1.01 and timeouts == [120]

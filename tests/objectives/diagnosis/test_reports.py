@@ -345,20 +345,20 @@ def test_the_evidence_is_the_message_and_not_the_source_line_that_raised_it() ->
         f'{head}  File "kv_cache_utils.py", line 699, in check\n'
         f'{head}    raise ValueError("No available memory for the cache blocks. "\n'
     )
-    told = f"{head}ValueError: No available memory for the cache blocks. Try increasing\n"
-    whole, cut = diagnose(log + told), diagnose(log)
-    assert whole is not None and whole.evidence == told.strip()
+    message = f"{head}ValueError: No available memory for the cache blocks. Try increasing\n"
+    whole, cut = diagnose(log + message), diagnose(log)
+    assert whole is not None and whole.evidence == message.strip()
     assert cut is not None and cut.failure_class == "kv_too_small", "its last line is lost"
 
 
 @pytest.mark.parametrize("width", [61, 75])
 def test_a_line_that_a_terminal_broke_is_read(width: int) -> None:
-    told = (
+    message = (
         "(EngineCore pid=316) ValueError: To serve at least one request with the model's max seq "
         "len (100000), (4.26 GiB KV cache is needed, which is larger than the available KV cache "
         "memory (4.25 GiB). Based on the available memory, the estimated maximum is 99840."
     )
-    log = "\n".join(told[n : n + width] for n in range(0, len(told), width))
+    log = "\n".join(message[n : n + width] for n in range(0, len(message), width))
     diagnosis = diagnose(log, exit_code=1)
     assert diagnosis is not None and diagnosis.failure_class == "kv_too_small"
     assert diagnosis.deficit_mib == 10.24

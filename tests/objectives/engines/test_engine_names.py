@@ -45,7 +45,7 @@ def names_in(source: str) -> Iterator[str]:
                 pass
             case _:
                 continue
-        yield from (found[0] for found in NAMES.finditer(KEYS.sub("", text)))
+        yield from (match[0] for match in NAMES.finditer(KEYS.sub("", text)))
 
 
 def texts_in(data: Any) -> Iterator[str]:
@@ -64,7 +64,7 @@ def texts_in(data: Any) -> Iterator[str]:
 def names_in_yaml(source: str) -> list[str]:
     """Return the names of engines in a YAML file, not those in its comments."""
     texts = texts_in(yaml.safe_load(source))
-    return [found[0] for text in texts for found in NAMES.finditer(KEYS.sub("", text))]
+    return [match[0] for text in texts for match in NAMES.finditer(KEYS.sub("", text))]
 
 
 def test_a_name_in_code_is_found_and_one_in_a_docstring_or_a_key_is_not() -> None:

@@ -69,8 +69,8 @@ def test_its_options_have_the_name_of_its_service_and_those_of_the_turns_llm_the
 
 def test_a_share_of_its_own_is_one_of_its_options(tmp_path: Path) -> None:
     spec = read(tmp_path, VLLM, {"chat.gpu_memory_utilization": 0.1}, TURNS)
-    said = words(spec)
-    assert said == (
+    command = words(spec)
+    assert command == (
         f"{sys.executable} -m vllm.entrypoints.openai.api_server --host 127.0.0.1 --port 5 "
         "--model org/small --served-model-name model --gpu-memory-utilization 0.1"
     )
@@ -106,10 +106,10 @@ def test_its_traffic_limits_and_weights_are_its_own(tmp_path: Path) -> None:
     assert (traffic.api, traffic.tokens, traffic.output_tokens) == ("chat", (5, 9), 7)
     assert spec.limits["chat_ttft_p95_ms"] == 300
     assert spec.fitness.effective_weights["chat"] == pytest.approx(0.5 / 3)
-    told = conditions(setting_of(spec))
-    assert told["services"]["chat"]["engine"] == "llama_cpp"
-    assert told["services"]["chat"]["api"] == "chat"
-    assert "api" not in told["services"]["llm"]  # as before there was another
+    conditions_of_spec = conditions(setting_of(spec))
+    assert conditions_of_spec["services"]["chat"]["engine"] == "llama_cpp"
+    assert conditions_of_spec["services"]["chat"]["api"] == "chat"
+    assert "api" not in conditions_of_spec["services"]["llm"]  # as before there was another
 
 
 def test_a_template_may_start_it(tmp_path: Path) -> None:
@@ -154,6 +154,6 @@ def test_what_is_wrong_is_said_with_its_own_names(
 
 def test_its_folder_is_found_and_it_stays_what_it_is() -> None:
     service = OtherService(api="completions", engine="vllm", model="org/small")
-    found = engine_of("chat", service).with_folders(lambda model: f"/cache/{model}")
-    assert found == replace(service, model="/cache/org/small")
-    assert not isinstance(found, LlmService)
+    service_beside = engine_of("chat", service).with_folders(lambda model: f"/cache/{model}")
+    assert service_beside == replace(service, model="/cache/org/small")
+    assert not isinstance(service_beside, LlmService)

@@ -52,9 +52,9 @@ RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.
 
 
 def engine(*args: str) -> SGLang:
-    found = llm_engine(LlmService(engine="sglang", python="py", model="/m/llm", args=args))
-    assert isinstance(found, SGLang)
-    return found
+    sglang = llm_engine(LlmService(engine="sglang", python="py", model="/m/llm", args=args))
+    assert isinstance(sglang, SGLang)
+    return sglang
 
 
 def allocation(**options: Any) -> Allocation:
@@ -99,9 +99,9 @@ def test_its_cache_is_told_by_its_log() -> None:
 
 def test_a_real_log_tells_its_cache_its_phases_and_no_failure() -> None:
     """Its words of imports that it ignores are none, and those of its own warm-up no load."""
-    told = engine().figures("http://h", REAL)
-    assert (told["kv_tokens"], told["max_model_len"]) == (17345, 4096)
-    assert told["kv_cache_mib"] == pytest.approx(2.12 * 1024)
+    figures = engine().figures("http://h", REAL)
+    assert (figures["kv_tokens"], figures["max_model_len"]) == (17345, 4096)
+    assert figures["kv_cache_mib"] == pytest.approx(2.12 * 1024)
     assert diagnose(REAL) is None
     log = parse(REAL)
     assert log.phase(REAL.index("KV Cache is")) is FailurePhase.START
@@ -133,8 +133,8 @@ def test_what_is_not_installed_is_said() -> None:
 
 
 def test_its_failures_have_names() -> None:
-    found = diagnose(NO_ROOM, exit_code=1, service="llm")
-    assert found is not None and found.failure_class == "kv_too_small"
+    diagnosis = diagnose(NO_ROOM, exit_code=1, service="llm")
+    assert diagnosis is not None and diagnosis.failure_class == "kv_too_small"
     assert diagnose(LOG) is None
 
 

@@ -22,8 +22,8 @@ from objectives.fit.cards import card
 def test_a_card_is_found_by_the_name_that_people_have(
     name: str, usable_mib: float, compute: float
 ) -> None:
-    found = card(name)
-    assert (found.usable_mib, found.compute) == (usable_mib, compute)
+    known_card = card(name)
+    assert (known_card.usable_mib, known_card.compute) == (usable_mib, compute)
 
 
 @pytest.mark.parametrize(

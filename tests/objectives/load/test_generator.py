@@ -63,10 +63,10 @@ def own(forked):
 def test_a_process_that_is_killed_in_the_middle_is_an_error_and_the_next_plan_gets_another(
     own, fake, number
 ):
-    ends, asked = endpoints_of(fake().url, "http://127.0.0.1:1", 2048), []
+    ends, pids = endpoints_of(fake().url, "http://127.0.0.1:1", 2048), []
 
     def kill():
-        asked.append(own.pid)
+        pids.append(own.pid)
         os.kill(own.pid, number)
 
     with pytest.raises(
@@ -75,7 +75,7 @@ def test_a_process_that_is_killed_in_the_middle_is_an_error_and_the_next_plan_ge
         drive(own, ends, CLIPS, [LLM, Request("llm", 60.0)], timeout_s=20, broken=kill)
     replies = one_by_one(own, ends, CLIPS, [LLM], timeout_s=20)
     assert [r.error for r in replies] == [None]
-    assert own.pid not in asked
+    assert own.pid not in pids
 
 
 def test_a_process_that_died_before_its_plan_is_an_error(own):

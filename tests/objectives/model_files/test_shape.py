@@ -174,9 +174,9 @@ def test_what_attention_keeps_is_unknown_rather_than_guessed(
 @pytest.mark.parametrize("key", ["text_config", "llm_config", "language_config"])
 def test_the_language_model_of_one_that_sees_is_found(tmp_path: Path, key: str) -> None:
     outer = {"architectures": ["XForConditionalGeneration"], "vision_config": {"hidden_size": 8}}
-    told = shape(tmp_path, {**outer, key: QWEN_7B})
-    assert (told.layers, told.architecture) == (28, "XForConditionalGeneration")
-    assert told.other_parts == ("vision_config",)
+    outer_shape = shape(tmp_path, {**outer, key: QWEN_7B})
+    assert (outer_shape.layers, outer_shape.architecture) == (28, "XForConditionalGeneration")
+    assert outer_shape.other_parts == ("vision_config",)
 
 
 @pytest.mark.parametrize(

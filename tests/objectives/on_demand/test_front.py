@@ -274,17 +274,17 @@ def test_a_signal_ends_it_and_its_server_without_a_word(
     assert process.returncode == 0 and b"Traceback" not in out
 
 
-def connected(url: str, said: bytes = b"") -> socket.socket:
+def connected(url: str, sent: bytes = b"") -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
     caller = socket.create_connection((host, int(port)), timeout=WITHIN_S)
-    caller.sendall(said)
+    caller.sendall(sent)
     return caller
 
 
 def test_half_a_request_and_what_is_none_wake_nothing(begin: Begin) -> None:
     url, _ = begin(*fake())
-    said = (b"GET /hea", b"\x16\x03\x01\x02", b"POST / HTTP/1.1\r\nX: " + b"a" * 300_000)
-    callers = [connected(url, text) for text in said]
+    texts = (b"GET /hea", b"\x16\x03\x01\x02", b"POST / HTTP/1.1\r\nX: " + b"a" * 300_000)
+    callers = [connected(url, text) for text in texts]
     with callers[0], callers[1], callers[2]:
         assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
         try:

@@ -72,10 +72,10 @@ def test_the_table_has_medians_and_the_ratio_of_them(tmp_path):
 
 
 def test_without_vllm_there_is_no_ratio(tmp_path):
-    found = compare_generators(
+    steps = compare_generators(
         [6], 1, hold_s=1.5, vllm=None, tokenizer=tmp_path, tell=lambda _: None
     )
-    _, ours, sleep = run_table(found)
+    _, ours, sleep = run_table(steps)
     assert ours[:2] == ("6", "ours") and float(ours[2]) > 0 and ours[3] == "-" and ours[-1] == "0"
     assert sleep[1:4] == ("sleep", "-", "-")
 
@@ -89,9 +89,9 @@ def test_where_vllm_is_missing_it_says_how_to_install_it(tmp_path):
 def test_both_generators_answer_everything_on_the_stub(pytestconfig):
     servers = pytestconfig.rootpath / ".servers"
     vllm, tokenizer = servers / "vllm/bin/python", servers / "models/llm"
-    found = compare_generators(
+    steps = compare_generators(
         [5], 1, hold_s=3.0, vllm=vllm, tokenizer=tokenizer, tell=lambda _: None
     )
-    assert {s.generator for s in found} == {"ours", "vllm", "sleep"}
-    assert all(s.failed == 0 and len(s.late_ms) == s.tokens // 64 > 0 for s in found)
-    assert all(s.cpu_s > 0 for s in found)
+    assert {s.generator for s in steps} == {"ours", "vllm", "sleep"}
+    assert all(s.failed == 0 and len(s.late_ms) == s.tokens // 64 > 0 for s in steps)
+    assert all(s.cpu_s > 0 for s in steps)

@@ -104,7 +104,7 @@ def test_a_trial_is_asked_for_every_parameter_and_stores_it():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for _ in range(20):
         trial = study.ask()
-        asked = suggest(trial, space)
-        assert asked == space.decode(trial.params)
+        proposal = suggest(trial, space)
+        assert proposal == space.decode(trial.params)
         assert set(trial.params) == set(space.distributions())
-        assert asked.values["vllm.max_num_seqs"] in BATCH.choices
+        assert proposal.values["vllm.max_num_seqs"] in BATCH.choices

@@ -119,10 +119,10 @@ def test_words_are_scored_once_for_each_speech_configuration(device, tmp_path):
 
 def test_words_are_counted_over_clips_of_their_own(device, tmp_path):
     with Colocation(setting(is_scored=True), device_set(device), tmp_path) as colocation:
-        said = Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",))
+        clip = Clip("a.mp3", b"sound", 1.0, ("set a timer for twelve minutes",))
         other = Clip("b.mp3", b"sound", 1.0, ("set a timer for ten minutes",))
         exercise = colocation.exercise
-        colocation.under(Exercise(exercise.workload, exercise.clips, words=(said, other)), None)
+        colocation.under(Exercise(exercise.workload, exercise.clips, words=(clip, other)), None)
         m = colocation.measure(Job(LOW, 0, tmp_path / "0")).measurement
     assert m.words["stt"] == (WordErrors(0, 6), WordErrors(1, 6))
     assert m.figure("stt_offered") == 8  # of the window: these clips are no traffic

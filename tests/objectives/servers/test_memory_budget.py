@@ -167,7 +167,7 @@ def test_where_a_flag_sets_the_cache_no_start_says_what_a_share_holds():
 def test_what_was_measured_on_an_h100_is_foretold_by_the_other_launches(name, ruled_out):
     """What worked is never ruled out, and what failed is never sure to fit."""
     recording = read(Path(str(files("objectives"))) / f"recordings/{name}.jsonl")
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for entry in recording.entries:
         others = [
             (Allocation(e.values), e.measurement)
@@ -182,11 +182,11 @@ def test_what_was_measured_on_an_h100_is_foretold_by_the_other_launches(name, ru
             tenants_mib=30_350,
             reserve_mib=0,
         )
-        told[verdict.fits] += 1
+        counts[verdict.fits] += 1
         assert not (entry.measurement and verdict.is_ruled_out), entry.key
         assert not (entry.diagnosis and verdict.is_sure), entry.key
-    assert told["predicted_kv_too_small"] == ruled_out
-    assert told["unknown"] == 0
+    assert counts["predicted_kv_too_small"] == ruled_out
+    assert counts["unknown"] == 0
 
 
 @pytest.mark.parametrize(("share", "fits"), [(0.2, "unknown"), (0.4, "predicted_oom")])

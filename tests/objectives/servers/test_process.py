@@ -334,8 +334,8 @@ def test_what_a_server_says_without_end_is_cut_in_the_middle_of_its_log(tmp_path
     assert text.startswith("first\nline 00000 ")
     assert text.endswith("\nCUDA out of memory. last\n")
     [left_out] = re.findall(r"\[(\d+) bytes of this log are left out here\]", text)
-    told = sum(len(line) + 1 for line in text.splitlines() if not line.startswith("[")) - 1
-    assert int(left_out) + told == len("first\n") + 200 * 100_012 + len(
+    kept_length = sum(len(line) + 1 for line in text.splitlines() if not line.startswith("[")) - 1
+    assert int(left_out) + kept_length == len("first\n") + 200 * 100_012 + len(
         "CUDA out of memory. last\n"
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["llm.exit", "llm.log"]

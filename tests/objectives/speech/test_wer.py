@@ -29,8 +29,8 @@ def clips_with(rate: float, *, clips: int = 400, words: int = 8, seed: int = 0) 
 
 
 def test_case_punctuation_and_numbers_are_no_errors():
-    said = ["Wake me up at 645 tomorrow morning."]
-    assert word_errors(said, [["Wake me up at six forty-five tomorrow morning!"]]) == (
+    sentences = ["Wake me up at 645 tomorrow morning."]
+    assert word_errors(sentences, [["Wake me up at six forty-five tomorrow morning!"]]) == (
         WordErrors(0, 7),
     )
 
@@ -154,19 +154,19 @@ def test_pairing_narrows_the_interval():
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     misses = 0
     for seed in range(100):
-        found = gate(
+        interval = gate(
             clips_with(0.06, seed=2 * seed), clips_with(0.04, seed=2 * seed + 1), resamples=300
         )
-        assert found.lower_points is not None
-        assert found.upper_points is not None
-        misses += not found.lower_points <= 2.0 <= found.upper_points
+        assert interval.lower_points is not None
+        assert interval.upper_points is not None
+        misses += not interval.lower_points <= 2.0 <= interval.upper_points
     assert misses <= 12
 
 
 @pytest.mark.live
 def test_word_errors_rise_as_noise_rises():
-    asked = options(["--model", str(TINY), "--port", "0", "--device", "cpu", "--threads", "2"])
-    whisper, rng = Whisper(asked), np.random.default_rng(0)
+    arguments = options(["--model", str(TINY), "--port", "0", "--device", "cpu", "--threads", "2"])
+    whisper, rng = Whisper(arguments), np.random.default_rng(0)
     clips = read_clips("assistant")[::3]
     rates = []
     for noise_db in (None, 0, -5):  # far enough apart that eight clips show it

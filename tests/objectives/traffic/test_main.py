@@ -13,7 +13,7 @@ def test_it_says_how_many_words_there_are_and_how_many_it_takes(capsys):
 
 def test_what_is_wrong_with_a_folder_is_one_line(capsys, tmp_path):
     assert main([str(tmp_path)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"{tmp_path}/manifest.jsonl: it cannot be read")
-    assert told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(f"{tmp_path}/manifest.jsonl: it cannot be read")
+    assert output.err.count("\n") == 1

@@ -42,16 +42,16 @@ def launch(
 
 @pytest.mark.parametrize("clips", [300, 120])
 def test_the_segments_of_a_launch_tell_how_much_its_p95_varies(clips: int) -> None:
-    rng, told, shown = np.random.default_rng(3), [], []
+    rng, variances, shown = np.random.default_rng(3), [], []
     for _ in range(400):
         latencies_ms = rng.lognormal(0.0, SPREAD, clips)
         parts = np.array_split(latencies_ms, SEGMENTS)
         one = replace(only(), segments=tuple({NAME: p95(part)} for part in parts))
         value = value_of(NAME, is_time=True)
-        told.append(within_launch(launched(0, [one]), launched(1, [one]), [], value).a)
+        variances.append(within_launch(launched(0, [one]), launched(1, [one]), [], value).a)
         shown.append(math.log(p95(latencies_ms)))
-    known = [v for v in told if v is not None]
-    assert len(known) == len(told)
+    known = [v for v in variances if v is not None]
+    assert len(known) == len(variances)
     assert np.sqrt(np.mean(known)) == pytest.approx(np.std(shown), rel=0.15)
 
 

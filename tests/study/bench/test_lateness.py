@@ -13,12 +13,12 @@ def test_each_rate_has_its_requests_and_their_lateness(tmp_path, monkeypatch, ca
     spec_file = live(tmp_path)
     monkeypatch.setattr(lateness, "bench", lambda *_: shelf(spec_file))
     lines = []
-    found = lateness_beside(load(spec_file), [8.0, 16.0], 0.5, tmp_path / "logs", lines.append)
+    table = lateness_beside(load(spec_file), [8.0, 16.0], 0.5, tmp_path / "logs", lines.append)
     assert "the load generator" in lines[0]
-    assert [(row.per_s, row.requests) for row in found] == [(8.0, 4), (16.0, 8)]
-    assert all(0 <= row.p50_ms <= row.p99_ms <= row.max_ms for row in found)
-    save_lateness(found, tmp_path / "late.jsonl")
+    assert [(row.per_s, row.requests) for row in table] == [(8.0, 4), (16.0, 8)]
+    assert all(0 <= row.p50_ms <= row.p99_ms <= row.max_ms for row in table)
+    save_lateness(table, tmp_path / "late.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "late.jsonl").read_text().splitlines()]
-    assert [Lateness(**row) for row in rows] == found
-    show_lateness(found)
+    assert [Lateness(**row) for row in rows] == table
+    show_lateness(table)
     assert "p99_ms" in capsys.readouterr().out

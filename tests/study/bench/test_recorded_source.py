@@ -246,5 +246,5 @@ def test_a_failure_is_replayed_as_often_as_it_was_recorded(tmp_path: Path) -> No
     ran = run_study(spec, "--out", tmp_path / "out", *FOLLOW)
     assert ran.returncode == 0
     assert trials(tmp_path).count("vllm_memory_util=0.6 whisper_model_size=base") == 3
-    said = (tmp_path / "out/made/runner.log").read_text()
-    assert said.count("  replaying\n") == len(trials(tmp_path)), "a replay says so"
+    text = (tmp_path / "out/made/runner.log").read_text()
+    assert text.count("  replaying\n") == len(trials(tmp_path)), "a replay says so"

@@ -94,8 +94,8 @@ def scene(spec: Spec, clock: Clock, *known: Trial, **changes: object) -> Scene:
 
 def test_the_first_launch_of_the_baseline_tells_the_limits_that_it_misses(spec: Spec) -> None:
     slow = measurement(stt_latency_p95_ms=1200.0, goodput_pct=49.0, capacity_turns_per_s=0.5)
-    said = scene(spec, Clock()).first_look(row(0, HALF, 0.5, slow))
-    assert said == [
+    lines = scene(spec, Clock()).first_look(row(0, HALF, 0.5, slow))
+    assert lines == [
         "the baseline itself misses stt_latency_p95_ms: 1,200.0 ms, the limit is 1,000 ms; "
         'there only "no worse than that" counts',
         "this traffic is beyond the card: 49.0 % of the baseline's turns meet the limits; "

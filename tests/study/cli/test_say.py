@@ -34,7 +34,7 @@ def on_a_terminal(*words: object, is_fork: bool = True) -> tuple[int, list[str]]
     env = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
     ran = start(line, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
-    said = b""
+    output = b""
     while True:
         try:
             part = os.read(ours, 65536)
@@ -42,9 +42,9 @@ def on_a_terminal(*words: object, is_fork: bool = True) -> tuple[int, list[str]]
             break
         if not part:
             break
-        said += part
+        output += part
     os.close(ours)
-    return ran.wait(120), said.decode().replace("\r", "").splitlines()
+    return ran.wait(120), output.decode().replace("\r", "").splitlines()
 
 
 @pytest.mark.parametrize("width", [20, 80])

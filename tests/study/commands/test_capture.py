@@ -62,8 +62,8 @@ def test_a_signal_ends_it_and_a_spec_takes_the_lines_that_it_prints(
 ) -> None:
     trace, port = tmp_path / "an evening.jsonl", free_port()
     options, is_fork = ("--llm", upstream.url, "--llm-port", port), number is not signal.SIGINT
-    with running(trace, *options, is_fork=is_fork) as (process, said):
-        assert said == [f"http://127.0.0.1:{port} takes the place of {upstream.url}\n"]
+    with running(trace, *options, is_fork=is_fork) as (process, opening):
+        assert opening == [f"http://127.0.0.1:{port} takes the place of {upstream.url}\n"]
         for mood in ("", "stream"):
             httpx.post(f"http://127.0.0.1:{port}{COMPLETIONS}?mood={mood}", json=ASKED)
         process.send_signal(number)

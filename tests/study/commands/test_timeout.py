@@ -36,5 +36,5 @@ def test_its_help_is_the_same(
     monkeypatch.setattr("sys.argv", [f"scripts/{command}", "--help"])
     monkeypatch.setenv("COLUMNS", "200")
     assert exit_code(main_of(command)) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "--timeout S begin nothing that is not expected to end in this time" in said
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--timeout S begin nothing that is not expected to end in this time" in text

@@ -90,9 +90,8 @@ def test_a_launch_is_fresh_for_the_studys_workload_and_serves_the_held_out_one_t
     assert confirmation["figures"]["voice_assistant"]["llm_latency_ms"]["pairs"] == 1
     assert "turn_ttft_ms" not in confirmation["figures"]["main"]
     assert "turn_ttft_ms" in confirmation["not_measured"]["main"]
-    assert (
-        confirmation["rule"]["claim"] == "latency"
-    )  # without a ramp there is nothing else to claim
+    # without a ramp there is nothing else to claim
+    assert confirmation["rule"]["claim"] == "latency"
     assert confirmation["stress"] == {
         "llm_requests_at_once": 81,
         "prompt_tokens": 16,

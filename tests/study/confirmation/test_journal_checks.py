@@ -56,7 +56,7 @@ def copied(**changes: Any) -> Callable[[Lines], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "refusal"),
     [
         (put(0, "head", value=None), ":1: .*fields are not those"),
         (put(0, "head", "limits", value=None), r":1: .*head\.limits cannot be 'None'"),
@@ -93,12 +93,12 @@ def copied(**changes: Any) -> Callable[[Lines], None]:
     ],
 )
 def test_what_no_confirmation_writes_is_named_in_one_line(
-    file: Path, change: Callable[[Lines], None], told: str
+    file: Path, change: Callable[[Lines], None], refusal: str
 ) -> None:
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     change(lines)
     file.write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(BadInput, match=told) as caught:
+    with pytest.raises(BadInput, match=refusal) as caught:
         continued(file, HEAD, is_taken=True)
     assert str(caught.value).isprintable()
     assert "--fresh" not in str(caught.value)  # which --take refuses
@@ -111,7 +111,7 @@ def test_lines_in_another_order_are_the_same_journal(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "refusal"),
     [
         (None, "there is no such file"),
         ("", "it is empty"),
@@ -121,11 +121,13 @@ def test_lines_in_another_order_are_the_same_journal(file: Path) -> None:
         ("[1]", ":1: .*fields are not those"),
     ],
 )
-def test_a_file_that_is_no_journal_is_left_out(file: Path, text: str | None, told: str) -> None:
+def test_a_file_that_is_no_journal_is_left_out(file: Path, text: str | None, refusal: str) -> None:
     file.unlink()
     if text is not None:
         file.write_text(text)
-    with pytest.raises(BadInput, match=f"{told}.*; leave it out, or take one of this confirmation"):
+    with pytest.raises(
+        BadInput, match=f"{refusal}.*; leave it out, or take one of this confirmation"
+    ):
         continued(file, HEAD, is_taken=True)
 
 

@@ -28,7 +28,7 @@ PAIRS = RECORDINGS / "h200_pairs.jsonl"
 
 def test_the_gain_and_its_interval_are_those_of_the_pairs() -> None:
     """The claim is half speech's p95 and half the LLM's, as a log-ratio, by a t interval."""
-    told = verify(RECORDINGS / "h200_confirmed.yaml")["confirmation"]
+    confirmation = verify(RECORDINGS / "h200_confirmed.yaml")["confirmation"]
     lines = [json.loads(line) for line in PAIRS.read_text().splitlines()[1:]]
     pairs = [line["launches"] for line in lines if line["stage"] == "ab"]
 
@@ -40,21 +40,21 @@ def test_the_gain_and_its_interval_are_those_of_the_pairs() -> None:
     gains = [mean_log_ms(x, "baseline") - mean_log_ms(x, "winner") for x in pairs]
     low, high = stats.t.interval(0.95, len(gains) - 1, stats.tmean(gains), stats.sem(gains))
     pct = [100 * (1 - math.exp(-x)) for x in (stats.tmean(gains), low, high)]
-    main = told["claims"]["latency"]["main"]
+    main = confirmation["claims"]["latency"]["main"]
     assert [main[f"{k}_pct"] for k in ("gain", "low", "high")] == pytest.approx(pct, abs=0.01)
-    assert len(gains) == told["pairs"] == 6
+    assert len(gains) == confirmation["pairs"] == 6
     journal = read_journal(PAIRS)
-    assert {pair.card for pair in journal.of("ab")} == set(told["cards"])
+    assert {pair.card for pair in journal.of("ab")} == set(confirmation["cards"])
 
 
 def test_the_study_that_ships_ends_with_what_its_pairs_confirmed() -> None:
-    told = replayed()
-    assert told.confirmation is not None and told.confirmation.verdict is Status.CONFIRMED
-    assert sentence(told).startswith("Run with 28.2 % ")
-    winner = told.decision.winner
+    summary = replayed()
+    assert summary.confirmation is not None and summary.confirmation.verdict is Status.CONFIRMED
+    assert sentence(summary).startswith("Run with 28.2 % ")
+    winner = summary.decision.winner
     assert winner is not None
     recording = read(Path(load(None).measure))
-    path = confirmation_beside(recording, winner.allocation, told.context)
+    path = confirmation_beside(recording, winner.allocation, summary.context)
     assert path == RECORDINGS / "h200_confirmed.yaml"
     assert verify(path)["parameters"] == dict(winner.allocation.values)
 

@@ -17,10 +17,10 @@ def inner(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 def asked(gate: Gate, **environ: str) -> tuple[str, dict[str, str], bytes]:
-    told: list[Any] = []
+    response: list[Any] = []
     full = {"PATH_INFO": "/api/studies", "HTTP_HOST": "127.0.0.1:8080", **environ}
-    body = b"".join(gate(full, lambda *more: told.extend(more)))  # type: ignore[arg-type]
-    return told[0], dict(told[1]), body
+    body = b"".join(gate(full, lambda *more: response.extend(more)))  # type: ignore[arg-type]
+    return response[0], dict(response[1]), body
 
 
 @pytest.mark.parametrize(

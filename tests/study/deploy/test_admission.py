@@ -242,14 +242,14 @@ def test_what_was_confirmed_although_it_gets_worse_says_so_before_it_is_applied(
     assert not [s for s in usual.notes if "worse" in s]
     worse = {"main": ["llm_tpot_ms"], "long_context": ["llm_tpot_ms", "turn_ttft_ms"]}
     promotion = admitted(tmp_path, confirmation={**PROMOTION["confirmation"], "worse": worse})
-    told = "it was confirmed although these get worse: llm_tpot_ms, turn_ttft_ms"
-    assert told in promotion.notes
+    note = "it was confirmed although these get worse: llm_tpot_ms, turn_ttft_ms"
+    assert note in promotion.notes
 
 
 def test_what_nobody_judged_is_told_before_it_is_applied(tmp_path: Path) -> None:
-    told = "nobody judged the answers that embed.dtype may change"
-    assert told not in admitted(tmp_path).notes
-    assert told in admitted(tmp_path, gates={"not_judged": ["embed.dtype"]}).notes
+    note = "nobody judged the answers that embed.dtype may change"
+    assert note not in admitted(tmp_path).notes
+    assert note in admitted(tmp_path, gates={"not_judged": ["embed.dtype"]}).notes
 
 
 def test_i_know_does_not_admit_a_changed_file(tmp_path: Path) -> None:

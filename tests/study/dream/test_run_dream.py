@@ -43,15 +43,15 @@ def started(folder: Path, *more: str, is_fork: bool = True) -> subprocess.Popen[
 
 def alive(folder: Path) -> list[int]:
     """Return the processes that a runner in a folder has started, and itself."""
-    found = []
+    pids = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             is_ours = f"{MARKED}={folder}".encode() in path.read_bytes().split(b"\0")
         except OSError:
             continue
         if is_ours:
-            found.append(int(path.parent.name))
-    return found
+            pids.append(int(path.parent.name))
+    return pids
 
 
 def until(holds, seconds: float = 60.0) -> None:

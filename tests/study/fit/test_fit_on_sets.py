@@ -57,8 +57,8 @@ def test_a_card_that_stands_for_every_gpu_is_one_that_vllm_runs_on(tmp_path: Pat
 
 
 def test_what_one_card_does_not_hold_two_do(tmp_path: Path) -> None:
-    told = fit(spec_of(tmp_path), total_mib=12_000.0)
-    cells = by_place(told.cells)
+    plan = fit(spec_of(tmp_path), total_mib=12_000.0)
+    cells = by_place(plan.cells)
     alone, both = cells["gpu0", 0.8], cells["gpu0+gpu1", 0.8]
     assert alone.outcome == "predicted_kv_too_small" and "14,526 weights" in alone.why
     assert both.outcome == "starts" and "9,600 share" in both.why
@@ -66,12 +66,12 @@ def test_what_one_card_does_not_hold_two_do(tmp_path: Path) -> None:
     assert both.why.startswith("gpu0: ") and both.is_close and "NCCL" in both.why
     less = cells["gpu0+gpu1", 0.5]
     assert less.outcome == "predicted_kv_too_small" and "7,263 weights" in less.why
-    lines = [*heading(told), *ending(told)]
+    lines = [*heading(plan), *ending(plan)]
     assert lines[0].startswith("a device: 12,000 MiB") and lines[1].startswith("gpu1: a device: 1")
     assert "KV cache: 28 KiB a token on each of gpu0+gpu1" in lines
     assert any(line.startswith("on gpu0: the LLM starts from a share of 1.") for line in lines)
     assert any(line.startswith("on gpu0+gpu1: the LLM starts from a share of 0.") for line in lines)
-    data = as_json(told)
+    data = as_json(plan)
     assert data["other_devices"]["gpu1"]["total_mib"] == 12_000.0
     assert {cell["place"] for cell in data["cells"]} == {*PLACES}
 
@@ -118,9 +118,9 @@ def test_together_the_smallest_cache_and_the_narrowest_shares_count() -> None:
         most_mib=(4_000.0, 4_500.0),
         free_mib=900.0,
     )
-    told = together({"a": wide, "b": small}, {"a": 10_000.0, "b": 5_000.0})
-    assert (told.kv_tokens, told.free_mib, told.why) == (2_000, 100.0, "b: small")
-    assert (told.least_mib, told.most_mib) == ((8_000.0, 10_000.0), (8_000.0, 9_000.0))
+    whole = together({"a": wide, "b": small}, {"a": 10_000.0, "b": 5_000.0})
+    assert (whole.kv_tokens, whole.free_mib, whole.why) == (2_000, 100.0, "b: small")
+    assert (whole.least_mib, whole.most_mib) == ((8_000.0, 10_000.0), (8_000.0, 9_000.0))
     lost = Cell(allocation=spec, outcome=Fits.UNKNOWN, why="lost")
     unknown = together({"a": wide, "b": lost}, {"a": 1.0, "b": 1.0})
     assert (unknown.outcome, unknown.kv_tokens) == ("unknown", None)

@@ -198,15 +198,15 @@ def test_a_unit_without_a_share_has_vllms_own_and_says_so():
 
 
 @pytest.mark.parametrize(
-    ("flag", "env", "said"),
+    ("flag", "env", "reason"),
     [
         ("--kv_cache_memory_bytes=8G", {}, "--kv-cache-memory-bytes: "),
         ("--kv-cache-memory=8", {}, "--kv-cache-memory-bytes: "),
         ("--enforce-eager", {"VLLM_CPU_KVCACHE_SPACE": "4"}, "VLLM_CPU_KVCACHE_SPACE=4: "),
     ],
 )
-def test_a_unit_whose_share_is_overridden_is_refused(flag, env, said):
-    with pytest.raises(BadInput, match=f"u.service has {said}it sets the KV cache whatever the "):
+def test_a_unit_whose_share_is_overridden_is_refused(flag, env, reason):
+    with pytest.raises(BadInput, match=f"u.service has {reason}it sets the KV cache whatever the "):
         read_llm(unit("/opt/bin/python3", "/opt/bin/vllm", "serve", "a/b", flag, env=env))
 
 

@@ -46,12 +46,12 @@ def study(spec):
 def run(spec, study, folder, moods=None, cards=("GPU-a", "GPU-b"), patience=QUICK, **more):
     """Run an epoch on lanes that all begin ready; return its ending and what was said."""
     (folder / "moods.json").write_text(json.dumps(moods or {}))
-    said, devices = [], [device_set(*map(NumberedCard, card.split())) for card in cards]
+    lines, devices = [], [device_set(*map(NumberedCard, card.split())) for card in cards]
     with Lanes(
         devices,
         setting_of(spec),
         folder,
-        say=said.append,
+        say=lines.append,
         patience=patience,
         transport=Here(PROGRAM),
     ) as lanes:
@@ -67,14 +67,14 @@ def run(spec, study, folder, moods=None, cards=("GPU-a", "GPU-b"), patience=QUIC
                 "max_trials": 40,
                 "timeout_s": 1e6,
                 "seed": 0,
-                "progress": Progress(on_line=said.append),
+                "progress": Progress(on_line=lines.append),
                 "is_replay": False,
                 "is_alone": True,
                 **more,
             },
             lanes=lanes,
         )
-        return epoch.run(), said
+        return epoch.run(), lines
 
 
 def events(folder):
@@ -257,11 +257,11 @@ def test_what_a_slower_card_measures_is_scored_against_its_own_baseline(
         card: [r.fitness for r in rows if str(r.allocation) == BASELINE and is_on(r, card)]
         for card in (reference, other)
     }
-    told = {r.number: r.fitness for r in counted(study)}
+    scores = {r.number: r.fitness for r in counted(study)}
     bridges = [r for r in rows if str(r.allocation) == BASELINE and is_on(r, other)]
     assert fmean(fitness[other]) == pytest.approx(fmean(fitness[reference]), abs=0.006)
-    assert abs(told[bridges[0].number] - fmean(fitness[reference])) > 0.006  # nobody knew yet
-    assert told[bridges[-1].number] == pytest.approx(bridges[-1].fitness, abs=0.006)
+    assert abs(scores[bridges[0].number] - fmean(fitness[reference])) > 0.006  # nobody knew yet
+    assert scores[bridges[-1].number] == pytest.approx(bridges[-1].fitness, abs=0.006)
 
 
 def test_two_lanes_of_two_cards_give_the_answer_of_one_and_a_lost_trial_goes_to_the_other(

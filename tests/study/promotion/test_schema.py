@@ -52,5 +52,5 @@ def test_it_is_refused_in_one_line_with_the_way_out(
 def test_the_file_as_0_1_wrote_it_is_refused_too_and_its_seal_and_verdict_are_read() -> None:
     ran = run_script("promote.py", "apply", OF_0_1, "--i-know")
     assert (ran.returncode, "it is a promotion of 0.1" in ran.stderr) == (2, True)
-    found = confirmation_in(OF_0_1, Allocation(verify(OF_0_1)["parameters"]))
-    assert found is not None and found.summary.startswith("rejected after 4 pairs")
+    confirmation = confirmation_in(OF_0_1, Allocation(verify(OF_0_1)["parameters"]))
+    assert confirmation is not None and confirmation.summary.startswith("rejected after 4 pairs")

@@ -86,10 +86,10 @@ def test_odd_yaml_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
 def test_a_link_a_folder_and_nothing_are_no_promotion(tmp_path: Path) -> None:
     put(DATA, tmp_path / "p.yaml")
     (tmp_path / "link.yaml").symlink_to(tmp_path / "p.yaml")
-    for name, said in (
+    for name, refusal in (
         ("link.yaml", "not a plain file"),
         (".", "not a plain file"),
         ("none.yaml", "no such file"),
     ):
-        with pytest.raises(BadInput, match=said):
+        with pytest.raises(BadInput, match=refusal):
             verify(tmp_path / name)

@@ -124,9 +124,9 @@ def test_of_a_chain_only_the_server_itself_counts(
     line = ["timeout", "60", *server]
     with subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, text=True) as around:
         assert is_ready(around)
-        (found,) = processes.llm_processes()
+        (process,) = processes.llm_processes()
         around.terminate()
-    assert around.pid not in found.pids and found.ports == (int(server[-1]),)
+    assert around.pid not in process.pids and process.ports == (int(server[-1]),)
 
 
 def test_memory_that_no_driver_tells_is_no_zero() -> None:

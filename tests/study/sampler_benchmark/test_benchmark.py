@@ -82,9 +82,9 @@ def test_a_stopped_contest_goes_on_where_it_was(tmp_path, monkeypatch):
         hold(SMALL, RunJournal(tmp_path), jobs=1, ended=silent)
     held = len(RunJournal(tmp_path).runs)
     assert held == 6
-    told = []
-    runs = hold(SMALL, RunJournal(tmp_path), jobs=1, ended=lambda n, what: told.append(n))
-    assert told[0] == held
+    counts = []
+    runs = hold(SMALL, RunJournal(tmp_path), jobs=1, ended=lambda n, what: counts.append(n))
+    assert counts[0] == held
     assert len(runs) == 24
     assert len(calls) == 7 + 24 - held
     assert [r.path for r in RunJournal(tmp_path).runs] == [r.path for r in runs]
@@ -101,11 +101,14 @@ def test_a_line_that_was_torn_is_made_again(tmp_path):
 
 def test_more_seeds_are_added_to_those_that_were_run(tmp_path):
     hold(SMALL, RunJournal(tmp_path), jobs=1, ended=silent)
-    told = []
+    counts = []
     runs = hold(
-        replace(SMALL, seeds=5), RunJournal(tmp_path), jobs=1, ended=lambda n, what: told.append(n)
+        replace(SMALL, seeds=5),
+        RunJournal(tmp_path),
+        jobs=1,
+        ended=lambda n, what: counts.append(n),
     )
-    assert told[0] == 24
+    assert counts[0] == 24
     assert len(runs) == 40
 
 

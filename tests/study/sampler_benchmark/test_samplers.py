@@ -150,14 +150,14 @@ def test_hill_climbing_starts_elsewhere_once_nothing_around_is_better():
 
 
 def test_the_tournament_alone_is_told_a_direction():
-    told = {"memory": {"share": -1, "speech": 0}}
+    directions = {"memory": {"share": -1, "speech": 0}}
     space = problem("cliffs", 0).space
     ours, theirs = (
-        contestant(name, seed=0, space=space, budget=9, batch=1, monotone=told)
+        contestant(name, seed=0, space=space, budget=9, batch=1, monotone=directions)
         for name in ("tournament", "random")
     )
     assert isinstance(ours, TournamentSampler)
-    assert ours.settings()["monotone"] == told
+    assert ours.settings()["monotone"] == directions
     assert isinstance(theirs, optuna.samplers.RandomSampler)
 
 

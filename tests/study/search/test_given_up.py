@@ -38,14 +38,14 @@ SLOW = {0.40: 4.0, 0.45: 1.02, 0.50: 1.0, 0.55: 0.98}  # times as slow as the ba
 def measured(job: Job) -> Measurement | None:
     """Return a measurement with its segments, which differ a little; None out of memory."""
     a = job.allocation
-    found = cell(a.share, a.speech)
-    if not isinstance(found, Measurement):
+    result = cell(a.share, a.speech)
+    if not isinstance(result, Measurement):
         return None
     times = SLOW[a.share]
     figures = {f"{s}_latency_p95_ms": times * ms for s, ms in (("stt", 800.0), ("llm", 2500.0))}
     wobble = [1 + ((n * 7 + round(100 * a.share)) % 5 - 2) / 50 for n in range(SEGMENTS)]
     parts = tuple({name: ms * w for name, ms in figures.items()} for w in wobble)
-    return changed(found, **figures, segments=parts)
+    return changed(result, **figures, segments=parts)
 
 
 class Bench:

@@ -64,8 +64,8 @@ def test_those_of_this_host_are_waited_for(other: Owner, monkeypatch: pytest.Mon
 def test_a_study_that_was_made_since_one_looked_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     storage, looked = optuna.storages.InMemoryStorage(), opening.succession
 
-    def late(*asked: Any) -> list[str]:
-        seen = looked(*asked)
+    def late(*arguments: Any) -> list[str]:
+        seen = looked(*arguments)
         monkeypatch.setattr(opening, "succession", looked)
         begun()  # by another process, after this one has looked
         return seen

@@ -58,13 +58,13 @@ def running(machine: Rig, engine: str) -> dict[str, bool]:
 
 def borrow(machine: Rig, *units: str) -> tuple[subprocess.Popen[str], str, str]:
     """Start a process inside that borrows; return it, its number inside and what it has said."""
-    process, said = machine.fork(BORROW, ",".join(units)), ""
+    process, output = machine.fork(BORROW, ",".join(units)), ""
     assert process.stdout is not None
     for line in process.stdout:
-        said += line
+        output += line
         if line.startswith("borrowed by"):
-            return process, line.split()[-1], said
-    raise AssertionError(said)
+            return process, line.split()[-1], output
+    raise AssertionError(output)
 
 
 BEFORE, LENT = {"llm": True, "off": False}, {"llm": False, "off": False}
@@ -73,11 +73,11 @@ BEFORE, LENT = {"llm": True, "off": False}, {"llm": False, "off": False}
 def test_a_container_is_stopped_meanwhile_and_one_that_was_off_stays_off(
     machine: Rig, engine: str
 ) -> None:
-    process, _, said = borrow(machine, f"{engine}:llm", "container:off", "judge.service")
+    process, _, opening = borrow(machine, f"{engine}:llm", "container:off", "judge.service")
     assert running(machine, engine) == LENT
     assert machine.systemctl("is-active", "judge.service", check=False) == "inactive"
     machine.write(ENOUGH, "")
-    output = said + process.communicate(timeout=60)[0]
+    output = opening + process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
     assert f"container llm ({engine}; running, restart unless-stopped): stopped" in output, output
     assert f"container off ({engine}; exited, restart no): stays off" in output

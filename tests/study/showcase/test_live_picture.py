@@ -44,9 +44,9 @@ def recorded(folder: Path) -> Path:
 
 def test_each_frame_is_the_live_display_at_its_moment(tmp_path: Path) -> None:
     shown = frames(read_cast(recorded(tmp_path)), 5, 0.6, 5.6)
-    said = [[line.plain for line in frame] for frame in shown]
+    texts = [[line.plain for line in frame] for frame in shown]
     moments = [[f"trial       {n}", "▓▓ a & b", f"budget      {n} s"] for n in range(4)]
-    assert said == [*moments, moments[-1]]  # what follows it is none
+    assert texts == [*moments, moments[-1]]  # what follows it is none
 
 
 def test_before_there_is_a_live_display_none_is_drawn(tmp_path: Path) -> None:

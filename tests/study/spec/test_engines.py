@@ -44,8 +44,8 @@ def test_it_has_parameters_of_its_own_and_no_share(tmp_path: Path) -> None:
 
 
 def test_it_is_a_condition_of_every_figure_and_the_usual_one_is_none(tmp_path: Path) -> None:
-    told = conditions(setting_of(read(tmp_path)))["services"]["llm"]
-    assert (told["engine"], told["model"]) == ("llama_cpp", "m.gguf")
+    llm = conditions(setting_of(read(tmp_path)))["services"]["llm"]
+    assert (llm["engine"], llm["model"]) == ("llama_cpp", "m.gguf")
     path = tmp_path / "two.yaml"
     path.write_text(yaml.safe_dump(FAKES, sort_keys=False))
     assert "engine" not in conditions(setting_of(load(path)))["services"]["llm"]

@@ -215,8 +215,8 @@ def test_the_recorded_study_is_the_live_one_replayed(live: str, recorded: Path) 
 def test_the_study_that_ships_is_the_live_one_replayed() -> None:
     live, recorded = ((SPECS / f"{n}.yaml").read_text() for n in ("gpu_h200", "h200_recorded"))
     shared = ["device:" + t.partition("\ndevice:")[2] for t in (live, recorded)]
-    said = re.sub(r"  words: dictation .*\n", "", shared[1])  # what a live one takes by itself
-    assert said != shared[1] and said == shared[0]
+    text = re.sub(r"  words: dictation .*\n", "", shared[1])  # what a live one takes by itself
+    assert text != shared[1] and text == shared[0]
 
 
 def test_a_recording_of_a_longer_window_is_replayed(write: Any) -> None:
@@ -757,10 +757,10 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ids=lambda file: file.name,
 )
 def test_every_ramp_of_a_spec_that_is_here_reaches_twice_the_capacity(file: Path) -> None:
-    told = yaml.safe_load(file.read_text())["workload"]
+    workload = yaml.safe_load(file.read_text())["workload"]
     usual = Workload()
-    ramp_s = told.get("ramp_s", usual.ramp_s)
-    assert ramp_s == 0 or ramp_s >= 3 * told.get("ramp_doubling_s", usual.ramp_doubling_s)
+    ramp_s = workload.get("ramp_s", usual.ramp_s)
+    assert ramp_s == 0 or ramp_s >= 3 * workload.get("ramp_doubling_s", usual.ramp_doubling_s)
 
 
 LIVE = "{llm: {python: venv/bin/python, model: llm}}"

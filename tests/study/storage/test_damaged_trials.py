@@ -65,7 +65,7 @@ TWICE = ("INSERT INTO trial_values SELECT 9, trial_id, 1, value, value_type FROM
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "refusal"),
     [
         ((*NUMBERLESS[:3], NUMBERLESS[3].format(number="NULL")), "trial 1 has the number None"),
         ((*NUMBERLESS[:3], NUMBERLESS[3].format(number="x'ed'")), r"has the number b'\\xed'"),
@@ -73,7 +73,7 @@ TWICE = ("INSERT INTO trial_values SELECT 9, trial_id, 1, value, value_type FROM
     ],
 )
 def test_a_trial_without_a_number_or_with_two_values_is_refused(
-    tmp_path: Path, changes: tuple[str, ...], told: str
+    tmp_path: Path, changes: tuple[str, ...], refusal: str
 ) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     study = optuna.create_study(storage=open_storage(url), study_name="s")
@@ -84,7 +84,7 @@ def test_a_trial_without_a_number_or_with_two_values_is_refused(
     with closing(sqlite3.connect(tmp_path / "study.db")) as opened, opened:
         for change in changes:
             opened.execute(change)
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=refusal):
         rows(optuna.load_study(study_name="s", storage=open_storage(url)))
 
 
@@ -101,8 +101,8 @@ def test_half_a_letter_in_a_value_is_a_question_mark() -> None:
 def test_where_a_trial_comes_from_is_what_can_be_read(
     generation: Any, parents: Any, expected: tuple[int, ...] | None
 ) -> None:
-    found = births(study_of(generation=generation, parents=parents))
-    assert [birth.parents for birth in found] == ([] if expected is None else [expected])
+    all_births = births(study_of(generation=generation, parents=parents))
+    assert [birth.parents for birth in all_births] == ([] if expected is None else [expected])
 
 
 def test_a_note_is_ours_whatever_it_quotes() -> None:

@@ -37,9 +37,9 @@ def test_with_a_storage_elsewhere_promotions_and_logs_are_found(tmp_path: Path) 
     both = SeveralFolders([folder_of(url), folder_of(url, study)])
     with both.open_reader(kept) as file:
         assert file.read()
-    asked: dict[str, Any] = {"PATH_INFO": "/api/studies"}
-    setup_testing_defaults(asked)
-    assert b"".join(dashboard_of(url, pytest.fail)(asked, lambda *_: lambda _: None))
+    request: dict[str, Any] = {"PATH_INFO": "/api/studies"}
+    setup_testing_defaults(request)
+    assert b"".join(dashboard_of(url, pytest.fail)(request, lambda *_: lambda _: None))
 
 
 def test_a_study_that_was_moved_with_its_file_is_found_beside_it(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def trials_to_best(table, seed, *, is_silent=False, monotone=None):
     return 41
 
 
-def mean_trials(table, seeds=SEEDS, **told):
-    return np.mean([trials_to_best(table, seed, **told) for seed in seeds])
+def mean_trials(table, seeds=SEEDS, **options):
+    return np.mean([trials_to_best(table, seed, **options) for seed in seeds])
 
 
 def test_a_hill_is_climbed():

@@ -36,11 +36,11 @@ def ledger_with(*trials, monotone=MONOTONE, direction="minimize"):
     """Return a ledger of trials, each (params, value or None for pruned, constraints)."""
     study = optuna.create_study(direction=direction)
     for params, value, constraints in trials:
-        told = {"value": value} if value is not None else {"state": TrialState.PRUNED}
+        result = {"value": value} if value is not None else {"state": TrialState.PRUNED}
         distributions = {name: SPACE.get(name, IntDistribution(0, 99)) for name in params}
         attrs = {"constraints:" + name: amount for name, amount in constraints.items()}
         study.add_trial(
-            create_trial(params=params, distributions=distributions, system_attrs=attrs, **told)
+            create_trial(params=params, distributions=distributions, system_attrs=attrs, **result)
         )
     ledger = Ledger(study.direction, monotone)
     ledger.catch_up(study.get_trials(deepcopy=False))
@@ -140,8 +140,8 @@ def test_a_tiny_value_is_not_as_much_as_one_ten_times_as_large():
     )
     ledger = Ledger(study.direction, {"memory": {"rate": 1}})
     ledger.catch_up(study.trials)
-    found = [ledger.rules_out({"rate": rate}) for rate in (5e-14, 5e-13 - 1e-28, 5e-13, 6e-13)]
-    assert found == [False, True, True, True]
+    verdicts = [ledger.rules_out({"rate": rate}) for rate in (5e-14, 5e-13 - 1e-28, 5e-13, 6e-13)]
+    assert verdicts == [False, True, True, True]
 
 
 # order

@@ -38,11 +38,11 @@ def new_study(direction="minimize", storage=None, **settings):
 
 def run(study, n, value, space=SPACE):
     """Return the trials that this asked and told."""
-    asked = [
+    numbers = [
         study.tell(trial, value(trial)).number for trial in (study.ask(space) for _ in range(n))
     ]
     trials = study.trials  # a copy of all of them each time
-    return [trials[number] for number in asked]
+    return [trials[number] for number in numbers]
 
 
 def noise(seed=0):
@@ -134,9 +134,11 @@ def test_a_study_of_any_values_goes_on_and_recommends_what_is_finite(direction, 
         study, 25, lambda trial: values[(7 * trial.number + trial.number // 3) % len(values)]
     )
     assert len({tuple(trial.params.values()) for trial in trials}) == 15
-    found = standings(study)
-    assert all(np.isfinite([each.mean, each.standard_error, each.raw_mean]).all() for each in found)
-    assert sum(each.probability_best for each in found) == pytest.approx(min(len(found), 1))
+    ranking = standings(study)
+    assert all(
+        np.isfinite([each.mean, each.standard_error, each.raw_mean]).all() for each in ranking
+    )
+    assert sum(each.probability_best for each in ranking) == pytest.approx(min(len(ranking), 1))
 
 
 @pytest.mark.parametrize(
@@ -357,9 +359,9 @@ def test_fresh_processes_go_on_as_one_would_have(kind, tmp_path):
         env = {**os.environ, **({"PYTHONHASHSEED": hash_seed} if hash_seed else {})}
         start = subprocess.Popen if hash_seed else Forked
         process = start(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT)
-        said, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=120)
         assert process.returncode == 0
-        return json.loads(said)
+        return json.loads(output)
 
     whole = go("memory", 0, 24)
     go(kind, 0, 9)

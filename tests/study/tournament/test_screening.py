@@ -33,10 +33,12 @@ def ledger_of(rows, space, direction="minimize", monotone=None):
     """Return a ledger of rows of params, value or None for pruned, and constraints."""
     study = optuna.create_study(direction=direction)
     for params, value, constraints in rows:
-        told = {"value": value} if value is not None else {"state": TrialState.PRUNED}
+        result = {"value": value} if value is not None else {"state": TrialState.PRUNED}
         attrs = {f"constraints:{name}": amount for name, amount in constraints.items()}
         axes = {name: space[name] for name in params}
-        study.add_trial(create_trial(params=params, distributions=axes, system_attrs=attrs, **told))
+        study.add_trial(
+            create_trial(params=params, distributions=axes, system_attrs=attrs, **result)
+        )
     ledger = Ledger(study.direction, monotone)
     ledger.catch_up(study.trials)
     return ledger
@@ -248,7 +250,7 @@ def test_one_that_was_given_up_is_measured_and_tells_less():
 def test_the_model_is_kept_until_a_trial_ends(monkeypatch):
     fits = []
     monkeypatch.setattr(
-        "study.tournament.screening.fit", lambda *given: fits.append(0) or fit(*given)
+        "study.tournament.screening.fit", lambda *arguments: fits.append(0) or fit(*arguments)
     )
     study = optuna.create_study(sampler=TournamentSampler(seed=0))
     space: dict[str, BaseDistribution] = {name: FloatDistribution(0, 1) for name in "ab"}

@@ -52,13 +52,13 @@ def cell(trial):
 
 
 def run(study, n, value=lambda trial: float(trial.number), space=SPACE):
-    asked = []
+    numbers = []
     for _ in range(n):
         trial = study.ask(space)
         study.tell(trial, value(trial))
-        asked.append(trial.number)
+        numbers.append(trial.number)
     trials = study.trials  # a copy of all of them each time
-    return [trials[number] for number in asked]
+    return [trials[number] for number in numbers]
 
 
 def prune(study, trial, violation):

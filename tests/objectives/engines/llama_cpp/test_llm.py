@@ -42,9 +42,9 @@ SLOTS = [
 
 def engine(*args: str, **more: Any) -> LlamaCpp:
     service = LlmService(engine="llama_cpp", model="/m/tiny.gguf", args=args, **more)
-    found = llm_engine(service)
-    assert isinstance(found, LlamaCpp)
-    return found
+    llama = llm_engine(service)
+    assert isinstance(llama, LlamaCpp)
+    return llama
 
 
 def allocation(**options: Any) -> Allocation:
@@ -66,9 +66,9 @@ def test_parameters_become_flags_beside_what_it_needs() -> None:
 
 
 def test_what_args_or_parameters_say_is_said_once() -> None:
-    said = words("-np", "2", "-c=4096", n_gpu_layers=20)
-    assert said.count("--parallel") == 0 and said.count("--n-gpu-layers") == 1
-    assert said.endswith("-np 2 -c=4096 --n-gpu-layers 20")
+    command = words("-np", "2", "-c=4096", n_gpu_layers=20)
+    assert command.count("--parallel") == 0 and command.count("--n-gpu-layers") == 1
+    assert command.endswith("-np 2 -c=4096 --n-gpu-layers 20")
     assert words(ctx_size=1, flash_attn=False).endswith("--flash-attn off")
 
 
@@ -198,9 +198,9 @@ NO_MODEL = """\
     ],
 )
 def test_its_failures_have_names(log: str, failure_class: str, part: str) -> None:
-    found = diagnose(log, exit_code=1, phase=FailurePhase.START, service="llm")
-    assert found is not None and found.failure_class == failure_class
-    assert part in found.evidence
+    diagnosis = diagnose(log, exit_code=1, phase=FailurePhase.START, service="llm")
+    assert diagnosis is not None and diagnosis.failure_class == failure_class
+    assert part in diagnosis.evidence
 
 
 def test_a_healthy_log_is_no_failure() -> None:

@@ -18,9 +18,9 @@ from objectives.traffic.workload import Request
 
 
 def engine(**more: Any) -> Ollama:
-    found = llm_engine(LlmService(engine="ollama", model="qwen2.5:7b", **more))
-    assert isinstance(found, Ollama)
-    return found
+    served = llm_engine(LlmService(engine="ollama", model="qwen2.5:7b", **more))
+    assert isinstance(served, Ollama)
+    return served
 
 
 def allocation(**options: Any) -> Allocation:
@@ -91,10 +91,10 @@ def test_the_context_of_what_is_loaded_is_its_longest_request(
 def test_its_page_of_health_is_its_own_unless_one_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[str] = []
+    urls: list[str] = []
     monkeypatch.setattr(
-        llm_server, "answers_once_healthy", lambda url, *_, **__: asked.append(url) or True
+        llm_server, "answers_once_healthy", lambda url, *_, **__: urls.append(url) or True
     )
     assert engine().is_ready("http://h", 60)
     assert engine(health_path="/up").is_ready("http://h", 60)
-    assert asked == ["http://h/api/version", "http://h/up"]
+    assert urls == ["http://h/api/version", "http://h/up"]

@@ -198,5 +198,5 @@ def test_a_config_that_tells_no_vocabulary_gives_none(
     ],
 )
 def test_the_last_that_is_said_of_requests_at_once_counts(args, most):
-    asked = Allocation(BOTH)
-    assert Vllm(LlmService(args=args)).at_once(asked) == most
+    allocation = Allocation(BOTH)
+    assert Vllm(LlmService(args=args)).at_once(allocation) == most

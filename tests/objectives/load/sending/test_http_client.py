@@ -55,8 +55,8 @@ def test_an_error_is_seen_wherever_in_the_stream_it_comes(size, before):
 
 
 def test_text_that_speaks_of_errors_and_counts_is_no_error():
-    said = {"choices": [{"text": '{"error": 1, "completion_tokens": 9} and data: {"error": 2}'}]}
-    stream = fed(sse(json.dumps(said), json.dumps(said), USAGE), 10_000)
+    piece = {"choices": [{"text": '{"error": 1, "completion_tokens": 9} and data: {"error": 2}'}]}
+    stream = fed(sse(json.dumps(piece), json.dumps(piece), USAGE), 10_000)
     assert stream.tokens == 3
 
 
@@ -128,7 +128,7 @@ def test_another_status_is_told_with_what_it_says():
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "refusal"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi", "peer closed connection"),
         (HEAD + TOKEN, "peer closed connection"),
@@ -137,10 +137,10 @@ def test_another_status_is_told_with_what_it_says():
     ],
     ids=["too short", "no last chunk", "nothing", "another protocol"],
 )
-def test_an_answer_that_is_not_whole_is_an_error(answer, said):
+def test_an_answer_that_is_not_whole_is_an_error(answer, refusal):
     with (
         conversing(answer, then_closes=True) as (url, _),
-        pytest.raises(RemoteProtocolError, match=said),
+        pytest.raises(RemoteProtocolError, match=refusal),
     ):
         run(asked, url)
 
@@ -167,14 +167,14 @@ def test_what_the_reader_of_a_body_raises_ends_the_answer():
 
 
 async def twice(url, pause_s=0.0):
-    lines, found = HttpLines(), []
+    lines, answers = HttpLines(), []
     for _ in range(2):
         parts, line = [], lines.line(url)
-        found.append((await line.ask("GET", "/", parts.append), b"".join(parts)))
+        answers.append((await line.ask("GET", "/", parts.append), b"".join(parts)))
         lines.give_back(line)
         await asyncio.sleep(pause_s)
     lines.close()
-    return found
+    return answers
 
 
 def test_a_connection_serves_the_next_request():

@@ -131,9 +131,9 @@ def test_a_scope_of_systemds_ends_with_study_and_supervisor(token: str) -> None:
 
 
 def test_the_dry_run_can_say_which_guard_is_in_force() -> None:
-    told = {guard_in_words(kind) for kind in Guard}
-    assert len(told) == len(Guard)
-    assert all("nothing of it outlives the study" in s for s in told if "alone" not in s)
+    sentences = {guard_in_words(kind) for kind in Guard}
+    assert len(sentences) == len(Guard)
+    assert all("nothing of it outlives the study" in s for s in sentences if "alone" not in s)
 
 
 def test_what_a_killed_try_left_empty_is_removed_by_a_later_one() -> None:

@@ -193,8 +193,8 @@ def test_a_set_of_cards_is_a_level_that_names_each_of_them():
     generator = np.random.default_rng(1)
     observed = [(a, only(llm_latency_ms=1000.0)) for a, _ in launched(generator)]
     sets = ("GPU-0f3c9a12-1 GPU-77ab41d0-2", "GPU-51c0aa00-3 GPU-8a8d0000-4")
-    found, _ = observations([x for card in sets for x in launches(observed, card)])
-    names = {setting["card"] for setting, _ in found}
+    rows, _ = observations([x for card in sets for x in launches(observed, card)])
+    names = {setting["card"] for setting, _ in rows}
     assert names == {"GPU-0f3c+GPU-77ab", "GPU-51c0+GPU-8a8d"}
 
 

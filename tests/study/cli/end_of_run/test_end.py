@@ -153,8 +153,8 @@ def test_a_run_ends_within_25_lines_with_one_answer(study: Study, shared: Shared
     begin = next(n for n, line in enumerate(end) if line.startswith(ENDS[study]))
     assert "Next:" in end[begin:], "the answer comes first, and then what to type"
     assert sum(line.startswith(("- Better: ", "- Fresh launches")) for line in end) <= 1
-    told = "\n".join(end[begin : end.index("Next:")])
-    assert not re.findall(r"smooth|neighbour|probability|\b0\.\d{4}", told)
+    answer = "\n".join(end[begin : end.index("Next:")])
+    assert not re.findall(r"smooth|neighbour|probability|\b0\.\d{4}", answer)
 
 
 def test_what_is_in_use_and_does_not_work_is_said_with_what_works_best(

@@ -44,8 +44,10 @@ def test_two_cards_that_measured_a_pair_of_one_number_had_the_same_arrivals() ->
 def test_cards_of_two_drivers_are_two_confirmations() -> None:
     older, newer = (replace(HEAD, driver=driver) for driver in ("575.2", "580.1"))
     one, two = replace(card("GPU-1", 1), head=older), replace(card("GPU-2", 2), head=newer)
-    told = "one with driver 575.2 and two with driver 580.1 are two confirmations; leave the other"
-    with pytest.raises(BadInput, match=told):
+    refusal = (
+        "one with driver 575.2 and two with driver 580.1 are two confirmations; leave the other"
+    )
+    with pytest.raises(BadInput, match=refusal):
         merged({"one": one, "two": two})
     assert len(merged({"one": one, "old": card("GPU-2", 2)}).of("ab")) == 2  # it tells none
 

@@ -47,5 +47,5 @@ def test_a_card_that_has_compiled_takes_no_such_time_again(
 
 
 def test_what_is_left_takes_what_most_pairs_took(of: Subject) -> None:
-    said = outlook(journal(), replace(of, aa_pairs=0), 6)
-    assert said == "to measure: 1 pairs; about 4 min (by what a pair took)"
+    line = outlook(journal(), replace(of, aa_pairs=0), 6)
+    assert line == "to measure: 1 pairs; about 4 min (by what a pair took)"

@@ -148,9 +148,9 @@ def test_the_set_of_an_llm_is_a_choice_of_its_unit_and_taken_back_as_one(tmp_pat
     command = "/opt/vllm serve m --tensor-parallel-size 1 --gpu-memory-utilization 0.5"
     for place, size in (("gpu0+gpu1", "2"), ("gpu0", "1")):
         values = {"vllm_memory_util": 0.6, "llm.place": place}
-        given = [a for a in assignments(values, deployment) if a.service == "llm"]
-        assert [a.text for a in given if a.parameter == "llm.place"] == [size]
-        text = drop_in(given, command, "0", Start(), restart_always=False)
+        of_llm = [a for a in assignments(values, deployment) if a.service == "llm"]
+        assert [a.text for a in of_llm if a.parameter == "llm.place"] == [size]
+        text = drop_in(of_llm, command, "0", Start(), restart_always=False)
         assert f"ExecStart=/opt/vllm serve m --tensor-parallel-size {size} --gpu" in text
     with pytest.raises(BadInput, match=r"'gpu0\+gpu2' is not one of the choices"):
         assignments({"vllm_memory_util": 0.6, "llm.place": "gpu0+gpu2"}, deployment)

@@ -122,6 +122,6 @@ def test_a_file_that_was_exchanged_since_the_plan_is_refused(deployment: Deploym
     digest = admit(written(deployment, "p", NOW), deployment, Card()).sha256
     check_digest(admit(written(deployment, "p", NOW), deployment, Card()), digest.upper())
     exchanged = admit(written(deployment, "p", NOW, share=0.6), deployment, Card())
-    for asked in (digest, digest[:12], "", "x\n"):
+    for text in (digest, digest[:12], "", "x\n"):
         with pytest.raises(BadInput, match=r"its content has sha256 .*promote\.py plan"):
-            check_digest(exchanged, asked)
+            check_digest(exchanged, text)

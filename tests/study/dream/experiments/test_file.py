@@ -242,12 +242,12 @@ def test_the_files_caps_and_the_time_over_all_cycles_are_our_experiments_too(tmp
     }
     cap = {"global_budget": {"wallclock_sec": 600, "max_generations": 2}}
     path = dream_file(tmp_path, own, run=cap)
-    (found,) = read_dream_file(path).experiments
-    assert isinstance(found, OwnExperiment)
-    assert (found.total_s, found.max_generations) == (3600.0, 2)
-    budget = spec_of(found, path, path.read_bytes()).budget
+    (own_experiment,) = read_dream_file(path).experiments
+    assert isinstance(own_experiment, OwnExperiment)
+    assert (own_experiment.total_s, own_experiment.max_generations) == (3600.0, 2)
+    budget = spec_of(own_experiment, path, path.read_bytes()).budget
     assert (budget.wallclock_sec, budget.max_generations) == (600.0, 2)
-    assert "run.global_budget limits it to wallclock_sec 600" in " ".join(found.notes)
+    assert "run.global_budget limits it to wallclock_sec 600" in " ".join(own_experiment.notes)
     assert "budget.total_sec" in load(path).ignored, "a run by itself does not use it"
 
 
@@ -278,9 +278,9 @@ def berlin(monkeypatch) -> Iterator[None]:
 def test_quiet_hours_are_those_of_the_clock_on_the_wall(hours, now, until, berlin) -> None:
     begin, end = map(time.fromisoformat, hours.split("-"))
     local = datetime.fromtimestamp(datetime.fromisoformat(now).timestamp())
-    found = quiet_until([QuietHours(begin, end)], local)
+    end_of_quiet = quiet_until([QuietHours(begin, end)], local)
     expected = None if until is None else datetime.fromisoformat(until).timestamp()
-    assert (found and found.timestamp()) == expected
+    assert (end_of_quiet and end_of_quiet.timestamp()) == expected
 
 
 def test_quiet_hours_that_meet_end_with_the_later() -> None:

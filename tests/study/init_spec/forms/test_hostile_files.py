@@ -71,14 +71,14 @@ def test_the_server_of_a_hostile_unit_is_found(folder: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "refusal"),
     [
         ("llm.service", f"[Service]\n{EXEC} {'a' * MOST}\n", "it has 262,144 characters"),
         ("programs.conf", f"[program:a]\ncommand={SERVE}\n{'#' * MOST}\n", "262,144 characters"),
     ],
 )
-def test_a_text_without_an_end_is_refused(folder: Path, name: str, text: str, told: str) -> None:
-    with pytest.raises(BadInput, match=told):
+def test_a_text_without_an_end_is_refused(folder: Path, name: str, text: str, refusal: str) -> None:
+    with pytest.raises(BadInput, match=refusal):
         first_words(folder, name, text)
 
 
@@ -94,7 +94,7 @@ def test_a_script_whose_name_has_a_nul_is_not_read(script: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "refusal"),
     [
         ("container:", "--unit 'container:' is no unit"),
         ("pid:-1", "--unit 'pid:-1' is no unit"),
@@ -105,7 +105,7 @@ def test_a_script_whose_name_has_a_nul_is_not_read(script: str) -> None:
     ],
 )
 def test_a_name_that_starts_nothing_is_refused_by_the_option_that_it_was_given_to(
-    name: str, told: str
+    name: str, refusal: str
 ) -> None:
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=refusal):
         read_sources([name])

@@ -54,8 +54,8 @@ OLD_C, OLD_D = card("c", "B"), card("d", "B")
 def test_cards_are_put_together_by_product_then_by_node_in_their_order(
     cards, own, near, sets, left
 ):
-    found, over = put_together(cards, own, 2, near.get)
-    assert ["".join(c.uuid for c in of) for of in found] == sets
+    made_sets, over = put_together(cards, own, 2, near.get)
+    assert ["".join(c.uuid for c in of) for of in made_sets] == sets
     assert "".join(c.uuid for c in over) == left
 
 
@@ -88,8 +88,10 @@ def test_a_study_on_two_sets_measures_memory_of_each_card_and_goes_on_in_another
     assert first.returncode == 0, first.stderr
     again = run(spec, "--n-trials", "7", devices="GPU-d,GPU-b,0,GPU-c")
     assert again.returncode == 0, again.stderr
-    said = [[x for x in s.stdout.splitlines() if x.startswith("lane: ")] for s in (first, again)]
-    assert said[0] == said[1] and said[0][0].startswith(f"lane: {AB}, core")
+    lane_lines = [
+        [x for x in s.stdout.splitlines() if x.startswith("lane: ")] for s in (first, again)
+    ]
+    assert lane_lines[0] == lane_lines[1] and lane_lines[0][0].startswith(f"lane: {AB}, core")
     begun = [line.split()[-1] for line in again.stdout.splitlines() if " begins on " in line]
     assert {*begun} == {"GPU-a+b", "GPU-c+d"}
     lanes = {p.name for p in (tmp_path / "out/made/lanes").iterdir()}

@@ -270,13 +270,13 @@ def nodes(*gpus):
 
 
 def test_sets_are_counted_by_machine_and_what_makes_none_is_named():
-    said = []
-    assert places.sets_in(nodes(4.0, 3.0, 1.0, 0), 2, said.append) == 3
-    assert said == [
+    lines = []
+    assert places.sets_in(nodes(4.0, 3.0, 1.0, 0), 2, lines.append) == 3
+    assert lines == [
         "node1 has 3 GPUs and a trial needs 2: it leaves 1 idle",
         "node2 has 1 GPU and a trial needs 2: it is not used",
     ]
-    assert places.sets_in(nodes(4.0, 3.0, 1.0, 0), 1, said.append) == 8 and len(said) == 2
+    assert places.sets_in(nodes(4.0, 3.0, 1.0, 0), 1, lines.append) == 8 and len(lines) == 2
 
 
 def test_no_machine_with_a_whole_set_is_refused_before_ray_is_asked_for_one():

@@ -112,18 +112,18 @@ def test_a_stopped_study_ends_its_servers_itself_and_says_how_to_go_on(tmp_path:
     running = started(spec, out, "starting LLM")
     marks = ours(out)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=30)
-    assert (running.returncode, said) == (
+    _, output = running.communicate(timeout=30)
+    assert (running.returncode, output) == (
         130,
         "stopped; servers ended, state kept: run the same command again to go on\n",
     )
     assert [pid for mark in marks for pid in marked(mark)] == []
     before = ended(out)
-    found = Counter(r.state for r in before if r.repeat_of is None)
-    assert (found["complete"], found["interrupted"], found.total()) == (
+    states = Counter(r.state for r in before if r.repeat_of is None)
+    assert (states["complete"], states["interrupted"], states.total()) == (
         1,
         1,
-        2 + found["not_started"],
+        2 + states["not_started"],
     )
     goes_on(spec, out, before)
 

@@ -35,13 +35,13 @@ def read(folder: Path, options: Any = None, workload: Any = None, **services: An
     lists = {k: v for k, v in own.items() if isinstance(v, list)}
     today = {k: v[0] if isinstance(v, list) else v for k, v in own.items()}
     (folder / "base").mkdir(exist_ok=True)
-    asked = {"window_s": 60, **MORE, **(workload or {})}
+    traffic = {"window_s": 60, **MORE, **(workload or {})}
     spec = {
         "name": "lengths",
         "search_space": {"whisper_model_size": ["base"], **lists},
         "baseline": {"whisper_model_size": "base", **today},
         "services": {"llm": {"model": "small"}, "stt": {"models": {"base": "base"}}, **services},
-        "workload": {k: v for k, v in asked.items() if v is not None},
+        "workload": {k: v for k, v in traffic.items() if v is not None},
         "gates": {"llm_quality": "unmeasured"},
     }
     limits = spec["services"].pop("limits", None)

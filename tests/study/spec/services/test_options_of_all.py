@@ -37,8 +37,8 @@ def read(
     space = {"whisper_model_size": ["base"], **{k: v for k, v in own.items() if _is_list(v)}}
     today = {k: v[0] if _is_list(v) else v for k, v in own.items()}
     has_share = name == "llm" or "gpu_memory_utilization" in (options or {})
-    said = list(args) if has_share else [*SHARE, *args]
-    services = {"llm": OWN["llm"], name: {**OWN[name], "args": said, **more.pop("own", {})}}
+    flags = list(args) if has_share else [*SHARE, *args]
+    services = {"llm": OWN["llm"], name: {**OWN[name], "args": flags, **more.pop("own", {})}}
     spec = {
         "name": "all",
         **({} if "devices" in more else {"device": more.pop("device", "cuda")}),

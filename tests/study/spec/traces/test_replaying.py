@@ -38,10 +38,10 @@ def place(tmp_path: Path) -> Path:
 
 
 def spec(place: Path, services: Any = None, workloads: Any = (), **workload: Any) -> Spec:
-    asked = {"trace": "t.csv", "format": "burstgpt", **workload}
-    asked = {key: value for key, value in asked.items() if value is not None}
+    traffic = {"trace": "t.csv", "format": "burstgpt", **workload}
+    traffic = {key: value for key, value in traffic.items() if value is not None}
     path = place / "spec.yaml"
-    whole = {**SPEC, "measure": "live", "services": services or SERVICES, "workload": asked}
+    whole = {**SPEC, "measure": "live", "services": services or SERVICES, "workload": traffic}
     path.write_text(yaml.safe_dump({**whole, "workloads": list(workloads)}))
     return load(path)
 

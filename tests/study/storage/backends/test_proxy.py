@@ -88,8 +88,8 @@ def test_a_study_gives_the_answer_that_it_gives_without_a_proxy(served, tmp_path
     alone = run_study("--n-trials", 9, "--out", tmp_path / "alone")
     with running():
         address = ("--storage", f"grpc://127.0.0.1:{port}", "--out", tmp_path / "behind")
-        told = process("run_study.py", "--n-trials", 9, *address)
-    assert (told.returncode, told.stderr) == (0, "")
+        ran = process("run_study.py", "--n-trials", 9, *address)
+    assert (ran.returncode, ran.stderr) == (0, "")
     own = next((tmp_path / "alone").rglob("study.db"))
     behind, without = (
         optuna.load_study(study_name=None, storage=url) for url in (database, f"sqlite:///{own}")

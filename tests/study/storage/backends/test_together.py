@@ -44,10 +44,10 @@ def backend(study: optuna.Study) -> PatientStorage:
 
 
 def measured(job: Job) -> Outcome:
-    found = cell(job.allocation.share, job.allocation.speech)
-    if isinstance(found, Measurement):
-        return Outcome(found)
-    return Outcome(failure=Failure(found, is_ruled_out=True, measured={"device_total_mib": 12e3}))
+    result = cell(job.allocation.share, job.allocation.speech)
+    if isinstance(result, Measurement):
+        return Outcome(result)
+    return Outcome(failure=Failure(result, is_ruled_out=True, measured={"device_total_mib": 12e3}))
 
 
 def test_a_trial_costs_few_transactions(tmp_path: Path) -> None:

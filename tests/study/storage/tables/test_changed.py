@@ -34,14 +34,14 @@ def held(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 @pytest.mark.parametrize("seed", range(3))
 def test_after_each_write_it_is_what_the_database_holds(study: optuna.Study, seed: int) -> None:
     rng = random.Random(seed)
-    asked = [optuna.trial.Trial(study, trial._trial_id) for trial in study.trials]
+    trials = [optuna.trial.Trial(study, trial._trial_id) for trial in study.trials]
     for number in range(30):
-        trial = rng.choice(asked)
+        trial = rng.choice(trials)
         match rng.randrange(6):
             case 0:
-                asked.append(study.ask())
-            case 1 if len(asked) > 1:
-                asked.remove(trial)
+                trials.append(study.ask())
+            case 1 if len(trials) > 1:
+                trials.remove(trial)
                 study.tell(trial, rng.random())
             case 2:
                 study.enqueue_trial({"x": rng.random()}, user_attrs={"role": "baseline"})
@@ -91,9 +91,9 @@ def test_a_trial_that_nobody_wrote_to_is_not_read_again(
     before = PlainStorage._get_trials
 
     def _get_trials(self, study_id, states, ids, newest):
-        found = before(self, study_id, states, ids, newest)
-        read.extend(t.number for t in found)
-        return found
+        trials = before(self, study_id, states, ids, newest)
+        read.extend(t.number for t in trials)
+        return trials
 
     monkeypatch.setattr(PlainStorage, "_get_trials", _get_trials)
     optuna.trial.Trial(study, open_ones[1]._trial_id).set_user_attr("begun", True)

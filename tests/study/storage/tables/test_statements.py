@@ -69,11 +69,11 @@ def test_a_study_that_is_not_there_has_no_trials(study: optuna.Study) -> None:
 
 def test_trials_that_are_given_whole_are_stored_as_optuna_stores_them(study: optuna.Study) -> None:
     storage = study._storage
-    given = [*study.trials, create_trial(value=2.5, intermediate_values={2: float("nan")})]
+    trials = [*study.trials, create_trial(value=2.5, intermediate_values={2: float("nan")})]
     stored = []
     for name, add in (
-        ("one by one", lambda own: [storage.create_new_trial(own._study_id, t) for t in given]),
-        ("at once", lambda own: storage._backend.add_trials(own._study_id, given)),
+        ("one by one", lambda own: [storage.create_new_trial(own._study_id, t) for t in trials]),
+        ("at once", lambda own: storage._backend.add_trials(own._study_id, trials)),
     ):
         own = optuna.create_study(storage=storage, study_name=name)
         own.ask()
@@ -85,7 +85,7 @@ def test_trials_that_are_given_whole_are_stored_as_optuna_stores_them(study: opt
     assert [t["_number"] for t in at_once] == [1, 2, 3, 4, 5] and at_once[4]["_values"] == [2.5]
     assert repr(at_once) == repr(one_by_one)  # in their order, and no number equals NaN
     with pytest.raises(KeyError):
-        storage._backend.add_trials(99, given)
+        storage._backend.add_trials(99, trials)
 
 
 def test_attributes_are_set_at_once_whether_they_were_there_or_not(study: optuna.Study) -> None:

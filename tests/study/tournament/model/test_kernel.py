@@ -28,8 +28,8 @@ def test_there_is_a_process_over_rows_that_lack_parameters(seed):
     for scale, ordered in itertools.product((0.05, 1.0, 20.0), (ORDERED, UNORDERED)):
         shape = Shape((scale,) * 4, 0.1, ordered)
         assert np.linalg.eigvalsh(correlations([shape], features(x, x))[0]).min() > -1e-12
-    found = fit(x, np.array([False, False, False, True]), rng.normal(size=40))
-    assert all(np.isfinite(each).all() for each in found.predict(x))
+    surrogate = fit(x, np.array([False, False, False, True]), rng.normal(size=40))
+    assert all(np.isfinite(each).all() for each in surrogate.predict(x))
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -41,11 +41,11 @@ def test_pairs_are_compared_once_and_as_two_sets_of_rows_are(n):
         Shape((2.0, 0.1, 0.4), 0.1, (False, True, True)),
     ]
     expected = np.tril(correlations(shapes, features(x, x)), -1)
-    found = Pairs(x).lower(weights_of(shapes), more=2)
-    assert found[:, :n, :n] == pytest.approx(expected)
-    assert found.shape == (2, n + 2, n + 2)
-    assert not found[:, n:].any()
-    assert not found[:, :, n:].any()
+    lower = Pairs(x).lower(weights_of(shapes), more=2)
+    assert lower[:, :n, :n] == pytest.approx(expected)
+    assert lower.shape == (2, n + 2, n + 2)
+    assert not lower[:, n:].any()
+    assert not lower[:, :, n:].any()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -58,12 +58,12 @@ def test_there_is_a_process_over_a_ridge_aslant(seed):
 
 def test_a_move_changes_one_thing_and_slants_are_for_few_parameters():
     start = Shape((0.5, 0.5, 0.5), 0.01, (True, True, False))
-    found = list(start.moves([2]))
-    assert len(set(found)) == len(found)
-    assert start not in found
-    assert {len(shape.slants) for shape in found} == {0, 1}
+    shapes = list(start.moves([2]))
+    assert len(set(shapes)) == len(shapes)
+    assert start not in shapes
+    assert {len(shape.slants) for shape in shapes} == {0, 1}
     assert not any(shape.slants for shape in Shape((0.5,) * 4, 0.01, ORDERED).moves([]))
-    slanted = next(shape for shape in found if shape.slants)
+    slanted = next(shape for shape in shapes if shape.slants)
     assert start in [Shape(s.scales, s.noise, start.ordered, s.slants) for s in slanted.moves([2])]
 
 

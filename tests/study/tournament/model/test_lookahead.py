@@ -29,12 +29,12 @@ def test_what_tells_where_the_best_is_comes_first_though_it_cannot_be_the_best()
     best = np.arange(N) % 4
     doors = np.array([True, True, True, True, True])
     blind = expected(table(best), table(best), doors)
-    told = expected(table(best, best), table(best, best), doors)
+    gains = expected(table(best, best), table(best, best), doors)
     # one door is opened, then the other three in turn: 0, 1, 2 or 3 more trials
     np.testing.assert_allclose(blind[:4], 1.5)
     assert blind[4] == pytest.approx(2.5)
-    assert told[4] == pytest.approx(1.0)
-    assert told.argmin() == 4
+    assert gains[4] == pytest.approx(1.0)
+    assert gains.argmin() == 4
 
 
 def test_a_sure_best_is_measured_at_once():

@@ -38,13 +38,13 @@ def cell(
     **changes: Any,
 ) -> Cell:
     model = model or read_model(write_config(folder, QWEN_7B, **changes), is_random=True)
-    trial = allocation(share)
-    argv = Vllm(LlmService(model="m", args=(*ARGS, *flags))).command(trial, {}).argv
+    configuration = allocation(share)
+    argv = Vllm(LlmService(model="m", args=(*ARGS, *flags))).command(configuration, {}).argv
     options = vllm_options(
         argv, model.shape, total_mib=host.total_mib, product=host.product, is_cpu=host.is_cpu
     )
     return cell_of(
-        trial,
+        configuration,
         model,
         options,
         speech or SpeechMemory(1000.0),
@@ -203,20 +203,22 @@ def test_speech_is_within_its_slack_of_what_the_recordings_measured(
     size: str, kind: str, measured_mib: float
 ) -> None:
     stt = SttService(models={size: "nowhere"}, compute_type=kind)
-    trial = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": size})
-    memory = speech_memory(stt, trial, speech_parameters(size, "nowhere", None), is_cpu=False)
+    configuration = Allocation({"vllm_memory_util": 0.5, "whisper_model_size": size})
+    memory = speech_memory(
+        stt, configuration, speech_parameters(size, "nowhere", None), is_cpu=False
+    )
     assert memory.mib is not None and abs(memory.mib - measured_mib) <= min(60, memory.slack_mib)
 
 
 def test_speech_elsewhere_takes_nothing_and_a_template_is_not_known() -> None:
-    trial = allocation(0.5, **{"whisper.compute_type": "float16", "whisper.extra_mib": 100})
-    memory = speech_memory(SttService(device="cpu"), trial, 10**6, is_cpu=False)
+    configuration = allocation(0.5, **{"whisper.compute_type": "float16", "whisper.extra_mib": 100})
+    memory = speech_memory(SttService(device="cpu"), configuration, 10**6, is_cpu=False)
     assert memory.mib == 0
-    memory = speech_memory(SttService(command="serve {port}"), trial, 10**6, is_cpu=False)
+    memory = speech_memory(SttService(command="serve {port}"), configuration, 10**6, is_cpu=False)
     assert memory.mib is None and "template" in memory.why
-    memory = speech_memory(SttService(), trial, None, is_cpu=False)
+    memory = speech_memory(SttService(), configuration, None, is_cpu=False)
     assert memory.mib is None and "base" in memory.why
-    with_extra = speech_memory(SttService(), trial, 0, is_cpu=False)
+    with_extra = speech_memory(SttService(), configuration, 0, is_cpu=False)
     assert with_extra.mib == 700
 
 
