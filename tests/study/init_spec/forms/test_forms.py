@@ -454,8 +454,8 @@ def test_a_context_that_no_flag_names_is_not_made_up(folder: Path) -> None:
 
 def test_a_unit_whose_name_has_a_colon_is_no_command_of_another(folder: Path) -> None:
     start = "ExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.45"
-    found = read(folder, "voice: llm.service", start, "stt.service")
-    made, _ = deployment_of("my", "cuda", found, None)
+    services = read(folder, "voice: llm.service", start, "stt.service")
+    made, _ = deployment_of("my", "cuda", services, None)
     assert made is not None and made["services"]["llm"]["unit"] == "voice: llm.service"
 
 
@@ -561,7 +561,7 @@ def test_a_spec_that_would_be_refused_is_named_as_it_was_to_be(
 def test_what_is_not_here_yet_is_said_without_the_file_in_which_it_stands(folder: Path) -> None:
     (folder / "a: b").mkdir()
     spec = folder / "a: b" / "my.yaml"
-    found = read(folder, "a.service", "ExecStart=/opt/v/bin/vllm serve org/m", "stt.service")
-    data = spec_of("my", places_of(found, "cuda"), found, None)
+    services = read(folder, "a.service", "ExecStart=/opt/v/bin/vllm serve org/m", "stt.service")
+    data = spec_of("my", places_of(services, "cuda"), services, None)
     [note] = write_spec(spec, [], data)
     assert note.startswith("not on this machine yet: services.")

@@ -306,8 +306,8 @@ def test_a_unit_that_starts_detached_containers_starts_all_of_them(folder: Path)
 def test_a_name_that_begins_as_that_of_a_spec_is_written_all_the_same(folder: Path) -> None:
     image = "lmsysorg/sglang python3 -m sglang.launch_server --model-path org/b"
     start = f"ExecStart=/usr/bin/docker run --gpus all {image} --served-model-name model-b"
-    found = read(folder, "b.service", start, "llm.service", "fw.service")
-    spec = spec_of("my", places_of(found, "cuda"), found, None)
+    services = read(folder, "b.service", start, "llm.service", "fw.service")
+    spec = spec_of("my", places_of(services, "cuda"), services, None)
     assert spec["services"]["llm2"]["served_model"] == "model-b"
 
 
