@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from objectives.figures import flat_name, service_and_field
 from objectives.plain_data.by_type import mapping_of
+from objectives.plain_data.card_sets import set_name
 from objectives.plain_data.infinity import plain
 from objectives.plain_data.names_of_0_1 import (
     current_name,
@@ -228,7 +229,7 @@ class Measurement:
     @property
     def measured_on(self) -> str | None:
         """Return the UUIDs of the devices; None where they were not kept."""
-        return " ".join(self.devices) or None
+        return set_name(self.devices) or None
 
     @property
     def words(self) -> Mapping[str, tuple[WordErrors, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from objectives.devices.device import VISIBLE, Device, Identity
+from objectives.plain_data.card_sets import set_name
 
 DeviceSet = Mapping[str, Device]  # by the name that a spec gives them, else by UUID
 
@@ -40,7 +41,7 @@ def first_of(devices: DeviceSet) -> Device:
 
 def as_one(devices: DeviceSet) -> Identity:
     """Return the first device's identity with the UUIDs of all, as `Measurement.measured_on` is."""
-    uuids = " ".join(device.identity.uuid for device in devices.values())
+    uuids = set_name(device.identity.uuid for device in devices.values())
     return replace(first_of(devices).identity, uuid=uuids)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from objectives.plain_data.card_sets import cards_of
 from study.confirmation.pairs.next_step import next_step
 from study.confirmation.records import PairsJournal
 from study.confirmation.subject import Subject
@@ -123,7 +124,7 @@ def block(
         "stress": _stress(journal),
         "restart_order": _restart(journal),
         "left_out": list(journal.left_out),
-        "cards": list(dict.fromkeys(p.card.partition(" ")[0] for p in journal.pairs)),  # the LLM's
+        "cards": list(dict.fromkeys(_llm_card(p.card) for p in journal.pairs)),
         "drivers": list(dict.fromkeys(p.driver for p in journal.pairs)),
         "measuring_code": list(dict.fromkeys(p.code for p in journal.pairs)),
         "first_pair_at": min(ends, default=None),
@@ -132,6 +133,11 @@ def block(
         "launches": file,
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _llm_card(name: str) -> str:
+    """Return the card of the LLM among those of a pair; empty where none was kept."""
+    return next(iter(cards_of(name)), "")
 
 
 def _words(of: Subject, journal: PairsJournal) -> Mapping[str, Any]:

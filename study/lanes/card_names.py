@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from objectives.plain_data.card_sets import cards_of, is_set
+
 OF_SET = 4  # letters of each UUID in the name of a set
 KINDS = ("GPU", "MIG")
 
@@ -14,11 +16,11 @@ def short_name(card: str) -> str:
     >>> short_name("GPU-0f3c9a12-1111 GPU-77ab41d0-5555 host-box")
     'GPU-0f3c+77ab+host-box'
     """
-    if " " not in card:
+    if not is_set(card):
         return "-".join(card.split("-")[:2])
     first, *others = (
         f"{kind}-{rest[:OF_SET]}" if kind in KINDS else f"{kind}-{rest}"
-        for kind, _, rest in (uuid.partition("-") for uuid in card.split())
+        for kind, _, rest in (uuid.partition("-") for uuid in cards_of(card))
     )
     kind, *_ = first.partition("-")
     return "+".join((first, *(name.removeprefix(f"{kind}-") for name in others)))
@@ -30,5 +32,5 @@ def folder_name(card: str) -> str:
     >>> folder_name("GPU-a GPU-b"), folder_name("MIG-GPU-a/1/0")
     ('GPU-a+GPU-b', 'MIG-GPU-a_1_0')
     """
-    first, *others = card.split()
+    first, *others = cards_of(card)
     return "+".join((first, *map(short_name, others))).replace("/", "_")

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from objectives import waiting
 from objectives.errors import InUse
+from objectives.plain_data.card_sets import cards_of
 from study.bench.device_lock import sole_use
 
 EARLIER_S = 60.0  # until the lane of a driver that was killed has ended
@@ -23,7 +24,7 @@ def lane_lock(card: str) -> Iterator[None]:
     """
     until_s = time.monotonic() + EARLIER_S
     with ExitStack() as stack:
-        for uuid in sorted(card.split()):
+        for uuid in sorted(cards_of(card)):
             while True:
                 try:
                     stack.enter_context(sole_use(f"lane-{uuid}"))

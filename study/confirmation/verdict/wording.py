@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection
 
 from objectives.figures import Direction, figure
+from objectives.plain_data.card_sets import is_set
 from study.confirmation.verdict.cause_words import CLAIM_TITLES, cause_in_words, title
 from study.rule.claims import ClaimFinding
 from study.rule.intervals import Interval
@@ -158,7 +159,7 @@ def status_in_words(
     'rejected after 6 pairs on 2 sets of cards'
     """
     counted = f"{pairs} pair{'' if pairs == 1 else 's'}"
-    what = "sets of cards" if any(" " in card for card in cards) else "cards"
+    what = "sets of cards" if any(map(is_set, cards)) else "cards"
     on = f" on {len(cards)} {what}" if len(cards) > 1 else ""
     match status:
         case Status.CONFIRMED:

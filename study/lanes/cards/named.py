@@ -12,6 +12,7 @@ from objectives.devices.device_set import DeviceSet, first_of
 from objectives.devices.nvidia_gpu import every_gpu, numa_node
 from objectives.engines.places import HOST
 from objectives.errors import BadInput, SetupError
+from objectives.plain_data.card_sets import cards_of
 from study.bench.bench import Bench, opened, refuse_unfit
 from study.lanes.card_names import short_name
 from study.lanes.cards.cores import near_of, split
@@ -169,7 +170,7 @@ def cores_apart(machines: Sequence[Bench]) -> Iterator[tuple[tuple[int, ...], ..
         SetupError: There are fewer cores than lanes.
     """
     before = os.sched_getaffinity(0)
-    near = [near_of(map(numa_node, machine.identity.uuid.split())) for machine in machines]
+    near = [near_of(map(numa_node, cards_of(machine.identity.uuid))) for machine in machines]
     driver, lanes = split(before, numa_nodes(), near)
     os.sched_setaffinity(0, driver)
     try:

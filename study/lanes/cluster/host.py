@@ -18,6 +18,7 @@ from objectives.devices.cores import numa_nodes
 from objectives.devices.device import Device, Identity, Occupant
 from objectives.devices.nvidia_gpu import every_gpu, numa_node
 from objectives.errors import SetupError
+from objectives.plain_data.card_sets import cards_of, set_name
 from objectives.servers.versions import Versions
 from objectives.setting import Setting
 from study.bench.bench import Bench, bench
@@ -86,7 +87,7 @@ class HostReport:
     @property
     def uuid(self) -> str:
         """Return the UUIDs of its cards, as `study.lanes.lane.Lane.card` does."""
-        return " ".join(card.identity.uuid for card in self.cards.values())
+        return set_name(card.identity.uuid for card in self.cards.values())
 
     @property
     def free_mib(self) -> tuple[float, ...]:
@@ -134,7 +135,7 @@ class Host:
             ) from error
         machine = self.bench(actor_cards())
         self._machine = machine
-        card, uuids = machine.device.identity, machine.identity.uuid.split()
+        card, uuids = machine.device.identity, cards_of(machine.identity.uuid)
         with lane_lock(machine.identity.uuid):
             pass  # the lane of a driver that was killed has ended
         self._held.enter_context(sole_use_of_all(uuids))

@@ -16,6 +16,7 @@ from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import from_plain, mapping_of
+from objectives.plain_data.card_sets import set_name
 from objectives.setting import Setting
 from objectives.traffic.workload import Request, Workload
 
@@ -43,7 +44,7 @@ class Opening:
     @property
     def card(self) -> str:
         """Return the UUIDs as `study.lanes.lane.Lane.card` does."""
-        return " ".join(self.cards.values())
+        return set_name(self.cards.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from objectives.devices.open_device import open_device
 from objectives.engines.every import compile_caches
 from objectives.errors import SetupError
 from objectives.measurement import Measurement
+from objectives.plain_data.card_sets import cards_of
 from study.lanes.card_names import folder_name
 from study.lanes.lock import lane_lock
 from study.lanes.process.channel import Channel
@@ -103,7 +104,7 @@ def measured(channel: Channel, colocation: Colocation, order: Order, card: str) 
 
 def as_here(measurements: Measured, card: str) -> list[tuple[Allocation, Measurement]]:
     """Return what other lanes measured as if on the cards here: which is which tells the order."""
-    uuids = card.split()
+    uuids = cards_of(card)
     return [
         (a, replace(m, devices=dict(zip(uuids, m.devices.values(), strict=True))))
         if len(m.devices) == len(uuids)

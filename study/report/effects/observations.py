@@ -7,6 +7,7 @@ from typing import Protocol
 
 from objectives.allocation import OF_MEMORY, SPEECH, Allocation
 from objectives.measurement import Measurement
+from objectives.plain_data import card_sets
 from study.analysis.main_effects.additive_model import CARD, FactorLevels, Observations
 
 
@@ -36,7 +37,7 @@ def observations(launches: Sequence[AnyLaunch]) -> tuple[Observations, list[Fact
         if launch.measurement is None:
             failed.append(setting)
         else:
-            own = "+".join(uuid[:letters] for uuid in _card(launch.measurement).split())
+            own = "+".join(uuid[:letters] for uuid in card_sets.cards_of(_card(launch.measurement)))
             setting |= {CARD: own} if len(cards) > 1 else {}
             measured.append((setting, launch.measurement))
     return measured, failed
