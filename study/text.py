@@ -7,6 +7,16 @@ import textwrap
 from collections.abc import Iterable
 
 
+def listed(names: Iterable[str], word: str = "and") -> str:
+    """Return names as a sentence lists them, with a word before the last.
+
+    >>> listed(["a", "b", "c"]), listed(["a, b"]), listed(["a", "b"], "or"), listed([])
+    ('a, b and c', 'a, b', 'a or b', '')
+    """
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
 def meant(name: str, candidates: Iterable[str]) -> str:
     """Return the way out of a name that is not known.
 
@@ -16,7 +26,7 @@ def meant(name: str, candidates: Iterable[str]) -> str:
     names = list(candidates)
     if close := difflib.get_close_matches(name, names, n=1):
         return f"did you mean {close[0]}?"
-    return f"choose {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"use {names[0]}"
+    return f"choose {listed(names, 'or')}" if len(names) > 1 else f"use {names[0]}"
 
 
 def visible(text: str) -> str:

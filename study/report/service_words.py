@@ -18,6 +18,7 @@ from study.spec.traces.words import (
     turn_in_words,
 )
 from study.storage.context import StudyContext
+from study.text import listed
 
 SHARERS: Mapping[str, str] = {"completions": "an LLM", "transcription": "speech recognition"}
 LEAST_GOODPUT_PCT = 50.0  # below it the window shows an overload and not the owner's load
@@ -32,12 +33,12 @@ def sharers(context: StudyContext) -> str:
     """Return who shares the device: "an LLM and speech recognition"."""
     of_turns = {t.service: SHARERS[t.api] for t in context.workload.of_turns}
     names = [of_turns.get(name, name) for name in context.services]
-    return " and ".join(", ".join(names).rsplit(", ", 1))
+    return listed(names)
 
 
 def not_judged(context: StudyContext, allocation: Allocation) -> list[str]:
     """Say which options of an allocation may change answers that nobody judged."""
-    names = " and ".join(", ".join(context.unjudged(allocation)).rsplit(", ", 1))
+    names = listed(context.unjudged(allocation))
     return [f"Nobody judged the answers that {names} may change."] if names else []
 
 

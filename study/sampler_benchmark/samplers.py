@@ -31,6 +31,7 @@ from study.sampler_benchmark.rivals.hill_climbing import HillClimbing
 from study.sampler_benchmark.rivals.of_nevergrad import Nevergrad
 from study.sampler_benchmark.rivals.smac3 import Smac
 from study.search.samplers import SEARCHERS, sampler
+from study.text import listed
 from study.tournament.configurations import size
 from study.tournament.monotone import Monotone
 
@@ -153,8 +154,6 @@ def contestant(  # noqa: PLR0911  one return for each name
         case "exhaustive":
             return Exhaustive(seed, space)
         case _ if name not in SEARCHERS:
-            raise BadInput(
-                f"unknown sampler {name!r}; choose {', '.join(RIVALS[:-1])} or {RIVALS[-1]}"
-            )
+            raise BadInput(f"unknown sampler {name!r}; choose {listed(RIVALS, 'or')}")
     options = {"monotone": monotone} if name == "tournament" and monotone else {}
     return sampler(name, seed=seed, space=space, options=options)

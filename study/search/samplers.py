@@ -20,6 +20,7 @@ from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
 from study.spec.choices import RECORDED, SAMPLERS
 from study.spec.model import Selector
+from study.text import listed
 from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
 
@@ -79,9 +80,7 @@ def sampler(  # noqa: PLR0911  one return for each name
         case "recorded":
             # it is never asked: the study ends with its queue
             return optuna.samplers.RandomSampler(seed=seed)
-    raise BadInput(
-        f"unknown sampler {name!r}; choose {', '.join(SEARCHERS[:-1])} or {SEARCHERS[-1]}"
-    )
+    raise BadInput(f"unknown sampler {name!r}; choose {listed(SEARCHERS, 'or')}")
 
 
 def _tournament(seed: int, options: Mapping[str, Any]) -> TournamentSampler:

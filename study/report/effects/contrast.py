@@ -15,9 +15,10 @@ from study.analysis.main_effects.additive_model import (
 )
 from study.analysis.main_effects.effects import level_differences
 from study.report.effects.observations import AnyLaunch, observations
-from study.report.effects.table import EffectsTable, value_in_words
+from study.report.effects.table import EffectsTable, number_in_words, value_in_words
 from study.wording.allocations import label
 
+WAYS = (number_in_words, value_in_words)  # in which a person may write a value
 CONTRAST_NOTE = (
     "all other parameters' values weighing the same; 95 % intervals, each for itself: of several, "
     "some leave out 1 (or 0) by chance"
@@ -70,7 +71,7 @@ def _parameter_and_value(observed: Observations, choice: str) -> tuple[str, Scal
         raise BadInput(f"--versus {choice}: write NAME=VALUE, NAME one of {', '.join(names)}")
     values = sorted({s[parameter] for s, _ in observed if parameter in s}, key=sort_key)
     for value in values:
-        if text in (str(value), value_in_words(parameter, value).removesuffix(" %")):
+        if text in (str(value), *(words(parameter, value) for words in WAYS)):
             return parameter, value
     listed = ", ".join(map(str, values))
     raise BadInput(f"--versus {choice}: the values of {parameter} are {listed}")

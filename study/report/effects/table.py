@@ -22,6 +22,7 @@ from study.report.effects.observations import AnyLaunch, cards_of, observations
 from study.wording.allocations import label
 
 SURE = 0.05
+UNITS = {MEMORY: " MiB", SHARE: " %"}
 EFFECTS_NOTE = (
     "a value, of so many configurations: what to expect with it, all other parameters' values "
     "weighing the same, and its 95 % interval (± 12 %: times or divided by 1.12); a parameter: p, "
@@ -131,9 +132,14 @@ def _rows(
 
 def value_in_words(parameter: str, value: Scalar) -> str:
     """Write a value of a parameter as the table shows it: the LLM's memory with its unit."""
+    return number_in_words(parameter, value) + UNITS.get(parameter, "")
+
+
+def number_in_words(parameter: str, value: Scalar) -> str:
+    """Write the same without the unit."""
     if parameter == MEMORY:
-        return f"{value:,} MiB"
-    return f"{100 * float(value):g} %" if parameter == SHARE else f"{value}"
+        return f"{value:,}"
+    return f"{100 * float(value):g}" if parameter == SHARE else f"{value}"
 
 
 def _p_value(effect: Effect | None) -> str:

