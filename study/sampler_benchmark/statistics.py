@@ -27,6 +27,7 @@ import numpy as np
 from scipy import stats
 
 from study.analysis.noise import holm
+from study.sampler_benchmark.figures import FIGURES
 from study.sampler_benchmark.trial_run import CHECKPOINTS, EXACT, Named, SamplerRun
 
 REFERENCE = "tournament"
@@ -34,8 +35,6 @@ CONFIDENCE = 0.95
 RESAMPLES = 2000
 GROUPS: Mapping[str, tuple[str, ...]] = {"tables with structure": ("smooth", "ridge", "cliff")}
 BETTER, WORSE, TIE = "better", "worse", "tie"
-YES_OR_NO = ("missed", "best_trial_named", "recommend_named")  # figures that are yes or no in a run
-LARGER_IS_BETTER = ("best_trial_named", "recommend_named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,8 @@ def figures_of_run(run: SamplerRun) -> dict[str, float]:
         values["repeats"] = run.repeats / run.fresh
     if run.oom is not None and run.oom_repeats is not None:
         values |= {"oom": float(run.oom), "oom_repeats": float(run.oom_repeats)}
-    for at, named in sorted(run.named.items()):
-        values |= _naming(at, named)
+    for at in sorted(run.named.keys() & {*CHECKPOINTS}):
+        values |= _naming(at, run.named[at])
     return values
 
 
@@ -149,7 +148,7 @@ def estimates(runs: Iterable[SamplerRun]) -> list[FigureEstimate]:
         verdicts = _verdicts(figure, by_sampler)
         for sampler, by_seed in by_sampler.items():
             values = list(by_seed.values())
-            interval = share_interval if figure.startswith(YES_OR_NO) else mean_interval
+            interval = share_interval if FIGURES[figure].is_share else mean_interval
             spread, verdict = interval(values), verdicts.get(sampler)
             rows.append(
                 FigureEstimate(problem, batch, sampler, figure, len(values), *spread, verdict)
@@ -163,7 +162,7 @@ def _verdicts(figure: str, by_sampler: Mapping[str, Mapping[int, float]]) -> dic
     ours = by_sampler[REFERENCE]
     others = [name for name in by_sampler if name != REFERENCE]
     corrected = holm([paired_p(ours, by_sampler[name]) for name in others])
-    sign = -1 if figure.startswith(LARGER_IS_BETTER) else 1
+    sign = -1 if FIGURES[figure].is_larger_better else 1
     verdicts = {}
     for name, p in zip(others, corrected, strict=True):
         common = sorted(ours.keys() & by_sampler[name].keys())

@@ -6,24 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study.sampler_benchmark.ask_time import AskTime
+from study.sampler_benchmark.figures import FIGURES
 from study.sampler_benchmark.statistics import FigureEstimate
 
 VERDICT_MARKS = {"tie": "=", "better": "<", "worse": ">", None: ""}
 LEGEND = "= tied with the tournament, < fewer than it, > more"
-FIGURE_COLUMNS = {
-    "trials_to_target": "trials to target",
-    "missed": "missed %",
-    "regret_15": "regret at 15",
-    "regret_25": "at 25",
-    "regret_40": "at 40",
-    "regret_100": "at 100",
-    "repeats": "repeats %",
-    "oom": "out of memory",
-    "oom_repeats": "known to be",
-    "best_trial_named_40": "best_trial right at 40 %",
-    "recommend_named_40": "recommend right at 40 %",
-}
-IN_PERCENT = ("missed", "repeats", "best_trial_named", "recommend_named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +57,8 @@ def by_problem(estimates: Sequence[FigureEstimate]) -> list[Table]:
         here = {
             (e.sampler, e.figure): e for e in estimates if (e.problem, e.batch) == (problem, batch)
         }
-        columns = [f for f in FIGURE_COLUMNS if any(figure == f for _, figure in here)]
+        known = {figure for _, figure in here}
+        columns = [name for name, f in FIGURES.items() if f.column and name in known]
         samplers = sorted(
             dict.fromkeys(s for s, _ in here), key=lambda s: here[s, "trials_to_target"].value
         )
@@ -80,7 +68,7 @@ def by_problem(estimates: Sequence[FigureEstimate]) -> list[Table]:
         ]
         title = f"{problem}, {batch} at a time"
         tables.append(
-            Table(title, ("sampler", "n", *(FIGURE_COLUMNS[f] for f in columns)), tuple(rows))
+            Table(title, ("sampler", "n", *(FIGURES[f].column for f in columns)), tuple(rows))
         )
     return tables
 
@@ -143,9 +131,8 @@ def asking(asks: Sequence[AskTime]) -> Table:
 def _cell(estimate: FigureEstimate | None) -> str:
     if estimate is None:
         return "-"
-    scale, digits = (100, 0) if estimate.figure.startswith(IN_PERCENT) else (1, 3)
-    if estimate.figure in ("trials_to_target", "oom", "oom_repeats"):
-        digits = 1
+    figure = FIGURES[estimate.figure]
+    scale, digits = 100 if figure.is_percent else 1, figure.digits
     verdict = f" {estimate.verdict}" if estimate.verdict else ""
     return f"{estimate.value * scale:.{digits}f} ({_span(estimate, scale, digits)}){verdict}"
 

@@ -5,6 +5,7 @@ import pytest
 from factories import run_of
 
 from study.analysis.noise import holm
+from study.sampler_benchmark.figures import FIGURES
 from study.sampler_benchmark.problems.problem import Problem, Truth
 from study.sampler_benchmark.problems.suites import problem
 from study.sampler_benchmark.statistics import (
@@ -15,11 +16,17 @@ from study.sampler_benchmark.statistics import (
     ratios,
     share_interval,
 )
-from study.sampler_benchmark.trial_run import Named, race
+from study.sampler_benchmark.trial_run import CHECKPOINTS, Named, race
 
 
 def of(results, figure, sampler="tournament"):
     return next(e for e in results if (e.figure, e.sampler) == (figure, sampler))
+
+
+def test_the_table_knows_every_figure_that_a_run_has():
+    named = {at: Named(0.0, 0.0) for at in CHECKPOINTS}
+    run = run_of(budget=100, oom=1, oom_repeats=1, repeats=1, named=named)
+    assert figures_of_run(run).keys() == FIGURES.keys()
 
 
 def test_a_miss_counts_as_one_trial_more_than_the_budget():
