@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import string
+from ast import literal_eval
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +15,7 @@ from objectives.allocation import Allocation, Scalar
 from objectives.plain_data.masked import MASK, masked_words
 from objectives.services import Service
 
+WORD = re.compile(r"""'(?:[^'\\]|\\.)*'(?!\S)|"(?:[^"\\]|\\.)*"(?!\S)|\S+""")
 PLAIN = re.compile(r"[\w@%+=:,./{}-]+")
 
 
@@ -38,6 +41,22 @@ class Command:
         """Return the command line as it is kept and shown, without secrets."""
         words = masked_words(self.argv)
         return " ".join(a if PLAIN.fullmatch(MASK.sub("x", a)) else repr(a) for a in words)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a command line as `Command` keeps it.
+
+    >>> words_of(str(Command(("/v/serve", "--model", "/my models/it's", ""), {}, 60.0)))
+    ['/v/serve', '--model', "/my models/it's", '']
+    """
+    return [_unquoted(word) for word in WORD.findall(text)]
+
+
+def _unquoted(word: str) -> str:
+    """Return what a quoted word stands for; any other stands for itself."""
+    with suppress(SyntaxError, ValueError):
+        return str(literal_eval(word)) if word[0] in "\"'" else word
+    return word
 
 
 def flag(name: str, value: Scalar) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.allocation import Allocation
+from objectives.engines.command import words_of
 from objectives.errors import BadInput
 from objectives.recording import Recording
 from study.confirmation.verdict_file import Confirmation, read_confirmation
@@ -83,13 +84,13 @@ def _newest(promotions: Iterable[tuple[Path, Mapping[str, Any]]]) -> Path | None
 def _bare(commands: object) -> dict[str, list[str]] | None:
     """Return the words of each command without interpreter and folders; None of other data.
 
-    >>> _bare({"llm": "/venv/bin/python -m serve --model /models/llm-19b"})
+    >>> _bare({"llm": "/venv/bin/python -m serve --model '/my models/llm-19b'"})
     {'llm': ['-m', 'serve', '--model', 'llm-19b']}
     """
     if not isinstance(commands, dict):
         return None
     return {
-        name: [word.rpartition("/")[2] for word in str(text).split()][1:]
+        name: [word.rpartition("/")[2] for word in words_of(str(text))][1:]
         for name, text in commands.items()
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from objectives.allocation import RESIDENT
 from objectives.devices.device import Device
+from objectives.engines.command import words_of
 from objectives.engines.engine import Engine
 from objectives.errors import BadInput
 from objectives.figures import service_name
@@ -98,7 +99,7 @@ def compare_stack(
     """
     notes = []
     name, whose = engine.name, service_name(engine.name)
-    words = str(mapping_at(data, "commands").get(name, "")).split()
+    words = words_of(str(mapping_at(data, "commands").get(name, "")))
     library = engine.packages[0]
     measured = {
         "library": library if library in mapping_at(mapping_at(data, "versions"), name) else None,
