@@ -73,7 +73,8 @@ def settled(
         why: What led here, for the record.
         is_sure: What runs is the version in force, as its soak has just shown.
         is_unread: A change had begun whose record cannot be read, so that anything may run.
-        died_in: The step in which the process of the change ended, for the record.
+        died_in: The step in which the process of the change ended, for the record; None: it did
+            not end.
 
     Raises:
         ProductionDown: Neither version answers.
@@ -115,7 +116,7 @@ def settled(
             "version": version.number,
             "promotion_sha256": change.promotion_sha256,
             "failed": failed,
-            **({} if died_in is None else {"died_in": died_in}),
+            "died_in": died_in,
         }
         pending.note(deployment.folder, outcome, more)
         chain.discard(change.target)

@@ -18,6 +18,7 @@ from study.deploy.plan import check_times
 from study.deploy.state import pending
 from study.deploy.state.versions import Chain
 from study.deploy.watch.event import Event
+from study.deploy.watch.events_of_0_1 import lost_its_process
 from study.promotion.seal import moment, read_unsealed, verify
 from study.promotion.status import OF_EXPERIMENT, Status, status_of
 
@@ -126,8 +127,9 @@ def apply_promotion(deployment: Deployment, admitted: Admitted, say: Say) -> Ite
 
 def is_verdict(event: Mapping[str, object]) -> bool:
     """Tell a change that was judged from one that lost its process."""
-    lost = str(event.get("why")).startswith("its process ended")  # what 0.1 wrote of it
-    return event.get("event") == "rolled_back" and event.get("died_in") is None and not lost
+    is_typed = "died_in" in event
+    is_lost = event["died_in"] is not None if is_typed else lost_its_process(event)
+    return event.get("event") == "rolled_back" and not is_lost
 
 
 def _key(data: Mapping[str, object]) -> str:

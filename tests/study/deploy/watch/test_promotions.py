@@ -71,7 +71,10 @@ def test_a_change_whose_process_ended_was_not_judged(tmp_path: Path) -> None:
     pending.note(tmp_path, "rolled_back", {"why": "p95"})
     pending.note(tmp_path, "rolled_back", {"why": "it died", "died_in": "soak"})
     pending.note(tmp_path, "rolled_back", {"why": "its process ended in step: soak"})  # of 0.1
-    assert [is_verdict(event) for event in pending.events(tmp_path)] == [True, False, False]
+    why = "its process ended by signal 11"  # of a server, as a probe has said it
+    pending.note(tmp_path, "rolled_back", {"why": why, "died_in": None})
+    verdicts = [is_verdict(event) for event in pending.events(tmp_path)]
+    assert verdicts == [True, False, False, True]
 
 
 def test_the_hold_counts_from_first_sight_and_not_from_the_files_own_date(
