@@ -176,7 +176,7 @@ class SpicaGPUAllocation:
             return {"status": "error", "reason": f"{self.python}: {error.strerror}"}
         except (IndexError, ValueError):
             lines = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
-            return {"status": "error", "reason": lines[-1].removeprefix("error: ")}
+            return {"status": "error", "reason": lines[-1]}
         return answer
 
 

@@ -19,7 +19,7 @@ from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation.colocation import Colocation
 from objectives.devices.open_device import open_device
-from objectives.errors import BadInput, InUse, SetupError
+from objectives.errors import BadInput, InUse, SetupError, StudyError
 from objectives.evaluation import Job, Outcome
 from objectives.plain_data.atomic import write_atomic
 from objectives.servers.supervision.supervisor import LIBC, PR_SET_PDEATHSIG
@@ -48,12 +48,25 @@ def main() -> None:
     options.add_argument("--state", action="store_true")
     arguments = options.parse_args()
     with exiting():
-        spec = load(arguments.spec, arguments.experiment)
-        if arguments.state:
-            print(json.dumps({"status": "pass", "state": state_of(spec.device)}))
-            return
-        candidate: Mapping[str, Any] = json.loads(arguments.candidate)
-        print(json.dumps(answer_for(spec, candidate, arguments.folder)))
+        try:
+            answer = _answer(arguments)
+        except (StudyError, OSError) as error:
+            print(json.dumps({"status": "error", "reason": one_line(str(error))}))
+            raise
+        print(json.dumps(answer))
+
+
+def _answer(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what is asked for.
+
+    Raises:
+        StudyError: The spec or this machine does not allow it.
+    """
+    spec = load(arguments.spec, arguments.experiment)
+    if arguments.state:
+        return {"status": "pass", "state": state_of(spec.device)}
+    candidate: Mapping[str, Any] = json.loads(arguments.candidate)
+    return answer_for(spec, candidate, arguments.folder)
 
 
 def answer_for(spec: Spec, candidate: Mapping[str, Any], folder: Path) -> dict[str, Any]:

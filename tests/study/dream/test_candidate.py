@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 from commands import ROOT
 
+from objectives.errors import SetupError
+from study.dream import candidate
 from study.dream.candidate import answer_for, state_of
 from study.spec.load import load
 
@@ -49,3 +55,20 @@ def test_what_lies_outside_the_spec_is_invalid(spec, candidate, reason, tmp_path
 def test_the_state_is_that_of_the_specs_device(spec) -> None:
     state = state_of(spec.device)
     assert state["total_mb"] == pytest.approx(state["used_mb"] + state["free_mb"], abs=1)
+
+
+def test_a_refusal_is_an_answer_whole_and_a_sentence_for_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise SetupError("it cannot be opened:\nerror: no driver")
+
+    monkeypatch.setattr(candidate, "LIBC", SimpleNamespace(prctl=lambda *_: 0))
+    monkeypatch.setattr(candidate, "load", refuse)
+    monkeypatch.setattr(sys, "argv", ["", "my.yaml", "--folder", str(tmp_path), "--state"])
+    with pytest.raises(SystemExit) as end:
+        candidate.main()
+    out, err = capsys.readouterr()
+    reason = "it cannot be opened: error: no driver"
+    assert json.loads(out) == {"status": "error", "reason": reason}
+    assert (end.value.code, err) == (3, "error: it cannot be opened:\nerror: no driver\n")
