@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from objectives.plain_data.ranges import Range
 from study.dream.experiments.goals import read_goals
-from study.dream.experiments.model import Budget, Evaluator, GenericExperiment
+from study.dream.experiments.model import Evaluator, ExperimentBudget, GenericExperiment
 from study.dream.experiments.values import Values, plain_value, read_values
 from study.spec.choices import SAMPLERS, SamplerName
 from study.spec.model import Selector
@@ -85,8 +85,12 @@ def read_generic(
     )
 
 
-def _capped(entry: YamlEntry, caps: Mapping[str, Any], notes: list[str]) -> Budget:
-    budget: Budget = entry.build(Budget) if entry.is_present and not entry.is_null else Budget()
+def _capped(entry: YamlEntry, caps: Mapping[str, Any], notes: list[str]) -> ExperimentBudget:
+    budget: ExperimentBudget = (
+        entry.build(ExperimentBudget)
+        if entry.is_present and not entry.is_null
+        else ExperimentBudget()
+    )
     lower = capped(budget, caps, notes)
     return replace(budget, **lower)
 
@@ -104,7 +108,7 @@ def capped(budget: object, caps: Mapping[str, Any], notes: list[str]) -> dict[st
     return lower
 
 
-def _selector(top: YamlEntry, budget: Budget) -> Selector:
+def _selector(top: YamlEntry, budget: ExperimentBudget) -> Selector:
     """Return the settings of the tournament; `rzero:` is the ancestor's older word for them."""
     entry = top.at("selector") if top.at("selector").is_present else top.at("rzero")
     if entry.is_null:

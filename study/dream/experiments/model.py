@@ -16,7 +16,7 @@ from study.spec.model import Selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class ExperimentBudget:
     """A budget limits one evaluation, one generation, and the whole experiment.
 
     Args:
@@ -145,7 +145,7 @@ class GenericExperiment(Experiment):
 
     values: Values
     evaluator: Evaluator
-    budget: Budget
+    budget: ExperimentBudget
     goals: tuple[Goal, ...]
     selector: Selector
     sampler: SamplerName

@@ -13,17 +13,17 @@ from objectives.plain_data.atomic import write_atomic
 from study.dream.experiments.model import Experiment
 from study.dream.experiments.quiet_hours import quiet_until
 from study.dream.rotation.in_force import InForce
-from study.dream.rotation.running import Ended, Running, Turn
+from study.dream.rotation.running import EndedTurn, RunningTurn, RunningTurns
 from study.dream.rotation.status import ended_in_words, standings, status_page
-from study.dream.schedule.lanes import Lane, Split, demand_of, lane_for
+from study.dream.schedule.grants import Grant, Split, demand_of, grant_for
 from study.dream.schedule.options import DEFAULT_ROOT, RunnerOptions
 from study.dream.schedule.order import left_s, ready
-from study.dream.schedule.progress import State
-from study.dream.turns.job import Ending, Job
+from study.dream.schedule.progress import RunnerState
 from study.dream.turns.log import Log
+from study.dream.turns.turn_job import TurnEnding, TurnJob
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # between cycles in which nothing ran
-OVER = (Ending.FINISHED, Ending.STOPPED)
+OVER = (TurnEnding.FINISHED, TurnEnding.STOPPED)
 
 
 @dataclass(slots=True)
@@ -43,23 +43,23 @@ class Runner:
 
     options: RunnerOptions
     log: Log
-    start: Callable[[Job], Turn]
+    start: Callable[[TurnJob], RunningTurn]
     pause: Callable[[float], None]
     clock: Callable[[], float] = time.time
     cores: tuple[int, ...] = field(default_factory=lambda: tuple(sorted(os.sched_getaffinity(0))))
     is_stopping: bool = False
     is_reloading: bool = False
     in_force: InForce = field(init=False)
-    _state: State = field(init=False)
-    _running: Running = field(init=False)
+    _state: RunnerState = field(init=False)
+    _running: RunningTurns = field(init=False)
     _began: float = field(default=0.0, init=False)
     _empty: int = field(default=-1, init=False)  # cycles in a row in which nothing ran
     _unwritten: str = field(default="", init=False)  # why, as it was said
 
     def __post_init__(self) -> None:
         self.in_force = InForce(self.options, self.log)
-        self._state = State.read(self.options.state_file)
-        self._running = Running(self.start)
+        self._state = RunnerState.read(self.options.state_file)
+        self._running = RunningTurns(self.start)
 
     @property
     def root(self) -> Path:
@@ -129,24 +129,24 @@ class Runner:
         for experiment in ready(wanted, self._state, self.options, self.clock(), file.cycle_s):
             if len(self._running.names) >= most or self._is_over():
                 return
-            demand, running = demand_of(experiment), self._running.lanes
-            lane = lane_for(demand, running, split)
-            if lane is not None:
-                self._begin(experiment, lane)
+            demand, running = demand_of(experiment), self._running.grants
+            grant = grant_for(demand, running, split)
+            if grant is not None:
+                self._begin(experiment, grant)
             elif demand.device is not None and demand.device not in [x.device for x in running]:
                 return  # it has waited longest: nobody takes the cores that it waits for
 
-    def _begin(self, experiment: Experiment, lane: Lane) -> None:
+    def _begin(self, experiment: Experiment, grant: Grant) -> None:
         progress = self._state.of(experiment.name, experiment.digest)
         elapsed_s = self._elapsed_s()
-        job = Job(
+        job = TurnJob(
             config=self.in_force.file.path,
             in_force=self.options.in_force_file.absolute(),
             name=experiment.name,
             root=self.root.absolute(),
             logdir=self.options.logdir.absolute(),
             report=(self.options.logdir / "turns" / f"{experiment.slug}.json").absolute(),
-            cores=lane.cores if lane.cores != self.cores else (),
+            cores=grant.cores if grant.cores != self.cores else (),
             generation=progress.in_cycle if progress.cycle == self._state.cycle else 0,
             is_confirming=progress.is_confirming,
             left_s=left_s(experiment, self._state, self.in_force.file.cycle_s, elapsed_s),
@@ -155,10 +155,10 @@ class Runner:
         log = self.log.about(experiment.name)
         log.line(f"cycle {self._state.cycle}, {what} begins")
         self._empty = -1
-        self._running.begin(job, lane)
+        self._running.begin(job, grant)
         self._keep()
 
-    def _take(self, ended: Ended) -> None:
+    def _take(self, ended: EndedTurn) -> None:
         """Take in what became of a turn."""
         entry = self.in_force.file.named(ended.name)
         progress = self._state.of(ended.name, entry.digest if entry else "").after(

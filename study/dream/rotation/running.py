@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from study.dream.schedule.lanes import Lane
-from study.dream.turns.job import Ending, Job, Report
+from study.dream.schedule.grants import Grant
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 
 STOP_GRACE_S = 6.0
 
 
-class Turn(Protocol):
+class RunningTurn(Protocol):
     """A turn runs, until it ends or is stopped."""
 
     @property
@@ -24,7 +24,7 @@ class Turn(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedTurn:
     """An ended turn took its time, and left a report.
 
     Args:
@@ -39,15 +39,15 @@ class Ended:
 
 
 @dataclass(slots=True)
-class Running:
+class RunningTurns:
     """These are the turns that run, by the names of their experiments.
 
     Args:
         start: It starts a turn.
     """
 
-    start: Callable[[Job], Turn]
-    _turns: dict[str, tuple[Turn, Lane]] = field(default_factory=dict, init=False)
+    start: Callable[[TurnJob], RunningTurn]
+    _turns: dict[str, tuple[RunningTurn, Grant]] = field(default_factory=dict, init=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,27 +55,27 @@ class Running:
         return tuple(self._turns)
 
     @property
-    def lanes(self) -> list[Lane]:
+    def grants(self) -> list[Grant]:
         """Return what they have of the machine."""
-        return [lane for _, lane in self._turns.values()]
+        return [grant for _, grant in self._turns.values()]
 
-    def begin(self, job: Job, lane: Lane) -> None:
+    def begin(self, job: TurnJob, grant: Grant) -> None:
         """Start a turn."""
-        self._turns[job.name] = self.start(job), lane
+        self._turns[job.name] = self.start(job), grant
 
-    def ended(self) -> list[Ended]:
+    def ended(self) -> list[EndedTurn]:
         """Return the turns that have ended since the last call."""
         reports = [(name, turn, turn.poll()) for name, (turn, _) in self._turns.items()]
-        over = [Ended(name, turn.seconds, report) for name, turn, report in reports if report]
+        over = [EndedTurn(name, turn.seconds, report) for name, turn, report in reports if report]
         for each in over:
             del self._turns[each.name]
         return over
 
-    def stop(self) -> list[Ended]:
+    def stop(self) -> list[EndedTurn]:
         """End every turn politely, and kill what does not end."""
         for turn, _ in self._turns.values():
             turn.stop(STOP_GRACE_S)
-        over: list[Ended] = []
+        over: list[EndedTurn] = []
         deadline = time.monotonic() + STOP_GRACE_S + 2.0
         while self._turns and time.monotonic() < deadline:
             over += self.ended()
@@ -83,6 +83,6 @@ class Running:
                 time.sleep(0.05)
         for name, (turn, _) in self._turns.items():
             turn.kill()
-            over.append(Ended(name, turn.seconds, Report(ending=Ending.INTERRUPTED)))
+            over.append(EndedTurn(name, turn.seconds, Report(ending=TurnEnding.INTERRUPTED)))
         self._turns.clear()
         return over

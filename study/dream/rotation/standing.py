@@ -8,11 +8,11 @@ from study.bench.run_lock import LOCK
 from study.dream.experiments.file import read_dream_file
 from study.dream.rotation.status import Standing, standings
 from study.dream.schedule.options import RunnerOptions
-from study.dream.schedule.progress import State
+from study.dream.schedule.progress import RunnerState
 from study.dream.windows import is_held
 
 
-def look(options: RunnerOptions) -> tuple[list[Standing], State, bool]:
+def look(options: RunnerOptions) -> tuple[list[Standing], RunnerState, bool]:
     """Return where every experiment stands, the state, and whether a runner runs.
 
     While one runs that is by the file in force, which may be another than the one being edited.
@@ -23,6 +23,6 @@ def look(options: RunnerOptions) -> tuple[list[Standing], State, bool]:
     is_alive, content = is_held(options.logdir / LOCK), None
     if is_alive and options.in_force_file.is_file():
         content = options.in_force_file.read_bytes()
-    file, state = read_dream_file(options.config, content), State.read(options.state_file)
+    file, state = read_dream_file(options.config, content), RunnerState.read(options.state_file)
     rows = standings(file, state, options, now=time.time(), is_alive=is_alive)
     return rows, state, is_alive

@@ -13,8 +13,8 @@ from study.dream.experiments.file import Broken, DreamFile
 from study.dream.experiments.model import Experiment
 from study.dream.schedule.options import RunnerOptions
 from study.dream.schedule.order import wait_of
-from study.dream.schedule.progress import Progress, State, Wait
-from study.dream.turns.job import Ending, Report
+from study.dream.schedule.progress import ExperimentProgress, RunnerState, Wait
+from study.dream.turns.turn_job import Report, TurnEnding
 
 NOTHING = "-"
 
@@ -45,7 +45,7 @@ class Standing:
 
 
 def standings(
-    file: DreamFile, state: State, options: RunnerOptions, *, now: float, is_alive: bool
+    file: DreamFile, state: RunnerState, options: RunnerOptions, *, now: float, is_alive: bool
 ) -> list[Standing]:
     """Return where every experiment of a file stands.
 
@@ -92,30 +92,30 @@ def status_page(
     return PAGE.format(title=title, head=head, body=body, foot=foot)
 
 
-def ended_in_words(report: Report, progress: Progress) -> str:
+def ended_in_words(report: Report, progress: ExperimentProgress) -> str:
     """Say what became of a turn."""
     held = f"; held off {report.held_s:.0f} s by measuring windows" if report.held_s >= 1 else ""
     match report.ending:
-        case Ending.RAN | Ending.FINISHED:
+        case TurnEnding.RAN | TurnEnding.FINISHED:
             best = "nothing measured" if report.best is None else f"best {report.best:.6g}"
             what = report.reason or f"{report.evaluated} evaluated, {best}"
-            is_over = report.ending is Ending.FINISHED
+            is_over = report.ending is TurnEnding.FINISHED
             return f"{'finished' if is_over else 'turn ended'}: {what}{held}"
-        case Ending.STOPPED:
+        case TurnEnding.STOPPED:
             return f"stopped: {report.reason}; it goes on once its entry or evaluator has changed"
-        case Ending.BUSY | Ending.FAILED:
+        case TurnEnding.BUSY | TurnEnding.FAILED:
             pause_s = progress.retry_at - progress.last_ended
             return f"{report.ending}: {report.reason}; tried again after {pause_s:.0f} s"
-        case Ending.INTERRUPTED:
+        case TurnEnding.INTERRUPTED:
             return "interrupted; it goes on where it was"
 
 
-def trend_in_words(progress: Progress) -> str:
+def trend_in_words(progress: ExperimentProgress) -> str:
     """Say how the best fitness went over the last epochs.
 
-    >>> trend_in_words(Progress(trend=(0.1, 0.2, 0.2)))
+    >>> trend_in_words(ExperimentProgress(trend=(0.1, 0.2, 0.2)))
     'up 0.1 in 3 epochs'
-    >>> trend_in_words(Progress(trend=(0.2, 0.2), stale=4))
+    >>> trend_in_words(ExperimentProgress(trend=(0.2, 0.2), stale=4))
     'no better for 4 epochs'
     """
     if len(progress.trend) < 2:
@@ -126,7 +126,9 @@ def trend_in_words(progress: Progress) -> str:
     return f"up {difference:.3g} in {len(progress.trend)} epochs"
 
 
-def next_in_words(progress: Progress, wait: Wait | None, *, is_running: bool, patience: int) -> str:
+def next_in_words(
+    progress: ExperimentProgress, wait: Wait | None, *, is_running: bool, patience: int
+) -> str:
     """Say when an experiment has its next turn."""
     if is_running:
         return "running now"
@@ -143,7 +145,7 @@ def next_in_words(progress: Progress, wait: Wait | None, *, is_running: bool, pa
 
 
 def _standing(
-    experiment: Experiment, state: State, wait: Wait | None, *, is_alive: bool
+    experiment: Experiment, state: RunnerState, wait: Wait | None, *, is_alive: bool
 ) -> Standing:
     progress = state.of(experiment.name, experiment.digest)
     is_running = is_alive and experiment.name in state.running

@@ -13,7 +13,7 @@ from pathlib import Path
 import study
 from objectives.servers.process import READABLE
 from objectives.servers.supervision.guard import guard, supervised
-from study.dream.turns.job import Ending, Job, Report
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 
 ROOT = Path(study.__file__).parents[1]
 CODE = (
@@ -30,7 +30,7 @@ class TurnProcess:
         job: What it does.
     """
 
-    job: Job
+    job: TurnJob
     _process: subprocess.Popen[bytes] = field(init=False)
     _writing: int = field(init=False)
     _began: float = field(init=False)
@@ -73,10 +73,10 @@ class TurnProcess:
         self._close()
         report = Report.read(self.job.report)
         if report is None and self._is_stopping:  # before it could listen
-            return Report(ending=Ending.INTERRUPTED)
+            return Report(ending=TurnEnding.INTERRUPTED)
         if report is None:
             why = f"its process died before it could report; {self._log} says more"
-            return Report(ending=Ending.FAILED, reason=why)
+            return Report(ending=TurnEnding.FAILED, reason=why)
         return report
 
     def stop(self, grace_s: float) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 from study.dream.experiments.model import Experiment
 from study.dream.schedule.options import RunnerOptions
-from study.dream.schedule.progress import State, Wait
+from study.dream.schedule.progress import RunnerState, Wait
 
 
 def wait_of(
-    experiment: Experiment, state: State, options: RunnerOptions, now: float
+    experiment: Experiment, state: RunnerState, options: RunnerOptions, now: float
 ) -> Wait | None:
     """Return why an experiment has no turn now; None where it may have one.
 
@@ -31,7 +31,7 @@ def wait_of(
 
 def ready(
     wanted: Collection[Experiment],
-    state: State,
+    state: RunnerState,
     options: RunnerOptions,
     now: float,
     cycle_s: float | None,
@@ -59,7 +59,7 @@ def ready(
 
 
 def left_s(
-    experiment: Experiment, state: State, cycle_s: float | None, elapsed_s: float
+    experiment: Experiment, state: RunnerState, cycle_s: float | None, elapsed_s: float
 ) -> float | None:
     """Return what the budgets leave to a turn; None where they set no limit.
 

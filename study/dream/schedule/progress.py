@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.plain_data.atomic import write_atomic
-from study.dream.turns.job import Ending, Report
+from study.dream.turns.turn_job import Report, TurnEnding
 
 LONGEST_PAUSE_S = 86_400.0
 RAREST = 8  # cycles from one turn to the next, of an experiment that does not improve
@@ -32,7 +32,7 @@ class Wait(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class ExperimentProgress:
     """Progress is that of an experiment over all cycles.
 
     Args:
@@ -71,7 +71,7 @@ class Progress:
     trend: tuple[float, ...] = ()
     is_confirming: bool = False
 
-    def of(self, digest: str) -> Progress:
+    def of(self, digest: str) -> ExperimentProgress:
         """Return the progress of an entry: what stopped another entry does not stop this one."""
         if digest == self.digest:
             return self
@@ -88,7 +88,7 @@ class Progress:
 
     def after(
         self, report: Report, *, seconds: float, now: float, cycle: int, backoff_s: float
-    ) -> Progress:
+    ) -> ExperimentProgress:
         """Return the progress after a turn.
 
         Args:
@@ -99,13 +99,13 @@ class Progress:
             backoff_s: The pause after a first failure, seconds; each further one doubles it.
         """
         is_same = cycle == self.cycle
-        has_run = report.ending in (Ending.RAN, Ending.FINISHED)
-        is_failure = report.ending is Ending.FAILED
+        has_run = report.ending in (TurnEnding.RAN, TurnEnding.FINISHED)
+        is_failure = report.ending is TurnEnding.FAILED
         failures = self.failures + 1 if is_failure else 0 if has_run else self.failures
         pause_s = (
             min(LONGEST_PAUSE_S, backoff_s * 2 ** min(failures - 1, 30)) if is_failure else 0.0
         )
-        if report.ending is Ending.BUSY:
+        if report.ending is TurnEnding.BUSY:
             pause_s = backoff_s
         best = self.best if report.best is None else report.best
         measured = () if not has_run or best is None else (best,)
@@ -147,11 +147,11 @@ class Progress:
             total_s: The time that it may take over all cycles, seconds.
         """
         match self.ending:
-            case Ending.FINISHED:
+            case TurnEnding.FINISHED:
                 return Wait.FINISHED
-            case Ending.STOPPED:
+            case TurnEnding.STOPPED:
                 return Wait.STOPPED
-        is_busy = self.ending == Ending.BUSY
+        is_busy = self.ending == TurnEnding.BUSY
         is_same = self.cycle == cycle
         reasons = {
             Wait.SPENT: total_s is not None and self.seconds >= total_s,
@@ -173,7 +173,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RunnerState:
     """The state of a runner survives it.
 
     Args:
@@ -183,24 +183,24 @@ class State:
     """
 
     cycle: int = 0
-    progress: Mapping[str, Progress] = field(default_factory=dict)
+    progress: Mapping[str, ExperimentProgress] = field(default_factory=dict)
     running: tuple[str, ...] = ()
 
-    def of(self, name: str, digest: str) -> Progress:
+    def of(self, name: str, digest: str) -> ExperimentProgress:
         """Return the progress of an experiment."""
-        return self.progress.get(name, Progress()).of(digest)
+        return self.progress.get(name, ExperimentProgress()).of(digest)
 
     def write(self, path: Path) -> None:
         """Write it whole."""
         write_atomic(path, json.dumps(asdict(self), indent=1, default=str))
 
     @classmethod
-    def read(cls, path: Path) -> State:
+    def read(cls, path: Path) -> RunnerState:
         """Return the state of a file; a new one where there is none that can be read."""
         try:
             data = json.loads(path.read_text("utf-8"))
             progress = {
-                name: Progress(**{**p, "trend": tuple(p["trend"])})
+                name: ExperimentProgress(**{**p, "trend": tuple(p["trend"])})
                 for name, p in data["progress"].items()
             }
             return cls(int(data["cycle"]), progress, tuple(data["running"]))

@@ -14,14 +14,14 @@ from study.dream.experiments.file import Broken, read_dream_file
 from study.dream.experiments.model import GenericExperiment, OwnExperiment
 from study.dream.generic.telling import WrongFigures
 from study.dream.turns.generic import run_generic
-from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.text import one_line
 
 
 def main(text: str) -> None:
     """Run the turn and write its report."""
-    job = Job.from_text(text)
+    job = TurnJob.from_text(text)
     waiting.listen()  # the end is raised where it waits, so that no commit is left half done
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what an evaluator leaves behind is ours to end
     if job.cores:
@@ -29,25 +29,25 @@ def main(text: str) -> None:
     report_of(job).write(job.report)
 
 
-def report_of(job: Job) -> Report:
+def report_of(job: TurnJob) -> Report:
     """Return what became of the turn; what the user or the machine did wrong is its reason."""
-    ending, reason = Ending.INTERRUPTED, ""
+    ending, reason = TurnEnding.INTERRUPTED, ""
     try:
         return _run(job, Log(job.logdir / "runner.log", job.name))
     except WrongFigures as error:
-        ending, reason = Ending.STOPPED, str(error)
+        ending, reason = TurnEnding.STOPPED, str(error)
     except InUse as error:
-        ending, reason = Ending.BUSY, str(error)
+        ending, reason = TurnEnding.BUSY, str(error)
     except StorageInternalError as error:  # a full disk, say
-        ending, reason = Ending.FAILED, str(error.__cause__ or error)
+        ending, reason = TurnEnding.FAILED, str(error.__cause__ or error)
     except (StudyError, OSError) as error:
-        ending, reason = Ending.FAILED, str(error)
+        ending, reason = TurnEnding.FAILED, str(error)
     except KeyboardInterrupt:
         pass
     return Report(ending=ending, reason=one_line(reason))
 
 
-def _run(job: Job, log: Log) -> Report:
+def _run(job: TurnJob, log: Log) -> Report:
     match read_dream_file(job.config, job.content()).named(job.name):
         case GenericExperiment() as generic:
             return run_generic(generic, job, log)

@@ -11,8 +11,8 @@ from study.confirmation.confirm import confirm
 from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.subject import subject
 from study.dream.experiments.model import OwnExperiment
-from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.promotion.seal import verify
 from study.promotion.status import Status, status_of
 from study.run_plan import Run
@@ -28,7 +28,7 @@ def candidate_of(plan: Run) -> Path | None:
 def confirm_next(
     promotion: Path,
     plan: Run,
-    job: Job,
+    job: TurnJob,
     experiment: OwnExperiment,
     log: Log,
     on_phase: OnPhase,
@@ -58,7 +58,7 @@ def confirm_next(
     confirm(of, options, log.line, on_phase)
     is_over = _is_judged(promotion)
     return Report(
-        ending=Ending.FINISHED if is_over else Ending.RAN,
+        ending=TurnEnding.FINISHED if is_over else TurnEnding.RAN,
         reason=_says(promotion) if is_over else "a step of the confirmation is measured",
         is_confirming=not is_over,
     )

@@ -19,13 +19,13 @@ from study.dream.files.promotion import write_generic_promotion
 from study.dream.generic.generation import Generation
 from study.dream.generic.open_study import REFERENCE, open_generic
 from study.dream.records import Record, best_of, leaders, records_of
-from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.dream.windows import Windows
 from study.storage.url import open_storage, sqlite_url
 
 
-def run_generic(experiment: GenericExperiment, job: Job, log: Log) -> Report:
+def run_generic(experiment: GenericExperiment, job: TurnJob, log: Log) -> Report:
     """Run the next generation of an experiment, and write its files.
 
     Raises:
@@ -71,7 +71,7 @@ def run_generic(experiment: GenericExperiment, job: Job, log: Log) -> Report:
             if path is not None:
                 log.line(f"better than before: {path}")
         return Report(
-            ending=Ending.FINISHED if is_over else Ending.RAN,
+            ending=TurnEnding.FINISHED if is_over else TurnEnding.RAN,
             evaluated=generation.evaluated,
             best=best.fitness if best else None,
             best_params=best.params if best else None,

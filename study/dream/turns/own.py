@@ -15,9 +15,9 @@ from study.dream.experiments.own import spec_of
 from study.dream.files.export import Export
 from study.dream.records import Record, best_of, leaders, trial_id
 from study.dream.turns.confirming import candidate_of, confirm_next
-from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Handler, Log
 from study.dream.turns.terminal import TurnTerminal
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.run import NOTHING_FEASIBLE, run
 from study.run_plan import Run, RunOptions, plan_run
 from study.search.opening.open_study import succession
@@ -27,7 +27,7 @@ from study.storage.trials import counted
 from study.storage.url import open_storage
 
 
-def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
+def run_own(experiment: OwnExperiment, job: TurnJob, log: Log) -> Report:
     """Run the next generation of a study, live or recorded, and write its files.
 
     Raises:
@@ -66,7 +66,7 @@ def run_own(experiment: OwnExperiment, job: Job, log: Log) -> Report:
     is_over = len(after) >= plan.max_trials or len(after) == len(before)
     is_confirming = is_over and candidate_of(plan) is not None
     return Report(
-        ending=Ending.FINISHED if is_over and not is_confirming else Ending.RAN,
+        ending=TurnEnding.FINISHED if is_over and not is_confirming else TurnEnding.RAN,
         reason="nothing is feasible so far" if code == NOTHING_FEASIBLE else "",
         evaluated=len(after) - len(before),
         best=best.fitness if best else None,

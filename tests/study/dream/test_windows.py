@@ -18,8 +18,8 @@ from systemd_rig import SPEC
 
 from objectives.evaluation import Phase, Step
 from study.dream.rotation.turn_process import TurnProcess
-from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.terminal import TIMED
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.wording.phases import phase_in_words
 
 pytestmark = pytest.mark.usefixtures("forked")
@@ -41,8 +41,8 @@ def evaluate(candidate):
 """
 
 
-def job(folder: Path, name: str) -> Job:
-    return Job(
+def job(folder: Path, name: str) -> TurnJob:
+    return TurnJob(
         config=folder / "dream.yaml",
         in_force=folder / "dream.yaml",
         name=name,
@@ -88,7 +88,7 @@ def test_nothing_runs_beside_a_measuring_window(tmp_path: Path) -> None:
                 reports[name] = report
         time.sleep(0.1)
     assert reports["lend"].evaluated == 2, reports["lend"]
-    assert reports["toy"].ending in (Ending.RAN, Ending.FINISHED)
+    assert reports["toy"].ending in (TurnEnding.RAN, TurnEnding.FINISHED)
     assert reports["toy"].evaluated == CANDIDATES, "what was ended in vain is evaluated again"
     assert reports["toy"].held_s > 1
     moments = [float(line) for line in ticks.read_text().split()]

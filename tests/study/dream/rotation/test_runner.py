@@ -11,9 +11,9 @@ from dream import dream_file, entry
 
 from study.dream.rotation.runner import Runner
 from study.dream.schedule.options import RunnerOptions
-from study.dream.schedule.progress import State
-from study.dream.turns.job import Ending, Job, Report
+from study.dream.schedule.progress import RunnerState
 from study.dream.turns.log import Log
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 
 NOON = datetime(2026, 3, 2, 12).timestamp()
 
@@ -28,12 +28,12 @@ class Rig:
         self.most_at_once = 0
         self.living: list[Any] = []
         self.seconds = dict.fromkeys([e["name"] for e in entries], 1.0)
-        self.report: Callable[[Job], Report] = lambda _: Report(
-            ending=Ending.RAN, evaluated=1, best=0.1
+        self.report: Callable[[TurnJob], Report] = lambda _: Report(
+            ending=TurnEnding.RAN, evaluated=1, best=0.1
         )
         self.at_pause: Callable[[], None] = lambda: None
 
-    def start(self, job: Job) -> Any:
+    def start(self, job: TurnJob) -> Any:
         rig, ends = self, self.now + self.seconds[job.name]
 
         class Turn:
@@ -44,7 +44,7 @@ class Rig:
                 if not self.is_stopped and rig.now < ends:
                     return None
                 rig.living.remove(self)
-                return Report(ending=Ending.INTERRUPTED) if self.is_stopped else rig.report(job)
+                return Report(ending=TurnEnding.INTERRUPTED) if self.is_stopped else rig.report(job)
 
             def stop(self, grace_s: float) -> None:
                 self.is_stopped = True
@@ -92,7 +92,7 @@ def test_a_runner_that_comes_after_goes_on_in_the_rotation(tmp_path: Path) -> No
     for _ in range(3):
         rig.run()
     assert "".join(rig.began) == "abcabc"
-    assert State.read(tmp_path / "log/state.json").cycle == 3
+    assert RunnerState.read(tmp_path / "log/state.json").cycle == 3
 
 
 def test_with_little_time_nobody_has_more_than_its_share(tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_the_files_own_max_parallel_holds_unless_the_option_says_more(tmp_path: 
 def test_a_broken_one_is_named_and_tried_again_later_while_others_go_on(tmp_path: Path) -> None:
     rig = Rig(tmp_path, entry(name="a"), entry(name="b"), entry(name="c", budget={"nonsense": 1}))
 
-    def report(job: Job) -> Report:
+    def report(job: TurnJob) -> Report:
         if job.name == "a":
-            return Report(ending=Ending.FAILED, reason="no GPU is there")
-        return Report(ending=Ending.RAN, best=0.1, is_better=True)
+            return Report(ending=TurnEnding.FAILED, reason="no GPU is there")
+        return Report(ending=TurnEnding.RAN, best=0.1, is_better=True)
 
     rig.report = report
     rig.run(cycles=8, sleep_s=50.0)
@@ -197,7 +197,7 @@ def test_a_reload_in_quiet_hours_has_the_file_read_anew(tmp_path: Path) -> None:
 
 def test_a_cycle_in_which_nothing_may_run_does_not_spin(tmp_path: Path) -> None:
     rig = Rig(tmp_path, entry(name="a"))
-    rig.report = lambda _: Report(ending=Ending.FINISHED, best=0.1)
+    rig.report = lambda _: Report(ending=TurnEnding.FINISHED, best=0.1)
     rig.run(cycles=5)
     assert rig.began == ["a"] and rig.now >= NOON + 1 + 2 + 4
     rig.run(cycles=12)
@@ -226,9 +226,9 @@ def test_a_turn_has_what_the_budgets_of_experiment_and_cycle_leave(tmp_path: Pat
 def test_time_in_which_a_turn_stood_still_is_not_its_own(tmp_path: Path) -> None:
     rig = Rig(tmp_path, entry(name="a"))
     rig.seconds = {"a": 90.0}
-    rig.report = lambda _: Report(ending=Ending.RAN, best=0.1, held_s=80.0)
+    rig.report = lambda _: Report(ending=TurnEnding.RAN, best=0.1, held_s=80.0)
     runner = rig.run()
-    state = State.read(runner.options.state_file)
+    state = RunnerState.read(runner.options.state_file)
     assert state.progress["a"].seconds == 10.0
     assert "held off 80 s by measuring windows" in rig.log()
 
@@ -236,10 +236,10 @@ def test_time_in_which_a_turn_stood_still_is_not_its_own(tmp_path: Path) -> None
 def test_a_full_disk_ends_no_runner(tmp_path: Path, monkeypatch) -> None:
     rig = Rig(tmp_path, *three())
 
-    def full(self: State, path: Path) -> None:
+    def full(self: RunnerState, path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(State, "write", full)
+    monkeypatch.setattr(RunnerState, "write", full)
     rig.run(cycles=2)
     assert "".join(rig.began) == "abcabc"
     assert rig.log().count("cannot be written (No space left on device)") == 1

@@ -11,8 +11,8 @@ from commands import ROOT
 from dream import TOY, dream_file, entry
 
 from study.dream.turns.__main__ import report_of
-from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 
 DICT = "def evaluate(c): return {'height': 1, 'ms': 5}"
 
@@ -32,7 +32,7 @@ def turn(
     if in_force is not None:
         path.write_text(in_force)
     (folder / "log").mkdir(exist_ok=True)
-    job = Job(
+    job = TurnJob(
         config=path,
         in_force=copy,
         name="spica_toy",
@@ -51,15 +51,19 @@ def turn(
 
 def test_a_file_that_is_being_edited_is_not_read(tmp_path: Path) -> None:
     report = turn(tmp_path, in_force="experiments: [", is_process=True)
-    assert (report.ending, report.evaluated) == (Ending.RAN, 3)
+    assert (report.ending, report.evaluated) == (TurnEnding.RAN, 3)
 
 
 @pytest.mark.parametrize(
     ("code", "ending", "words"),
     [
-        ("def evaluate(c): return {'height': True, 'm': 5}", Ending.STOPPED, "no number for ms"),
-        ("def evaluate(c): return {'height': float('nan'), 'ms': 1}", Ending.STOPPED, "height"),
-        ("def evaluate(c): raise OSError('no such card')", Ending.RAN, ""),
+        (
+            "def evaluate(c): return {'height': True, 'm': 5}",
+            TurnEnding.STOPPED,
+            "no number for ms",
+        ),
+        ("def evaluate(c): return {'height': float('nan'), 'ms': 1}", TurnEnding.STOPPED, "height"),
+        ("def evaluate(c): raise OSError('no such card')", TurnEnding.RAN, ""),
     ],
 )
 def test_wrong_names_stop_it_and_failures_do_not(code, ending, words, tmp_path) -> None:
@@ -71,9 +75,9 @@ def test_what_may_be_right_again_by_itself_is_tried_again(tmp_path: Path) -> Non
     (tmp_path / "art").mkdir()
     (tmp_path / "art/toy").write_text("a file where a folder should be")
     report = turn(tmp_path)
-    assert report.ending is Ending.FAILED and "cannot be written" in report.reason
+    assert report.ending is TurnEnding.FAILED and "cannot be written" in report.reason
     (tmp_path / "art/toy").unlink()
-    assert turn(tmp_path).ending is Ending.RAN
+    assert turn(tmp_path).ending is TurnEnding.RAN
 
 
 def test_a_log_that_nobody_reads_ends_nothing(tmp_path: Path) -> None:

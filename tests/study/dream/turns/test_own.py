@@ -15,11 +15,11 @@ from study.cli.console import Terminal
 from study.confirmation.subject import subject
 from study.dream.experiments.file import read_dream_file
 from study.dream.experiments.model import OwnExperiment
-from study.dream.schedule.lanes import Demand, demand_of
+from study.dream.schedule.grants import Demand, demand_of
 from study.dream.turns.confirming import candidate_of
-from study.dream.turns.job import Ending, Job, Report
 from study.dream.turns.log import Log
 from study.dream.turns.own import run_own
+from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.run_plan import RunOptions, plan_run
 from study.spec.load import load
 
@@ -43,7 +43,7 @@ def place(tmp_path: Path) -> Path:
 def turn(place: Path, *, is_confirming: bool = False) -> Report:
     experiment = read_dream_file(place / "dream.yaml").named(NAME)
     assert isinstance(experiment, OwnExperiment) and demand_of(experiment) == Demand(None)
-    job = Job(
+    job = TurnJob(
         config=place / "dream.yaml",
         in_force=place / "dream.yaml",
         name=NAME,
@@ -52,13 +52,13 @@ def turn(place: Path, *, is_confirming: bool = False) -> Report:
         report=place / "report.json",
         is_confirming=is_confirming,
     )
-    assert Job.from_text(job.to_text()) == job
+    assert TurnJob.from_text(job.to_text()) == job
     return run_own(experiment, job, Log(place / "log/runner.log", NAME))
 
 
 def test_a_study_has_its_generations_and_then_its_confirmation(place: Path, capfd) -> None:
     first = turn(place)
-    assert (first.ending, first.is_better) == (Ending.RAN, True) and first.evaluated > 10
+    assert (first.ending, first.is_better) == (TurnEnding.RAN, True) and first.evaluated > 10
     art = place / "art"
     lines = (art / "gpu_allocation/epoch_1/metrics.jsonl").read_text().splitlines()
     assert list(json.loads(lines[0]))[:4] == [
@@ -83,7 +83,7 @@ def test_a_study_has_its_generations_and_then_its_confirmation(place: Path, capf
     numbers = [json.loads(line)["trial"] for line in lines]
     assert numbers == sorted(set(numbers)) and len(numbers) > 10
     last = turn(place, is_confirming=True)
-    assert last.ending is Ending.FINISHED and not last.is_confirming
+    assert last.ending is TurnEnding.FINISHED and not last.is_confirming
     (newest,) = sorted((art / "promotions").glob("gpu_allocation_*.yaml"))[-1:]
     data = yaml.safe_load(newest.read_text())
     assert data["status"] == "replay"

@@ -13,7 +13,7 @@ from objectives.errors import SetupError
 from objectives.plain_data.atomic import write_atomic
 
 
-class Ending(StrEnum):
+class TurnEnding(StrEnum):
     """The ending says what became of a turn."""
 
     RAN = "ran"
@@ -25,7 +25,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TurnJob:
     """A job says which epoch a turn runs.
 
     Args:
@@ -73,7 +73,7 @@ class Job:
         return json.dumps(asdict(self), default=str)
 
     @classmethod
-    def from_text(cls, text: str) -> Job:
+    def from_text(cls, text: str) -> TurnJob:
         """Return the inverse of `to_text`."""
         data: Mapping[str, Any] = json.loads(text)
         paths = {k: Path(data[k]) for k in ("config", "in_force", "root", "logdir", "report")}
@@ -102,7 +102,7 @@ class Report:
         held_s: How long it stood still for the measuring windows of others, seconds.
     """
 
-    ending: Ending
+    ending: TurnEnding
     reason: str = ""
     evaluated: int = 0
     best: float | None = None
@@ -120,6 +120,6 @@ class Report:
         """Return the report of a file; None where the turn died before it."""
         try:
             data = json.loads(path.read_text("utf-8"))
-            return cls(**{**data, "ending": Ending(data["ending"])})
+            return cls(**{**data, "ending": TurnEnding(data["ending"])})
         except (OSError, ValueError, KeyError, TypeError):
             return None

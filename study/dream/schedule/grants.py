@@ -1,4 +1,4 @@
-"""Lanes say who may run beside whom: one on a device, on cores apart from what is timed. Pure.
+"""Grants say who may run beside whom: one on a device, on cores apart from what is timed. Pure.
 
 Where an experiment measures a device, the last quarter of the cores is for experiments on the CPU.
 A machine with fewer than four cores has none to spare: there they do not run beside it. Several
@@ -30,8 +30,8 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """A lane is what a turn that runs has of the machine.
+class Grant:
+    """A grant is what a turn that runs has of the machine.
 
     Args:
         device: The device.
@@ -103,7 +103,7 @@ class Split:
         )
 
 
-def lane_for(demand: Demand, running: Sequence[Lane], split: Split) -> Lane | None:
+def grant_for(demand: Demand, running: Sequence[Grant], split: Split) -> Grant | None:
     """Return what a turn would have; None where it has to wait.
 
     Args:
@@ -111,27 +111,27 @@ def lane_for(demand: Demand, running: Sequence[Lane], split: Split) -> Lane | No
         running: What others have.
         split: Whose the cores are.
     """
-    measured = [lane for lane in running if lane.device is not None]
-    on_cpu = [lane for lane in running if lane.device is None]
+    measured = [grant for grant in running if grant.device is not None]
+    on_cpu = [grant for grant in running if grant.device is None]
     if demand.device is not None:
-        devices = [lane.device for lane in measured]
+        devices = [grant.device for grant in measured]
         is_taken = demand.device in devices or CPU in devices or (demand.device == CPU and devices)
         if is_taken or (on_cpu and not split.is_apart):
             return None
         count = len(split.measuring) if demand.device == CPU else _share(split)
-        return Lane(demand.device, (_free(split.measuring, measured) or split.measuring)[:count])
+        return Grant(demand.device, (_free(split.measuring, measured) or split.measuring)[:count])
     if measured and not split.is_apart:
         return None
     free = _free(split.on_cpu, on_cpu)
     count = min(demand.cpus, len(split.on_cpu))
-    return Lane(None, free[:count]) if len(free) >= count else None
+    return Grant(None, free[:count]) if len(free) >= count else None
 
 
 def _share(split: Split) -> int:
     return max(1, len(split.measuring) // split.devices)
 
 
-def _free(cores: Sequence[int], lanes: Sequence[Lane]) -> tuple[int, ...]:
-    """Return the cores that no lane has."""
-    used = {core for lane in lanes for core in lane.cores}
+def _free(cores: Sequence[int], grants: Sequence[Grant]) -> tuple[int, ...]:
+    """Return the cores that no grant has."""
+    used = {core for grant in grants for core in grant.cores}
     return tuple(core for core in cores if core not in used)
