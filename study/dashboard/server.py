@@ -23,8 +23,8 @@ from objectives import waiting
 from objectives.errors import BadInput, SetupError
 from objectives.measurement import Measurement
 from objectives.plain_data.by_type import ODD_DATA
+from study.dashboard.doorkeeper import LOOPBACK, Doorkeeper
 from study.dashboard.front import FrontApp
-from study.dashboard.gate import LOOPBACK, Gate
 from study.report.summary import CONFIRMED_IN
 from study.storage.artifacts import SeveralFolders
 from study.storage.backends.patient import PatientStorage
@@ -195,9 +195,9 @@ def listen(app: WSGIApplication, port: int, tell: Callable[[str], None], host: s
     if host in ("", "0.0.0.0", "::"):  # noqa: S104  they are refused
         raise BadInput("--host names the one address by which others reach this machine")
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
-    gate = Gate(app, host, token)
+    doorkeeper = Doorkeeper(app, host, token)
     try:
-        server = make_server(host, port, gate, server_class=_Server, handler_class=_Quiet)
+        server = make_server(host, port, doorkeeper, server_class=_Server, handler_class=_Quiet)
     except (OSError, UnicodeError) as error:
         raise SetupError(
             f"port {port} of {host} cannot be used ({getattr(error, 'strerror', error)}); "

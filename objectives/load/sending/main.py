@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from objectives.load.sending.alarm_clock import AlarmClock, alarm_clock
 from objectives.load.sending.client import Connection
-from objectives.load.sending.gates import Gates, open_gates
 from objectives.load.sending.plan import Plan, clips_of, plain_reply, turns_of
 from objectives.load.sending.priority import ask_for_short_slices, take_cores
 from objectives.traffic.clips import Clip
@@ -43,7 +43,7 @@ class _Running:
 
     plan: Plan
     connection: Connection
-    gates: Gates
+    clock: AlarmClock
     out: Tell
     turns: list[Sequence[Request]] = field(init=False)
     is_whole: bool = field(init=False)
@@ -108,7 +108,7 @@ class _Running:
     async def _turn(
         self, number: int, turn: Sequence[Request], bodies: Sequence[bytes], due_s: float
     ) -> None:
-        gate = self.gates.at(due_s)
+        gate = self.clock.at(due_s)
         gate.add_done_callback(self._count)
         reply = await self.connection.send(turn[0], due_s, bodies[0], gate)
         tell(self.out, reply=plain_reply(reply), turn=number)
@@ -139,8 +139,11 @@ async def serve(source: IO[bytes], sink: IO[bytes]) -> None:
 
     async def send(data: Mapping[str, Any]) -> None:
         plan = Plan.from_json(data)
-        with Connection(plan.endpoints, clips, plan.timeout_s) as connection, open_gates() as gates:
-            running[:] = [_Running(plan, connection, gates, out)]
+        with (
+            Connection(plan.endpoints, clips, plan.timeout_s) as connection,
+            alarm_clock() as clock,
+        ):
+            running[:] = [_Running(plan, connection, clock, out)]
             await running[0].run()
 
     tasks: list[asyncio.Task[None]] = []

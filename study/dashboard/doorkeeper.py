@@ -1,4 +1,4 @@
-"""A gate lets in who asks for this server by its own name, and on another machine has its token.
+"""A doorkeeper lets in who asks for this server by its name, and elsewhere has its token.
 
 A page of the web may have its own name point here (DNS rebinding): its browser then sends that name
 as the Host, and would read and delete studies for it.
@@ -21,8 +21,8 @@ COOKIE = "gpu_allocation_token"
 HOST = re.compile(r"(?:\[([^\]\s]+)\]|([^\s\[\]:/?#@\\]+))(?::\d{1,5})?")
 
 
-class Gate:
-    """A gate stands before an application.
+class Doorkeeper:
+    """A doorkeeper stands before an application.
 
     Args:
         inner: The application.

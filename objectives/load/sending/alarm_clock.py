@@ -1,4 +1,4 @@
-"""Gates open at scheduled times, within a fraction of a millisecond."""
+"""An alarm clock opens gates at scheduled times, within a fraction of a millisecond."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class _Time(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_long) for name in ("again_s", "again_ns", "at_s", "at_ns"))
 
 
-class Gates:
-    """Gates are futures that are done at their times.
+class AlarmClock:
+    """An alarm clock gives futures, the gates, that are done at their times.
 
     One timer of the kernel's wakes the event loop: epoll, and with it asyncio's own timers, count
     whole milliseconds, and a thread that slept until then would wait for the interpreter's lock.
@@ -66,15 +66,15 @@ class Gates:
 
 
 @contextmanager
-def open_gates() -> Iterator[Gates]:
-    """Give gates to the running event loop for as long as the block lasts."""
+def alarm_clock() -> Iterator[AlarmClock]:
+    """Give the running event loop an alarm clock for as long as the block lasts."""
     timer = LIBC.timerfd_create(CLOCK_MONOTONIC, TFD_FLAGS)
     if timer < 0:
         raise OSError(ctypes.get_errno(), "timerfd_create")
-    loop, gates = asyncio.get_running_loop(), Gates(timer)
-    loop.add_reader(timer, gates.ring)
+    loop, clock = asyncio.get_running_loop(), AlarmClock(timer)
+    loop.add_reader(timer, clock.ring)
     try:
-        yield gates
+        yield clock
     finally:
         loop.remove_reader(timer)
         os.close(timer)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from objectives.load.sending.gates import open_gates
+from objectives.load.sending.alarm_clock import alarm_clock
 
 
 def test_no_gate_opens_before_its_time_and_all_of_them_open():
@@ -16,8 +16,8 @@ def test_no_gate_opens_before_its_time_and_all_of_them_open():
             await gate
             passed.append((n, time.monotonic()))
 
-        with open_gates() as gates:
-            await asyncio.gather(*(one(n, gates.at(due[n])) for n in range(4)))
+        with alarm_clock() as clock:
+            await asyncio.gather(*(one(n, clock.at(due[n])) for n in range(4)))
         return due, passed
 
     due, passed = asyncio.run(pass_through())
@@ -28,14 +28,14 @@ def test_no_gate_opens_before_its_time_and_all_of_them_open():
 
 def test_gates_may_be_asked_for_while_others_wait_and_a_cancelled_one_holds_up_none():
     async def pass_through():
-        with open_gates() as gates:
-            late, gone = gates.at(time.monotonic() + 0.1), gates.at(time.monotonic() + 0.02)
+        with alarm_clock() as clock:
+            late, gone = clock.at(time.monotonic() + 0.1), clock.at(time.monotonic() + 0.02)
             gone.cancel()
-            early = gates.at(time.monotonic() + 0.04)
+            early = clock.at(time.monotonic() + 0.04)
             await early
             assert not late.done()
             await late
-            again = gates.at(time.monotonic() + 0.01)  # after all have opened
+            again = clock.at(time.monotonic() + 0.01)  # after all have opened
             await again
         return True
 
@@ -45,8 +45,8 @@ def test_gates_may_be_asked_for_while_others_wait_and_a_cancelled_one_holds_up_n
 def test_gates_that_nobody_waits_for_any_more_end_at_once():
     async def leave():
         began = time.monotonic()
-        with open_gates() as gates:
-            gates.at(began + 600)
+        with alarm_clock() as clock:
+            clock.at(began + 600)
         return time.monotonic() - began
 
     assert asyncio.run(leave()) < 60
