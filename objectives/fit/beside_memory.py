@@ -17,8 +17,8 @@ SHARE_SLACK_MIB = 400.0  # of what the processes of a server take beyond its sha
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim is what a service takes of its device.
+class MemoryNeed:
+    """A memory need is what a service takes of its device.
 
     Args:
         service: Its name.
@@ -48,7 +48,9 @@ class Claim:
         return f"what {self.service} {what} is not known: `services.{self.service}.memory_mib`"
 
 
-def claim(name: str, service: OtherService, argv: Sequence[str], folders: Sequence[Path]) -> Claim:
+def memory_need(
+    name: str, service: OtherService, argv: Sequence[str], folders: Sequence[Path]
+) -> MemoryNeed:
     """Return what a service beside the turn takes.
 
     Args:
@@ -58,11 +60,11 @@ def claim(name: str, service: OtherService, argv: Sequence[str], folders: Sequen
         folders: Where a model that the command names is looked for.
     """
     if service.memory_mib is not None:
-        return Claim(name, float(service.memory_mib), is_whole=True)
+        return MemoryNeed(name, float(service.memory_mib), is_whole=True)
     named = next((following for word, following in pairwise(argv) if word in MODEL), None)
     sizes = [_weights(folder / named) for folder in folders] if named else []
     size = next((size for size in sizes if size), None)
-    return Claim(name, None if size is None else size / MIB, is_whole=False)
+    return MemoryNeed(name, None if size is None else size / MIB, is_whole=False)
 
 
 def _weights(path: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from objectives.allocation import Allocation
-from objectives.fit.beside_memory import Claim
+from objectives.fit.beside_memory import MemoryNeed
 from objectives.fit.fits import Fits
 
 # of a process with CUDA, outside every share: 494 on an H100, another on other cards
@@ -30,7 +30,7 @@ class Host:
     held_mib: float
     reserve_mib: float
     is_cpu: bool = False
-    beside: tuple[Claim, ...] = ()
+    beside: tuple[MemoryNeed, ...] = ()
 
     @property
     def parts(self) -> dict[str, float]:

@@ -16,7 +16,7 @@ from objectives.engines.places import place_of
 from objectives.engines.registry import other_engine
 from objectives.errors import SetupError
 from objectives.fit.arithmetic import Arithmetic
-from objectives.fit.beside_memory import SHARE_SLACK_MIB, Claim, claim
+from objectives.fit.beside_memory import SHARE_SLACK_MIB, MemoryNeed, memory_need
 from objectives.fit.cell import Cell, Host, SpeechMemory
 from objectives.fit.fits import Fits
 from objectives.model_files.model import Model
@@ -40,25 +40,27 @@ class BesideFiles:
     folders: Sequence[Path]
     versions: Mapping[str, str | None]
 
-    def claims(self, allocation: Allocation, host: Host, name: str) -> tuple[Claim, ...]:
+    def memory_needs(self, allocation: Allocation, host: Host, name: str) -> tuple[MemoryNeed, ...]:
         """Return what the services beside a turn take of a device of the LLM."""
-        return tuple(self._claim(e, allocation, host) for e in self._there(allocation, name))
+        return tuple(self._memory_need(e, allocation, host) for e in self._there(allocation, name))
 
     def _there(self, allocation: Allocation, name: str) -> list[AnyCommand | LlmServer]:
         """Return the engines of the services beside a turn that are on a device."""
         engines = [other_engine(service, name) for name, service in self.services.items()]
         return [e for e in engines if is_there(e, allocation, name)]
 
-    def _claim(self, engine: AnyCommand | LlmServer, allocation: Allocation, host: Host) -> Claim:
+    def _memory_need(
+        self, engine: AnyCommand | LlmServer, allocation: Allocation, host: Host
+    ) -> MemoryNeed:
         service = self.services[engine.name]
         held_mib = engine.held_mib(allocation, host)
         if service.memory_mib is None and held_mib is not None:
-            return Claim(engine.name, held_mib, is_whole=True, off_mib=SHARE_SLACK_MIB)
+            return MemoryNeed(engine.name, held_mib, is_whole=True, off_mib=SHARE_SLACK_MIB)
         if service.memory_mib is None and engine.name in self.models:
             own_mib = self._alone(engine, allocation, host).own_mib
             mib, off_mib = own_mib or (None, None)
-            return Claim(engine.name, mib, is_whole=own_mib is not None, off_mib=off_mib)
-        return claim(engine.name, service, engine.command(allocation, {}).argv, self.folders)
+            return MemoryNeed(engine.name, mib, is_whole=own_mib is not None, off_mib=off_mib)
+        return memory_need(engine.name, service, engine.command(allocation, {}).argv, self.folders)
 
     def _alone(self, engine: AnyCommand | LlmServer, allocation: Allocation, host: Host) -> Cell:
         """Return what the files say of another LLM that is alone on a device."""

@@ -80,7 +80,7 @@ class ByFiles:
 
     def _on(self, allocation: Allocation, host: Host, name: str) -> Cell:
         """Return what the files say of an allocation on one device of the LLM, by its name."""
-        bare, host = host, replace(host, beside=self.beside.claims(allocation, host, name))
+        bare, host = host, replace(host, beside=self.beside.memory_needs(allocation, host, name))
         cell = self._cell(allocation, host, name)
         if not cell.is_ruled_out and (narrow := self.beside.too_narrow(allocation, bare, name)):
             return replace(cell, **narrow)
@@ -108,8 +108,9 @@ class ByFiles:
         place = self._place(allocation)
         names = place.devices if place else ("",)
         hosts = {name: self.others.get(name, self.host) for name in names}
-        claims = (c for name in names for c in self.beside.claims(allocation, hosts[name], name))
-        return list(dict.fromkeys(c.unknown for c in claims if c.unknown))
+        beside = self.beside
+        needs = (n for name in names for n in beside.memory_needs(allocation, hosts[name], name))
+        return list(dict.fromkeys(n.unknown for n in needs if n.unknown))
 
     def _speech(self, allocation: Allocation, host: Host, name: str) -> SpeechMemory:
         """Return what speech takes of a device of the LLM."""
