@@ -151,7 +151,7 @@ class Exercise:
         for step in (Step.LOADING, Step.LOADING_AGAIN):
             servers.on_phase(Phase(step))
             urls = {s: servers.endpoints[s].url for s in servers.sleepers}
-            asleep = sleeping.Watch(urls)
+            asleep = sleeping.SleepWatch(urls)
             window = drive(
                 servers.generator,
                 servers.endpoints,

@@ -20,7 +20,7 @@ LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class FrontState:
     """A state says how long the server behind a front ran, and what its starts took.
 
     Args:
@@ -34,12 +34,12 @@ class State:
     starts_s: tuple[float, ...]
 
 
-def state(url: str) -> State | None:
+def state(url: str) -> FrontState | None:
     """Return the state of what a front wakes; None where it does not answer."""
     return _state_from(url, listener.STATE)
 
 
-def put_to_sleep(url: str) -> State | None:
+def put_to_sleep(url: str) -> FrontState | None:
     """Let a server sleep once nobody waits for it; return its state, None without an answer."""
     until_s = time.monotonic() + WITHIN_S
     while (now := _state_from(url, listener.SLEEP)) is not None and now.is_awake:
@@ -49,7 +49,7 @@ def put_to_sleep(url: str) -> State | None:
     return now
 
 
-def keep_awake(url: str) -> State | None:
+def keep_awake(url: str) -> FrontState | None:
     """Wake a server, which then stays awake until it is put to sleep; return its state.
 
     It is None where it does not wake.
@@ -57,7 +57,7 @@ def keep_awake(url: str) -> State | None:
     return _state_from(url, listener.AWAKE, WAKES_WITHIN_S)
 
 
-class Watch:
+class SleepWatch:
     """A watch puts servers to sleep, and tells what they did since.
 
     Args:
@@ -85,10 +85,10 @@ class Watch:
         return figures
 
 
-def _state_from(url: str, line: bytes, within_s: float = WITHIN_S) -> State | None:
+def _state_from(url: str, line: bytes, within_s: float = WITHIN_S) -> FrontState | None:
     method, path = line.decode().split()
     try:
         answer = request(method, url + path, within_s=within_s)
-        return from_plain(State, parsed(answer.body)) if answer.status == 200 else None
+        return from_plain(FrontState, parsed(answer.body)) if answer.status == 200 else None
     except (NoAnswer, *ODD_DATA):
         return None

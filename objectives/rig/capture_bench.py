@@ -41,7 +41,7 @@ BODY = json.dumps(
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BenchRun:
     """A run is so many streams at a time, for a while.
 
     Args:
@@ -57,7 +57,7 @@ class Run:
     reader_s: float = 0.0
 
 
-async def ask(url: str, streams: int, hold_s: float) -> Run:
+async def ask(url: str, streams: int, hold_s: float) -> BenchRun:
     """Keep so many streams open at a time, each on a connection of its own, for a while."""
     firsts, wholes = list[float](), list[float]()
     until_s = time.monotonic() + hold_s
@@ -78,7 +78,7 @@ async def ask(url: str, streams: int, hold_s: float) -> Run:
         line.close()
 
     await asyncio.gather(*(one() for _ in range(streams)))
-    return Run(tuple(firsts), tuple(wholes))
+    return BenchRun(tuple(firsts), tuple(wholes))
 
 
 @contextlib.contextmanager
@@ -113,9 +113,11 @@ def cpu_s(process: psutil.Process) -> tuple[float, float]:
     return of(process), sum(map(of, process.children()))
 
 
-def measured(streams: int, repeats: int, hold_s: float, *, is_mirrored: bool) -> tuple[Run, Run]:
+def measured(
+    streams: int, repeats: int, hold_s: float, *, is_mirrored: bool
+) -> tuple[BenchRun, BenchRun]:
     """Return all requests to the stub alone, and all through a capture, which took turns."""
-    alone, through = list[Run](), list[Run]()
+    alone, through = list[BenchRun](), list[BenchRun]()
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(stub())
         mirror = stack.enter_context(stub()) if is_mirrored else None
@@ -126,12 +128,12 @@ def measured(streams: int, repeats: int, hold_s: float, *, is_mirrored: bool) ->
             run = asyncio.run(ask(before, streams, hold_s))
             time.sleep(0.2)  # the reader ends what waits
             own, reader = (b - a for a, b in zip(begin, cpu_s(process), strict=True))
-            through.append(Run(run.first_ms, run.whole_ms, own, reader))
+            through.append(BenchRun(run.first_ms, run.whole_ms, own, reader))
     return _together(alone), _together(through)
 
 
-def _together(runs: list[Run]) -> Run:
-    return Run(
+def _together(runs: list[BenchRun]) -> BenchRun:
+    return BenchRun(
         tuple(ms for run in runs for ms in run.first_ms),
         tuple(ms for run in runs for ms in run.whole_ms),
         sum(run.capture_s for run in runs),
@@ -139,7 +141,7 @@ def _together(runs: list[Run]) -> Run:
     )
 
 
-def row(streams: int, what: str, alone: Run, through: Run) -> str:
+def row(streams: int, what: str, alone: BenchRun, through: BenchRun) -> str:
     """Return a line of the table."""
     cells = [f"{streams:7}", f"{what:8}", f"{len(through.first_ms):8}"]
     for before, after in ((alone.first_ms, through.first_ms), (alone.whole_ms, through.whole_ms)):

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from objectives.fitness import Reference, reference_of
 from objectives.measurement import Measurement
-from study.cards.contrasts import Contrast, Launch, contrasts, is_beyond_noise
+from study.cards.contrasts import Contrast, LaunchFigure, contrasts, is_beyond_noise
 from study.cards.drift import Drift, drift_of
 from study.storage.trial import Trial
 
@@ -92,8 +92,8 @@ class CardScales:
             effects.append(CardEffect(card, len(mine), mean, difference, interval, drift))
         return effects
 
-    def _scores(self) -> list[Launch]:
-        return [Launch(*x[:3]) for x in self._launches]
+    def _scores(self) -> list[LaunchFigure]:
+        return [LaunchFigure(*x[:3]) for x in self._launches]
 
     def _contrasts(self) -> dict[str, Contrast]:
         """Return by how much what each card measured scores more than on that of the reference."""
@@ -134,7 +134,7 @@ class CardScales:
             figures: The figure of each launch.
         """
         logs = [
-            Launch(card, name, math.log(figure))
+            LaunchFigure(card, name, math.log(figure))
             for (card, name, *_), figure in zip(self._launches, figures, strict=True)
             if figure
         ]

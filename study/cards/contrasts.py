@@ -18,7 +18,7 @@ from study.rule.student_t import t_quantile
 SAME = 1e-9  # a greater standard deviation is noise; a smaller one shows how figures are rounded
 
 
-class Launch(NamedTuple):
+class LaunchFigure(NamedTuple):
     """One launch has a figure: a card, what was launched, and the value."""
 
     card: str
@@ -41,7 +41,7 @@ def is_beyond_noise(interval: tuple[float, float] | None) -> bool | None:
     return None if interval is None else not interval[0] <= 0.0 <= interval[1]
 
 
-def contrasts(launches: Sequence[Launch], cards: Sequence[str]) -> dict[str, Contrast]:
+def contrasts(launches: Sequence[LaunchFigure], cards: Sequence[str]) -> dict[str, Contrast]:
     """Return the contrast of each card but the first.
 
     Args:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from study.cards.contrasts import SAME, Launch
+from study.cards.contrasts import SAME, LaunchFigure
 from study.rule.pooled import pooled
 from study.rule.student_t import t_quantile
 
@@ -31,7 +31,7 @@ class Drift:
         return None if self.half is None else abs(self.difference) > self.half
 
 
-def drift_of(launches: Sequence[Launch], card: str, baseline: str) -> Drift | None:
+def drift_of(launches: Sequence[LaunchFigure], card: str, baseline: str) -> Drift | None:
     """Return the drift of a card; None where it launched the baseline once at most.
 
     The noise is that of all else that one card launched again: a drift must not hide in its own.

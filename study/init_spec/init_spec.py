@@ -16,7 +16,7 @@ from study.deploy.config.load import load_deployment
 from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import Others, observe
 from study.init_spec.places import places_of
-from study.init_spec.roles import Services, services
+from study.init_spec.roles import UnitServices, services
 from study.init_spec.servers.programs import program_of
 from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
@@ -128,7 +128,7 @@ def _lent(unit: Running) -> str:
     return f"container:{container.name}" if container and container.name else ""
 
 
-def _unnamed(device: Device | None, today: Services) -> list[str]:
+def _unnamed(device: Device | None, today: UnitServices) -> list[str]:
     """Return a sentence for each known server on the device that nobody named."""
     named = {pid for u in today.running for pid in u.pids}
     lines = []

@@ -16,7 +16,7 @@ from objectives.engines.registry import LLM_ENGINES
 from objectives.errors import BadInput, SetupError
 from objectives.services import LlmService
 from study.init_spec.forms.running import Running
-from study.init_spec.roles import Services
+from study.init_spec.roles import UnitServices
 from study.init_spec.servers.llm_unit import Llm
 from study.spec.services.devices import CARD
 
@@ -44,7 +44,7 @@ class Places:
     notes: tuple[str, ...] = ()
 
 
-def places_of(today: Services, device: str | None) -> Places:
+def places_of(today: UnitServices, device: str | None) -> Places:
     """Return where the servers run.
 
     Args:

@@ -24,7 +24,7 @@ OF_WHISPER += ("whisper-asr-webservice", "WhisperX")
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class UnitServices:
     """The services of today are these.
 
     Args:
@@ -52,7 +52,9 @@ class Services:
         return (self.llm.running, self.stt.running, *(b.running for b in self.beside))
 
 
-def services(units: Sequence[Running], size: str | None, llm_model: str | None = None) -> Services:
+def services(
+    units: Sequence[Running], size: str | None, llm_model: str | None = None
+) -> UnitServices:
     """Tell which server is the LLM's and which is speech's, and read all of them.
 
     Args:
@@ -85,7 +87,7 @@ def services(units: Sequence[Running], size: str | None, llm_model: str | None =
         elif other:
             notes.append(other)
     read = read_llm(llm) if llm_program.key == USUAL else None
-    return Services(
+    return UnitServices(
         llm=read or read_other_llm(llm, llm_program, llm_model),
         stt=_speech(stt, stt_program, size),
         beside=tuple(beside),

@@ -7,12 +7,12 @@ from typing import Any
 
 from objectives.allocation import RESIDENT, SHARE, SPEECH
 from study.init_spec.forms.running import Project, Running
-from study.init_spec.roles import Services
+from study.init_spec.roles import UnitServices
 from study.init_spec.service_entries import entry_beside, entry_of_llm, entry_of_speech
 
 
 def deployment_of(
-    name: str, device: str, today: Services, peak_mib: float | None
+    name: str, device: str, today: UnitServices, peak_mib: float | None
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Return the deployment as YAML's own types, None where nothing can be set; and notes.
 

@@ -21,7 +21,7 @@ from objectives.traffic.workload import Workload
 from study.init_spec.forms.running import Sleep
 from study.init_spec.gpu_processes import Others
 from study.init_spec.places import Places
-from study.init_spec.roles import Services
+from study.init_spec.roles import UnitServices
 from study.init_spec.servers.beside_unit import Beside
 from study.init_spec.servers.llm_unit import Llm
 from study.init_spec.servers.second_speech import command_of_ours
@@ -61,7 +61,9 @@ def around(value: Scalar) -> list[Scalar]:
             return [*sorted(v for v in steps if 0 < v < 1 or v == value)]
 
 
-def spec_of(name: str, places: Places, today: Services, others: Others | None) -> dict[str, Any]:
+def spec_of(
+    name: str, places: Places, today: UnitServices, others: Others | None
+) -> dict[str, Any]:
     """Return the study's spec, as YAML's own types."""
     llm, stt = today.llm, today.stt
     of_speech = stt.llm.options if stt.llm else {}

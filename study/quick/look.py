@@ -13,7 +13,7 @@ from objectives.devices.open_device import open_device
 from objectives.errors import BadInput, SetupError
 from study.init_spec.forms.running import Running
 from study.init_spec.places import places_of
-from study.init_spec.roles import Services
+from study.init_spec.roles import UnitServices
 from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.speech_unit import Speech, read_stt
 from study.init_spec.write_spec import spec_of, write_spec
@@ -116,7 +116,7 @@ def _lack(llms: Sequence[Llm], speeches: Sequence[Speech]) -> str:
 def _write(
     options: QuickOptions, device: str, llm: Llm, speech: Speech, tell: Callable[[str], None]
 ) -> None:
-    services = Services(llm, speech)
+    services = UnitServices(llm, speech)
     places = places_of(services, device if options.device or device == "cpu" else None)
     notes = [*llm.notes, *speech.notes, *places.notes]
     spec = spec_of(options.name, places, services, None)

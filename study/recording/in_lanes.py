@@ -19,7 +19,7 @@ from study.recording.rounds import longest_s
 from study.search.expected_time import TimeBudget
 from study.spec.model import Spec
 
-Launch = tuple[Allocation, int]  # with its repeat
+PlannedLaunch = tuple[Allocation, int]  # with its repeat
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,12 +40,12 @@ class RollingRecord:
 
     spec: Spec
     lanes: Lanes
-    todo: list[Launch]
+    todo: list[PlannedLaunch]
     entries: list[RecordedLaunch]
     folder: Path
     budget: TimeBudget
     tell: Callable[[str], None]
-    _launches: dict[int, Launch] = field(default_factory=dict, init=False)  # by task
+    _launches: dict[int, PlannedLaunch] = field(default_factory=dict, init=False)  # by task
     _repeats: dict[str, int] = field(default_factory=dict, init=False)  # the last by card
     _bridges: dict[str, int] = field(default_factory=dict, init=False)  # the repeat by card
     _is_over: bool = field(default=False, init=False)
@@ -72,7 +72,7 @@ class RollingRecord:
                 else:
                     self.tell(f"    {end.task.label}: left out, run again for it: {end.lost[-1]}")
 
-    def _next(self, lane: Lane) -> Launch | None:
+    def _next(self, lane: Lane) -> PlannedLaunch | None:
         """Return what a lane is to launch next; None where it has to wait, or nothing is left."""
         if self._is_over or not self.todo:
             return None
@@ -87,7 +87,7 @@ class RollingRecord:
             self.todo.remove(launch)
         return launch
 
-    def _bridge(self, lane: Lane) -> Launch | None:
+    def _bridge(self, lane: Lane) -> PlannedLaunch | None:
         """Return the baseline where a card has not measured it; None where it has, or did try."""
         baseline, card = str(self.spec.baseline), lane.card
         own = [e for e in self.entries if e.key == baseline]
@@ -102,7 +102,7 @@ class RollingRecord:
         self._bridges[card] = launch[1]
         return launch
 
-    def _nearest(self, lane: Lane) -> Launch:
+    def _nearest(self, lane: Lane) -> PlannedLaunch:
         """Return the launch of this round that needs what the lane runs, or what no other does."""
         baseline, services = str(self.spec.baseline), self.spec.services
         if str(self.todo[0][0]) == baseline:
@@ -112,13 +112,13 @@ class RollingRecord:
         key_of = partial(launch_key, services)
         own, others = launch_keys(lane, self.lanes.living, key_of)
 
-        def cost(launch: Launch) -> tuple[bool, bool]:
+        def cost(launch: PlannedLaunch) -> tuple[bool, bool]:
             key = key_of(launch[0])
             return key != own, key in others
 
         return min(group, key=cost)
 
-    def _give(self, lane: Lane, launch: Launch, count: int) -> None:
+    def _give(self, lane: Lane, launch: PlannedLaunch, count: int) -> None:
         """Let a lane make a launch, afresh where it is a repeat or the baseline's."""
         allocation, repeat = launch
         before = self._repeats.get(lane.card)

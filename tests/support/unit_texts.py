@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-from study.init_spec.roles import Services, services
+from study.init_spec.roles import UnitServices, services
 from study.init_spec.sources import read_sources
 
 LLM = "[Service]\nExecStart=/opt/v/bin/vllm serve org/m --gpu-memory-utilization 0.5\n"
@@ -13,7 +13,7 @@ FW = "[Service]\nExecStart=/opt/s/bin/faster-whisper-server --model base\n"
 STT = "[Service]\nExecStart=/opt/s/bin/python /opt/s/server.py --model base\n"
 
 
-def read(folder: Path, name: str, text: str, *others: str, **options: str) -> Services:
+def read(folder: Path, name: str, text: str, *others: str, **options: str) -> UnitServices:
     """Read a file beside the two units, HERE in it the folder; a unit is text without a head."""
     is_unit = name.endswith(".service") and "[Service]" not in text
     text = dedent(text).replace("HERE", str(folder))

@@ -23,7 +23,7 @@ SHELL = re.compile(r"-[A-Za-z]*c")
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class ManifestWorkload:
     """A workload of a manifest makes pods.
 
     Args:
@@ -39,7 +39,7 @@ class Workload:
     containers: tuple[Mapping[str, Any], ...]
 
 
-def workloads(path: Path) -> Iterator[Workload]:
+def workloads(path: Path) -> Iterator[ManifestWorkload]:
     """Yield the workloads of a manifest.
 
     Raises:
@@ -53,7 +53,9 @@ def workloads(path: Path) -> Iterator[Workload]:
         pods = spec if template is None else template.get("spec") or {}
         meta = data.get("metadata") or {}
         containers = tuple(c for c in pods.get("containers") or [] if isinstance(c, Mapping))
-        yield Workload(str(data["kind"]), str(meta.get("name")), meta.get("namespace"), containers)
+        yield ManifestWorkload(
+            str(data["kind"]), str(meta.get("name")), meta.get("namespace"), containers
+        )
 
 
 def documents(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -174,7 +176,7 @@ def _with_flag(words: Sequence[str], flag: str, value: str) -> list[str]:
     return done if is_set else [*done, flag, value]
 
 
-def _commands(workload: Workload, containers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _commands(workload: ManifestWorkload, containers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the commands that patch a workload and wait for its rollout."""
     patch = {"spec": {"template": {"spec": {"containers": list(containers)}}}}
     where = ["--namespace", workload.namespace] if workload.namespace else []

@@ -21,7 +21,7 @@ from forked import Forked
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.on_demand import front, woken_server
 from objectives.on_demand.listener import PAGE, SPARE, STATE
-from objectives.on_demand.sleeping import State, Watch, keep_awake, put_to_sleep, state
+from objectives.on_demand.sleeping import FrontState, SleepWatch, keep_awake, put_to_sleep, state
 from objectives.on_demand.woken_server import OWN_PORT
 from objectives.servers.ports import claimed_port
 
@@ -69,7 +69,7 @@ def health(url: str) -> int:
     return request("GET", f"{url}/health", within_s=WITHIN_S).status
 
 
-def until_asleep(url: str) -> State | None:
+def until_asleep(url: str) -> FrontState | None:
     until_s = time.monotonic() + WITHIN_S
     while (now := state(url)) is not None and now.is_awake and time.monotonic() < until_s:
         time.sleep(0.05)
@@ -78,7 +78,7 @@ def until_asleep(url: str) -> State | None:
 
 def test_it_sleeps_until_it_is_asked_and_again_when_it_is_idle(begin: Begin) -> None:
     url, _ = begin(*fake(), idle_s=0.4)
-    assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
+    assert state(url) == FrontState(is_awake=False, awake_s=0.0, starts_s=())
     assert health(url) == 200
     asleep = until_asleep(url)
     assert asleep is not None and not asleep.is_awake and len(asleep.starts_s) == 1
@@ -165,7 +165,7 @@ def test_a_page_is_read_without_waking_it_and_without_keeping_it_awake(begin: Be
     look = f"{url}{PAGE}/metrics"
     asleep = request("GET", look, within_s=WITHIN_S)
     assert (asleep.status, asleep.text) == (503, "")
-    assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
+    assert state(url) == FrontState(is_awake=False, awake_s=0.0, starts_s=())
     assert health(url) == 200
     pages, until_s = list[str](), time.monotonic() + WITHIN_S
     while time.monotonic() < until_s:
@@ -204,7 +204,7 @@ def test_one_that_cannot_be_kept_awake_is_told(begin: Begin) -> None:
 def test_a_watch_begins_asleep_and_counts_what_follows(begin: Begin) -> None:
     url, _ = begin(*fake())
     health(url)
-    watch = Watch({"embed": url})
+    watch = SleepWatch({"embed": url})
     assert watch.figures() == {
         "embed_cold_starts": 0,
         "embed_cold_start_s": None,
@@ -221,7 +221,7 @@ def test_it_ends_as_its_server_ends(begin: Begin) -> None:
     with pytest.raises(NoAnswer):
         health(url)
     assert process.wait(WITHIN_S) == -9
-    assert Watch({"embed": url}).figures() == {}
+    assert SleepWatch({"embed": url}).figures() == {}
 
 
 def test_a_server_that_is_never_ready_ends_it(begin: Begin) -> None:
@@ -286,7 +286,7 @@ def test_half_a_request_and_what_is_none_wake_nothing(begin: Begin) -> None:
     texts = (b"GET /hea", b"\x16\x03\x01\x02", b"POST / HTTP/1.1\r\nX: " + b"a" * 300_000)
     callers = [connected(url, text) for text in texts]
     with callers[0], callers[1], callers[2]:
-        assert state(url) == State(is_awake=False, awake_s=0.0, starts_s=())
+        assert state(url) == FrontState(is_awake=False, awake_s=0.0, starts_s=())
         try:
             said_back = callers[2].recv(1)
         except ConnectionResetError:  # not all of it had been read

@@ -1,11 +1,11 @@
 """The bench of the capture shows what it adds, from answers that came whole."""
 
-from objectives.rig.capture_bench import Run, measured, row
+from objectives.rig.capture_bench import BenchRun, measured, row
 
 
 def test_a_row_has_the_differences_and_the_time_a_request():
-    alone = Run((1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
-    through = Run((1.5, 2.5, 5.0), (10.0, 21.0, 30.0), 0.003, 0.0015)
+    alone = BenchRun((1.0, 2.0, 3.0), (10.0, 20.0, 30.0))
+    through = BenchRun((1.5, 2.5, 5.0), (10.0, 21.0, 30.0), 0.003, 0.0015)
     assert row(8, "captured", alone, through).split() == [
         *("8", "captured", "3", "+0.50", "+2.00", "+1.00", "+0.00", "1.00", "0.50")
     ]

@@ -15,7 +15,7 @@ from objectives.services import OtherService
 from study.deploy.config.load import load_deployment
 from study.init_spec.init_spec import InitOptions, write_files
 from study.init_spec.places import places_of
-from study.init_spec.roles import Services
+from study.init_spec.roles import UnitServices
 from study.init_spec.write_deployment import deployment_of
 from study.init_spec.write_spec import spec_of
 from study.spec.load import load
@@ -86,7 +86,9 @@ def test_a_second_llm_becomes_an_entry_of_services(folder: Path, start: str) -> 
     assert any("is llm2, beside llm.service" in note for note in services.notes)
 
 
-def checked(folder: Path, services: Services, name: str, today: dict[str, Any]) -> dict[str, Any]:
+def checked(
+    folder: Path, services: UnitServices, name: str, today: dict[str, Any]
+) -> dict[str, Any]:
     """Return the entry of a service in the spec, which the study reads and which searches these."""
     spec = spec_of("my", places_of(services, None), services, None)
     assert spec["baseline"].items() >= today.items()
