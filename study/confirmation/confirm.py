@@ -91,7 +91,7 @@ def _summary(of: Subject, journal: PairsJournal, verdict: RuleVerdict, most: int
     """Return the answer in lines for a person."""
     rule, counted = of.rule, counted_pairs(journal, verdict)
     pairs, cards = len(counted), {p.card for p in counted}
-    is_open = verdict.status is rule_verdict.Status.INCONCLUSIVE
+    is_open = verdict.status is rule_verdict.VerdictStatus.INCONCLUSIVE
     s = journal.stress
     free = None if s is None else s.free_memory_mib
     more = pairs_to_come(of, verdict, pairs, most)

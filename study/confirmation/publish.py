@@ -44,8 +44,8 @@ def pairs_to_come(of: Subject, result: RuleVerdict, pairs: int, most: int) -> in
         pairs: How many pairs there are.
         most: How many were asked for.
     """
-    is_open = result.status is rule_verdict.Status.INCONCLUSIVE
-    if any(cause.reason is rule_verdict.Reason.TODAY_WORKS for cause in result.causes):
+    is_open = result.status is rule_verdict.VerdictStatus.INCONCLUSIVE
+    if any(cause.reason is rule_verdict.VerdictReason.TODAY_WORKS for cause in result.causes):
         return None
     is_exhausted = of.spec.measure != "live" and pairs < most
     return result.pairs_more if is_open and not is_exhausted else None

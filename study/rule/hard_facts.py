@@ -9,7 +9,7 @@ from typing import Literal
 from objectives.speech.wer import WordVerdict
 from study.rule.pairs import Role
 from study.rule.rule import Rule
-from study.rule.verdict import Cause, Reason
+from study.rule.verdict import Cause, VerdictReason
 
 FAILED_MORE = 0.01  # share of requests that the winner may fail more than the baseline
 Today = Literal["", "fails", "works", "not_launched"]
@@ -63,36 +63,38 @@ def hard_causes(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
     """Yield what rules the winner out whatever the pairs say."""
     for f in facts.failures:
         if f.role == "winner":
-            yield Cause(Reason.WINNER_FAILED, f.under, f.failure_class, evidence=f.evidence)
+            yield Cause(VerdictReason.WINNER_FAILED, f.under, f.failure_class, evidence=f.evidence)
     if facts.oom_events:
-        yield Cause(Reason.OUT_OF_MEMORY, value=facts.oom_events)
+        yield Cause(VerdictReason.OUT_OF_MEMORY, value=facts.oom_events)
     for workload, more in facts.failed_more.items():
         if more is not None and more > FAILED_MORE:
-            yield Cause(Reason.FAILED_REQUESTS, workload, value=more)
+            yield Cause(VerdictReason.FAILED_REQUESTS, workload, value=more)
     if facts.words is WordVerdict.FAIL:
-        yield Cause(Reason.WORDS_WORSE)
+        yield Cause(VerdictReason.WORDS_WORSE)
     gate_mib, free_mib = rule.free_memory_mib, facts.free_mib
     if gate_mib is not None and free_mib is not None and free_mib < gate_mib:
-        yield Cause(Reason.FREE_MEMORY, value=free_mib)
+        yield Cause(VerdictReason.FREE_MEMORY, value=free_mib)
 
 
 def open_facts(facts: HardFacts, rule: Rule) -> Iterator[Cause]:
     """Yield what keeps the winner from being confirmed whatever the pairs say."""
     for f in facts.failures:
         if f.role == "baseline":
-            yield Cause(Reason.BASELINE_FAILED, f.under, f.failure_class, evidence=f.evidence)
+            yield Cause(
+                VerdictReason.BASELINE_FAILED, f.under, f.failure_class, evidence=f.evidence
+            )
     if facts.today == "works":
-        yield Cause(Reason.TODAY_WORKS)
+        yield Cause(VerdictReason.TODAY_WORKS)
     if facts.today == "not_launched":
-        yield Cause(Reason.TODAY_NOT_LAUNCHED)
+        yield Cause(VerdictReason.TODAY_NOT_LAUNCHED)
     if facts.has_drift:
-        yield Cause(Reason.DRIFT)
+        yield Cause(VerdictReason.DRIFT)
     for workload, more in facts.failed_more.items():
         if more is None:
-            yield Cause(Reason.FAILED_NOT_COUNTED, workload)
+            yield Cause(VerdictReason.FAILED_NOT_COUNTED, workload)
     if facts.words is WordVerdict.CANNOT_TELL:
-        yield Cause(Reason.WORDS_UNSURE, value=facts.minutes_more_audio)
+        yield Cause(VerdictReason.WORDS_UNSURE, value=facts.minutes_more_audio)
     if facts.words is WordVerdict.NOT_MEASURED:
-        yield Cause(Reason.WORDS_NOT_MEASURED, value=facts.minutes_more_audio)
+        yield Cause(VerdictReason.WORDS_NOT_MEASURED, value=facts.minutes_more_audio)
     if rule.free_memory_mib is not None and facts.free_mib is None:
-        yield Cause(Reason.FREE_MEMORY_NOT_MEASURED)
+        yield Cause(VerdictReason.FREE_MEMORY_NOT_MEASURED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from study.rule.rule import Claim
-from study.rule.verdict import Cause, Reason, RuleVerdict, Status
+from study.rule.verdict import Cause, RuleVerdict, VerdictReason, VerdictStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class HeldRates:
 def needs_holds(verdict: RuleVerdict) -> bool:
     """Return whether the pairs confirm a capacity, which holds have to prove."""
     is_won = any(c.claim is Claim.CAPACITY for c in verdict.won)
-    return is_won and verdict.status is Status.CONFIRMED
+    return is_won and verdict.status is VerdictStatus.CONFIRMED
 
 
 def after_holds(verdict: RuleVerdict, held: HeldRates) -> RuleVerdict:
@@ -42,8 +42,8 @@ def after_holds(verdict: RuleVerdict, held: HeldRates) -> RuleVerdict:
     if not needs_holds(verdict):
         return verdict
     if not held.is_whole:
-        open_cause = Cause(Reason.HOLDS_NOT_MEASURED, name=Claim.CAPACITY)
-        return replace(verdict, status=Status.INCONCLUSIVE, causes=(open_cause,))
+        open_cause = Cause(VerdictReason.HOLDS_NOT_MEASURED, name=Claim.CAPACITY)
+        return replace(verdict, status=VerdictStatus.INCONCLUSIVE, causes=(open_cause,))
     if held.winner_per_s is not None and held.winner_per_s > (held.baseline_per_s or 0.0):
         return verdict
     claims = tuple(
@@ -51,5 +51,5 @@ def after_holds(verdict: RuleVerdict, held: HeldRates) -> RuleVerdict:
     )
     if any(c.is_won for c in claims):
         return replace(verdict, claims=claims)
-    cause = Cause(Reason.CAPACITY_NOT_HELD, name=Claim.CAPACITY, value=held.baseline_per_s)
-    return replace(verdict, status=Status.INCONCLUSIVE, causes=(cause,), claims=claims)
+    cause = Cause(VerdictReason.CAPACITY_NOT_HELD, name=Claim.CAPACITY, value=held.baseline_per_s)
+    return replace(verdict, status=VerdictStatus.INCONCLUSIVE, causes=(cause,), claims=claims)

@@ -11,7 +11,7 @@ from study.rule.hard_facts import HardFacts, hard_causes, open_facts
 from study.rule.limits import LimitFinding, LimitStanding, limit_findings
 from study.rule.pairs import Arms, Key, first_pairs
 from study.rule.rule import LOOKS, Rule, confidence
-from study.rule.verdict import Cause, Reason, RuleVerdict, Status
+from study.rule.verdict import Cause, RuleVerdict, VerdictReason, VerdictStatus
 from study.rule.watched import WorseFigure, lost_figures, worse_figures
 
 
@@ -28,15 +28,15 @@ def judge(figures: Mapping[Key, Arms], facts: HardFacts, rule: Rule) -> RuleVerd
     """
     pairs = max((len(arms.baseline) for arms in figures.values()), default=0)
     open_causes = tuple(open_facts(facts, rule))
-    too_few = Cause(Reason.TOO_FEW_PAIRS, value=pairs)
-    verdict = RuleVerdict(status=Status.INCONCLUSIVE, causes=(*open_causes, too_few))
+    too_few = Cause(VerdictReason.TOO_FEW_PAIRS, value=pairs)
+    verdict = RuleVerdict(status=VerdictStatus.INCONCLUSIVE, causes=(*open_causes, too_few))
     if against := tuple(hard_causes(facts, rule)):
-        return RuleVerdict(status=Status.REJECTED, causes=against)
+        return RuleVerdict(status=VerdictStatus.REJECTED, causes=against)
     for look, count in enumerate(LOOKS, 1):
         if count > pairs:
             break
         verdict = _at(look, count, first_pairs(figures, count), open_causes, rule)
-        if verdict.status is not Status.INCONCLUSIVE:
+        if verdict.status is not VerdictStatus.INCONCLUSIVE:
             return verdict
     more = next((count - pairs for count in LOOKS if count > pairs), None)
     return replace(verdict, pairs_more=more)
@@ -55,17 +55,20 @@ def _at(
     claims = tuple(claim_finding(part, figures, rule, shared) for part in parts)
     limits = limit_findings(figures, rule, level)
     worse = worse_figures(figures, limits, rule, level)
-    status, causes = Status.REJECTED, tuple(_against(claims, limits, worse, figures))
+    status, causes = VerdictStatus.REJECTED, tuple(_against(claims, limits, worse, figures))
     if not causes:
-        lost = (_of_figure(Reason.FIGURE_LOST, key, figures) for key in lost_figures(figures, rule))
+        lost = (
+            _of_figure(VerdictReason.FIGURE_LOST, key, figures)
+            for key in lost_figures(figures, rule)
+        )
         harms = (
-            _of_figure(Reason.WATCHED_WORSE, (w.workload, w.figure), figures)
+            _of_figure(VerdictReason.WATCHED_WORSE, (w.workload, w.figure), figures)
             for w in worse
             if w.is_harm
         )
         open_now = (*open_causes, *_not_won(claims), *_not_met(limits), *harms, *lost)
         causes = tuple(dict.fromkeys(open_now))  # a claim and a figure may lack the same
-        status = Status.INCONCLUSIVE if causes else Status.CONFIRMED
+        status = VerdictStatus.INCONCLUSIVE if causes else VerdictStatus.CONFIRMED
     return RuleVerdict(
         status=status,
         causes=causes,
@@ -84,20 +87,20 @@ def _against(
     figures: Mapping[Key, Arms],
 ) -> Iterator[Cause]:
     if claims and all(c.is_lost for c in claims):
-        yield from (Cause(Reason.CLAIM_WORSE, name=c.claim) for c in claims)
+        yield from (Cause(VerdictReason.CLAIM_WORSE, name=c.claim) for c in claims)
     for limit in limits:
         if limit.standing is LimitStanding.BROKEN:
-            yield Cause(Reason.LIMIT_BROKEN, limit.workload, limit.figure)
+            yield Cause(VerdictReason.LIMIT_BROKEN, limit.workload, limit.figure)
     for figure in worse:
         if figure.rejects:
-            yield _of_figure(Reason.WATCHED_WORSE, (figure.workload, figure.figure), figures)
+            yield _of_figure(VerdictReason.WATCHED_WORSE, (figure.workload, figure.figure), figures)
 
 
-def _of_figure(reason: Reason, key: Key, figures: Mapping[Key, Arms]) -> Cause:
+def _of_figure(reason: VerdictReason, key: Key, figures: Mapping[Key, Arms]) -> Cause:
     """Return the cause; a capacity for which no rate is good has a reason of its own."""
     workload, name = key
     if name == CAPACITY and (count := figures[key].winner.count(0)):
-        return Cause(Reason.NO_GOOD_RATE, workload, "winner", count)
+        return Cause(VerdictReason.NO_GOOD_RATE, workload, "winner", count)
     return Cause(reason, workload, name)
 
 
@@ -108,20 +111,22 @@ def _not_won(claims: tuple[ClaimFinding, ...]) -> Iterator[Cause]:
     for c in claims:
         lacking = {w: n for w, n in c.missing.items() if n}
         for workload, count in lacking.items():
-            yield Cause(Reason.CLAIM_NOT_MEASURED, workload, c.claim, count)
+            yield Cause(VerdictReason.CLAIM_NOT_MEASURED, workload, c.claim, count)
         for (workload, role), count in c.no_good_rate.items():
-            yield Cause(Reason.NO_GOOD_RATE, workload, role, count)
+            yield Cause(VerdictReason.NO_GOOD_RATE, workload, role, count)
         for workload in c.worse_under:
-            yield Cause(Reason.HELD_OUT_WORSE, workload, c.claim)
+            yield Cause(VerdictReason.HELD_OUT_WORSE, workload, c.claim)
         if c.main is not None and c.main.low <= 0:
-            yield Cause(Reason.CLAIM_NOT_SHOWN, name=c.claim)
+            yield Cause(VerdictReason.CLAIM_NOT_SHOWN, name=c.claim)
         elif c.held_out is not None and c.held_out.low <= 0:
-            yield Cause(Reason.HELD_OUT_NOT_SHOWN, name=c.claim)
+            yield Cause(VerdictReason.HELD_OUT_NOT_SHOWN, name=c.claim)
 
 
 def _not_met(limits: tuple[LimitFinding, ...]) -> Iterator[Cause]:
     for limit in limits:
         if not limit.is_met:
             is_measured = limit.standing is not LimitStanding.NOT_MEASURED
-            reason = Reason.LIMIT_NOT_SHOWN if is_measured else Reason.LIMIT_NOT_MEASURED
+            reason = (
+                VerdictReason.LIMIT_NOT_SHOWN if is_measured else VerdictReason.LIMIT_NOT_MEASURED
+            )
             yield Cause(reason, limit.workload, limit.figure)

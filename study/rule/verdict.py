@@ -10,7 +10,7 @@ from study.rule.limits import LimitFinding
 from study.rule.watched import WorseFigure
 
 
-class Status(StrEnum):
+class VerdictStatus(StrEnum):
     """A status says what came of the pairs."""
 
     CONFIRMED = "confirmed"
@@ -18,7 +18,7 @@ class Status(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-class Reason(StrEnum):
+class VerdictReason(StrEnum):
     """A reason says what rules a winner out, or keeps it from being confirmed."""
 
     # these reject
@@ -66,7 +66,7 @@ class Cause:
         evidence: The line of a log that shows a failure.
     """
 
-    reason: Reason
+    reason: VerdictReason
     workload: str = ""
     name: str = ""
     value: float | None = None
@@ -88,7 +88,7 @@ class RuleVerdict:
         pairs_more: How many more pairs until the next look; None where none would change it.
     """
 
-    status: Status
+    status: VerdictStatus
     causes: tuple[Cause, ...]
     claims: tuple[ClaimFinding, ...] = ()
     limits: tuple[LimitFinding, ...] = ()

@@ -10,7 +10,7 @@ from study.confirmation.records import PairsJournal, Stage
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.assess import has_drift, hold_to_come, verdict_of_pairs
 from study.rule.rule import LOOKS
-from study.rule.verdict import Status
+from study.rule.verdict import VerdictStatus
 
 StepName = Literal["aa", "today", "stress", "ab", "hold"]
 PAIRS: tuple[StepName, ...] = ("aa", "ab")
@@ -72,7 +72,7 @@ def _of_winner(journal: PairsJournal, of: Subject, most: int, part: Part) -> Nex
     """Return what is measured next of the winner, once the baseline is known."""
     if journal.stress is None:
         return Next("stress", 1)
-    if verdict_of_pairs(journal, of).status is Status.INCONCLUSIVE:
+    if verdict_of_pairs(journal, of).status is VerdictStatus.INCONCLUSIVE:
         return _pair("ab", journal, part, most)
     has_hold = part == WHOLE and hold_to_come(journal, of) is not None
     return Next("hold", len(journal.holds) + 1) if has_hold else None

@@ -13,7 +13,7 @@ from study.rule.intervals import interval
 from study.rule.judge import judge
 from study.rule.pairs import Role, known
 from study.rule.rule import Claim, confidence
-from study.rule.verdict import RuleVerdict, Status
+from study.rule.verdict import RuleVerdict, VerdictStatus
 
 
 def verdict_of(journal: PairsJournal, of: Subject) -> RuleVerdict:
@@ -41,7 +41,7 @@ def verdict_of_pairs(journal: PairsJournal, of: Subject) -> RuleVerdict:
 
 def counted_pairs(journal: PairsJournal, verdict: RuleVerdict) -> tuple[Pair, ...]:
     """Return the pairs that a verdict stands on: those of the look that decided, or all so far."""
-    is_decided = verdict.look > 0 and verdict.status is not Status.INCONCLUSIVE
+    is_decided = verdict.look > 0 and verdict.status is not VerdictStatus.INCONCLUSIVE
     pairs = journal.of("ab")
     return pairs[: verdict.pairs] if is_decided else pairs
 

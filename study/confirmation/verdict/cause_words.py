@@ -8,29 +8,29 @@ from objectives.figures import figure
 from study.rule.hard_facts import FAILED_MORE
 from study.rule.limits import AT_MOST, LimitFinding
 from study.rule.rule import LOOKS, Claim, Rule
-from study.rule.verdict import Cause, Reason, RuleVerdict
+from study.rule.verdict import Cause, RuleVerdict, VerdictReason
 from study.rule.watched import covering_limit
 
 CLAIM_TITLES = {Claim.CAPACITY: "capacity", Claim.LATENCY: "latency at today's load"}
 # what needs no more than the names that a cause has
 PLAIN = {
-    Reason.WINNER_FAILED: "the winner failed under {workload}: {name}: {evidence}",
-    Reason.BASELINE_FAILED: "the baseline failed under {workload}: {name}: {evidence}",
-    Reason.TODAY_WORKS: "what is in use today works after all; run the study again, which then "
-    "compares with it",
-    Reason.TODAY_NOT_LAUNCHED: "what is in use today was not launched again",
-    Reason.WORDS_WORSE: "its words are worse than the gate allows",
-    Reason.DRIFT: "the baseline against itself seems better or worse: drift, or an effect of the "
-    "order",
-    Reason.FAILED_NOT_COUNTED: "failed requests were not counted under {workload}",
-    Reason.FREE_MEMORY_NOT_MEASURED: "the free memory under stress was not measured",
-    Reason.HOLDS_NOT_MEASURED: "the capacity is not proven yet at a constant rate; run the same "
-    "command again, without --take",
-    Reason.CLAIM_WORSE: "{claim} is worse, not better",
-    Reason.CLAIM_NOT_SHOWN: "{claim} is not shown to be better",
-    Reason.HELD_OUT_NOT_SHOWN: "{claim} is not shown to be better on the mean of the other "
+    VerdictReason.WINNER_FAILED: "the winner failed under {workload}: {name}: {evidence}",
+    VerdictReason.BASELINE_FAILED: "the baseline failed under {workload}: {name}: {evidence}",
+    VerdictReason.TODAY_WORKS: "what is in use today works after all; run the study again, "
+    "which then compares with it",
+    VerdictReason.TODAY_NOT_LAUNCHED: "what is in use today was not launched again",
+    VerdictReason.WORDS_WORSE: "its words are worse than the gate allows",
+    VerdictReason.DRIFT: "the baseline against itself seems better or worse: drift, or an effect "
+    "of the order",
+    VerdictReason.FAILED_NOT_COUNTED: "failed requests were not counted under {workload}",
+    VerdictReason.FREE_MEMORY_NOT_MEASURED: "the free memory under stress was not measured",
+    VerdictReason.HOLDS_NOT_MEASURED: "the capacity is not proven yet at a constant rate; run "
+    "the same command again, without --take",
+    VerdictReason.CLAIM_WORSE: "{claim} is worse, not better",
+    VerdictReason.CLAIM_NOT_SHOWN: "{claim} is not shown to be better",
+    VerdictReason.HELD_OUT_NOT_SHOWN: "{claim} is not shown to be better on the mean of the other "
     "workloads",
-    Reason.HELD_OUT_WORSE: "{claim} is worse under {workload}",
+    VerdictReason.HELD_OUT_WORSE: "{claim} is worse under {workload}",
 }
 
 
@@ -50,34 +50,34 @@ def cause_in_words(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
         claim = CLAIM_TITLES[Claim(name)] if "{claim}" in text else ""
         return text.format(workload=under, name=name, evidence=cause.evidence, claim=claim)
     match cause.reason:
-        case Reason.OUT_OF_MEMORY:
+        case VerdictReason.OUT_OF_MEMORY:
             times = "once" if value == 1 else f"{value:g} times"
             text = f"a server or tenant ran out of memory {times} in the winner's launches"
-        case Reason.FAILED_REQUESTS:
+        case VerdictReason.FAILED_REQUESTS:
             text = f"{100 * value:.1f} points more of the requests failed under {under} than with "
             text += "the baseline"
             if rule.is_alone:
                 most = f"at most {100 * FAILED_MORE:g} % may"
                 text = f"{100 * value:.1f} % of the requests failed under {under}, {most}"
-        case Reason.FREE_MEMORY:
+        case VerdictReason.FREE_MEMORY:
             gate = f"the gate asks for {rule.free_memory_mib or 0.0:g}"
             text = f"under stress only {value:,.0f} MiB stayed free, {gate}"
-        case Reason.WORDS_UNSURE | Reason.WORDS_NOT_MEASURED:
-            known = "cannot tell" if cause.reason is Reason.WORDS_UNSURE else "not measured"
+        case VerdictReason.WORDS_UNSURE | VerdictReason.WORDS_NOT_MEASURED:
+            known = "cannot tell" if cause.reason is VerdictReason.WORDS_UNSURE else "not measured"
             more = f"; about {value:.0f} more minutes of audio would tell" if value else ""
             text = f"word errors: {known}{more}"
-        case Reason.CAPACITY_NOT_HELD:
+        case VerdictReason.CAPACITY_NOT_HELD:
             today = f"no rate above the {value:.2f} turns/s of the baseline"
             text = f"the winner holds {today if value else 'none of its rates'}"
-        case Reason.TOO_FEW_PAIRS:
+        case VerdictReason.TOO_FEW_PAIRS:
             text = f"{value:g} of at least {LOOKS[0]} pairs"
-        case Reason.CLAIM_NOT_MEASURED:
+        case VerdictReason.CLAIM_NOT_MEASURED:
             pairs = f"{value:g} of {verdict.pairs} pairs"
             text = f"{CLAIM_TITLES[Claim(name)]} was not measured in {pairs} under {under}"
-        case Reason.NO_GOOD_RATE:
+        case VerdictReason.NO_GOOD_RATE:
             pairs = f"{value:g} of {verdict.pairs} pairs"
             text = f"no rate is good for the {name} in {pairs} under {under}"
-        case Reason.FIGURE_LOST:
+        case VerdictReason.FIGURE_LOST:
             text = f"the winner lacks {title(name)} ({name}) in some pairs under {under}"
         case _:
             text = f"{title(name)} ({name}) under {under} {_judged(cause, verdict, rule)}"
@@ -86,11 +86,11 @@ def cause_in_words(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
 
 def _judged(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
     """Say how a figure stands to its limit."""
-    if cause.reason is Reason.WATCHED_WORSE:
+    if cause.reason is VerdictReason.WATCHED_WORSE:
         limit_ms = covering_limit(cause.name, rule.limits)
         outside = "" if limit_ms is None else f", and may be outside its limit of {_ms(limit_ms)}"
         return f"is worse by more than 10 %{outside}"
-    if cause.reason is Reason.LIMIT_NOT_MEASURED:
+    if cause.reason is VerdictReason.LIMIT_NOT_MEASURED:
         return "has a limit and was not measured"
     finding = next(
         f for f in verdict.limits if (f.workload, f.figure) == (cause.workload, cause.name)
@@ -99,7 +99,7 @@ def _judged(cause: Cause, verdict: RuleVerdict, rule: Rule) -> str:
         today = f"more than {AT_MOST:g} x today's {_ms(finding.baseline_ms)}"
         next_one = f"one more launch of the winner may take {_ms(finding.next_launch_ms)}"
         return f"is inside its limit of {_ms(finding.limit_ms)}, but {next_one}, {today}"
-    word = "breaks" if cause.reason is Reason.LIMIT_BROKEN else "is not shown to keep"
+    word = "breaks" if cause.reason is VerdictReason.LIMIT_BROKEN else "is not shown to keep"
     return f"{word} its limit of {_ms(finding.limit_ms)}: {_launches(finding)}"
 
 

@@ -15,7 +15,7 @@ from study.rule.claims import ClaimFinding
 from study.rule.intervals import Interval
 from study.rule.limits import LimitStanding
 from study.rule.rule import ERROR, LOOKS, Claim, Rule, confidence
-from study.rule.verdict import RuleVerdict, Status
+from study.rule.verdict import RuleVerdict, VerdictStatus
 from study.rule.watched import WorseFigure
 
 FIXED_BEFORE = "fixed before the first pair"
@@ -64,7 +64,7 @@ def claims_in_words(verdict: RuleVerdict, rule: Rule, pairs: int) -> str:
         least = LOOKS[0]
         return f"{pairs} of {least} pairs, before which nothing is claimed"
     level = confidence(verdict.look, among=len(rule.claims))
-    if verdict.status is not Status.CONFIRMED:
+    if verdict.status is not VerdictStatus.CONFIRMED:
         parts = [_standing(c, level) for c in verdict.claims]
         return f"{'; '.join(parts)} (positive is better)"
     return _won(min(verdict.won, key=lambda c: c.claim is not Claim.CAPACITY), level)
@@ -75,7 +75,7 @@ def _works(verdict: RuleVerdict, launches: int) -> str:
 
     Source: Clopper and Pearson, Biometrika 26 (1934): the upper bound where none of n failed.
     """
-    if not launches or verdict.status is not Status.CONFIRMED:
+    if not launches or verdict.status is not VerdictStatus.CONFIRMED:
         return f"it worked in {launches} fresh launches so far"
     pct = 100 * (1 - ERROR ** (1 / launches))
     missed = dict.fromkeys(
@@ -162,9 +162,9 @@ def status_in_words(
     what = "sets of cards" if any(map(is_set, cards)) else "cards"
     on = f" on {len(cards)} {what}" if len(cards) > 1 else ""
     match status:
-        case Status.CONFIRMED:
+        case VerdictStatus.CONFIRMED:
             return f"confirmed by {counted} of fresh launches{on}"
-        case Status.REJECTED:
+        case VerdictStatus.REJECTED:
             return f"rejected after {counted}{on}"
     last = "all that the recording has" if is_replay else "the last look"
     more = last if pairs_more is None else f"{pairs_more} more may tell"

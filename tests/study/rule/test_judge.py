@@ -16,7 +16,7 @@ from study.rule.judge import judge
 from study.rule.limits import LimitStanding, limit_finding
 from study.rule.pairs import Arms, Key
 from study.rule.rule import LOOKS, Claim, Rule, confidence
-from study.rule.verdict import Cause, Reason, RuleVerdict, Status
+from study.rule.verdict import Cause, RuleVerdict, VerdictReason, VerdictStatus
 
 WIGGLE = (0.0, 0.01, -0.01, 0.005, -0.005, 0.002, 0.0, 0.01, -0.01, 0.005, -0.005, 0.002)
 RULE = Rule(
@@ -55,14 +55,14 @@ def judged(
     return judge(figures, facts or HardFacts(), rule)
 
 
-def reasons(verdict: RuleVerdict) -> list[Reason]:
+def reasons(verdict: RuleVerdict) -> list[VerdictReason]:
     return [c.reason for c in verdict.causes]
 
 
 def test_six_pairs_that_gain_confirm_and_the_lower_end_says_by_how_much_at_least() -> None:
     verdict = judged(world(WIN))
     assert (verdict.status, verdict.causes, verdict.pairs, verdict.look) == (
-        Status.CONFIRMED,
+        VerdictStatus.CONFIRMED,
         (),
         6,
         1,
@@ -75,35 +75,35 @@ def test_six_pairs_that_gain_confirm_and_the_lower_end_says_by_how_much_at_least
 def test_a_shorter_latency_is_enough_and_its_lower_end_is_of_the_baselines_time() -> None:
     verdict = judged(world({"stt_latency_p95_ms": 0.8, "llm_latency_p95_ms": 0.8}))
     [won] = verdict.won
-    assert (verdict.status, won.claim) == (Status.CONFIRMED, Claim.LATENCY)
+    assert (verdict.status, won.claim) == (VerdictStatus.CONFIRMED, Claim.LATENCY)
     assert won.at_least_pct == pytest.approx(19.2, abs=0.5)
 
 
 def test_services_count_by_their_weights_and_alike_without_any() -> None:
     figures = world({"stt_latency_p95_ms": 0.5, "llm_latency_p95_ms": 1.9})
-    assert judged(figures).status is Status.CONFIRMED
+    assert judged(figures).status is VerdictStatus.CONFIRMED
     by_llm = replace(RULE, claim=Claim.LATENCY, weights={"stt": 0.1, "llm": 0.4})
-    assert reasons(judged(figures, by_llm)) == [Reason.CLAIM_WORSE]
+    assert reasons(judged(figures, by_llm)) == [VerdictReason.CLAIM_WORSE]
     none = replace(RULE, claim=Claim.LATENCY, weights={"stt": 0.0, "llm": 0.0})
-    assert judged(figures, none).status is Status.CONFIRMED
+    assert judged(figures, none).status is VerdictStatus.CONFIRMED
 
 
 def test_it_is_looked_at_after_six_and_twelve_pairs_only() -> None:
     assert LOOKS == (6, 12)
     five = judged(world(WIN, 5))
-    assert (five.causes, five.pairs_more) == ((Cause(Reason.TOO_FEW_PAIRS, value=5),), 1)
+    assert (five.causes, five.pairs_more) == ((Cause(VerdictReason.TOO_FEW_PAIRS, value=5),), 1)
     barely = Arms((3.3,) * 11, (3.3,) * 6 + (6.6,) * 5)
     eleven = judged({**world({}, 11), ("main", CAPACITY): barely})
-    assert (eleven.pairs, eleven.pairs_more, eleven.status) == (6, 1, Status.INCONCLUSIVE)
+    assert (eleven.pairs, eleven.pairs_more, eleven.status) == (6, 1, VerdictStatus.INCONCLUSIVE)
     twelve = judged({**world({}, 12), ("main", CAPACITY): arms(3.3, 1.03, 12)})
-    assert (twelve.status, twelve.look, twelve.pairs) == (Status.CONFIRMED, 1, 6)
+    assert (twelve.status, twelve.look, twelve.pairs) == (VerdictStatus.CONFIRMED, 1, 6)
 
 
 def test_the_second_look_has_half_the_error_and_no_look_follows_it() -> None:
     assert 1 - confidence(2, among=2) == pytest.approx((1 - confidence(1, among=2)) / 2)
     verdict = judged(world({}, 12))
     assert (verdict.look, verdict.pairs, verdict.pairs_more) == (2, 12, None)
-    assert reasons(verdict) == [Reason.CLAIM_NOT_SHOWN] * 2
+    assert reasons(verdict) == [VerdictReason.CLAIM_NOT_SHOWN] * 2
 
 
 def test_what_the_first_look_confirmed_later_pairs_do_not_change() -> None:
@@ -115,12 +115,12 @@ def test_what_the_first_look_confirmed_later_pairs_do_not_change() -> None:
     ("held_out", "expected"),
     [
         ({"a": 1.2, "b": 1.0}, []),
-        ({"a": 1.0, "b": 1.0}, [Reason.HELD_OUT_NOT_SHOWN]),
-        ({"a": 1.5, "b": 0.9}, [Reason.HELD_OUT_WORSE]),
+        ({"a": 1.0, "b": 1.0}, [VerdictReason.HELD_OUT_NOT_SHOWN]),
+        ({"a": 1.5, "b": 0.9}, [VerdictReason.HELD_OUT_WORSE]),
     ],
 )
 def test_the_held_out_workloads_must_gain_in_their_mean_and_none_may_lose(
-    held_out: dict[str, float], expected: list[Reason]
+    held_out: dict[str, float], expected: list[VerdictReason]
 ) -> None:
     figures = world(WIN)
     for name, times in held_out.items():
@@ -128,7 +128,7 @@ def test_the_held_out_workloads_must_gain_in_their_mean_and_none_may_lose(
     rule = replace(RULE, held_out=tuple(held_out))
     verdict = judged(figures, rule)
     assert [c.reason for c in verdict.causes if c.name == Claim.CAPACITY] == expected
-    assert (verdict.status is Status.CONFIRMED) is (not expected)
+    assert (verdict.status is VerdictStatus.CONFIRMED) is (not expected)
 
 
 def test_a_claim_that_is_not_measured_in_every_pair_is_not_won_and_the_other_one_may_be() -> None:
@@ -139,17 +139,20 @@ def test_a_claim_that_is_not_measured_in_every_pair_is_not_won_and_the_other_one
             ("main", CAPACITY): Arms(some.baseline, (*some.winner[:5], missing)),
         }
         verdict = judged(figures)
-        assert Cause(Reason.CLAIM_NOT_MEASURED, "main", Claim.CAPACITY, 1) in verdict.causes
+        assert Cause(VerdictReason.CLAIM_NOT_MEASURED, "main", Claim.CAPACITY, 1) in verdict.causes
     figures = world({"stt_latency_p95_ms": 0.8})
     del figures["main", CAPACITY]  # no rate was good
-    assert judged(figures).status is Status.CONFIRMED
+    assert judged(figures).status is VerdictStatus.CONFIRMED
 
 
 def test_a_winner_that_is_worse_by_every_claim_is_rejected() -> None:
     verdict = judged(world({CAPACITY: 0.8, "llm_latency_p95_ms": 1.2}))
-    assert (verdict.status, reasons(verdict)) == (Status.REJECTED, [Reason.CLAIM_WORSE] * 2)
+    assert (verdict.status, reasons(verdict)) == (
+        VerdictStatus.REJECTED,
+        [VerdictReason.CLAIM_WORSE] * 2,
+    )
     only_one = judged(world({CAPACITY: 0.8, "llm_latency_p95_ms": 0.8}))
-    assert only_one.status is Status.CONFIRMED
+    assert only_one.status is VerdictStatus.CONFIRMED
 
 
 @pytest.mark.parametrize(
@@ -175,10 +178,10 @@ def test_a_limit_is_met_inside_it_and_at_most_twice_the_baselines_or_where_it_is
     [limit] = verdict.limits
     assert limit.standing is standing
     status = {
-        LimitStanding.BROKEN: Status.REJECTED,
-        LimitStanding.CANNOT_TELL: Status.INCONCLUSIVE,
+        LimitStanding.BROKEN: VerdictStatus.REJECTED,
+        LimitStanding.CANNOT_TELL: VerdictStatus.INCONCLUSIVE,
     }
-    assert verdict.status is status.get(standing, Status.CONFIRMED)
+    assert verdict.status is status.get(standing, VerdictStatus.CONFIRMED)
 
 
 def test_the_bound_of_one_more_launch_is_the_upper_prediction_bound_in_logarithms() -> None:
@@ -212,33 +215,35 @@ def test_a_limit_that_main_does_not_measure_is_open_and_a_held_out_workload_may_
     figures = {**world(WIN), **world(WIN, workload="speech")}
     rule = replace(RULE, held_out=("speech",))
     del figures["speech", "llm_tpot_p95_ms"]
-    assert judged(figures, rule).status is Status.CONFIRMED
+    assert judged(figures, rule).status is VerdictStatus.CONFIRMED
     del figures["main", "llm_tpot_p95_ms"]
-    assert reasons(judged(figures, rule)) == [Reason.LIMIT_NOT_MEASURED]
+    assert reasons(judged(figures, rule)) == [VerdictReason.LIMIT_NOT_MEASURED]
 
 
-@pytest.mark.parametrize(("times", "status"), [(3.9, Status.CONFIRMED), (4.5, Status.REJECTED)])
+@pytest.mark.parametrize(
+    ("times", "status"), [(3.9, VerdictStatus.CONFIRMED), (4.5, VerdictStatus.REJECTED)]
+)
 def test_what_is_watched_rejects_only_outside_the_limit_that_covers_it(
-    times: float, status: Status
+    times: float, status: VerdictStatus
 ) -> None:
     figures = world({**WIN, "llm_tpot_ms": times})  # a median of 97.5 or 112.5 ms
     verdict = judged(figures)
     assert verdict.status is status
     assert [(w.figure, w.rejects) for w in verdict.worse] == [
-        ("llm_tpot_ms", status is Status.REJECTED)
+        ("llm_tpot_ms", status is VerdictStatus.REJECTED)
     ]
 
 
 def test_what_has_no_limit_is_listed_under_what_gets_worse_and_never_rejects() -> None:
     verdict = judged(world({**WIN, "turn_ttft_ms": 3.0, "llm_tpot_p95_ms": 1.3}))
-    assert verdict.status is Status.CONFIRMED
+    assert verdict.status is VerdictStatus.CONFIRMED
     assert [w.figure for w in verdict.worse] == ["llm_tpot_p95_ms", "turn_ttft_ms"]
     assert math.exp(-verdict.worse[1].gain.mean) == pytest.approx(3.0, abs=0.01)
 
 
 def test_a_watched_figure_that_only_the_winner_lacks_keeps_it_open() -> None:
     figures = {**world(WIN), ("main", "turn_ttft_ms"): Arms((700.0,) * 6, (700.0,) * 5 + (None,))}
-    assert judged(figures).causes == (Cause(Reason.FIGURE_LOST, "main", "turn_ttft_ms"),)
+    assert judged(figures).causes == (Cause(VerdictReason.FIGURE_LOST, "main", "turn_ttft_ms"),)
 
 
 @pytest.mark.parametrize(
@@ -246,41 +251,53 @@ def test_a_watched_figure_that_only_the_winner_lacks_keeps_it_open() -> None:
     [
         (
             HardFacts(failures=(LaunchFailure("winner", "stress", "oom_startup"),)),
-            Status.REJECTED,
-            Cause(Reason.WINNER_FAILED, "stress", "oom_startup"),
+            VerdictStatus.REJECTED,
+            Cause(VerdictReason.WINNER_FAILED, "stress", "oom_startup"),
         ),
         (
             HardFacts(failures=(LaunchFailure("baseline", "main", "engine_death"),)),
-            Status.INCONCLUSIVE,
-            Cause(Reason.BASELINE_FAILED, "main", "engine_death"),
+            VerdictStatus.INCONCLUSIVE,
+            Cause(VerdictReason.BASELINE_FAILED, "main", "engine_death"),
         ),
-        (HardFacts(oom_events=1), Status.REJECTED, Cause(Reason.OUT_OF_MEMORY, value=1)),
+        (
+            HardFacts(oom_events=1),
+            VerdictStatus.REJECTED,
+            Cause(VerdictReason.OUT_OF_MEMORY, value=1),
+        ),
         (
             HardFacts(failed_more={"main": 0.03}),
-            Status.REJECTED,
-            Cause(Reason.FAILED_REQUESTS, "main", value=0.03),
+            VerdictStatus.REJECTED,
+            Cause(VerdictReason.FAILED_REQUESTS, "main", value=0.03),
         ),
         (
             HardFacts(failed_more={"main": None}),
-            Status.INCONCLUSIVE,
-            Cause(Reason.FAILED_NOT_COUNTED, "main"),
+            VerdictStatus.INCONCLUSIVE,
+            Cause(VerdictReason.FAILED_NOT_COUNTED, "main"),
         ),
-        (HardFacts(words=WordVerdict.FAIL), Status.REJECTED, Cause(Reason.WORDS_WORSE)),
+        (
+            HardFacts(words=WordVerdict.FAIL),
+            VerdictStatus.REJECTED,
+            Cause(VerdictReason.WORDS_WORSE),
+        ),
         (
             HardFacts(words=WordVerdict.CANNOT_TELL, minutes_more_audio=14.0),
-            Status.INCONCLUSIVE,
-            Cause(Reason.WORDS_UNSURE, value=14.0),
+            VerdictStatus.INCONCLUSIVE,
+            Cause(VerdictReason.WORDS_UNSURE, value=14.0),
         ),
         (
             HardFacts(words=WordVerdict.NOT_MEASURED),
-            Status.INCONCLUSIVE,
-            Cause(Reason.WORDS_NOT_MEASURED),
+            VerdictStatus.INCONCLUSIVE,
+            Cause(VerdictReason.WORDS_NOT_MEASURED),
         ),
-        (HardFacts(free_mib=200.0), Status.REJECTED, Cause(Reason.FREE_MEMORY, value=200.0)),
-        (HardFacts(has_drift=True), Status.INCONCLUSIVE, Cause(Reason.DRIFT)),
+        (
+            HardFacts(free_mib=200.0),
+            VerdictStatus.REJECTED,
+            Cause(VerdictReason.FREE_MEMORY, value=200.0),
+        ),
+        (HardFacts(has_drift=True), VerdictStatus.INCONCLUSIVE, Cause(VerdictReason.DRIFT)),
     ],
 )
-def test_hard_facts_need_no_interval(facts: HardFacts, status: Status, cause: Cause) -> None:
+def test_hard_facts_need_no_interval(facts: HardFacts, status: VerdictStatus, cause: Cause) -> None:
     measured = replace(facts, free_mib=900.0 if facts.free_mib is None else facts.free_mib)
     rule = replace(RULE, free_memory_mib=256.0)
     verdict = judged(world(WIN), rule, measured)
@@ -289,13 +306,13 @@ def test_hard_facts_need_no_interval(facts: HardFacts, status: Status, cause: Ca
 
 def test_free_memory_that_was_not_measured_keeps_it_open_where_it_is_asked_for() -> None:
     rule = replace(RULE, free_memory_mib=256.0)
-    assert reasons(judged(world(WIN), rule)) == [Reason.FREE_MEMORY_NOT_MEASURED]
-    assert judged(world(WIN)).status is Status.CONFIRMED
+    assert reasons(judged(world(WIN), rule)) == [VerdictReason.FREE_MEMORY_NOT_MEASURED]
+    assert judged(world(WIN)).status is VerdictStatus.CONFIRMED
 
 
 def test_hard_facts_reject_before_the_first_pair() -> None:
     verdict = judged({}, facts=HardFacts(oom_events=2))
-    assert (verdict.status, verdict.pairs_more) == (Status.REJECTED, None)
+    assert (verdict.status, verdict.pairs_more) == (VerdictStatus.REJECTED, None)
     assert not [*hard_causes(HardFacts(failed_more={"main": 0.004}), RULE)]
 
 
@@ -307,19 +324,23 @@ WATCHING = replace(RULE, watched={**RULE.watched, CAPACITY: Direction.UP, GOODPU
 @pytest.mark.parametrize(
     ("name", "pair_arms", "cause"),
     [
-        (CAPACITY, arms(4.0, 1.5 / 4.0), Cause(Reason.WATCHED_WORSE, "main", CAPACITY)),
-        (GOODPUT, arms(99.0, 0.6), Cause(Reason.WATCHED_WORSE, "main", GOODPUT)),
-        (GOODPUT, Arms((99.0,) * 6, (0.0,) * 6), Cause(Reason.WATCHED_WORSE, "main", GOODPUT)),
-        (CAPACITY, NO_RATE, Cause(Reason.NO_GOOD_RATE, "main", "winner", 6)),
+        (CAPACITY, arms(4.0, 1.5 / 4.0), Cause(VerdictReason.WATCHED_WORSE, "main", CAPACITY)),
+        (GOODPUT, arms(99.0, 0.6), Cause(VerdictReason.WATCHED_WORSE, "main", GOODPUT)),
+        (
+            GOODPUT,
+            Arms((99.0,) * 6, (0.0,) * 6),
+            Cause(VerdictReason.WATCHED_WORSE, "main", GOODPUT),
+        ),
+        (CAPACITY, NO_RATE, Cause(VerdictReason.NO_GOOD_RATE, "main", "winner", 6)),
         (
             CAPACITY,  # the ramp of the baseline never broke
             Arms((None,) * 6, (0.0,) * 6, (4.0,) * 6),
-            Cause(Reason.NO_GOOD_RATE, "main", "winner", 6),
+            Cause(VerdictReason.NO_GOOD_RATE, "main", "winner", 6),
         ),
         (
             CAPACITY,
             Arms((None,) * 6, (1.5,) * 6, (4.0,) * 6),
-            Cause(Reason.WATCHED_WORSE, "main", CAPACITY),
+            Cause(VerdictReason.WATCHED_WORSE, "main", CAPACITY),
         ),
     ],
 )
@@ -328,14 +349,14 @@ def test_capacity_and_goodput_reject_where_they_are_shown_worse_under_any_claim(
     name: str, pair_arms: Arms, cause: Cause, claim: Claim
 ) -> None:
     verdict = judged({**world(SHORTER), ("main", name): pair_arms}, replace(WATCHING, claim=claim))
-    assert verdict.status is Status.REJECTED
-    assert cause in verdict.causes or reasons(verdict) == [Reason.CLAIM_WORSE]
+    assert verdict.status is VerdictStatus.REJECTED
+    assert cause in verdict.causes or reasons(verdict) == [VerdictReason.CLAIM_WORSE]
 
 
 @pytest.mark.parametrize("falls", [0.95, 1.0])
 def test_a_capacity_that_falls_by_less_does_not_reject(falls: float) -> None:
     verdict = judged(world({**SHORTER, CAPACITY: falls}), WATCHING)
-    assert verdict.status is Status.CONFIRMED
+    assert verdict.status is VerdictStatus.CONFIRMED
 
 
 def test_without_a_good_rate_on_both_sides_only_latency_can_be_claimed() -> None:
@@ -345,22 +366,22 @@ def test_without_a_good_rate_on_both_sides_only_latency_can_be_claimed() -> None
     claimed = judged(
         {**world(SHORTER), ("main", CAPACITY): none}, replace(WATCHING, claim=Claim.CAPACITY)
     )
-    assert claimed.status is Status.INCONCLUSIVE
+    assert claimed.status is VerdictStatus.INCONCLUSIVE
     assert claimed.causes == (
-        Cause(Reason.NO_GOOD_RATE, "main", "baseline", 6),
-        Cause(Reason.NO_GOOD_RATE, "main", "winner", 6),
+        Cause(VerdictReason.NO_GOOD_RATE, "main", "baseline", 6),
+        Cause(VerdictReason.NO_GOOD_RATE, "main", "winner", 6),
     )
 
 
 def test_no_good_rate_in_some_pairs_keeps_it_open() -> None:
     some = Arms((3.3,) * 6, (3.3, 3.4, 3.2, 0.0, 3.3, 3.3))
     verdict = judged({**world(SHORTER), ("main", CAPACITY): some}, WATCHING)
-    assert verdict.status is Status.INCONCLUSIVE
-    assert verdict.causes == (Cause(Reason.NO_GOOD_RATE, "main", "winner", 1),)
+    assert verdict.status is VerdictStatus.INCONCLUSIVE
+    assert verdict.causes == (Cause(VerdictReason.NO_GOOD_RATE, "main", "winner", 1),)
 
 
 def test_a_goodput_that_only_the_uncorrected_interval_shows_to_fall_keeps_it_open() -> None:
     falls = Arms((99.0,) * 6, (74.0, 89.0, 73.0, 88.0, 75.0, 84.0))
     verdict = judged({**world(SHORTER), ("main", GOODPUT): falls}, WATCHING)
-    assert verdict.status is Status.INCONCLUSIVE
-    assert verdict.causes == (Cause(Reason.WATCHED_WORSE, "main", GOODPUT),)
+    assert verdict.status is VerdictStatus.INCONCLUSIVE
+    assert verdict.causes == (Cause(VerdictReason.WATCHED_WORSE, "main", GOODPUT),)

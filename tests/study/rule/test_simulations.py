@@ -29,7 +29,7 @@ from study.rule.hard_facts import HardFacts
 from study.rule.judge import judge
 from study.rule.rule import Claim, Rule
 from study.rule.student_t import t_quantile
-from study.rule.verdict import RuleVerdict, Status
+from study.rule.verdict import RuleVerdict, VerdictStatus
 
 # nothing but the claim: all that the limits and the held-out workloads add makes a win rarer
 BARE = Rule(weights=RULE.weights, limits={})
@@ -42,9 +42,9 @@ def verdicts(count: int, **truth: Any) -> list[RuleVerdict]:
     return [judge(figures, HardFacts(), played.rule) for figures in played.runs(count)]
 
 
-def shares(outcomes: list[RuleVerdict]) -> dict[Status, float]:
+def shares(outcomes: list[RuleVerdict]) -> dict[VerdictStatus, float]:
     counted = Counter(v.status for v in outcomes)
-    return {status: counted[status] / len(outcomes) for status in Status}
+    return {status: counted[status] / len(outcomes) for status in VerdictStatus}
 
 
 def above(share: float, runs: int) -> float:
@@ -58,8 +58,8 @@ def test_the_errors_of_both_looks_and_of_both_claims_add_up_to_no_more_than_they
 ) -> None:
     runs, promised = 1200, {6: 0.025, 12: 0.0375}[looks]
     portions = shares(verdicts(runs, rule=replace(BARE, claim=claim), pairs=looks))
-    assert portions[Status.CONFIRMED] <= above(promised, runs)
-    assert portions[Status.CONFIRMED] >= promised / 3  # the test can tell
+    assert portions[VerdictStatus.CONFIRMED] <= above(promised, runs)
+    assert portions[VerdictStatus.CONFIRMED] >= promised / 3  # the test can tell
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -69,9 +69,9 @@ def test_no_gain_is_confirmed_in_five_of_a_hundred_cases_at_most(
 ) -> None:
     runs = 500
     alone = verdicts(runs, rule=BARE, noise=noise, launch_noise=launch_noise)
-    assert shares(alone)[Status.CONFIRMED] <= above(0.05, runs)
+    assert shares(alone)[VerdictStatus.CONFIRMED] <= above(0.05, runs)
     whole = verdicts(150, noise=noise, launch_noise=launch_noise, is_seed_shared=True)
-    assert shares(whole)[Status.CONFIRMED] <= above(0.025, 150)
+    assert shares(whole)[VerdictStatus.CONFIRMED] <= above(0.025, 150)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_a_true_twenty_percent_is_confirmed_in_nine_of_ten_cases(
 ) -> None:
     rule = replace(RULE, claim=claim)
     outcomes = verdicts(300, times=truth, rule=rule, launch_noise=launch_noise, pairs=pairs)
-    assert shares(outcomes)[Status.CONFIRMED] >= 0.90
-    assert shares(outcomes)[Status.REJECTED] <= above(0.01, 300)
+    assert shares(outcomes)[VerdictStatus.CONFIRMED] >= 0.90
+    assert shares(outcomes)[VerdictStatus.REJECTED] <= above(0.01, 300)
 
 
 @pytest.mark.parametrize("launch_noise", [GRAPHS, EAGER, OLDER])
@@ -102,13 +102,13 @@ def test_a_harmful_winner_is_never_confirmed_whatever_it_gains(
     times = {**gain, **SLOW_TOKENS}
     held_out = None if is_everywhere else gain
     outcomes = verdicts(200, times=times, held_out_times=held_out, launch_noise=launch_noise)
-    assert shares(outcomes)[Status.CONFIRMED] == 0
-    assert shares(outcomes)[Status.REJECTED] >= 0.90
+    assert shares(outcomes)[VerdictStatus.CONFIRMED] == 0
+    assert shares(outcomes)[VerdictStatus.REJECTED] >= 0.90
 
 
 def test_either_misses_nine_of_ten_at_six_pairs_of_eager_launches() -> None:
     outcomes = verdicts(300, times={CAPACITY: 1.2}, launch_noise=EAGER, pairs=6)
-    assert 0.83 <= shares(outcomes)[Status.CONFIRMED] < 0.95  # 88 % in the guide
+    assert 0.83 <= shares(outcomes)[VerdictStatus.CONFIRMED] < 0.95  # 88 % in the guide
 
 
 @pytest.mark.parametrize("launch_noise", [GRAPHS, EAGER])
@@ -128,15 +128,15 @@ def test_nor_is_one_whose_capacity_or_goodput_falls(
         levels={**BASELINE, GOODPUT: 99.0},
         rule=replace(RULE, watched={**RULE.watched, GOODPUT: Direction.UP}),
     )
-    assert shares(outcomes)[Status.CONFIRMED] == 0
-    assert shares(outcomes)[Status.REJECTED] >= 0.90
+    assert shares(outcomes)[VerdictStatus.CONFIRMED] == 0
+    assert shares(outcomes)[VerdictStatus.REJECTED] >= 0.90
 
 
 def test_nor_is_one_whose_tokens_take_twice_as_long_though_inside_the_limit() -> None:
     rule = replace(RULE, held_out=())
     times = {CAPACITY: 2.0, "llm_tpot_p95_ms": 2.0, "llm_tpot_ms": 2.0}
     outcomes = verdicts(400, times=times, rule=rule)
-    assert shares(outcomes)[Status.CONFIRMED] <= above(0.005, 400)
+    assert shares(outcomes)[VerdictStatus.CONFIRMED] <= above(0.005, 400)
 
 
 def test_tokens_that_take_half_as_long_again_inside_the_limit_are_listed_and_do_not_reject() -> (
@@ -144,8 +144,8 @@ def test_tokens_that_take_half_as_long_again_inside_the_limit_are_listed_and_do_
 ):
     times = {CAPACITY: 1.2, "llm_tpot_p95_ms": 1.5, "llm_tpot_ms": 1.5}
     outcomes = verdicts(200, times=times)
-    assert shares(outcomes)[Status.CONFIRMED] >= 0.90
-    listed = [{w.figure for w in v.worse} for v in outcomes if v.status is Status.CONFIRMED]
+    assert shares(outcomes)[VerdictStatus.CONFIRMED] >= 0.90
+    listed = [{w.figure for w in v.worse} for v in outcomes if v.status is VerdictStatus.CONFIRMED]
     assert all("llm_tpot_p95_ms" in figures for figures in listed)
 
 
@@ -154,12 +154,12 @@ def test_a_winner_that_harms_nothing_is_rejected_in_five_of_a_hundred_cases_at_m
     launch_noise: float,
 ) -> None:
     outcomes = verdicts(200, times={CAPACITY: 1.2}, launch_noise=launch_noise)
-    assert shares(outcomes)[Status.REJECTED] <= above(0.05, 200)
+    assert shares(outcomes)[VerdictStatus.REJECTED] <= above(0.05, 200)
 
 
 def test_a_gain_on_the_studys_own_workload_alone_is_not_confirmed() -> None:
     outcomes = verdicts(200, times={CAPACITY: 1.4}, held_out_times={})
-    assert shares(outcomes)[Status.CONFIRMED] <= above(0.0375, 200)
+    assert shares(outcomes)[VerdictStatus.CONFIRMED] <= above(0.0375, 200)
 
 
 def test_at_least_so_much_better_is_true_wherever_the_rule_chose_to_stop() -> None:

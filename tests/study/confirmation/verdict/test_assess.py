@@ -20,7 +20,7 @@ from study.confirmation.verdict.facts import RESTART, failed_more, hard_facts, w
 from study.rule.hard_facts import HardFacts, LaunchFailure
 from study.rule.pairs import Arms
 from study.rule.rule import Claim, Rule
-from study.rule.verdict import Reason, Status
+from study.rule.verdict import VerdictReason, VerdictStatus
 
 HEAD = Head(promotion="p", claim="either", workloads={}, servers={}, product="x", total_mib=1)
 RULE = Rule(weights={"stt": 0.25, "llm": 0.25}, held_out=("voice_assistant",))
@@ -79,16 +79,16 @@ def test_a_winner_for_which_no_rate_is_good_where_the_baseline_has_one_is_reject
     verdict = verdict_of_pairs(
         journal(*(pair(n, {}, none, workloads=BOTH) for n in range(1, 7))), of
     )
-    assert verdict.status is Status.REJECTED
+    assert verdict.status is VerdictStatus.REJECTED
     assert {(c.reason, c.name, c.value) for c in verdict.causes} == {
-        (Reason.NO_GOOD_RATE, "winner", 6)
+        (VerdictReason.NO_GOOD_RATE, "winner", 6)
     }
 
 
 def test_six_pairs_of_a_larger_capacity_confirm_and_later_ones_change_nothing(of: Subject) -> None:
     pairs = several(6, {CAPACITY: 10.0})
     verdict = verdict_of_pairs(journal(*pairs), of)
-    assert (verdict.status, verdict.causes) == (Status.CONFIRMED, ())
+    assert (verdict.status, verdict.causes) == (VerdictStatus.CONFIRMED, ())
     more = journal(*pairs, *several(6, {CAPACITY: 1.0}))
     assert counted_pairs(more, verdict_of_pairs(more, of)) == tuple(pairs)
 
@@ -96,9 +96,12 @@ def test_six_pairs_of_a_larger_capacity_confirm_and_later_ones_change_nothing(of
 def test_a_winner_that_ran_out_of_memory_is_rejected_and_not_for_the_baselines(of: Subject) -> None:
     fine = several(6, {CAPACITY: 10.0})
     of_baseline = pair(1, {"oom_events": 2}, {CAPACITY: 10.0}, workloads=BOTH)
-    assert verdict_of_pairs(journal(of_baseline, *fine[1:]), of).status is Status.CONFIRMED
+    assert verdict_of_pairs(journal(of_baseline, *fine[1:]), of).status is VerdictStatus.CONFIRMED
     verdict = verdict_of_pairs(journal(pair(1, {}, {"oom_events": 2}, workloads=BOTH)), of)
-    assert (verdict.status, verdict.causes[0].reason) == (Status.REJECTED, Reason.OUT_OF_MEMORY)
+    assert (verdict.status, verdict.causes[0].reason) == (
+        VerdictStatus.REJECTED,
+        VerdictReason.OUT_OF_MEMORY,
+    )
     assert verdict.causes[0].value == 4  # under both workloads
 
 

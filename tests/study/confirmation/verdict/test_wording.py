@@ -18,7 +18,7 @@ from study.rule.hard_facts import HardFacts
 from study.rule.judge import judge
 from study.rule.pairs import Arms, Key
 from study.rule.rule import Claim, Rule
-from study.rule.verdict import Cause, Reason, RuleVerdict, Status
+from study.rule.verdict import Cause, RuleVerdict, VerdictReason, VerdictStatus
 
 TPOT = "llm_tpot_p95_ms"
 RULE = Rule(weights={"stt": 0.25, "llm": 0.25}, limits={TPOT: 100.0}, free_memory_mib=256.0)
@@ -64,7 +64,7 @@ def test_before_the_first_look_nothing_is_claimed() -> None:
 def test_what_is_not_confirmed_names_each_claim_with_its_interval_and_promises_nothing() -> None:
     verdict = judged(capacity=2.0, tpot_ms=130.0)
     sentence = claims_in_words(verdict, RULE, 6)
-    assert verdict.status is Status.REJECTED
+    assert verdict.status is VerdictStatus.REJECTED
     assert "at least" not in sentence and sentence.endswith("(positive is better)")
     assert sentence.startswith("capacity: +100.") and "latency at today's load: " in sentence
 
@@ -80,14 +80,14 @@ def test_a_broken_limit_says_what_one_more_launch_may_take_and_what_todays_take(
 def test_a_figure_inside_its_limit_that_may_be_more_than_twice_todays_says_just_that() -> None:
     verdict = judged(capacity=2.0, tpot_ms=69.5)
     [reason] = reasons(verdict, RULE)
-    assert verdict.status is Status.INCONCLUSIVE
+    assert verdict.status is VerdictStatus.INCONCLUSIVE
     assert "under main is inside its limit of 100 ms, but one more launch of the winner" in reason
     assert reason.endswith(", more than 2 x today's 35 ms") and "not shown" not in reason
 
 
 def test_what_gets_worse_has_its_interval() -> None:
     verdict = judged(capacity=2.0, tpot_ms=50.0)
-    assert verdict.status is Status.CONFIRMED
+    assert verdict.status is VerdictStatus.CONFIRMED
     [worse] = verdict.worse
     sentence = worse_in_words(worse)
     assert (
@@ -106,14 +106,14 @@ def test_an_inconclusive_verdict_says_whether_more_pairs_may_tell(
     assert words in status_in_words("inconclusive", 12, pairs_more)
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_every_reason_is_a_sentence_that_names_what_it_has(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", VerdictReason)
+def test_every_reason_is_a_sentence_that_names_what_it_has(reason: VerdictReason) -> None:
     of_claim = reason.name.startswith(("CLAIM_", "HELD_OUT_"))
     name = Claim.CAPACITY if of_claim else TPOT
     cause = Cause(reason, "main", name, 2.0, "CUDA out of memory")
     sentence = cause_in_words(cause, judged(tpot_ms=120.0), RULE)
     assert sentence.isprintable() and not set(sentence) & set("{}") and not sentence.endswith(".")
-    if reason in (Reason.WINNER_FAILED, Reason.BASELINE_FAILED):
+    if reason in (VerdictReason.WINNER_FAILED, VerdictReason.BASELINE_FAILED):
         assert sentence.endswith("CUDA out of memory")
     if of_claim:
         assert "capacity" in sentence
