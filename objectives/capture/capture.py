@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from objectives.capture.exchange import Room
-from objectives.capture.ledger import Ledger
+from objectives.capture.exchange import BodyRoom
+from objectives.capture.ledger import ExchangeLedger
 from objectives.capture.mirror import Mirror
 from objectives.capture.reader_process import ReaderProcess
 from objectives.capture.splice import Address, Splice
 from objectives.capture.tally import Tally
 from objectives.capture.trace_file import TraceWriter
-from objectives.capture.watch import Watch
+from objectives.capture.watch import ConnectionWatch
 from objectives.errors import BadInput, SetupError
 from objectives.waiting import SIGNALS
 
@@ -168,12 +168,12 @@ async def serve(
     Raises:
         SetupError: A port is taken.
     """
-    reader, room, splices = ReaderProcess(), Room(), set[Splice]()
-    ledgers: list[Ledger] = []
+    reader, room, splices = ReaderProcess(), BodyRoom(), set[Splice]()
+    ledgers: list[ExchangeLedger] = []
     async with contextlib.AsyncExitStack() as stack:
         for one in routes:
             mirror = Mirror(one.mirror) if one.mirror is not None else None
-            ledgers.append(Ledger(one.server, mirror, room, reader, trace, tally))
+            ledgers.append(ExchangeLedger(one.server, mirror, room, reader, trace, tally))
             await stack.enter_async_context(await _listen(one, ledgers[-1], splices))
         await reader.start()
         for one in routes:
@@ -185,9 +185,9 @@ async def serve(
     await reader.end()
 
 
-async def _listen(one: Route, ledger: Ledger, splices: set[Splice]) -> _Listening:
+async def _listen(one: Route, ledger: ExchangeLedger, splices: set[Splice]) -> _Listening:
     def joined() -> asyncio.Protocol:
-        splice = Splice(one.server, Watch(ledger), splices.discard)
+        splice = Splice(one.server, ConnectionWatch(ledger), splices.discard)
         splices.add(splice)
         return splice.client
 

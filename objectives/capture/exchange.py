@@ -19,7 +19,7 @@ MOST_BYTES_KEPT = 256 * 2**20  # of all bodies that are kept at one time
 STREAM_ERROR = b'data: {"error"'  # a dying engine has answered 200 by then
 
 
-class Ending(Enum):
+class ExchangeEnding(Enum):
     """An ending is the way in which an exchange ended."""
 
     WHOLE = "whole"
@@ -30,7 +30,7 @@ class Ending(Enum):
 
 
 @dataclass(slots=True)
-class Room:
+class BodyRoom:
     """The room for bodies is bounded, whatever the clients send.
 
     Args:
@@ -48,7 +48,7 @@ class Body:
         room: The room that all bodies share; None keeps nothing.
     """
 
-    room: Room | None = None
+    room: BodyRoom | None = None
     size: int = 0
     is_too_large: bool = False
     _parts: list[bytes] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Exchange:
     """
 
     at_s: float
-    room: Room
+    room: BodyRoom
     method: str = ""
     target: str = ""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -117,7 +117,7 @@ class Exchange:
     first_s: float | None = None
     has_error: bool = False
     end_s: float | None = None
-    ending: Ending | None = None
+    ending: ExchangeEnding | None = None
 
     def begin(self, method: str, target: str) -> None:
         """Note the request's head; only those of an API that is captured are kept."""
@@ -138,14 +138,14 @@ class Exchange:
             self.has_error = True
         self.answer.add(data)
 
-    def end(self, ending: Ending, now_s: float) -> None:
+    def end(self, ending: ExchangeEnding, now_s: float) -> None:
         """Note how and when it ended."""
         self.ending, self.end_s = ending, now_s
 
     @property
     def has_failed(self) -> bool:
         """Return whether it brought no answer that counts."""
-        return self.ending is not Ending.WHOLE or self.status >= 400 or self.has_error
+        return self.ending is not ExchangeEnding.WHOLE or self.status >= 400 or self.has_error
 
 
 def api_of(target: str) -> ApiName | None:

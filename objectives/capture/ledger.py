@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from objectives.capture.exchange import Ending, Exchange, Room
+from objectives.capture.exchange import BodyRoom, Exchange, ExchangeEnding
 from objectives.capture.lengths import Lengths, Missing
 from objectives.capture.mirror import Mirror
 from objectives.capture.reader_process import ReaderProcess
@@ -18,7 +18,7 @@ LONGEST_TURN_ID = 200
 MIRROR_S = 10.0  # at the end
 
 
-class Ledger:
+class ExchangeLedger:
     """A ledger is told of the exchanges before one server.
 
     Args:
@@ -34,7 +34,7 @@ class Ledger:
         self,
         server: Address,
         mirror: Mirror | None,
-        room: Room,
+        room: BodyRoom,
         reader: ReaderProcess,
         trace: TraceWriter,
         tally: Tally,
@@ -92,7 +92,7 @@ class Ledger:
             missing = None if is_in_trace else Missing.FULL
         if missing is None:
             self.tally.kept[api].append(lengths)
-            self.tally.left += exchange.ending is Ending.CLIENT_LEFT
+            self.tally.left += exchange.ending is ExchangeEnding.CLIENT_LEFT
         else:
             self.tally.missing[api, missing] += 1
 
@@ -114,9 +114,9 @@ def reason(exchange: Exchange) -> Missing | None:
     A stream whose client hung up is as long as it was by then, and sound that came whole has its
     length whoever hung up.
     """
-    has_left = exchange.ending is Ending.CLIENT_LEFT
+    has_left = exchange.ending is ExchangeEnding.CLIENT_LEFT
     is_sound = exchange.api == "transcription"
-    if exchange.ending is Ending.UNREAD:
+    if exchange.ending is ExchangeEnding.UNREAD:
         return Missing.UNREAD
     if has_left and (exchange.whole_s is None if is_sound else not exchange.is_stream):
         return Missing.LEFT

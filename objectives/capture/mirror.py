@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from objectives.capture.exchange import Ending, Exchange, Room
+from objectives.capture.exchange import BodyRoom, Exchange, ExchangeEnding
 from objectives.capture.splice import CONNECT_S, Address
-from objectives.capture.watch import Watch
+from objectives.capture.watch import ConnectionWatch
 
 MOST_COPIES = 256  # under way at one time
 MOST_BYTES = 64 * 2**20  # of them together
@@ -90,8 +90,8 @@ class _Answering(asyncio.Protocol):
     """This is the connection of one copy, watched with the eyes that watch the server itself."""
 
     def __init__(self, copy: bytes) -> None:
-        self.copy, self.room = copy, Room(0)  # no answer is kept
-        self.watch = Watch(self)
+        self.copy, self.room = copy, BodyRoom(0)  # no answer is kept
+        self.watch = ConnectionWatch(self)
         self.transport: asyncio.Transport | None = None
         self.exchange: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
 
@@ -136,4 +136,4 @@ def copy_of(exchange: Exchange, host: str) -> bytes:
 
 def is_compared(exchange: Exchange) -> bool:
     """Return whether an exchange tells how a server did: it does not where the client left."""
-    return exchange.ending not in (Ending.CLIENT_LEFT, Ending.UNREAD)
+    return exchange.ending not in (ExchangeEnding.CLIENT_LEFT, ExchangeEnding.UNREAD)

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from objectives.capture.watch import Watch
+from objectives.capture.watch import ConnectionWatch
 
 CONNECT_S = 10.0
 LINGER_S = 2.0  # a client has so long to read the end of an answer
@@ -48,7 +48,9 @@ class Splice:
         closed: It is called once the client's connection is gone.
     """
 
-    def __init__(self, server: Address, watch: Watch, closed: Callable[[Splice], None]) -> None:
+    def __init__(
+        self, server: Address, watch: ConnectionWatch, closed: Callable[[Splice], None]
+    ) -> None:
         self.address, self.watch, self.closed = server, watch, closed
         self.client, self.server = _End(self), _End(self)
         self._early: list[bytes] = []

@@ -32,7 +32,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class MirroredPair:
     """A pair is one request as its server answered it, and as the mirror did.
 
     Args:
@@ -66,7 +66,7 @@ class Tally:
     left: int = 0
     others: int = 0
     unreadable: int = 0
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[MirroredPair] = field(default_factory=list)
     left_out: int = 0
     dropped: int = 0
 
@@ -75,7 +75,7 @@ class Tally:
         if server.api is None or not is_compared(server) or not is_compared(mirror):
             self.left_out += 1
             return
-        self.pairs.append(Pair(server.api, timing(server), timing(mirror)))
+        self.pairs.append(MirroredPair(server.api, timing(server), timing(mirror)))
 
 
 def timing(exchange: Exchange) -> Timing:

@@ -8,16 +8,16 @@ from typing import Protocol
 
 import httptools
 
-from objectives.capture.exchange import Ending, Exchange, Room
+from objectives.capture.exchange import BodyRoom, Exchange, ExchangeEnding
 
 MOST_HEAD_BYTES = 2**18  # of a head; longer ones are passed, not read
 SWITCHING_PROTOCOLS = 101
 
 
-class Listener(Protocol):
+class ExchangeListener(Protocol):
     """A listener is told of exchanges, and of a connection that cannot be read any more."""
 
-    room: Room
+    room: BodyRoom
 
     def whole(self, exchange: Exchange) -> None:
         """A request has come whole."""
@@ -29,7 +29,7 @@ class Listener(Protocol):
         """What passes on a connection is not HTTP/1, from here on."""
 
 
-class Watch:
+class ConnectionWatch:
     """A watch reads both directions of a connection, behind the bytes.
 
     Args:
@@ -41,7 +41,7 @@ class Watch:
         has_answered: Whether any byte of an answer has come.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: ExchangeListener) -> None:
         self.listener = listener
         self.open: deque[Exchange] = deque()
         self.is_blind = self.has_answered = False
@@ -64,26 +64,26 @@ class Watch:
 
     def client_left(self) -> None:
         """End what is open: the client has hung up."""
-        self._end_all(Ending.CLIENT_LEFT)
+        self._end_all(ExchangeEnding.CLIENT_LEFT)
 
     def server_left(self) -> None:
         """End what is open: an answer that does not tell its length is whole, others are cut."""
         self.now_s = time.monotonic()
         if self.open and self.open[0].status and not self.open[0].is_framed:
-            self.end_first(Ending.WHOLE)
-        self._end_all(Ending.SERVER_LEFT)
+            self.end_first(ExchangeEnding.WHOLE)
+        self._end_all(ExchangeEnding.SERVER_LEFT)
 
     def no_server(self) -> None:
         """End what is open: nobody listens there."""
-        self._end_all(Ending.NO_SERVER)
+        self._end_all(ExchangeEnding.NO_SERVER)
 
-    def end_first(self, ending: Ending) -> None:
+    def end_first(self, ending: ExchangeEnding) -> None:
         """End the exchange whose answer is due, and tell the listener."""
         exchange = self.open.popleft()
         exchange.end(ending, self.now_s)
         self.listener.ended(exchange)
 
-    def _end_all(self, ending: Ending) -> None:
+    def _end_all(self, ending: ExchangeEnding) -> None:
         self.now_s = time.monotonic()
         while self.open:
             self.end_first(ending)
@@ -97,13 +97,13 @@ class Watch:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.is_blind = True
             self.listener.unreadable()
-            self._end_all(Ending.UNREAD)
+            self._end_all(ExchangeEnding.UNREAD)
 
 
 class _Side:
     """A side is one direction of a connection; httptools calls its methods, by their names."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: ConnectionWatch) -> None:
         self.watch = watch
         self.head_bytes, self.is_in_head = 0, False  # a head has begun, and is not whole
 
@@ -115,7 +115,7 @@ class _Side:
 
 
 class _Requests(_Side):
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: ConnectionWatch) -> None:
         super().__init__(watch)
         self.parser = httptools.HttpRequestParser(self)
         self.exchange: Exchange | None = None
@@ -159,7 +159,7 @@ class _Requests(_Side):
 
 
 class _Answers(_Side):
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: ConnectionWatch) -> None:
         super().__init__(watch)
         self.parser: httptools.HttpResponseParser | None = None
         self.is_stream = self.is_framed = self.is_interim = False
@@ -198,7 +198,7 @@ class _Answers(_Side):
         exchange.encoding, exchange.is_framed = self.encoding, self.is_framed
         if exchange.method == "HEAD":  # no body follows, whatever the head tells
             self.parser = None
-            self.watch.end_first(Ending.WHOLE)
+            self.watch.end_first(ExchangeEnding.WHOLE)
 
     def on_body(self, data: bytes) -> None:
         if self.watch.open and self.parser is not None:
@@ -206,4 +206,4 @@ class _Answers(_Side):
 
     def on_message_complete(self) -> None:
         if not self.is_interim and self.parser is not None:
-            self.watch.end_first(Ending.WHOLE)
+            self.watch.end_first(ExchangeEnding.WHOLE)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from objectives.capture.lengths import Lengths, Missing
-from objectives.capture.tally import Pair, Tally, Timing, quantile
+from objectives.capture.tally import MirroredPair, Tally, Timing, quantile
 from objectives.services import ApiName
 from objectives.traffic.clips import read_clips
 from study.text import one_line
@@ -122,7 +122,7 @@ def _mirrored(tally: Tally) -> list[str]:
     return lines
 
 
-def _table(pairs: Sequence[Pair]) -> list[str]:
+def _table(pairs: Sequence[MirroredPair]) -> list[str]:
     """Return a line a figure; a failed request is infinitely late."""
     sides: tuple[list[Timing], ...] = ([p.server for p in pairs], [p.mirror for p in pairs])
     begun = [p for p in pairs if None not in (p.server.first_ms, p.mirror.first_ms)]

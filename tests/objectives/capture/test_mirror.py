@@ -14,7 +14,7 @@ from captures import Capture, capturing
 from fake_upstream import CHAT, COMPLETIONS, SPEECH, Upstream, serving_upstream
 
 from objectives.capture import mirror as mirrors
-from objectives.capture.exchange import Exchange, Room
+from objectives.capture.exchange import BodyRoom, Exchange
 from objectives.capture.mirror import copy_of
 
 ASKED = {"model": "m", "prompt": "one two", "max_tokens": 3}
@@ -144,7 +144,7 @@ def test_a_client_that_hung_up_is_not_compared(
 
 
 def test_a_copy_has_one_length_and_one_host() -> None:
-    exchange = Exchange(0.0, Room())
+    exchange = Exchange(0.0, BodyRoom())
     exchange.headers = [
         (b"Host", b"a"),
         (b"transfer-encoding", b"chunked"),

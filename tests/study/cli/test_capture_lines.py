@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from objectives.capture.lengths import Lengths, Missing
-from objectives.capture.tally import Pair, Tally, Timing
+from objectives.capture.tally import MirroredPair, Tally, Timing
 from study.cli.capture_lines import REASONS, ending
 
 PATH = Path('/tmp/eve ning\'s "x".jsonl')
@@ -54,8 +54,10 @@ def test_what_is_missing_or_less_sure_is_told() -> None:
 
 
 def test_a_mirror_is_compared_with_failures_as_infinitely_late() -> None:
-    pairs = [Pair("completions", Timing(1.0, 10.0), Timing(2.0, 20.0 + n)) for n in range(19)]
-    lost = Pair("completions", Timing(1.0, 10.0), Timing(None, math.inf))
+    pairs = [
+        MirroredPair("completions", Timing(1.0, 10.0), Timing(2.0, 20.0 + n)) for n in range(19)
+    ]
+    lost = MirroredPair("completions", Timing(1.0, 10.0), Timing(None, math.inf))
     tally = Tally(pairs=[*pairs, lost, lost], dropped=3, left_out=2)
     tally.kept["completions"].append(Lengths(3, 4))
     lines = [line.split() for line in told(tally).splitlines()]
