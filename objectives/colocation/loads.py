@@ -23,7 +23,7 @@ from objectives.exercise.idle import has_left_work
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.turns import hold, ramp
 from objectives.exercise.window_figures import window_figures
-from objectives.load.open_loop import Progress
+from objectives.load.open_loop import WindowProgress
 from objectives.load.segments import so_far
 from objectives.load.turns_under_way import SentTurns
 from objectives.measurement import INFINITE, Measurement
@@ -89,7 +89,7 @@ class Loads:
         if not is_worth(Measurement.from_flat(measured | words)):
             raise GivenUp(measured)
 
-        def goes_on(progress: Progress) -> bool:
+        def goes_on(progress: WindowProgress) -> bool:
             devices = [*memory(progress.start_s).values()]
             return is_worth(so_far(measured | words, progress, devices))
 

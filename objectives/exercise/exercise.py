@@ -9,13 +9,19 @@ from typing import Any
 
 from objectives.capacity.ramp_figures import limits_of
 from objectives.evaluation import Phase, Step
-from objectives.exercise.idle import Probe, has_left_work, probes_of, still_busy, wait_until_idle
+from objectives.exercise.idle import (
+    IdleProbe,
+    has_left_work,
+    probes_of,
+    still_busy,
+    wait_until_idle,
+)
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.exercise.words import count_words, raise_first
 from objectives.figures import flat_name
 from objectives.load.drive_turns import TurnSource
 from objectives.load.figures_of_replies import summarise
-from objectives.load.open_loop import Progress, Window, drive, one_by_one
+from objectives.load.open_loop import Window, WindowProgress, drive, one_by_one
 from objectives.load.replies import Reply, Symptom
 from objectives.load.sending.plan import Endpoints
 from objectives.on_demand import sleeping
@@ -55,7 +61,7 @@ class Exercise:
         self.ends_s = tuple(part.end_s for part in segments(workload))
         self.word_errors: dict[str, tuple[WordErrors, ...]] = {}
         self._salts = count(1)
-        self._probes: list[Probe] = []
+        self._probes: list[IdleProbe] = []
 
     def of(self, workload: Workload, requests: tuple[Request, ...] = ()) -> Exercise:
         """Return one of other traffic with the same speech, whose words are counted once."""
@@ -137,7 +143,7 @@ class Exercise:
     def window(
         self,
         servers: ReadyServers,
-        is_worth: Callable[[Progress], bool] = lambda _: True,
+        is_worth: Callable[[WindowProgress], bool] = lambda _: True,
     ) -> tuple[Window, dict[str, Any]]:
         """Replay the trace on all services at once, again where our own requests left late.
 

@@ -25,7 +25,7 @@ TOO_BUSY = (429, 503)  # as HTTP says it
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class IdleProbe:
     """A probe is a request that an idle server answers within a time.
 
     Args:
@@ -40,20 +40,20 @@ class Probe:
         """Return whether an answer came as soon as an idle server gives it.
 
         >>> reply = Reply(service="llm", scheduled_s=0.0, sent_s=0.0, end_s=0.5)
-        >>> Probe(Request("llm", 0.0), 250.0).is_answered(reply)
+        >>> IdleProbe(Request("llm", 0.0), 250.0).is_answered(reply)
         True
         """
         return reply.latency_ms <= SLOWER * self.alone_ms + LATER_MS
 
 
-def probes_of(requests: Sequence[Request], replies: Sequence[Reply]) -> list[Probe]:
+def probes_of(requests: Sequence[Request], replies: Sequence[Reply]) -> list[IdleProbe]:
     """Return a probe for each service: the last request that it answered.
 
     Args:
         requests: What was asked of each service alone, in order.
         replies: The answers to them.
     """
-    last = {q.service: Probe(q, r.latency_ms) for q, r in zip(requests, replies, strict=True)}
+    last = {q.service: IdleProbe(q, r.latency_ms) for q, r in zip(requests, replies, strict=True)}
     return [*last.values()]
 
 
@@ -65,7 +65,9 @@ def has_left_work(errors: Iterable[object | None]) -> bool:
     return any(error is not None for error in errors)
 
 
-def wait_until_idle(probes: Sequence[Probe], servers: ReadyServers, clips: Sequence[Clip]) -> bool:
+def wait_until_idle(
+    probes: Sequence[IdleProbe], servers: ReadyServers, clips: Sequence[Clip]
+) -> bool:
     """Ask each service by itself, until each answers like an idle one; return whether all do.
 
     A server that is too busy to answer is waited for, five minutes at most.

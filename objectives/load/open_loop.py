@@ -57,7 +57,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class WindowProgress:
     """Progress is a window at the end of one of its segments.
 
     Args:
@@ -83,7 +83,7 @@ def drive(
     timeout_s: float,
     broken: Callable[[], Symptom | None],
     ends_s: Sequence[float] = (),
-    is_worth: Callable[[Progress], bool] = lambda _: True,
+    is_worth: Callable[[WindowProgress], bool] = lambda _: True,
 ) -> Window:
     """Replay scheduled requests open loop, all services at once, until the last has answered.
 
@@ -143,7 +143,7 @@ class _Running:
         usage: KvUsage,
         broken: Callable[[], Symptom | None],
         ends_s: Sequence[float],
-        is_worth: Callable[[Progress], bool],
+        is_worth: Callable[[WindowProgress], bool],
     ) -> None:
         """Take what comes back until the window is over, aborted or given up."""
         window, sending, checked = self.window, self.sending, 0
@@ -162,7 +162,7 @@ class _Running:
             if ended > checked and not sending.is_done:
                 checked = ended
                 best = [r for turn in self.turns if not turn.is_over for r in turn.at_best(now_s)]
-                progress = Progress([*window.replies, *best], start_s, ends_s, ended)
+                progress = WindowProgress([*window.replies, *best], start_s, ends_s, ended)
                 window.is_given_up = not is_worth(progress)
 
     def drain(self, broken: Callable[[], Symptom | None]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from objectives.load.figures_of_replies import summarise
-from objectives.load.open_loop import Progress
+from objectives.load.open_loop import WindowProgress
 from objectives.load.replies import Reply
 from objectives.measurement import INFINITE, Measurement, ServiceFigures
 
@@ -51,7 +51,7 @@ def _figures(replies: Sequence[Reply]) -> dict[str, float]:
 
 
 def so_far(
-    measured: Mapping[str, Any], progress: Progress, devices: Sequence[Mapping[str, Any]]
+    measured: Mapping[str, Any], progress: WindowProgress, devices: Sequence[Mapping[str, Any]]
 ) -> Measurement:
     """Return what a launch has measured so far, its window as good as it can still be.
 

@@ -54,7 +54,7 @@ def seconds(text: str) -> float:
 def main() -> None:
     """Listen in place of a server."""
     from objectives.on_demand.listener import serve
-    from objectives.on_demand.woken_server import OWN_PORT, Ended
+    from objectives.on_demand.woken_server import OWN_PORT, ServerEnded
 
     parser = argparse.ArgumentParser(description="Start a server when it is asked for.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
@@ -72,7 +72,7 @@ def main() -> None:
     except OSError as error:
         print(f"on demand: it cannot listen: {error.strerror}", file=sys.stderr)
         sys.exit(3)
-    except Ended as ended:
+    except ServerEnded as ended:
         code = int(ended.args[0])
         if code < 0:  # by the same signal, so that whoever watches sees what the server died of
             with contextlib.suppress(OSError):  # of SIGKILL nobody may change what it does

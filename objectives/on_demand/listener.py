@@ -11,7 +11,7 @@ import signal
 import time
 
 from objectives.on_demand.caller import ANSWER_S, PIECE, Caller, head_of
-from objectives.on_demand.woken_server import Ended, WokenServer
+from objectives.on_demand.woken_server import ServerEnded, WokenServer
 
 STATE, SLEEP = b"GET /on-demand/state ", b"POST /on-demand/sleep "
 AWAKE = b"POST /on-demand/awake "  # wakes the server, which then stays so until it is told to sleep
@@ -62,7 +62,7 @@ class Listener:
                 await up.drain()
                 data = await reader.read(PIECE)
             await self._await_answer(caller)
-        except Ended as ended:
+        except ServerEnded as ended:
             self.server.finish(ended)
         except (OSError, asyncio.CancelledError):
             pass  # one of them hung up, or the front ends, and so do we
@@ -158,7 +158,7 @@ class Listener:
         """Wake the server where it sleeps.
 
         Raises:
-            Ended: It ended, or was not ready in time.
+            ServerEnded: It ended, or was not ready in time.
         """
         if not self.server.is_awake:
             await self.server.wake()
@@ -188,7 +188,7 @@ async def serve(args: argparse.Namespace) -> None:
     """Listen until the end is asked for.
 
     Raises:
-        Ended: The server ended by itself.
+        ServerEnded: The server ended by itself.
     """
     paths = (args.sleep, args.wake)
     server = WokenServer(args.words, args.health, args.start_s, paths)

@@ -16,7 +16,7 @@ LOOK_S = 0.05
 STOP_S = 3.0  # then it is killed
 
 
-class Ended(Exception):
+class ServerEnded(Exception):
     """The server ended by itself; its argument is the exit code, negative for a signal."""
 
 
@@ -61,14 +61,14 @@ class WokenServer:
         """Start it, or wake it, and wait until it is ready.
 
         Raises:
-            Ended: It ended, or was not ready in time.
+            ServerEnded: It ended, or was not ready in time.
         """
         began = time.monotonic()
         if self._process is None:
             await self._start()
         elif not await self._is_ok("POST", self.wake_path, self.start_s):
             print(f"on demand: {self.wake_path} did not wake it", file=sys.stderr)
-            raise Ended(1)
+            raise ServerEnded(1)
         self._since, self._sleeps = began, False
         await self._until_ready(began)
         self._starts_s.append(round(time.monotonic() - began, 3))
@@ -95,7 +95,7 @@ class WokenServer:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
-    def finish(self, ended: Ended) -> None:
+    def finish(self, ended: ServerEnded) -> None:
         """Note that it ended by itself."""
         if not self.end.done():
             self.end.set_exception(ended)
@@ -104,7 +104,7 @@ class WokenServer:
         """Start it.
 
         Raises:
-            Ended: It cannot be started.
+            ServerEnded: It cannot be started.
         """
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -114,22 +114,22 @@ class WokenServer:
             self._process = await asyncio.create_subprocess_exec(*words, start_new_session=True)
         except OSError as error:
             print(f"on demand: {words[0]} does not start: {error.strerror}", file=sys.stderr)
-            raise Ended(3) from error
+            raise ServerEnded(3) from error
         self._watching = asyncio.create_task(self._watch(self._process))
 
     async def _until_ready(self, began: float) -> None:
         """Wait until its page of health is 200.
 
         Raises:
-            Ended: It ended, or was not ready in time.
+            ServerEnded: It ended, or was not ready in time.
         """
         until_s = began + self.start_s
         while not await self._is_ok("GET", self.health, min(5.0, until_s - time.monotonic())):
             if self._process is None or self._process.returncode is not None:
-                raise Ended(1 if self._process is None else self._process.returncode)
+                raise ServerEnded(1 if self._process is None else self._process.returncode)
             if time.monotonic() >= until_s:
                 print(f"on demand: not ready within {self.start_s:g} s", file=sys.stderr)
-                raise Ended(1)
+                raise ServerEnded(1)
             await asyncio.sleep(LOOK_S)
 
     async def _is_ok(self, method: str, path: str, within_s: float) -> bool:
@@ -151,4 +151,4 @@ class WokenServer:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         if process is self._process:
-            self.finish(Ended(code))
+            self.finish(ServerEnded(code))

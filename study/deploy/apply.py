@@ -25,7 +25,7 @@ from study.deploy.config.values import Values, assigned
 from study.deploy.errors import RolledBack
 from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.health.server_versions import running_versions
-from study.deploy.health.soak import Guard, Observed, baseline, soak
+from study.deploy.health.soak import Observed, SoakGuard, baseline, soak
 from study.deploy.plan import next_values
 from study.deploy.recover import needs_root, recover, settled
 from study.deploy.state import pending
@@ -147,7 +147,7 @@ def _try(
     now("write the trial's configuration")
     target.try_on(files)
     restart(deployment, target, _needs(device, admitted), say, now)
-    guard = Guard(target, deployment)
+    guard = SoakGuard(target, deployment)
     change = pending.read(deployment.folder)
     target.start_others(change.dependents if change else ())
     now("gates on the running processes")

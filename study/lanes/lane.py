@@ -14,7 +14,7 @@ from objectives.devices.device_set import DeviceSet, as_one
 from objectives.devices.telemetry import Occupancy
 from objectives.evaluation import Job, Outcome, Phase
 from study.lanes.card_names import short_name
-from study.lanes.process.connection import Connection
+from study.lanes.process.connection import LaneConnection
 from study.lanes.process.messages import Under
 
 LaunchKey = tuple[str, ...]  # of `study.bench.launch_order`
@@ -110,7 +110,7 @@ class Lane:
     cores: tuple[int, ...]
     folder: Path
     rest_mib: Mapping[str, float]
-    process: Connection | None = None
+    process: LaneConnection | None = None
     is_ready: bool = False
     task: Task | None = None
     attempt: int = 0

@@ -16,7 +16,7 @@ from .member import ATTRIBUTE
 
 
 @dataclass(slots=True)
-class Running:
+class RunningTrial:
     """This trial was running when it was last looked at.
 
     Args:
@@ -40,7 +40,7 @@ class RunningTrials:
     """These are a study's running trials; what has not changed since a look is not read again."""
 
     def __init__(self) -> None:
-        self._by_number: dict[int, Running] = {}
+        self._by_number: dict[int, RunningTrial] = {}
         self.are_final = True  # each has asked for all that it measures
         self.keys: Mapping[Signature, int] = {}  # what they measure, and how many of them do
 
@@ -57,7 +57,7 @@ class RunningTrials:
                 fixed = trial.system_attrs.get("fixed_params", {})
                 config = {**proposal, **fixed, **trial.params}
                 is_final = bool(trial.params) and trial.params.keys() == config.keys()
-                seen = Running(trial, config, signature(config), is_final)
+                seen = RunningTrial(trial, config, signature(config), is_final)
             seen.trial = trial
             are_final = are_final and seen.is_final
             if seen.config:  # one that has asked for nothing yet stands for nothing

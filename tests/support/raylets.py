@@ -28,7 +28,7 @@ from objectives.devices.device_set import device_set
 from study import run_machines
 from study.bench.bench import Bench
 from study.lanes.cards.sets import gpus_of
-from study.lanes.cluster.host import Host
+from study.lanes.cluster.host import ClusterHost
 from study.lanes.cluster.join import joined
 
 HERE = Path(__file__)
@@ -37,7 +37,7 @@ PORTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", 
 STORE = 80_000_000  # the least that Ray takes, bytes
 
 
-class NumberedHost(Host):
+class NumberedHost(ClusterHost):
     """A numbered host has a card of numbers, and its servers are fakes."""
 
     program = PROGRAM

@@ -10,7 +10,7 @@ HEAD_BYTES, TAIL_BYTES = 2**20, 2**20  # what it says between them is left out
 PIECE_BYTES, PIECES = 2**16, 64  # are read at a time
 
 
-class Log:
+class BoundedLog:
     """A log is what a pipe brings; where it is too long its middle is left out, which it says.
 
     Args:

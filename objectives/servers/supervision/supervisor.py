@@ -111,7 +111,7 @@ def main(files: list[str], name: str, container_words: list[str], command: list[
         command: The words of the command.
     """
     from objectives.servers.supervision import cgroup, container
-    from objectives.servers.supervision.bounded_log import Log
+    from objectives.servers.supervision.bounded_log import BoundedLog
 
     control, status_file = int(files[0]), Path(files[1])
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -128,7 +128,7 @@ def main(files: list[str], name: str, container_words: list[str], command: list[
     group = cgroup.made(name) if name else None
     keeper = kept(group, container_words)
     reading, writing = os.pipe()
-    log = Log(Path(files[2]), reading)
+    log = BoundedLog(Path(files[2]), reading)
     try:
         child = subprocess.Popen(
             command,

@@ -36,7 +36,7 @@ class NotEstimableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class AdditiveModel:
     """A model is the additive one of one figure, as statsmodels fitted it.
 
     Args:
@@ -86,7 +86,7 @@ class Model:
         return list(zip(test.effect.tolist(), ((high - low) / 2).tolist(), strict=True))
 
 
-def model(observations: Observations, metric: str) -> Model:
+def model(observations: Observations, metric: str) -> AdditiveModel:
     """Fit the model of a figure of `Measurement`.
 
     Raises:
@@ -111,7 +111,9 @@ def model(observations: Observations, metric: str) -> Model:
     response = np.array([np.mean(figures) for _, figures in cells])
     fit = _fit(design, response, spare)
     is_exact = bool(fit.ssr <= NO_RESIDUAL * float(response @ response))
-    return Model(axes, terms, fit, is_exact, [figures for _, figures in cells if len(figures) > 1])
+    return AdditiveModel(
+        axes, terms, fit, is_exact, [figures for _, figures in cells if len(figures) > 1]
+    )
 
 
 def _fit(design: NDArray[np.float64], response: NDArray[np.float64], spare: int) -> Any:

@@ -135,7 +135,7 @@ def baseline(deployment: Deployment) -> Observed:
     return observe_window(deployment, n * limits.window_s, n * limits.min_requests)
 
 
-class Guard:
+class SoakGuard:
     """A guard ends a soak at once: after a restart, for lack of memory, or a silent health page.
 
     Args:
@@ -171,7 +171,7 @@ class Guard:
 
 
 def soak(
-    deployment: Deployment, guard: Guard, before: Observed, say: Callable[[str], None]
+    deployment: Deployment, guard: SoakGuard, before: Observed, say: Callable[[str], None]
 ) -> Observed:
     """Watch the windows of the deployment, and return the last one's figures.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from study.init_spec.forms.words import Operator, Part, Word, split
+from study.init_spec.forms.words import Operator, Word, WordPart, split
 
 
 def names_in(word: Word) -> set[str]:
@@ -16,11 +16,13 @@ def names_in(word: Word) -> set[str]:
 def expanded(word: Word, values: Mapping[str, str | tuple[str, ...]]) -> list[str]:
     """Return the words that a word becomes; a variable that is not set is empty.
 
-    >>> word = (Part("--a="), Part("${B:-1 2}", "B", "1 2", ":-"))
+    >>> word = (WordPart("--a="), WordPart("${B:-1 2}", "B", "1 2", ":-"))
     >>> expanded(word, {}), expanded(word, {"B": "3"})
     (['--a=1 2'], ['--a=3'])
-    >>> expanded((Part("$C", "C", splits=True),), {"C": "x y"}), expanded((Part("$C", "C"),), {})
-    (['x', 'y'], [''])
+    >>> expanded((WordPart("$C", "C", splits=True),), {"C": "x y"})
+    ['x', 'y']
+    >>> expanded((WordPart("$C", "C"),), {})
+    ['']
     """
     done: list[str] = []
     text, is_there = "", False
@@ -44,7 +46,7 @@ def expanded(word: Word, values: Mapping[str, str | tuple[str, ...]]) -> list[st
     return [*done, text] if text or is_there else done
 
 
-def _value(part: Part, values: Mapping[str, str | tuple[str, ...]]) -> str | tuple[str, ...]:
+def _value(part: WordPart, values: Mapping[str, str | tuple[str, ...]]) -> str | tuple[str, ...]:
     if part.name is None:
         return part.text
     value = values.get(part.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from study.init_spec.forms.command import Command, Values
 from study.init_spec.forms.expansion import expanded, names_in
 from study.init_spec.forms.named_text import text_of
-from study.init_spec.forms.words import NAME, Operator, Part, Word, split
+from study.init_spec.forms.words import NAME, Operator, Word, WordPart, split
 from study.systemd.unit_file import env_values
 
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)(\+?)=", re.ASCII)
@@ -128,7 +128,7 @@ class _Shell:
 
     def _resolved(self, word: Word) -> Word:
         """Return a word with what `$(...)` certainly is: the script's folder, a command's name."""
-        return tuple(Part(self._substituted(p.text)) if p.name is None else p for p in word)
+        return tuple(WordPart(self._substituted(p.text)) if p.name is None else p for p in word)
 
     def _substituted(self, text: str) -> str:
         own = str(self.script.parent) if self.script else str(self.folder)
@@ -145,11 +145,11 @@ class _Shell:
             word = rest.pop(0)
             name, adds, text = match[1], bool(match[2]), word[0].text[match.end() :]
             if text == "(" and len(word) == 1:
-                end = next((n for n, w in enumerate(rest) if w == (Part(")"),)), len(rest))
+                end = next((n for n, w in enumerate(rest) if w == (WordPart(")"),)), len(rest))
                 value: str | tuple[str, ...] = tuple(p for w in rest[:end] for p in self._filled(w))
                 rest = rest[end + 1 :]
             else:
-                inner = (Part(text), *(replace(p, splits=False) for p in word[1:]))
+                inner = (WordPart(text), *(replace(p, splits=False) for p in word[1:]))
                 value = "".join(self._filled(inner))
             old = self.values.get(name)
             if adds and isinstance(value, tuple):

@@ -11,7 +11,7 @@ from study.init_spec.forms.command import Command
 from study.init_spec.forms.docker_run import of_run, run_words
 from study.init_spec.forms.expansion import expanded
 from study.init_spec.forms.named_text import variables_of
-from study.init_spec.forms.words import Operator, Part, Word, plain_words, split
+from study.init_spec.forms.words import Operator, Word, WordPart, plain_words, split
 from study.systemd.unit_file import EXEC_PREFIX, settings
 
 # of a quadlet: the option of `podman run` by key
@@ -59,7 +59,7 @@ def commands_of(
 def _as_text(word: Word) -> Word:
     """Return a text of several words as it is: a shell reads the same variables in it."""
     is_text = any(p.name is None and " " in p.text for p in word)
-    return (Part("".join(p.text for p in word)),) if is_text else word
+    return (WordPart("".join(p.text for p in word)),) if is_text else word
 
 
 def _parts(words: list[Word]) -> Iterator[list[Word]]:

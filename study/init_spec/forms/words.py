@@ -22,7 +22,7 @@ ESCAPES = {"n": "\n", "t": "\t", "s": " ", "\\": "\\", '"': '"', "'": "'"}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WordPart:
     """A part of a word is text, or a variable to fill in.
 
     Args:
@@ -40,7 +40,7 @@ class Part:
     splits: bool = False
 
 
-Word = tuple[Part, ...]
+Word = tuple[WordPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class _Splitter:
     def __init__(self, text: str, dialect: Dialect) -> None:
         self.text, self.at = text, 0
         self.is_shell, self.systemd = dialect == "shell", dialect == "systemd"
-        self.parts: list[Part] = []
+        self.parts: list[WordPart] = []
         self.literal = ""
         self.is_word = self.is_array = False
 
@@ -121,7 +121,9 @@ class _Splitter:
             else:
                 self._take(self.text[self.at])
         return (
-            (*self.parts, Part(self.literal)) if self.literal or not self.parts else (*self.parts,)
+            (*self.parts, WordPart(self.literal))
+            if self.literal or not self.parts
+            else (*self.parts,)
         )
 
     def words(self) -> list[Word | Operator]:
@@ -225,7 +227,7 @@ class _Splitter:
             # of systemd it is one word; of a shell only in quotes
             is_array = bool(match["all"]) or match["name"] in "@*"
             splits = not quoted and not self.systemd and not is_array
-            self._add(Part(match[0], match["name"], match["other"], match["how"] or "", splits))
+            self._add(WordPart(match[0], match["name"], match["other"], match["how"] or "", splits))
             self.at = end
             return
         match = re.compile(r"[A-Za-z_]\w*|[0-9@*#?]", re.ASCII).match(text, at + 1)
@@ -234,12 +236,12 @@ class _Splitter:
         if match is None or (self.systemd and not (before and after and not quoted)):
             self._take("$")
             return
-        self._add(Part("$" + match[0], match[0], splits=not quoted and match[0] not in "@*"))
+        self._add(WordPart("$" + match[0], match[0], splits=not quoted and match[0] not in "@*"))
         self.at = match.end()
 
-    def _add(self, part: Part) -> None:
+    def _add(self, part: WordPart) -> None:
         if self.literal:
-            self.parts.append(Part(self.literal))
+            self.parts.append(WordPart(self.literal))
             self.literal = ""
         self.parts.append(part)
         self.is_word = True
@@ -247,7 +249,7 @@ class _Splitter:
     def _end(self, tokens: list[Word | Operator]) -> None:
         if self.is_word:
             if self.literal or not self.parts:
-                self.parts.append(Part(self.literal))
+                self.parts.append(WordPart(self.literal))
             tokens.append(tuple(self.parts))
         self.parts, self.literal, self.is_word = [], "", False
 

@@ -95,7 +95,7 @@ class HostReport:
         return tuple(card.free_mib for card in self.cards.values())
 
 
-class Host:
+class ClusterHost:
     """A host holds the locks of its cards until it ends; refusals cross as sentences.
 
     Args:

@@ -17,7 +17,7 @@ from study.lanes.card_names import short_name
 from study.lanes.cards.cores import split
 from study.lanes.cards.sets import gpus_of, refuse_unlike
 from study.lanes.cluster.address import answering, refuse_odd
-from study.lanes.cluster.host import PACKAGE, Host, HostReport
+from study.lanes.cluster.host import PACKAGE, ClusterHost, HostReport
 from study.lanes.cluster.places import free_places, waited
 from study.lanes.cluster.ray_here import WAY_OUT, ray, refuse_without_token
 from study.lanes.cluster.seat import OverRay, RemoteCard, Seat
@@ -71,7 +71,7 @@ def joined(
     spec: Spec,
     setting: Setting,
     say: Callable[[str], None],
-    kind: type[Host] = Host,
+    kind: type[ClusterHost] = ClusterHost,
 ) -> Iterator[Cluster]:
     """Hold the free GPUs of a cluster while the block lasts.
 

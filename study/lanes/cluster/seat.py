@@ -11,9 +11,9 @@ from typing import Any
 
 from objectives.devices.device import Occupant, Sample
 from objectives.devices.device_set import DeviceSet, as_one
-from study.lanes.cluster.host import CardReport, Host, HostReport
+from study.lanes.cluster.host import CardReport, ClusterHost, HostReport
 from study.lanes.cluster.ray_here import ray
-from study.lanes.process.connection import CardGone, Connection
+from study.lanes.process.connection import CardGone, LaneConnection
 
 ANSWER_S = 10.0  # a host answers within it, or is given up
 THREADS = 5  # of a host: one listens, one writes, and the others answer meanwhile
@@ -35,7 +35,7 @@ class Seat:
     """
 
     def __init__(
-        self, place: Any, count: int, kind: type[Host], arguments: tuple[Any, ...]
+        self, place: Any, count: int, kind: type[ClusterHost], arguments: tuple[Any, ...]
     ) -> None:
         self._place, self._count, self._kind, self._arguments = place, count, kind, arguments
         self.host: Any = None
@@ -116,7 +116,7 @@ class RemoteCard:
         return None
 
 
-class RemoteProcess(Connection):
+class RemoteProcess(LaneConnection):
     """A remote process is a lane's on another machine, which its host speaks to.
 
     Args:

@@ -20,7 +20,7 @@ class HasFileno(Protocol):
         """Return the number of its descriptor."""
 
 
-class Connection(ABC):
+class LaneConnection(ABC):
     """A connection leads to one process of a lane, from its start until that has ended.
 
     Reading and writing never wait: a lane that is stopped must not stop the driver.
@@ -98,7 +98,7 @@ class CardGone(SetupError):
 class Transport(Protocol):
     """A transport starts the processes of lanes where their cards are."""
 
-    def start(self, card: str, log: Path) -> Connection:
+    def start(self, card: str, log: Path) -> LaneConnection:
         """Start the process of a lane; what it prints goes into a file where it runs."""
 
     def free_mib(self, devices: DeviceSet) -> Mapping[str, float] | None:

@@ -16,7 +16,7 @@ from pynvml import NVMLError  # type: ignore[import-untyped]
 
 from objectives.devices.busy_others import DRIVER
 from objectives.devices.device_set import DeviceSet
-from study.lanes.process.connection import CardGone, Connection
+from study.lanes.process.connection import CardGone, LaneConnection
 
 PROGRAM = "from study.lanes.process.program import main; main()"
 WORDS = (  # it finds what this process finds, wherever it was started
@@ -29,7 +29,7 @@ LAST_WORDS = 300
 LAST_S = 2.0  # from the end of its pipe until its own
 
 
-class LaneProcess(Connection):
+class LaneProcess(LaneConnection):
     """A lane's process runs from the start until it is closed or killed, or this process ends.
 
     Args:

@@ -12,7 +12,7 @@ from objectives.errors import StudyError
 from objectives.evaluation import Step
 from objectives.exercise import idle, turns
 from objectives.exercise.exercise import Exercise
-from objectives.exercise.idle import Probe, has_left_work, probes_of, wait_until_idle
+from objectives.exercise.idle import IdleProbe, has_left_work, probes_of, wait_until_idle
 from objectives.exercise.ready_servers import ReadyServers
 from objectives.load.generator import Generator
 from objectives.load.replies import Fault, Reply, RequestError
@@ -26,7 +26,7 @@ CLIPS = read_clips("assistant")
 
 
 LLM, STT = Request("llm", 0.0, 8, 2), Request("stt", 0.0, clip=0)
-PROBES = [Probe(LLM, 200.0), Probe(STT, 50.0)]
+PROBES = [IdleProbe(LLM, 200.0), IdleProbe(STT, 50.0)]
 TIMEOUT = RequestError(Fault.TIMEOUT, "no answer")
 BUSY = [RequestError(Fault.STATUS, f"HTTP {status}", status) for status in (429, 503)]
 DEAD = RequestError(Fault.CONNECT, "nobody listens")
@@ -107,8 +107,8 @@ def test_a_probe_is_the_last_request_of_each_service():
         for n, q in enumerate(requests, 1)
     ]
     assert probes_of(requests, replies) == [
-        Probe(requests[1], 2000.0),
-        Probe(requests[2], 3000.0),
+        IdleProbe(requests[1], 2000.0),
+        IdleProbe(requests[2], 3000.0),
     ]
 
 
