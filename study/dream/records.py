@@ -48,7 +48,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Leader:
+class LeadingCandidate:
     """A leader is a candidate with the mean of its evaluations.
 
     Args:
@@ -99,14 +99,14 @@ def is_counted(trial: optuna.trial.FrozenTrial) -> bool:
     return "candidate" in attributes and not {"why", "repeat_of"} & attributes.keys()
 
 
-def leaders(records: Iterable[Record]) -> list[Leader]:
+def leaders(records: Iterable[Record]) -> list[LeadingCandidate]:
     """Return every candidate that was measured, best first."""
     groups: dict[str, list[Record]] = {}
     for record in records:
         if record.fitness is not None:
             groups.setdefault(repr(sorted(record.params.items())), []).append(record)
     candidates = [
-        Leader(
+        LeadingCandidate(
             group[0].params,
             sum(r.fitness or 0.0 for r in group) / len(group),
             group[0].figures,
@@ -117,6 +117,6 @@ def leaders(records: Iterable[Record]) -> list[Leader]:
     return sorted(candidates, key=lambda leader: -leader.fitness)
 
 
-def best_of(records: Sequence[Record]) -> Leader | None:
+def best_of(records: Sequence[Record]) -> LeadingCandidate | None:
     """Return the best candidate; None where nothing was measured."""
     return next(iter(leaders(records)), None)

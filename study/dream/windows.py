@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 15.0  # for those who compute; what is stopped by force is gone
 PATTERN, BUSY = "*.window", "cpu.busy"
 
 
-class Window:
+class MeasuringWindow:
     """A window is open while the one who holds this file measures.
 
     Args:

@@ -9,7 +9,7 @@ from objectives.figures import Figure, figure
 from study.analysis.category import Category
 from study.analysis.compare import Difference, FigureVerdict
 from study.report.analysis_words import CATEGORY_WORDS
-from study.report.roles import IN_USE, Role, held_against
+from study.report.roles import IN_USE, ComparisonRole, held_against
 from study.report.summary import Summary
 from study.wording.failures import NO_GOOD_RATE
 
@@ -51,7 +51,7 @@ class Comparison:
     """
 
     title: str
-    held_against: Role
+    held_against: ComparisonRole
     role: str
     figures: Sequence[ComparedFigure]
 

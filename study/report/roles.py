@@ -30,7 +30,7 @@ def failing(today: Configuration | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class ComparisonRole:
     """A role says what a winner is held against.
 
     Args:
@@ -44,12 +44,12 @@ class Role:
     clause: str
 
 
-IN_USE = Role("in use today", "today", "in use today")
-TRIED_FIRST = Role("tried first", "tried first", "was tried first")
-WORKED_FIRST = Role("worked first", "worked first", "worked first")
+IN_USE = ComparisonRole("in use today", "today", "in use today")
+TRIED_FIRST = ComparisonRole("tried first", "tried first", "was tried first")
+WORKED_FIRST = ComparisonRole("worked first", "worked first", "worked first")
 
 
-def held_against(summary: Summary) -> Role:
+def held_against(summary: Summary) -> ComparisonRole:
     """Return the role of what the winner is compared with."""
     reference = summary.decision.reference
     if summary.decision.baseline is not None or reference is None:

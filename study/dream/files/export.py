@@ -12,7 +12,7 @@ from typing import Any
 from objectives.plain_data.atomic import write_atomic
 from study.dream.experiments.values import as_text
 from study.dream.files.lines import add_line, mend, read_lines
-from study.dream.records import FAILED_FITNESS, Leader, Record, best_of, leaders, trial_id
+from study.dream.records import FAILED_FITNESS, LeadingCandidate, Record, best_of, leaders, trial_id
 
 METRICS, CANDIDATES = "metrics.jsonl", "gen_0_candidates.jsonl"
 
@@ -133,7 +133,7 @@ class Export:
             self._link("survivors")
         return best is not None and self._write_winner(best, records)
 
-    def _write_winner(self, best: Leader, records: Sequence[Record]) -> bool:
+    def _write_winner(self, best: LeadingCandidate, records: Sequence[Record]) -> bool:
         path = self.root / "winners" / f"{self.slug}.json"
         study = records[-1].study
         try:

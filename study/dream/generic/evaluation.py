@@ -16,7 +16,7 @@ from objectives.plain_data.atomic import write_atomic
 from objectives.servers.supervision.supervisor import descendants
 from study.dream.experiments.model import GenericExperiment
 from study.dream.generic.figures import flattened
-from study.dream.generic.watching import Watch
+from study.dream.generic.watching import EvaluationWatch
 from study.dream.windows import Windows
 
 HOST = Path(__file__).with_name("host.py")
@@ -85,7 +85,9 @@ def evaluate(
             )
     except OSError as error:
         return Evaluated(failure="error", error=f"{python} cannot be started ({error.strerror})")
-    watch = Watch(process, earlier, log, limit_s, budget.memory_mib, windows, budget.pausable)
+    watch = EvaluationWatch(
+        process, earlier, log, limit_s, budget.memory_mib, windows, budget.pausable
+    )
     try:
         failure = watch.wait()
     finally:

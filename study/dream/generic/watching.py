@@ -23,7 +23,7 @@ TIMEOUT, MEMORY, WINDOW = "timeout", "memory", "window"
 
 
 @dataclass(slots=True)
-class Watch:
+class EvaluationWatch:
     """A watch is kept over one evaluation.
 
     Args:

@@ -9,7 +9,7 @@ from objectives.plain_data.atomic import write_atomic
 from study.dream.experiments.file import DreamFile, read_dream_file
 from study.dream.experiments.model import Experiment
 from study.dream.schedule.options import RunnerOptions
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class InForce:
     """
 
     options: RunnerOptions
-    log: Log
+    log: TurnLog
     file: DreamFile = field(init=False)
     _mentions: set[tuple[str, str]] = field(default_factory=set, init=False)
 

@@ -15,7 +15,7 @@ from study.dream.rotation.standing import look
 from study.dream.rotation.status import status_table
 from study.dream.rotation.turn_process import TurnProcess
 from study.dream.schedule.options import RunnerOptions, options_file
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.text import meant
 
 STOPPED = 130
@@ -31,7 +31,7 @@ def run_dream(options: RunnerOptions) -> int:
     """
     _refuse_unknown(read_dream_file(options.config), options)
     with alone(options.logdir):
-        log = Log(options.logdir / "runner.log")
+        log = TurnLog(options.logdir / "runner.log")
         runner = Runner(options, log, TurnProcess, pause=lambda _: None)
         try:
             runner.root.mkdir(parents=True, exist_ok=True)

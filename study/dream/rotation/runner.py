@@ -19,7 +19,7 @@ from study.dream.schedule.grants import Grant, Split, demand_of, grant_for
 from study.dream.schedule.options import DEFAULT_ROOT, RunnerOptions
 from study.dream.schedule.order import left_s, ready
 from study.dream.schedule.progress import RunnerState
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.dream.turns.turn_job import TurnEnding, TurnJob
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # between cycles in which nothing ran
@@ -42,7 +42,7 @@ class Runner:
     """
 
     options: RunnerOptions
-    log: Log
+    log: TurnLog
     start: Callable[[TurnJob], RunningTurn]
     pause: Callable[[float], None]
     clock: Callable[[], float] = time.time

@@ -6,13 +6,13 @@ import time
 
 from study.bench.run_lock import LOCK
 from study.dream.experiments.file import read_dream_file
-from study.dream.rotation.status import Standing, standings
+from study.dream.rotation.status import ExperimentStanding, standings
 from study.dream.schedule.options import RunnerOptions
 from study.dream.schedule.progress import RunnerState
 from study.dream.windows import is_held
 
 
-def look(options: RunnerOptions) -> tuple[list[Standing], RunnerState, bool]:
+def look(options: RunnerOptions) -> tuple[list[ExperimentStanding], RunnerState, bool]:
     """Return where every experiment stands, the state, and whether a runner runs.
 
     While one runs that is by the file in force, which may be another than the one being edited.

@@ -20,7 +20,7 @@ NOTHING = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ExperimentStanding:
     """A standing is where an experiment of the file stands, in words.
 
     Args:
@@ -46,7 +46,7 @@ class Standing:
 
 def standings(
     file: DreamFile, state: RunnerState, options: RunnerOptions, *, now: float, is_alive: bool
-) -> list[Standing]:
+) -> list[ExperimentStanding]:
     """Return where every experiment of a file stands.
 
     Args:
@@ -63,7 +63,7 @@ def standings(
     return [*rows, *map(_broken, file.broken)]
 
 
-def status_table(rows: Sequence[Standing], cycle: int, *, is_alive: bool) -> Table:
+def status_table(rows: Sequence[ExperimentStanding], cycle: int, *, is_alive: bool) -> Table:
     """Return a row for every experiment, as narrow as a terminal."""
     table = Table(title=_title(cycle, is_alive=is_alive))
     for title in ("experiment", "epoch", "best", "trend", "next turn"):
@@ -74,7 +74,11 @@ def status_table(rows: Sequence[Standing], cycle: int, *, is_alive: bool) -> Tab
 
 
 def status_page(
-    rows: Sequence[Standing], cycle: int, *, is_alive: bool, links: Mapping[str, str] | None = None
+    rows: Sequence[ExperimentStanding],
+    cycle: int,
+    *,
+    is_alive: bool,
+    links: Mapping[str, str] | None = None,
 ) -> str:
     """Return a page that shows the same, the best candidates too; it looks again by itself.
 
@@ -146,12 +150,12 @@ def next_in_words(
 
 def _standing(
     experiment: Experiment, state: RunnerState, wait: Wait | None, *, is_alive: bool
-) -> Standing:
+) -> ExperimentStanding:
     progress = state.of(experiment.name, experiment.digest)
     is_running = is_alive and experiment.name in state.running
     coming = next_in_words(progress, wait, is_running=is_running, patience=experiment.patience)
     params = progress.best_params or {}
-    return Standing(
+    return ExperimentStanding(
         name=experiment.name,
         slug=experiment.slug,
         epoch=str(progress.epochs),
@@ -163,16 +167,16 @@ def _standing(
     )
 
 
-def _broken(broken: Broken) -> Standing:
+def _broken(broken: Broken) -> ExperimentStanding:
     what = f"skipped: {broken.reason}" if broken.is_enabled else str(Wait.DISABLED)
-    return Standing(name=broken.name, coming=what)
+    return ExperimentStanding(name=broken.name, coming=what)
 
 
 def _title(cycle: int, *, is_alive: bool) -> str:
     return f"cycle {cycle}{'' if is_alive else ', no runner runs'}"
 
 
-def _page_row(row: Standing, link: str | None) -> str:
+def _page_row(row: ExperimentStanding, link: str | None) -> str:
     name = html.escape(row.name)
     first = f'<a href="{html.escape(link)}">{name}</a>' if link else name
     rest = (row.epoch, row.best, row.trend, row.coming, row.candidate, row.hours)

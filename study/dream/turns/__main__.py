@@ -14,7 +14,7 @@ from study.dream.experiments.file import Broken, read_dream_file
 from study.dream.experiments.model import GenericExperiment, OwnExperiment
 from study.dream.generic.telling import WrongFigures
 from study.dream.turns.generic import run_generic
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.text import one_line
 
@@ -33,7 +33,7 @@ def report_of(job: TurnJob) -> Report:
     """Return what became of the turn; what the user or the machine did wrong is its reason."""
     ending, reason = TurnEnding.INTERRUPTED, ""
     try:
-        return _run(job, Log(job.logdir / "runner.log", job.name))
+        return _run(job, TurnLog(job.logdir / "runner.log", job.name))
     except WrongFigures as error:
         ending, reason = TurnEnding.STOPPED, str(error)
     except InUse as error:
@@ -47,7 +47,7 @@ def report_of(job: TurnJob) -> Report:
     return Report(ending=ending, reason=one_line(reason))
 
 
-def _run(job: TurnJob, log: Log) -> Report:
+def _run(job: TurnJob, log: TurnLog) -> Report:
     match read_dream_file(job.config, job.content()).named(job.name):
         case GenericExperiment() as generic:
             return run_generic(generic, job, log)

@@ -11,7 +11,7 @@ from study.confirmation.confirm import confirm
 from study.confirmation.live.options import ConfirmOptions
 from study.confirmation.subject import subject
 from study.dream.experiments.model import OwnExperiment
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.promotion.seal import verify
 from study.promotion.status import Status, status_of
@@ -30,7 +30,7 @@ def confirm_next(
     plan: Run,
     job: TurnJob,
     experiment: OwnExperiment,
-    log: Log,
+    log: TurnLog,
     on_phase: OnPhase,
 ) -> Report:
     """Measure the next pair of a candidate, or what comes beside the pairs; write what they say.

@@ -19,13 +19,13 @@ from study.dream.files.promotion import write_generic_promotion
 from study.dream.generic.generation import Generation
 from study.dream.generic.open_study import REFERENCE, open_generic
 from study.dream.records import Record, best_of, leaders, records_of
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.dream.windows import Windows
 from study.storage.url import open_storage, sqlite_url
 
 
-def run_generic(experiment: GenericExperiment, job: TurnJob, log: Log) -> Report:
+def run_generic(experiment: GenericExperiment, job: TurnJob, log: TurnLog) -> Report:
     """Run the next generation of an experiment, and write its files.
 
     Raises:

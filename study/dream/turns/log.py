@@ -14,7 +14,7 @@ from study.text import visible
 RUNNER = "runner"  # stands where a line is about no single experiment
 
 
-class Log:
+class TurnLog:
     """A log writes lines to the file and to standard output.
 
     Args:
@@ -49,9 +49,9 @@ class Log:
         finally:
             os.close(descriptor)
 
-    def about(self, name: str) -> Log:
+    def about(self, name: str) -> TurnLog:
         """Return the same log for lines about an experiment."""
-        return Log(self.file, name)
+        return TurnLog(self.file, name)
 
 
 class Handler(logging.Handler):
@@ -61,7 +61,7 @@ class Handler(logging.Handler):
         log: Where it goes.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: TurnLog) -> None:
         super().__init__()
         self._log = log
 

@@ -15,7 +15,7 @@ from study.dream.experiments.own import spec_of
 from study.dream.files.export import Export
 from study.dream.records import Record, best_of, leaders, trial_id
 from study.dream.turns.confirming import candidate_of, confirm_next
-from study.dream.turns.log import Handler, Log
+from study.dream.turns.log import Handler, TurnLog
 from study.dream.turns.terminal import TurnTerminal
 from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.run import NOTHING_FEASIBLE, run
@@ -27,7 +27,7 @@ from study.storage.trials import counted
 from study.storage.url import open_storage
 
 
-def run_own(experiment: OwnExperiment, job: TurnJob, log: Log) -> Report:
+def run_own(experiment: OwnExperiment, job: TurnJob, log: TurnLog) -> Report:
     """Run the next generation of a study, live or recorded, and write its files.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from objectives.evaluation import Phase, Step
 from study.cli.console import Terminal
-from study.dream.windows import Window, Windows
+from study.dream.windows import MeasuringWindow, Windows
 from study.storage.trial import Trial
 
 # what is timed; a start and the speech whose words are counted are not
@@ -31,7 +31,7 @@ class TurnTerminal(Terminal):
         super().__init__(quiet=True)
         self.console.quiet = True  # the log has it
         self.held_s = 0.0
-        self._window, self._others = Window(window_file), Windows(window_file.parent)
+        self._window, self._others = MeasuringWindow(window_file), Windows(window_file.parent)
 
     def phase(self, phase: Phase) -> None:
         """Say what is happening now, and open or close the window."""

@@ -14,7 +14,7 @@ from dream import experiment
 from study.dream.generic import watching
 from study.dream.generic.evaluation import Evaluated, environment, evaluate
 from study.dream.generic.figures import number
-from study.dream.windows import Window, Windows
+from study.dream.windows import MeasuringWindow, Windows
 
 CONTEXT = {"experiment": "e", "generation": 1, "budget": {"a": 1}, "run": {}, "timestamp": 5}
 
@@ -181,7 +181,7 @@ def evaluate(c):
 
 @pytest.mark.parametrize("is_pausable", [False, True])
 def test_beside_a_measuring_window_it_stands_still_or_is_ended(is_pausable, tmp_path) -> None:
-    ticks, window = tmp_path / "ticks", Window(tmp_path / "a.window")
+    ticks, window = tmp_path / "ticks", MeasuringWindow(tmp_path / "a.window")
     code = TICKING.format(seconds=1.0, file=str(ticks))
     held: list[float] = []
 
@@ -212,8 +212,10 @@ def test_beside_a_measuring_window_it_stands_still_or_is_ended(is_pausable, tmp_
 
 def test_a_window_ends_with_the_one_who_held_it(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from study.dream.windows import Window\n"
-        "Window(Path(sys.argv[1])).set(is_open=True); print(flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path\n"
+        "from study.dream.windows import MeasuringWindow\n"
+        "MeasuringWindow(Path(sys.argv[1])).set(is_open=True)\n"
+        "print(flush=True); time.sleep(60)"
     )
     windows, command = Windows(tmp_path), [sys.executable, "-c", code, str(tmp_path / "a.window")]
     assert not windows.is_open()

@@ -12,7 +12,7 @@ from dream import dream_file, entry
 from study.dream.rotation.runner import Runner
 from study.dream.schedule.options import RunnerOptions
 from study.dream.schedule.progress import RunnerState
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 
 NOON = datetime(2026, 3, 2, 12).timestamp()
@@ -66,7 +66,7 @@ class Rig:
             config=self.path, logdir=self.folder / "log", **{"cycles": 1, **options}
         )
         chosen.logdir.mkdir(exist_ok=True)
-        log = Log(chosen.logdir / "runner.log")
+        log = TurnLog(chosen.logdir / "runner.log")
         runner = Runner(chosen, log, self.start, self.pause, lambda: self.now, tuple(range(8)))
         self.runner = runner
         runner.run()

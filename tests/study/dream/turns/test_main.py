@@ -11,7 +11,7 @@ from commands import ROOT
 from dream import TOY, dream_file, entry
 
 from study.dream.turns.__main__ import report_of
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 
 DICT = "def evaluate(c): return {'height': 1, 'ms': 5}"
@@ -82,8 +82,8 @@ def test_what_may_be_right_again_by_itself_is_tried_again(tmp_path: Path) -> Non
 
 def test_a_log_that_nobody_reads_ends_nothing(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from study.dream.turns.log import Log\n"
-        "log = Log(Path(sys.argv[1]), 'a')\n"
+        "import sys; from pathlib import Path; from study.dream.turns.log import TurnLog\n"
+        "log = TurnLog(Path(sys.argv[1]), 'a')\n"
         "for n in range(20000): log.line(f'line {n}')\n"
     )
     line = [sys.executable, "-c", code, str(tmp_path / "runner.log")]
@@ -98,5 +98,5 @@ def test_a_log_that_nobody_reads_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_written_is_shown(tmp_path: Path, capsys) -> None:
-    Log(tmp_path / "nowhere/runner.log", "a").line("still there")
+    TurnLog(tmp_path / "nowhere/runner.log", "a").line("still there")
     assert capsys.readouterr().out == "[a] still there\n"

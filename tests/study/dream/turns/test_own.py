@@ -17,7 +17,7 @@ from study.dream.experiments.file import read_dream_file
 from study.dream.experiments.model import OwnExperiment
 from study.dream.schedule.grants import Demand, demand_of
 from study.dream.turns.confirming import candidate_of
-from study.dream.turns.log import Log
+from study.dream.turns.log import TurnLog
 from study.dream.turns.own import run_own
 from study.dream.turns.turn_job import Report, TurnEnding, TurnJob
 from study.run_plan import RunOptions, plan_run
@@ -53,7 +53,7 @@ def turn(place: Path, *, is_confirming: bool = False) -> Report:
         is_confirming=is_confirming,
     )
     assert TurnJob.from_text(job.to_text()) == job
-    return run_own(experiment, job, Log(place / "log/runner.log", NAME))
+    return run_own(experiment, job, TurnLog(place / "log/runner.log", NAME))
 
 
 def test_a_study_has_its_generations_and_then_its_confirmation(place: Path, capfd) -> None:
