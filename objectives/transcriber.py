@@ -117,7 +117,7 @@ class Whisper:
         return {**answer, "segments": segments}, time.perf_counter() - start
 
 
-class SpeechServer(ThreadingHTTPServer):
+class TranscriberServer(ThreadingHTTPServer):
     """A server answers each connection in a thread, and queues requests for its one model.
 
     Args:
@@ -156,7 +156,7 @@ class SpeechServer(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """A handler answers the requests of one connection."""
 
-    server: SpeechServer
+    server: TranscriberServer
     protocol_version = "HTTP/1.1"
     timeout = 300  # seconds that a kept connection may idle
     # head and body leave together: apart, the second waits for the first's acknowledgement
@@ -371,7 +371,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    with ThreadPoolExecutor(1) as queue, SpeechServer(arguments, queue) as server:
+    with ThreadPoolExecutor(1) as queue, TranscriberServer(arguments, queue) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             server.whisper = queue.submit(Whisper, arguments).result()

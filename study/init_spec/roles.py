@@ -17,7 +17,7 @@ from study.init_spec.servers.other_llm import read_other_llm
 from study.init_spec.servers.other_speech import knows, read_other_stt
 from study.init_spec.servers.programs import Program
 from study.init_spec.servers.second_speech import beside_of, hears, lacking, not_read
-from study.init_spec.servers.speech_unit import Speech, names_size, read_stt
+from study.init_spec.servers.speech_unit import SpeechUnit, names_size, read_stt
 
 OF_WHISPER = (*(known.engine for known in SpeechEngine.unit_form.known),)
 OF_WHISPER += ("whisper-asr-webservice", "WhisperX")
@@ -35,7 +35,7 @@ class UnitServices:
     """
 
     llm: Llm
-    stt: Speech
+    stt: SpeechUnit
     beside: tuple[Beside, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -99,7 +99,7 @@ def _is_read(program: Program) -> bool:
     return program.engine in OF_WHISPER or knows(program)
 
 
-def _speech(unit: Running, program: Program | None, size: str | None) -> Speech:
+def _speech(unit: Running, program: Program | None, size: str | None) -> SpeechUnit:
     if program is None or program.engine in OF_WHISPER:
         return read_stt(unit, size)
     return read_other_stt(unit, program)

@@ -15,7 +15,7 @@ from objectives.apis.short_requests import NoAnswer, request
 from objectives.engines.llm_server import USUAL
 from objectives.errors import BadInput, SetupError
 from study.init_spec.asleep import sleep_of
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.named_text import text_of, variables_of
 from study.init_spec.forms.running import Running
 from study.init_spec.forms.unit_text import commands_of
@@ -90,7 +90,7 @@ def running_all(unit: str) -> list[Running]:
     return [of_command(base, servers[0], own)]
 
 
-def of_command(base: Running, command: Command, written: Command | None = None) -> Running:
+def of_command(base: Running, command: UnitCommand, written: UnitCommand | None = None) -> Running:
     """Return how a server runs, by its own words and by what its configuration says.
 
     Args:
@@ -133,11 +133,11 @@ def processes(unit: str, pid: int) -> list[psutil.Process]:
         ) from error
 
 
-def _of_process(process: psutil.Process, base: Running) -> Iterator[Command]:
+def _of_process(process: psutil.Process, base: Running) -> Iterator[UnitCommand]:
     """Yield what a process comes down to, with the whole path of a bare interpreter."""
     with suppress(psutil.Error):
         argv = process.cmdline()
-        begun = Command(tuple(argv), base.env, base.folder)
+        begun = UnitCommand(tuple(argv), base.env, base.folder)
         for command in unwrapped(begun):
             if command.container is None:
                 yield replace(command, interpreter=interpreter(process, command))
@@ -145,7 +145,7 @@ def _of_process(process: psutil.Process, base: Running) -> Iterator[Command]:
                 yield command
 
 
-def interpreter(process: psutil.Process, command: Command) -> str | None:
+def interpreter(process: psutil.Process, command: UnitCommand) -> str | None:
     """Return the whole path of a process's Python, where its first word is not that already."""
     first = command.argv[0]
     if first.startswith("/") or not Path(first).name.startswith(("python", "pypy")):
@@ -162,7 +162,7 @@ def interpreter(process: psutil.Process, command: Command) -> str | None:
     return command.interpreter
 
 
-def _written(properties: Mapping[str, str], base: Running) -> list[tuple[str, Command]]:
+def _written(properties: Mapping[str, str], base: Running) -> list[tuple[str, UnitCommand]]:
     """Return what the unit's own files start, by name; empty where they cannot be read."""
     paths = [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()]
     texts = []
@@ -177,7 +177,7 @@ def _written(properties: Mapping[str, str], base: Running) -> list[tuple[str, Co
     return named(inner)
 
 
-def named(commands: Sequence[Command]) -> list[tuple[str, Command]]:
+def named(commands: Sequence[UnitCommand]) -> list[tuple[str, UnitCommand]]:
     """Return the commands that serve, by name; of others only the last one, which a script ends in.
 
     A compose file has several, and a script that starts servers beside itself.

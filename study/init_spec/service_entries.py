@@ -13,7 +13,7 @@ from study.init_spec.forms.running import Running
 from study.init_spec.running_units import http_status
 from study.init_spec.servers.beside_unit import Beside
 from study.init_spec.servers.llm_unit import Llm
-from study.init_spec.servers.speech_unit import Speech
+from study.init_spec.servers.speech_unit import SpeechUnit
 
 
 def binding(
@@ -107,7 +107,7 @@ def _bounds(value: Scalar) -> tuple[float, float]:
     return (1, 1_000_000) if isinstance(value, int) else (0.01, max(0.99, number))
 
 
-def entry_of_speech(stt: Speech, peak_mib: float | None, notes: list[str]) -> dict[str, Any]:
+def entry_of_speech(stt: SpeechUnit, peak_mib: float | None, notes: list[str]) -> dict[str, Any]:
     """Return the entry of the speech server that hears turns.
 
     Args:

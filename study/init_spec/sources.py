@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput, SetupError
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.compose.files import is_compose
 from study.init_spec.forms.compose.services import of_file as services_of
 from study.init_spec.forms.containers import inspected
@@ -87,7 +87,7 @@ def _file(name: str) -> tuple[Path | None, str]:
 def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
     """Yield what a file starts, by the name of the service in it."""
     suffix = file.suffix
-    commands: list[tuple[str, Command]] = []
+    commands: list[tuple[str, UnitCommand]] = []
     if suffix in YAML and is_manifest(file):
         commands = [*pods(file)]
     elif suffix in YAML and is_compose(file):
@@ -110,7 +110,7 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
             yield label, replace(base, is_unit=True, restart=_restart(texts))
         return
     else:
-        commands = [("", Command((str(file.absolute()),), folder=file.absolute().parent))]
+        commands = [("", UnitCommand((str(file.absolute()),), folder=file.absolute().parent))]
     for label, command in commands:
         for inner_label, inner_command in named([*unwrapped(command)]):
             own = label or inner_label
@@ -121,7 +121,7 @@ def _restart(texts: Sequence[str]) -> str:
     return "".join(settings(texts, "Service", "Restart")[-1:]) or "no"
 
 
-def _running(unit: str, command: Command, member: str = "") -> Running:
+def _running(unit: str, command: UnitCommand, member: str = "") -> Running:
     base = Running(unit, (), {}, Path("/"), "no", (), (), is_unit=False, member=member)
     read = of_command(base, command)
     pid = command.container.pid if command.container else 0
@@ -140,7 +140,7 @@ def _of_pid(pid: int) -> Running:
     """
     try:
         process = psutil.Process(pid)
-        command = Command(tuple(process.cmdline()), {}, Path(process.cwd()))
+        command = UnitCommand(tuple(process.cmdline()), {}, Path(process.cwd()))
         ports = tuple(ports_of(process))
     except psutil.AccessDenied as error:
         way = "run this as root" if os.geteuid() else "name the unit or the file that starts it"

@@ -25,7 +25,7 @@ from study.init_spec.roles import UnitServices
 from study.init_spec.servers.beside_unit import Beside
 from study.init_spec.servers.llm_unit import Llm
 from study.init_spec.servers.second_speech import command_of_ours
-from study.init_spec.servers.speech_unit import Speech
+from study.init_spec.servers.speech_unit import SpeechUnit
 from study.spec.load import load
 
 STEP = 0.05
@@ -138,7 +138,7 @@ def _without_its_set(args: Sequence[str]) -> list[str]:
     return kept
 
 
-def _stt(stt: Speech, places: Places) -> dict[str, Any]:
+def _stt(stt: SpeechUnit, places: Places) -> dict[str, Any]:
     own: dict[str, Any] = {"models": dict(stt.models)}
     if stt.llm is not None and stt.llm.key:
         more = {"python": stt.python, "args": list(stt.llm.args), "env": dict(stt.llm.env)}

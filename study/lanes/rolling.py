@@ -29,7 +29,7 @@ from study.storage.context import RAMP_RANGE
 from study.storage.trial import BRIDGE, REPLICATE, Begun, State
 from study.storage.trials import counted
 
-Candidate = tuple[optuna.Trial, Begun]
+AskedTrial = tuple[optuna.Trial, Begun]
 CHOICE = 4  # trials are asked for ahead: more would be proposed with less known
 LATE = 4 * CHOICE  # trials asked for after one that still waits: now it comes first
 RARELY = 256  # configurations that are left: a space that has fewer is looked at for every trial
@@ -48,7 +48,7 @@ class RollingEpoch(TrialSteps):
 
     lanes: Lanes
     on_lane: Callable[[Lane, Begun], None] = lambda *_: None
-    _queue: list[Candidate] = field(default_factory=list, init=False)
+    _queue: list[AskedTrial] = field(default_factory=list, init=False)
     _under_way: dict[int, UnderWay] = field(default_factory=dict, init=False)
     _ending: Ending | None = field(default=None, init=False)
     _bridges: Bridges = field(init=False)
@@ -118,7 +118,7 @@ class RollingEpoch(TrialSteps):
             self.on_lane(lane, begun)
             return
 
-    def _next(self, lane: Lane) -> Candidate | None:
+    def _next(self, lane: Lane) -> AskedTrial | None:
         """Return the trial that a lane is to measure next; None where it has to wait.
 
         Of what is asked for it takes what needs the LLM that it runs; else what needs one that no
@@ -143,7 +143,7 @@ class RollingEpoch(TrialSteps):
         own, others = launch_keys(lane, self.lanes.living, self._key)
         newest = max((trial.number for trial, _ in self._queue), default=0)
 
-        def cost(candidate: Candidate) -> tuple[bool, bool, bool, bool, bool, bool, int]:
+        def cost(candidate: AskedTrial) -> tuple[bool, bool, bool, bool, bool, bool, int]:
             trial, begun = candidate
             key = self._key(begun.allocation)
             is_kept, is_elsewhere = key == own, key in others
@@ -179,7 +179,7 @@ class RollingEpoch(TrialSteps):
         baseline = self.results.measured(self.context.baseline)
         return any(trial.measurement is not None for trial in baseline)
 
-    def _bridge(self) -> Candidate | None:
+    def _bridge(self) -> AskedTrial | None:
         """Return the baseline once more; None where the budget has no trial left for it."""
         waiting = [candidate for candidate in self._queue if candidate[1].role == BRIDGE]
         if not waiting and self._left() > 0:
@@ -189,7 +189,7 @@ class RollingEpoch(TrialSteps):
             waiting = [candidate for candidate in self._queue if candidate[1].role == BRIDGE]
         return waiting[0] if waiting else None
 
-    def _final(self, lane: Lane) -> Candidate | None:
+    def _final(self, lane: Lane) -> AskedTrial | None:
         """Return a leader that only one other card has measured; None where there is none."""
         if (leader := self._leader([lane.card])) is None:
             return None
@@ -242,7 +242,7 @@ class RollingEpoch(TrialSteps):
         self._asks_left = 1 if left is not None and left < RARELY else RARELY // 8
         return False
 
-    def _ask_one(self) -> Candidate:
+    def _ask_one(self) -> AskedTrial:
         trial, allocation = ask_trial(self.study, self.space)
         candidate = trial, with_origin(self.study, trial, allocation)
         self._queue.append(candidate)

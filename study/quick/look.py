@@ -15,14 +15,14 @@ from study.init_spec.forms.running import Running
 from study.init_spec.places import places_of
 from study.init_spec.roles import UnitServices
 from study.init_spec.servers.llm_unit import Llm, read_llm
-from study.init_spec.servers.speech_unit import Speech, read_stt
+from study.init_spec.servers.speech_unit import SpeechUnit, read_stt
 from study.init_spec.write_spec import spec_of, write_spec
 from study.quick.pressure import pressure
 from study.quick.processes import llm_processes, speech_processes
 from study.quick.words import division, of_cache, of_llm, of_speech
 
 NO_SPEC = "no spec written"
-Server = TypeVar("Server", Llm, Speech)
+Server = TypeVar("Server", Llm, SpeechUnit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _read(
     return services
 
 
-def _lack(llms: Sequence[Llm], speeches: Sequence[Speech]) -> str:
+def _lack(llms: Sequence[Llm], speeches: Sequence[SpeechUnit]) -> str:
     """Say why there is no spec, and the way out."""
     seen = [
         f"{len(servers) or 'no'} {what} server{'s' * (len(servers) != 1)}"
@@ -114,7 +114,7 @@ def _lack(llms: Sequence[Llm], speeches: Sequence[Speech]) -> str:
 
 
 def _write(
-    options: QuickOptions, device: str, llm: Llm, speech: Speech, tell: Callable[[str], None]
+    options: QuickOptions, device: str, llm: Llm, speech: SpeechUnit, tell: Callable[[str], None]
 ) -> None:
     services = UnitServices(llm, speech)
     places = places_of(services, device if options.device or device == "cpu" else None)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from objectives.devices.device import Identity, Occupant
 from study.init_spec.servers.llm_unit import Llm
-from study.init_spec.servers.speech_unit import Speech
+from study.init_spec.servers.speech_unit import SpeechUnit
 from study.quick.pressure import Pressure
 
 LISTED = 5  # others that are named
@@ -57,7 +57,7 @@ def of_llm(llm: Llm) -> str:
     return f"LLM: {llm.running.label}, {llm.engine} with {llm.model}{share}"
 
 
-def of_speech(speech: Speech) -> str:
+def of_speech(speech: SpeechUnit) -> str:
     """Say what recognizes speech."""
     return f"speech: {speech.running.label}, {speech.size}, on {speech.device or 'a device untold'}"
 

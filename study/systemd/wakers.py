@@ -9,7 +9,7 @@ from study.systemd.manager import Manager, UnitState, state
 
 
 @dataclass(frozen=True, slots=True)
-class Waker:
+class WakingUnit:
     """A waker is a unit that runs and starts another when it is asked.
 
     Args:
@@ -21,7 +21,7 @@ class Waker:
     starts: str
 
 
-def wakers_of(unit: UnitState) -> Iterator[Waker]:
+def wakers_of(unit: UnitState) -> Iterator[WakingUnit]:
     """Yield what would start a unit now: a socket, timer or path that runs."""
     waiting, seen = [unit], set[str]()
     while waiting:
@@ -31,11 +31,11 @@ def wakers_of(unit: UnitState) -> Iterator[Waker]:
         seen.add(s.unit)
         for name in s.triggers:
             if (other := state(s.manager, name)).is_on:
-                yield Waker(other, s.unit)
+                yield WakingUnit(other, s.unit)
         waiting += [state(s.manager, u) for u in s.stopped_with if u.endswith(".service")]
 
 
-def socket_of(unit: str) -> Waker | None:
+def socket_of(unit: str) -> WakingUnit | None:
     """Return the socket that wakes a unit of the machine; None where none does."""
     wakers = wakers_of(state(Manager(is_user=False), unit))
     return next((w for w in wakers if w.unit.unit.endswith(".socket")), None)

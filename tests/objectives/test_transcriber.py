@@ -45,7 +45,7 @@ class StandIn:
 @contextmanager
 def answering(whisper) -> Iterator[httpx.Client]:
     arguments = argparse.Namespace(port=0, model=Path("base"), language="en")
-    with ThreadPoolExecutor(1) as queue, transcriber.SpeechServer(arguments, queue) as server:
+    with ThreadPoolExecutor(1) as queue, transcriber.TranscriberServer(arguments, queue) as server:
         server.whisper = whisper
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

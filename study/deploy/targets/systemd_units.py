@@ -27,7 +27,7 @@ from study.systemd.unit_file import (
     values_of_container,
 )
 from study.systemd.units import COMMITTED, TRIAL
-from study.systemd.wakers import Waker, socket_of
+from study.systemd.wakers import WakingUnit, socket_of
 
 RUN = Path("/run/systemd/system")
 WAIT_S = 120.0
@@ -45,7 +45,7 @@ class Units:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.names: dict[str, str] = {name: str(s.unit) for name, s in deployment.ordered()}
-        self._wakers: dict[str, Waker | None] = {}
+        self._wakers: dict[str, WakingUnit | None] = {}
         self._lives: dict[str, units.Unit] = {}
 
     def check(self) -> None:
@@ -193,7 +193,7 @@ class Units:
         """
         units.start(waker.starts if (waker := self._waker(name)) else self.names[name])
 
-    def _waker(self, name: str) -> Waker | None:
+    def _waker(self, name: str) -> WakingUnit | None:
         if name not in self._wakers:
             self._wakers[name] = socket_of(self.names[name])
         return self._wakers[name]

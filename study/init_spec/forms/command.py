@@ -14,7 +14,7 @@ Values = Mapping[str, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class UnitCommand:
     """A command is not yet unwrapped, or is down to the server's own words.
 
     Args:
@@ -43,7 +43,7 @@ class Command:
     opened: frozenset[Path] = frozenset()
     is_background: bool = False
 
-    def with_words(self, words: list[Word], values: Values) -> Command:
+    def with_words(self, words: list[Word], values: Values) -> UnitCommand:
         """Return it with these words, filled in, and what was read for them."""
         names = frozenset(name for w in words for name in names_in(w))
         argv = tuple(piece for w in words for piece in expanded(w, values))

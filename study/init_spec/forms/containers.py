@@ -14,7 +14,7 @@ from objectives.engines.every import unit_forms
 from objectives.errors import BadInput
 from study.container_engine import answered, last_line
 from study.container_engine import inspected as engine_inspected
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.images import entrypoint, usual_words
 from study.init_spec.forms.running import Container
 from study.init_spec.forms.words import plain_words
@@ -30,8 +30,8 @@ STARTERS |= {"text-generation-launcher", *(c for form in unit_forms() for c in f
 
 
 def command_in(
-    command: Command, container: Container, env: Mapping[str, str], folder: Path
-) -> Command:
+    command: UnitCommand, container: Container, env: Mapping[str, str], folder: Path
+) -> UnitCommand:
     """Return the command in a container: its entrypoint and its words."""
     entry = entrypoint(container.image) if container.entrypoint is None else container.entrypoint
     words = container.command
@@ -151,7 +151,7 @@ def _version(words: tuple[str, ...]) -> str:
         return ""
 
 
-def inspected(program: str, name: str) -> Command:
+def inspected(program: str, name: str) -> UnitCommand:
     """Return what runs in a container of this machine, as its engine tells.
 
     Raises:
@@ -184,7 +184,7 @@ def _of_image(program: str, image: str) -> dict[str, str]:
         return {}
 
 
-def _of_inspection(program: str, data: Mapping[str, object]) -> Command:
+def _of_inspection(program: str, data: Mapping[str, object]) -> UnitCommand:
     config, host = data["Config"], data["HostConfig"]
     assert isinstance(config, dict) and isinstance(host, dict)  # noqa: S101
     env = dict(e.partition("=")[::2] for e in config.get("Env") or [])
@@ -215,4 +215,4 @@ def _of_inspection(program: str, data: Mapping[str, object]) -> Command:
         pid=int((data.get("State") or {}).get("Pid") or 0),  # type: ignore[attr-defined]
     )
     folder = Path(str(config.get("WorkingDir") or "/"))
-    return Command(words, env, folder, container=container)
+    return UnitCommand(words, env, folder, container=container)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from objectives.servers.supervision.container import PROGRAMS as CONTAINER_PROGRAMS
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.containers import command_in, port_pair
 from study.init_spec.forms.named_text import variables_of
 from study.init_spec.forms.running import Container
@@ -108,7 +108,7 @@ def run_words(words: Sequence[str]) -> RunWords:
     return RunWords(options, left[0] if left else "", tuple(left[1:]))
 
 
-def of_run(command: Command, program: str, words: RunWords) -> Command:
+def of_run(command: UnitCommand, program: str, words: RunWords) -> UnitCommand:
     """Return what runs in the container of a `run`, with what surrounds it."""
     env: dict[str, str] = {}
     for file in words.values("--env-file"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from objectives.errors import BadInput
 from study.deploy.targets.kubernetes import workloads
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.containers import command_in
 from study.init_spec.forms.named_text import whole_text_of
 from study.init_spec.forms.running import Container
@@ -23,7 +23,7 @@ def is_manifest(path: Path) -> bool:
     return next(workloads(path), None) is not None
 
 
-def pods(path: Path) -> Iterator[tuple[str, Command]]:
+def pods(path: Path) -> Iterator[tuple[str, UnitCommand]]:
     """Yield each container of a manifest by its name, with the workload's before it."""
     for workload in workloads(path):
         for entry in workload.containers:
@@ -31,7 +31,7 @@ def pods(path: Path) -> Iterator[tuple[str, Command]]:
             yield label, _command(entry, (path.absolute(), label))
 
 
-def _command(entry: Mapping[str, Any], manifest: tuple[Path, str]) -> Command:
+def _command(entry: Mapping[str, Any], manifest: tuple[Path, str]) -> UnitCommand:
     env = {
         str(e["name"]): str(e.get("value", ""))
         for e in entry.get("env") or []
@@ -57,10 +57,10 @@ def _command(entry: Mapping[str, Any], manifest: tuple[Path, str]) -> Command:
         },
     )
     folder = Path(str(entry.get("workingDir", "/")))
-    return command_in(Command(()), container, env, folder)
+    return command_in(UnitCommand(()), container, env, folder)
 
 
-def programs(path: Path) -> Iterator[tuple[str, Command]]:
+def programs(path: Path) -> Iterator[tuple[str, UnitCommand]]:
     """Yield each program of a configuration of supervisord.
 
     Raises:
@@ -81,4 +81,7 @@ def programs(path: Path) -> Iterator[tuple[str, Command]]:
             for key, value in env.items():
                 text = text.replace(f"%(ENV_{key})s", value)
             words = tuple(plain_words(text))
-            yield name, replace(Command(words), env=env, folder=Path(values.get("directory", "/")))
+            yield (
+                name,
+                replace(UnitCommand(words), env=env, folder=Path(values.get("directory", "/"))),
+            )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from study.init_spec.forms.command import Command, Values
+from study.init_spec.forms.command import UnitCommand, Values
 from study.init_spec.forms.expansion import expanded, names_in
 from study.init_spec.forms.named_text import text_of
 from study.init_spec.forms.words import NAME, Operator, Word, WordPart, split
@@ -22,7 +22,7 @@ WHICH = re.compile(r"\$\((?:which|command -v|type -p)\s+([\w./-]+)\)|`which ([\w
 MOST_RUNS = 50  # of files that are sourced and texts of `eval`, which may call themselves
 
 
-def commands(text: str, begun: Command, script: Path | None = None) -> Iterator[Command]:
+def commands(text: str, begun: UnitCommand, script: Path | None = None) -> Iterator[UnitCommand]:
     """Yield the commands of a script in order, with the variables and folder that hold for each.
 
     What stands in the branches of an `if` counts where its test can be judged here.
@@ -35,7 +35,7 @@ def commands(text: str, begun: Command, script: Path | None = None) -> Iterator[
 
 
 class _Shell:
-    def __init__(self, begun: Command, script: Path | None) -> None:
+    def __init__(self, begun: UnitCommand, script: Path | None) -> None:
         self.begun, self.script, self.folder = begun, script, begun.folder
         self.env = dict(begun.env)
         self.values: dict[str, str | tuple[str, ...]] = {**begun.env, "@": begun.argv[1:]}
@@ -46,7 +46,7 @@ class _Shell:
         self.interpreter: str | None = begun.interpreter
         self.plumbing: set[str] = set()
 
-    def run(self, text: str) -> Iterator[Command]:
+    def run(self, text: str) -> Iterator[UnitCommand]:
         self.runs += 1
         if self.runs > MOST_RUNS:
             return
@@ -69,7 +69,7 @@ class _Shell:
                 continue
             words.append(token)
 
-    def _one(self, words: list[Word]) -> Iterator[Command]:
+    def _one(self, words: list[Word]) -> Iterator[UnitCommand]:
         words = self._in_branch(words)
         words = self._assigned(words) if words and all(self.branches) else []
         if not words:
@@ -109,7 +109,7 @@ class _Shell:
             return []
         return words
 
-    def _command(self, words: list[Word]) -> Command:
+    def _command(self, words: list[Word]) -> UnitCommand:
         begun = replace(
             self.begun,
             env=self.env,
@@ -174,7 +174,7 @@ class _Shell:
             return beside if beside.exists() else place
         return place
 
-    def _source(self, file: Path) -> Iterator[Command]:
+    def _source(self, file: Path) -> Iterator[UnitCommand]:
         if file.name == "activate":
             self.interpreter = str(file.with_name("python"))
             return
@@ -221,6 +221,6 @@ def conda_python(name: str) -> str | None:
     return next((str(p) for f in folders if (p := f / "bin/python").exists()), None)
 
 
-def values_of(command: Command) -> Values:
+def values_of(command: UnitCommand) -> Values:
     """Return what a command's words may name."""
     return command.env

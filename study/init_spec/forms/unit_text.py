@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from objectives.errors import BadInput
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.docker_run import of_run, run_words
 from study.init_spec.forms.expansion import expanded
 from study.init_spec.forms.named_text import variables_of
@@ -28,7 +28,7 @@ def commands_of(
     name: str,
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
-) -> Iterator[Command]:
+) -> Iterator[UnitCommand]:
     """Yield the commands of a unit's texts, its drop-ins behind it, as systemd would start them.
 
     Args:
@@ -52,7 +52,7 @@ def commands_of(
     for start in starts:
         words = split(EXEC_PREFIX.sub("", start, count=1), "systemd")
         for part in _parts([w for w in words if not isinstance(w, Operator)]):
-            begun = Command((), own, where if folder is None else folder)
+            begun = UnitCommand((), own, where if folder is None else folder)
             yield begun.with_words([_as_text(w) for w in part], own)
 
 
@@ -99,7 +99,7 @@ def specified(text: str, name: str) -> str:
     return re.sub(r"%([a-zA-Z%])", lambda m: known.get(m[1], m[0]), text)
 
 
-def _quadlet(texts: Sequence[str]) -> Command:
+def _quadlet(texts: Sequence[str]) -> UnitCommand:
     """Return the command in the container of a podman quadlet."""
     words: list[str] = []
     for key, option in OPTIONS.items():
@@ -113,4 +113,4 @@ def _quadlet(texts: Sequence[str]) -> Command:
         raise BadInput("a quadlet without Image= starts no container; add the line")
     own = [w for line in settings(texts, "Container", "Exec")[-1:] for w in split(line, "systemd")]
     inner = [p for w in own if not isinstance(w, Operator) for p in expanded(w, {})]
-    return of_run(Command(("podman",)), "podman", run_words([*words, image[-1], *inner]))
+    return of_run(UnitCommand(("podman",)), "podman", run_words([*words, image[-1], *inner]))

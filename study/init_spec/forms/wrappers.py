@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.compose import services as compose
 from study.init_spec.forms.containers import inspected
 from study.init_spec.forms.docker_run import PROGRAMS, of_run, run_at, run_words
@@ -82,7 +82,7 @@ LEADING = 8  # of the words of those, before the command
 LAYERS = 12  # of wrappers; a script that runs itself ends here
 
 
-def unwrapped(command: Command, layers: int = LAYERS) -> Iterator[Command]:
+def unwrapped(command: UnitCommand, layers: int = LAYERS) -> Iterator[UnitCommand]:
     """Yield every command that this one comes down to, each without its wrappers."""
     command = _without_assignments(command)
     if not command.argv or layers == 0:
@@ -96,7 +96,7 @@ def unwrapped(command: Command, layers: int = LAYERS) -> Iterator[Command]:
         yield from unwrapped(other, layers - 1)
 
 
-def _inner(command: Command, first: str) -> Iterable[Command] | None:
+def _inner(command: UnitCommand, first: str) -> Iterable[UnitCommand] | None:
     """Return what a wrapper runs; None where the command is none."""
     if first == "env":
         return [_env(command)]
@@ -115,7 +115,7 @@ def _inner(command: Command, first: str) -> Iterable[Command] | None:
     return None if text is None else commands(text, command, _place(command))
 
 
-def _without_assignments(command: Command) -> Command:
+def _without_assignments(command: UnitCommand) -> UnitCommand:
     """Take `NAME=value` words from the front, as `env` and a shell have them."""
     argv, env = [*command.argv], dict(command.env)
     while argv and "=" in argv[0] and NAME.fullmatch(argv[0].partition("=")[0]):
@@ -124,7 +124,7 @@ def _without_assignments(command: Command) -> Command:
     return replace(command, argv=tuple(argv), env=env)
 
 
-def _env(command: Command) -> Command:
+def _env(command: UnitCommand) -> UnitCommand:
     argv, env = [*command.argv[1:]], dict(command.env)
     while argv and argv[0].startswith("-"):
         option = argv.pop(0)
@@ -142,7 +142,7 @@ def _env(command: Command) -> Command:
     return replace(command, argv=tuple(argv), env=env)
 
 
-def _shell(command: Command) -> Iterator[Command]:
+def _shell(command: UnitCommand) -> Iterator[UnitCommand]:
     """Yield the commands of `bash -lc TEXT` or of `bash FILE`."""
     argv = command.argv
     place = 0
@@ -166,7 +166,7 @@ def _shell(command: Command) -> Iterator[Command]:
             return
 
 
-def _in_container(command: Command) -> Iterator[Command]:
+def _in_container(command: UnitCommand) -> Iterator[UnitCommand]:
     """Yield what runs in the container of a `docker run`, or in each of a compose file's."""
     place = run_at(command.argv)
     program = Path(command.argv[0]).name
@@ -182,7 +182,7 @@ def _in_container(command: Command) -> Iterator[Command]:
         yield of_run(command, program, run_words(words))
 
 
-def _wrapper(command: Command, name: str) -> Command:
+def _wrapper(command: UnitCommand, name: str) -> UnitCommand:
     with_value, words = WRAPPERS[name]
     argv, env, folder = [*command.argv[1:]], dict(command.env), command.folder
     python = command.interpreter
@@ -209,11 +209,11 @@ def _wrapper(command: Command, name: str) -> Command:
     return replace(command, argv=tuple(argv), env=env, folder=folder, interpreter=python)
 
 
-def _place(command: Command) -> Path:
+def _place(command: UnitCommand) -> Path:
     return command.folder / command.argv[0]
 
 
-def _script(command: Command) -> str | None:
+def _script(command: UnitCommand) -> str | None:
     """Return the text of a shell script that a command is; None where it is none."""
     if command.container is not None:  # its files are in the image
         return None
@@ -225,7 +225,7 @@ def _script(command: Command) -> str | None:
     return text if is_shell or (text and command.argv[0].endswith(".sh")) else None
 
 
-def _text(command: Command) -> str | None:
+def _text(command: UnitCommand) -> str | None:
     """Return the text of the script that a command is; None where it has come through it before."""
     if (place := _place(command)) in command.opened:
         return None

@@ -16,7 +16,7 @@ from study.init_spec.servers.flags import SECRET_FLAGS, split_flags
 from study.init_spec.servers.llm_unit import Llm, kept_env, port_of
 from study.init_spec.servers.other_llm import number
 from study.init_spec.servers.programs import Program
-from study.init_spec.servers.speech_unit import Speech
+from study.init_spec.servers.speech_unit import SpeechUnit
 from study.init_spec.servers.template import literal, template
 
 NAMES: Mapping[Role, str] = {
@@ -88,7 +88,7 @@ class Beside:
     flags: Mapping[str, str]
     llm: Llm | None = None
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    speech: Speech | None = None
+    speech: SpeechUnit | None = None
     is_renamed: bool = False
 
 

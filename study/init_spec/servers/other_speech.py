@@ -18,7 +18,7 @@ from study.init_spec.servers.engine_beside import renamed
 from study.init_spec.servers.flags import SECRET_FLAGS, host_file, split_flags
 from study.init_spec.servers.llm_unit import read_llm
 from study.init_spec.servers.programs import Program
-from study.init_spec.servers.speech_unit import Speech, here, named_size
+from study.init_spec.servers.speech_unit import SpeechUnit, here, named_size
 from study.init_spec.servers.template import literal, template
 
 WHISPER_CPP = "whisper.cpp"
@@ -40,7 +40,7 @@ def _words(program: Program) -> Words | None:
     return form.words.get(program.engine) if form and form.transcribes else None
 
 
-def read_other_stt(unit: Running, program: Program) -> Speech:
+def read_other_stt(unit: Running, program: Program) -> SpeechUnit:
     """Read a speech server that is neither faster-whisper nor on it.
 
     Raises:
@@ -62,7 +62,7 @@ def read_other_stt(unit: Running, program: Program) -> Speech:
     )
 
 
-def _of_engine(unit: Running, program: Program, *, is_named: bool) -> Speech:
+def _of_engine(unit: Running, program: Program, *, is_named: bool) -> SpeechUnit:
     """Read an engine of the study's that serves an LLM, or here a Whisper, in a share.
 
     Args:
@@ -85,7 +85,7 @@ def _of_engine(unit: Running, program: Program, *, is_named: bool) -> Speech:
         )
     if llm.command:
         notes += (_READ_IT.format(unit.label),)
-    return Speech(
+    return SpeechUnit(
         running=unit,
         python=llm.python,
         flag="--model" if is_named else None,
@@ -104,7 +104,7 @@ def _of_engine(unit: Running, program: Program, *, is_named: bool) -> Speech:
 
 def _by_template(
     unit: Running, program: Program, words: Words, arguments: Mapping[str, str]
-) -> Speech:
+) -> SpeechUnit:
     """Read an engine whose command names a Whisper, and that a template starts."""
     flag = next((f for f in words.model if arguments.get(f)), words.model[0])
     if not (model := unit.path(arguments.get(flag, ""))):
@@ -119,7 +119,7 @@ def _by_template(
     return _speech(unit, size, {size: model}, flag, command)
 
 
-def _whisper_cpp(unit: Running, program: Program, arguments: dict[str, str]) -> Speech:
+def _whisper_cpp(unit: Running, program: Program, arguments: dict[str, str]) -> SpeechUnit:
     flag = next((f for f in ("-m", "--model") if f in arguments), "-m")
     model = unit.path(arguments.get(flag, "models/ggml-base.en.bin"))
     match = GGML.fullmatch(Path(model).name)
@@ -142,8 +142,10 @@ def _whisper_cpp(unit: Running, program: Program, arguments: dict[str, str]) -> 
     return _speech(unit, match[1], models, flag, template(unit, program.start, ours))
 
 
-def _speech(unit: Running, size: str, models: dict[str, str], flag: str, command: str) -> Speech:
-    return Speech(
+def _speech(
+    unit: Running, size: str, models: dict[str, str], flag: str, command: str
+) -> SpeechUnit:
+    return SpeechUnit(
         running=unit,
         python=None,
         flag=flag,

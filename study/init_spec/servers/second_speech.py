@@ -17,7 +17,7 @@ from objectives.services import COMPUTE_TYPES, DeviceKind, SttService
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.beside_unit import API, NAMES, Beside, free_name, tenant
 from study.init_spec.servers.other_speech import NOT_OPENAI
-from study.init_spec.servers.speech_unit import Speech, names_size
+from study.init_spec.servers.speech_unit import SpeechUnit, names_size
 from study.init_spec.servers.template import quoted
 
 HEARS = re.compile(r"(?i)whisper|transcri|(?:^|[^a-z])(?:asr|stt)(?:[^a-z]|$)")
@@ -29,7 +29,7 @@ def hears(unit: Running) -> bool:
     return names_size(unit) and any(map(HEARS.search, words))
 
 
-def beside_of(speech: Speech, taken: set[str]) -> Beside:
+def beside_of(speech: SpeechUnit, taken: set[str]) -> Beside:
     """Return the entry of a second speech server that has been read.
 
     Args:

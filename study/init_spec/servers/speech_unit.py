@@ -29,7 +29,7 @@ DEVICES = {**DEVICES, "cuda:0": "cuda"}
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SpeechUnit:
     """The speech unit of today runs like this.
 
     Args:
@@ -63,7 +63,7 @@ class Speech:
     llm: Llm | None = None
 
 
-def read_stt(unit: Running, size: str | None = None) -> Speech:
+def read_stt(unit: Running, size: str | None = None) -> SpeechUnit:
     """Find the model's size in the command line, then in the environment.
 
     Args:
@@ -100,7 +100,7 @@ def read_stt(unit: Running, size: str | None = None) -> Speech:
             f"the study measures Whisper by its own server, not by {unit.label}: how sizes compare "
             "carries over, milliseconds may not"
         )
-    return Speech(
+    return SpeechUnit(
         running=unit,
         python=_able(unit.python),
         flag=flag or None,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from study.init_spec.forms.command import Command, variables_of
+from study.init_spec.forms.command import UnitCommand, variables_of
 from study.init_spec.forms.compose.texts import (
     filled,
     items_of,
@@ -24,7 +24,7 @@ from study.init_spec.forms.words import of_text
 
 def command_of(
     made: Made, service: Mapping[str, Any], project: Project, values: Mapping[str, str]
-) -> Command:
+) -> UnitCommand:
     """Return a service as the command that runs in its container.
 
     Args:
@@ -62,7 +62,7 @@ def command_of(
         compose=project,
         pid=made.pid,
     )
-    begun = Command(
+    begun = UnitCommand(
         (),
         variables={**variables_of(words, values), **by_variable},
         plumbing=frozenset(read),

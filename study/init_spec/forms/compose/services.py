@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
-from study.init_spec.forms.command import Command
+from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.compose.files import (
     NAMES,
     entries_of,
@@ -59,7 +59,7 @@ class ComposeCall:
     folder: Path = Path()
 
 
-def of_command(command: Command, words: Sequence[str]) -> Iterator[tuple[str, Command]]:
+def of_command(command: UnitCommand, words: Sequence[str]) -> Iterator[tuple[str, UnitCommand]]:
     """Yield each service that `docker compose -f FILE up NAME...` starts.
 
     Raises:
@@ -87,7 +87,7 @@ def of_command(command: Command, words: Sequence[str]) -> Iterator[tuple[str, Co
 
 
 def _call_of(
-    command: Command, program: tuple[str, ...], words: Sequence[str]
+    command: UnitCommand, program: tuple[str, ...], words: Sequence[str]
 ) -> tuple[ComposeCall, list[str]]:
     """Return the call that a command is, and the words behind its verb."""
     call, left = ComposeCall((), program=program, folder=command.folder), [*words]
@@ -107,7 +107,7 @@ def _call_of(
     return replace(call, is_attached=not {"-d", "--detach"} & {*left}), left[1:]
 
 
-def of_file(file: Path) -> Iterator[tuple[str, Command]]:
+def of_file(file: Path) -> Iterator[tuple[str, UnitCommand]]:
     """Yield the services of a compose file, with those that compose lays over it.
 
     Raises:
@@ -119,7 +119,7 @@ def of_file(file: Path) -> Iterator[tuple[str, Command]]:
 
 def services(
     call: ComposeCall, env: Mapping[str, str] | None = None
-) -> Iterator[tuple[str, Command]]:
+) -> Iterator[tuple[str, UnitCommand]]:
     """Yield the services of compose files by name.
 
     Args:
