@@ -48,7 +48,7 @@ def contrasts(launches: Sequence[LaunchFigure], cards: Sequence[str]) -> dict[st
         launches: What was measured; that of other cards is left out.
         cards: The cards, which have all launched one configuration.
 
-    >>> a, b = ([Launch(c, "x", v) for v in values] for c, values in
+    >>> a, b = ([LaunchFigure(c, "x", v) for v in values] for c, values in
     ...         {"a": (1.0, 3.0), "b": (5.0, 7.0)}.items())
     >>> {k: (round(d), [round(x, 1) for x in ends]) for k, (d, ends) in
     ...  contrasts([*a, *b], ["a", "b"]).items()}  # 4.303 x sqrt(2) x sqrt(1 / 2 + 1 / 2)

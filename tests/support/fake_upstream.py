@@ -161,7 +161,10 @@ class Handler(fake_http.Handler):
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
-        except (ConnectionError, ValueError):
+        except ConnectionError:  # it hung up before all was written
+            self.server.hung_up.set()
+            self.close_connection = True
+        except ValueError:
             self.close_connection = True
 
 
