@@ -71,7 +71,7 @@ ELSEWHERE = {
         "takes a minute; there fewer tables",
     ),
     "python tests/support/simulated_races.py": (
-        "tests/study/racing/test_dominated.py",
+        "tests/study/racing/test_giving_up.py",
         "takes minutes; there fewer studies",
     ),
     "python objectives/on_demand/front.py": (

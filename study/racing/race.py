@@ -16,7 +16,7 @@ from study.analysis.configurations import Configuration, configurations_in
 from study.analysis.noise import LEAST_POOLED
 from study.analysis.promotion_eligibility import is_eligible
 from study.analysis.reweigh import of_all_cards
-from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
+from study.racing.giving_up import Candidate, Leader, Noise, is_dominated, noise_of
 from study.rule.pooled import pooled
 from study.search.score import Score, StudyScorer
 from study.storage.context import StudyContext

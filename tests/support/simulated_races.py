@@ -21,7 +21,7 @@ import numpy as np
 from objectives.fitness import PRESETS, WHOLE, Fitness, fitness, reference_of
 from objectives.load.segments import at_best
 from objectives.measurement import DeviceFigures, Measurement, ServiceFigures
-from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
+from study.racing.giving_up import Candidate, Leader, Noise, is_dominated, noise_of
 
 SERVICES = ("stt", "llm")
 CONFIGURATIONS, SEGMENTS, SEGMENT_S = 15, 8, 15.0

@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 import simulated_races as simulated
 
-from study.racing.dominated import Candidate, Leader, Noise, is_dominated, noise_of
+from study.racing.giving_up import Candidate, Leader, Noise, is_dominated, noise_of
 
 LEADER = Leader(fitness=0.60, others=0.30, segments=(0.30,) * 6, launches=1)
 LAUNCHES = [
