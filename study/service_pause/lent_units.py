@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from objectives import waiting
 from objectives.errors import BadInput
-from study.service_pause.restore_timer import PROMISE_PREFIX
+from study.service_pause.restore_promise import PROMISE_PREFIX
 from study.systemd.manager import UNIT_NAME, Manager, UnitState, state
 from study.systemd.wakers import wakers_of
 

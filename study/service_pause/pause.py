@@ -21,7 +21,7 @@ from study.service_pause.containers import (
     stop,
 )
 from study.service_pause.lent_units import changed_units, closure
-from study.service_pause.restore_timer import PROMISE_PREFIX, Promise
+from study.service_pause.restore_promise import PROMISE_PREFIX, Promise
 from study.systemd import systemctl
 from study.systemd.manager import STOP_S, Manager, UnitState, find_unit, state
 from study.systemd.systemctl import LEND

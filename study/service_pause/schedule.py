@@ -17,7 +17,7 @@ from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.service_pause.containers import ContainerState
 from study.service_pause.options import Lending
-from study.service_pause.restore_timer import word
+from study.service_pause.restore_promise import word
 from study.spec.model import Spec
 from study.systemd.manager import UnitState
 from study.systemd.systemctl import parse_show, span_s

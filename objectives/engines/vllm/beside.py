@@ -10,16 +10,16 @@ from objectives.allocation import Allocation
 from objectives.apis.api import Endpoint
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command, command_of, flags
-from objectives.engines.vllm.kv_cache import usage
-from objectives.engines.vllm.llm import CHANGES_ANSWERS
-from objectives.engines.vllm.requirements import PACKAGES, READS_SOUND
-from objectives.engines.vllm.server import (
+from objectives.engines.vllm.common import (
     OWN_ENV,
     SERVER,
     VllmServer,
     cache_figures,
     with_sleep_mode,
 )
+from objectives.engines.vllm.kv_cache import usage
+from objectives.engines.vllm.llm import CHANGES_ANSWERS
+from objectives.engines.vllm.requirements import PACKAGES, READS_SOUND
 from objectives.services import ApiName, OtherService, hears
 
 OF_POOLING = {"pooler_config", "override_pooler_config"}  # they change answers too

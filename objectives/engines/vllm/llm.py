@@ -14,17 +14,17 @@ from objectives.engines.llm_server import LlmServer
 from objectives.engines.places import PLACE, devices_of, place_of
 from objectives.engines.unit_form import UnitForm
 from objectives.engines.vllm import flags as vllm_flags
-from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
-from objectives.engines.vllm.flags import memory_options
-from objectives.engines.vllm.kv_cache import cache_on, usage
-from objectives.engines.vllm.requirements import LEAST_COMPUTE, PACKAGES, odd_heads
-from objectives.engines.vllm.server import (
+from objectives.engines.vllm.common import (
     OWN_ENV,
     SERVER,
     VllmServer,
     cache_figures,
     with_sleep_mode,
 )
+from objectives.engines.vllm.fit.arithmetic import VllmArithmetic
+from objectives.engines.vllm.flags import memory_options
+from objectives.engines.vllm.kv_cache import cache_on, usage
+from objectives.engines.vllm.requirements import LEAST_COMPUTE, PACKAGES, odd_heads
 from objectives.engines.vllm.unit import FORM
 from objectives.fit.arithmetic import Arithmetic
 

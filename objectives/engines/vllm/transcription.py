@@ -11,12 +11,12 @@ from objectives.apis.api import Endpoint
 from objectives.apis.transcription import MODEL, Transcriptions
 from objectives.engines.command import Command, command_of, flags
 from objectives.engines.speech_server import SpeechServer
+from objectives.engines.vllm.common import OURS, OWN_ENV, SERVER, VllmServer, cache_figures
 from objectives.engines.vllm.kv_cache import usage
 from objectives.engines.vllm.requirements import (
     PACKAGES,
     READS_SOUND,
 )
-from objectives.engines.vllm.server import OURS, OWN_ENV, SERVER, VllmServer, cache_figures
 from objectives.fit.beside_memory import SHARE_SLACK_MIB
 from objectives.fit.cell import Host, SpeechMemory
 from objectives.model_files.whisper import HUB

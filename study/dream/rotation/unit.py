@@ -12,7 +12,7 @@ import psutil
 import study
 from study.dream.experiments.file import read_dream_file
 from study.dream.schedule.options import RunnerOptions
-from study.service_pause.restore_timer import word
+from study.service_pause.restore_promise import word
 
 UNIT = "gpu-allocation-dream.service"
 SHARE = 0.9  # of the machine's memory
