@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from commands import ROOT
+from source_code import nodes_of
 
 OF_TURNS = re.compile(r"(?<![a-z0-9])(llm|stt)(?![a-z0-9])")  # a word of a text, or part of a name
 BEGIN = re.compile(r"(llm|stt)_")  # of a name in the code that may be a key
@@ -45,11 +46,7 @@ def names_in(source: str) -> Iterator[str]:
     """Yield where a module spells the names: in its texts but for docstrings, and in its keys."""
     if not OF_TURNS.search(source):
         return
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value.value = ""
-    for node in ast.walk(tree):
+    for node in nodes_of(source):
         match node:
             case ast.Constant(value=str(text)) if OF_TURNS.search(text):
                 yield text

@@ -21,6 +21,7 @@ from study.search.expected_time import START_GUESS_S, guess_s
 from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic
 
+ONE_LAUNCH = 0.75  # of a pair, at most: the stress, or what is in use today
 DRAIN_GUESS_S = 15.0  # of a hold: the warm-up before it, and what is open at its end
 
 
@@ -62,7 +63,7 @@ def expected_step_s(step: Next, journal: PairsJournal, of: Subject, card: str) -
         return 1.05 * max(took) if took else guess_hold_s
     took = [p.wall_s for p in journal.pairs]
     if step.step in ("stress", "today"):
-        return 0.75 * max(took) if took else guess_s(of.spec.workload)
+        return ONE_LAUNCH * max(took) if took else guess_s(of.spec.workload)
     # engines compile in the first pair of a card, which takes up to twice as long as the rest
     own = [p.wall_s for p in sorted(journal.of("ab"), key=lambda p: p.at) if p.card == card]
     return 1.05 * max(own[1:] or took) if took else _guess_pair_s(of)
@@ -98,10 +99,10 @@ def outlook(
     total_s = (math.ceil(aa / cards) + math.ceil(to_look / cards)) * pair_s
     if of.today is not None and journal.today is None:
         left.insert(0, "what is in use today")
-        total_s += 0.75 * pair_s
+        total_s += ONE_LAUNCH * pair_s
     if journal.stress is None:
         left.insert(1 if aa else 0, "the stress")
-        total_s += 0.75 * pair_s
+        total_s += ONE_LAUNCH * pair_s
     holds_s = _holds_s(of.spec.workload, of.rule.claim)
     if hold_to_come(journal, of) is not None:
         left, total_s, later = ["the holds"], holds_s, 0

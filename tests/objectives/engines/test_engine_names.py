@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from commands import ROOT
+from source_code import nodes_of
 
 NAMES = re.compile(r"vllm|llama.?cpp|ollama|sglang|faster.?whisper", re.IGNORECASE)
 # keys of a spec, which users write: vllm_memory_util, vllm.<flag>
@@ -31,11 +32,7 @@ def names_in(source: str) -> Iterator[str]:
     """Yield the names of engines in the code of a module: not those in comments and docstrings."""
     if not NAMES.search(source):
         return
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value.value = ""
-    for node in ast.walk(tree):
+    for node in nodes_of(source):
         match node:
             case ast.Constant(value=str(text)) | ast.Name(id=text) | ast.Attribute(attr=text):
                 pass
