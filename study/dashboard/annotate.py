@@ -31,7 +31,7 @@ from study.storage.backends.writes import set_system_attributes
 from study.storage.trial import Trial
 
 PLOTS = "plots"  # attribute of the study: the digest of each plot that it has
-CARD = "card"  # attribute of a trial: the UUID of the card whose lane measured it
+CARD = "card"  # attribute of a trial: the UUID of the card that measured it
 NOTED = "noted"  # and of what the note of each trial was made of, by its number
 # optuna-dashboard searches all that a study keeps once for every trial, at every request
 MOST_NOTED = 128  # trials: the answer's, today's, those of the best configurations, the newest

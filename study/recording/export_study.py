@@ -22,7 +22,7 @@ from objectives.recording import Provenance, RecordedLaunch, Recording, read
 from objectives.recording.kept_replies import Rows
 from study.search.ask import drivers_of
 from study.storage.attributes import IDENTITY, attribute
-from study.storage.comparability import differing_names, identity_of
+from study.storage.comparability import LIFETIME, differing_names, identity_of
 from study.storage.find import storage_url
 from study.storage.replies import replies_of
 from study.storage.trial import State, Trial
@@ -121,7 +121,8 @@ def _of_studies(
     own_identity["load generator"] = provenance.conditions.get("load generator", 1)
     for study in _studies(source):
         identity = attribute(study, IDENTITY, dict)
-        if differing := differing_names(identity, own_identity):
+        differing = differing_names(identity, own_identity)
+        if differing := [name for name in differing if name != LIFETIME]:  # either is a launch
             raise BadInput(
                 f"study {study.study_name} in {source} was measured under other conditions: "
                 f"{', '.join(differing)}; leave that --take out"

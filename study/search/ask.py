@@ -108,9 +108,12 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
 
     Where it has, the baseline is queued once more. Lanes may have measured what is there so far.
     """
-    moved = bool(drivers_of(study)) and needs_bridge(study, device)
+    cards = drivers_of(study)
+    moved = bool(cards) and needs_bridge(study, device)
     if moved:
         queue_again(study, space, baseline, BRIDGE)
+    if others := {uuid: driver for uuid, driver in cards.items() if uuid != device.uuid}:
+        study.set_user_attr(CARDS, others)  # it may come back to one of them
     study.set_user_attr("device", {"uuid": device.uuid, "driver": device.driver})
     return moved
 
@@ -141,6 +144,11 @@ def drivers_of(study: optuna.Study) -> dict[str, Any]:
     only = attribute(study, "device", dict)  # of a run without lanes
     first = {only.get("uuid", ""): only.get("driver")} if only else {}
     return {**first, **attribute(study, CARDS, dict)}
+
+
+def card_alone(study: optuna.Study) -> str | None:
+    """Return the UUID of the card that a run without lanes measures on; a replay has none."""
+    return attribute(study, "device", dict).get("uuid")
 
 
 def ask_trial(study: optuna.Study, space: Space) -> tuple[optuna.Trial, Allocation]:

@@ -16,11 +16,17 @@ from objectives import waiting
 from objectives.allocation import Allocation
 from objectives.evaluation import Measure
 from study.bench.launch_order import order_by_restarts
-from study.search.ask import ask_trial, bridge_waits, queue_launches, with_origin
+from study.search.ask import (
+    ask_trial,
+    bridge_waits,
+    card_alone,
+    queue_launches,
+    with_origin,
+)
 from study.search.expected_time import TimeBudget
 from study.search.known_results import Ending, RunLimit
 from study.search.others import wait_for
-from study.search.tell import abandon, give_up
+from study.search.tell import abandon, give_up, set_attributes
 from study.search.trial_steps import TrialSteps
 from study.storage.backends.writes import together
 from study.storage.trial import Begun, State, Trial
@@ -134,7 +140,9 @@ class Epoch(TrialSteps):
                 self._last = self.ends.repeat(trial, begun, earlier)
             else:
                 under_way = self.begin(trial, begun)
-                self._last = self.ends.end(under_way, measure(under_way.job))
+                outcome = measure(under_way.job)
+                set_attributes(trial, card=card_alone(self.study))
+                self._last = self.ends.end(under_way, outcome)
         except BaseException as error:
             abandon(self.study, error, [trial], left)
             raise

@@ -27,7 +27,8 @@ from study.recording.record import record
 from study.recording.rounds import remaining, rounds
 from study.spec.load import load
 from study.spec.setting import conditions_of
-from study.storage.comparability import differing_names
+from study.storage.attributes import IDENTITY
+from study.storage.comparability import LIFETIME, ONE_TRIAL, differing_names
 from study.storage.url import open_storage
 
 SPEC = load(ROOT / "tests/specs/h100_recorded.yaml")
@@ -79,6 +80,18 @@ def test_a_live_study_gives_its_launches_and_neither_copies_nor_carried_trials(l
             twin.diagnosis,
             twin.wall_s,
         )
+
+
+def test_launches_count_whether_servers_were_kept_between_them_or_not(live, tmp_path):
+    taken = Path(shutil.copy(STUDIES, tmp_path / "study.db"))
+    storage = open_storage(f"sqlite:///{taken}")
+    for name in optuna.get_all_study_names(storage):
+        study = optuna.load_study(study_name=name, storage=storage)
+        study.set_user_attr(IDENTITY, study.user_attrs[IDENTITY] | {LIFETIME: ONE_TRIAL})
+    assert len(gather([taken], conditions_of(live), SHIPPED.provenance, [])) == 18
+    study.set_user_attr(IDENTITY, study.user_attrs[IDENTITY] | {"tenants": ["another"]})
+    with pytest.raises(BadInput, match="measured under other conditions: tenants; leave"):
+        gather([taken], conditions_of(live), SHIPPED.provenance, [])
 
 
 def test_a_live_study_becomes_a_recording_where_no_device_is(live, tmp_path):

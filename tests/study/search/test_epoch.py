@@ -37,7 +37,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Failure, Job, Measure, Outcome
 from objectives.measurement import INFINITE, Measurement
 from study.cli.end_of_run.end import ended
-from study.search.ask import bridge, note_card, queue
+from study.search.ask import bridge, drivers_of, note_card, queue
 from study.search.epoch import Epoch
 from study.search.known_results import Ending, RunLimit
 from study.search.opening.resume import free_left_behind
@@ -557,6 +557,25 @@ def test_a_card_alone_bridges_to_those_of_lanes_before_it(spec, storage, tmp_pat
     assert bench.launched[2] == BASELINE and bench.launched.count(BASELINE) == 3
     assert len(bench.launched) == 9
     assert not bridge(study, spec.search_space, spec.baseline, there)
+
+
+def test_a_study_that_moves_keeps_the_card_of_each_launch_and_comes_back_without_a_bridge(
+    spec, storage, tmp_path
+) -> None:
+    def fails_second(n: int, a: Allocation) -> Any:
+        return oom() if n == 2 else None
+
+    study, bench = opened(spec, storage), Bench(fails_second)
+    there = replace(DEVICE, uuid="GPU-there")
+    for trials, card, is_moved in ((2, DEVICE, False), (4, there, True), (5, DEVICE, False)):
+        assert bridge(study, spec.search_space, spec.baseline, card) is is_moved
+        epoch(study, spec, bench, tmp_path, max_trials=trials).run()
+    launches = own(study)
+    assert [r.card for r in launches] == [*2 * [DEVICE.uuid], *2 * [there.uuid], DEVICE.uuid]
+    assert launches[1].measurement is None
+    assert drivers_of(study) == {DEVICE.uuid: DEVICE.driver, there.uuid: there.driver}
+    assert bridge(study, spec.search_space, spec.baseline, replace(there, driver="999.9"))
+    assert drivers_of(study)[there.uuid] == "999.9"
 
 
 def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -> None:
