@@ -106,14 +106,8 @@ def open_for(plan: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         fresh=options.fresh,
         folder=plan.folder,
     )
-    study.sampler = sampler_of(
-        plan.sampler,
-        options.seed,
-        spec.search_space,
-        spec.selector,
-        spec.monotone,
-        len(study.get_trials(deepcopy=False)),
-    )
+    trials = len(study.get_trials(deepcopy=False))
+    study.sampler = sampler_of(plan.sampler, options.seed, spec, trials)
     plan.terminal.study = study.study_name
     place = without_password(plan.storage_url)
     say(f"study {study.study_name}, sampler {plan.sampler}, in {place}")

@@ -141,7 +141,7 @@ def plan_run(spec: Spec, options: RunOptions, terminal: Terminal) -> Run:
             f"sampler {sampler!r} replays a recording; name one with `measure: {{recorded: FILE}}`"
         )
     spec = replace(spec, fitness=weighed(spec.fitness, options.preset))
-    sampler_of(sampler, options.seed, spec.search_space, spec.selector, spec.monotone)
+    sampler_of(sampler, options.seed, spec)
     return Run(
         spec=spec,
         options=options,

@@ -30,7 +30,7 @@ NEEDED = (
     "*/licenses/LICENSE",
     "*/entry_points.txt",
 )
-LEFT_OUT = ("*.ipynb", "objectives/recordings/unfinished/*")
+LEFT_OUT = ("*.ipynb", "objectives/recordings/of_notes/*")
 
 
 def check(wheel: str) -> list[str]:

@@ -74,6 +74,10 @@ ELSEWHERE = {
         "tests/study/racing/test_giving_up.py",
         "takes minutes; there fewer studies",
     ),
+    "python tests/support/simulated_words.py": (
+        "tests/study/search/test_samplers.py",
+        "takes minutes; there fewer studies",
+    ),
     "python objectives/on_demand/front.py": (
         "tests/objectives/on_demand/test_front.py",
         "listens until it is stopped",

@@ -36,6 +36,18 @@ class Identity:
     driver: str | None
     cuda: str | None
 
+    @property
+    def software(self) -> str:
+        """Return the versions that are known, as they stand behind a product.
+
+        >>> Identity("H200", "GPU-1", 143156.0, "580.1", "13.0").software
+        ', driver 580.1, CUDA 13.0'
+        >>> Identity("H200", "GPU-1", 143156.0, "580.1", None).software
+        ', driver 580.1'
+        """
+        known = (("driver", self.driver), ("CUDA", self.cuda))
+        return "".join(f", {name} {version}" for name, version in known if version)
+
     def is_like(self, product: str | None, total_mib: float | None) -> bool:
         """Return whether measurements on a device of this product and total are comparable."""
         is_as_large = (

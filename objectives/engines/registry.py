@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from objectives.allocation import Allocation
+from objectives.allocation import SPEECH, Allocation
 from objectives.engines.any_command import AnyCommand
 from objectives.engines.command import Command
 from objectives.engines.engine import Engine
@@ -163,6 +163,12 @@ def hearers(services: Services) -> list[str]:
 def hears_alike(services: Services, one: Allocation, other: Allocation) -> bool:
     """Return whether every service that transcribes is configured alike by two allocations."""
     return all(one.words_key(name) == other.words_key(name) for name in hearers(services))
+
+
+def changes_words(services: Services, parameter: str) -> bool:
+    """Return whether the words of a service that transcribes depend on a parameter."""
+    one, other = (Allocation({SPEECH: "", parameter: value}) for value in ("one", "other"))
+    return not hears_alike(services, one, other)
 
 
 def apis_of(services: Services) -> dict[str, ApiName]:

@@ -123,9 +123,8 @@ def source_on(machine: Bench, say: Callable[[str], None], *, is_here: bool = Tru
     """Say what stands ready, on this machine or on another, and return it."""
     for name, each in machine.devices.items():
         one = each.identity
-        driver = f", driver {one.driver}, CUDA {one.cuda}" if one.driver else ""
         what = f"device {label(name, machine.devices)}".strip()
-        say(f"{what}: {one.product}, {one.total_mib:,.0f} MiB{driver}")
+        say(f"{what}: {one.product}, {one.total_mib:,.0f} MiB{one.software}")
     for note in machine.notes:
         say(f"note: {note}")
     for service, packages in machine.versions.items():

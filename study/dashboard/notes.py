@@ -81,7 +81,6 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
     packages = ", ".join(
         f"{k} {v}" for k, v in chain.from_iterable(x.items() for x in versions.values())
     )
-    driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     elsewhere = context.measured_elsewhere
     objectives = pareto_figures_in_words(compared_figures(launched, context)) or "nothing"
     sensible = ", ".join(short(c.allocation) for c in pareto(launched, context)) or "none"
@@ -98,7 +97,7 @@ def study_note(summary: Summary, unread: Sequence[str], missing: Sequence[str]) 
         f"Sensible choices whatever the weights (Pareto set by {objectives}): {sensible}.",
         "## Where and with what",
         f"- {f'**Not measured on this machine**: {elsewhere}' if elsewhere else 'live'}",
-        f"- device: {device.product}, {device.total_mib:,.0f} MiB{driver}",
+        f"- device: {device.product}, {device.total_mib:,.0f} MiB{device.software}",
         f"- versions: {packages or 'not told by the servers'}",
         f"- workload: {traffic_in_words(context)}",
         f"- limits of a turn: {limits_in_words(context)}",

@@ -90,7 +90,7 @@ def agreement(recording: Recording) -> Agreement:
         name: from_plain(kind, conditions["services"][name]) for name, kind in KINDS.items()
     }
     tenants = [from_plain(Tenant, tenant) for tenant in conditions["tenants"]]
-    total_mib, is_cpu = provenance.device.total_mib, provenance.device.cuda is None
+    total_mib, is_cpu = provenance.device.total_mib, provenance.device.driver is None
     host = Host(
         product=provenance.device.product,
         total_mib=total_mib,

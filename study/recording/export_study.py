@@ -51,7 +51,7 @@ def provenance_of(source: Path) -> Provenance:
     study, identity = own[0][0], current_conditions(own[0][1])
     begun = [t.datetime_start for t in study.get_trials(deepcopy=False) if t.datetime_start]
     return Provenance(
-        devices=tuple(_devices(study, identity)),
+        devices=tuple(dict.fromkeys(card for own_study in own for card in _devices(*own_study))),
         versions=identity["server versions"],
         conditions={name: identity[name] for name in CONDITIONS if name in identity},
         started=min(begun).astimezone(UTC).isoformat(timespec="seconds") if begun else "",

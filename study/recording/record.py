@@ -144,9 +144,8 @@ def _known(
         refuse_other_conditions(earlier, provenance)
         entries, provenance = list(earlier.entries), earlier.provenance.with_devices(provenance)
     if take:
-        taken = (read(file).provenance for file in take if file.suffix == ".jsonl")
-        provenance = provenance.with_devices(*taken)
         entries = gather(take, conditions_of(spec), provenance, entries)
+        provenance = provenance.with_devices(*map(provenance_of, take))
         provenance = with_ramp_range(provenance, entries)
         write(out, provenance, entries)
     return entries, provenance

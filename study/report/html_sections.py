@@ -126,14 +126,13 @@ def provenance_rows(summary: Summary) -> list[tuple[str, str]]:
         moments += [t.at for t in trials]
     when = sorted(moment for moment in moments if moment)
     servers = chain.from_iterable(x.items() for x in context.versions.values())
-    driver = f", driver {device.driver}, CUDA {device.cuda}" if device.driver else ""
     tenants = [f"{t.name} ({t.held_mib(device.total_mib):,} MiB)" for t in context.tenants]
     launches = sum(t.repeat_of is None for t in trials)
     whose = "today's" if context.has_today else "what was tried first"
     words = f"at most {gates.wer_points:g} points more wrong words than {whose}"
     return [
         ("measured", context.measured_elsewhere or "live, on the machine below"),
-        ("device", f"{device.product}, {device.total_mib:,.0f} MiB{driver}"),
+        ("device", f"{device.product}, {device.total_mib:,.0f} MiB{device.software}"),
         *(("card", line) for line in cards_in_words(card_scales(trials, context).effects())),
         ("versions", ", ".join(f"{k} {v}" for k, v in servers) or "not told by the servers"),
         ("when", f"{when[0]} to {when[-1]}" if when else "not told"),

@@ -15,11 +15,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives.allocation import OF_MEMORY, is_of_speech
+from objectives.engines.registry import changes_words
 from objectives.errors import BadInput, SetupError
-from objectives.search_space.parameter import Parameter
-from objectives.search_space.space import Space
 from study.spec.choices import RECORDED, SAMPLERS
-from study.spec.model import Selector
+from study.spec.model import Spec
+from study.storage.trial import NOT_SHOWN
 from study.text import listed
 from study.tournament import TournamentSampler
 from study.tournament.configurations import untried
@@ -157,22 +157,13 @@ class UntilExhausted(BaseSampler):
         self._inner.reseed_rng()
 
 
-def sampler_of(
-    name: str,
-    seed: int,
-    space: Space,
-    selector: Selector,
-    monotone: Sequence[str],
-    trials: int = 0,
-) -> BaseSampler:
+def sampler_of(name: str, seed: int, spec: Spec, trials: int = 0) -> BaseSampler:
     """Return the sampler of this name with a spec's settings of the tournament.
 
     Args:
         name: Its name.
         seed: The study's.
-        space: What is searched.
-        selector: The settings of the tournament.
-        monotone: The parameters that take more memory as they grow.
+        spec: It says what is searched, and how.
         trials: The number of trials that the study holds; a resumed sampler must not draw once
             more what it drew at the start.
 
@@ -180,24 +171,32 @@ def sampler_of(
         BadInput: It does not suit the space, or its settings are no whole numbers.
         SetupError: A package that it needs is not installed here.
     """
-    options: dict[str, Any] = {k: getattr(selector, k) for k in TOURNAMENT}
-    options |= {"exhausted": "replicate" if selector.exhausted == "replicate" else "repeat"}
-    options |= {"monotone": monotone_directions(space.parameters, monotone)}
+    options: dict[str, Any] = {k: getattr(spec.selector, k) for k in TOURNAMENT}
+    options |= {"exhausted": "replicate" if spec.selector.exhausted == "replicate" else "repeat"}
+    options |= {"monotone": {**monotone_directions(spec), **same_words(spec)}}
     if name != "tournament":  # it draws by the trial's number
         seed = (seed + 1_000_003 * trials) % 2**32
-    return sampler(name, seed=seed, space=space.distributions(), options=options)
+    return sampler(name, seed=seed, space=spec.search_space.distributions(), options=options)
 
 
-def monotone_directions(
-    parameters: Sequence[Parameter], monotone: Sequence[str]
-) -> dict[str, dict[str, int]]:
+def same_words(spec: Spec) -> dict[str, dict[str, int]]:
+    """Return what the tournament may conclude from one launch whose words speak against it.
+
+    The words of a speech configuration are the same whatever the other parameters are.
+    """
+    others = (p for p in spec.search_space.parameters if not changes_words(spec.services, p.name))
+    return {NOT_SHOWN: {p.key: 0 for p in others}}
+
+
+def monotone_directions(spec: Spec) -> dict[str, dict[str, int]]:
     """Return what the tournament may conclude from one failure.
 
     Keys are constraints, then Optuna's parameter names. More of a declared parameter takes more
     memory. The KV cache gains by the LLM's share, loses by what else grows inside it, and does not
     know of the speech server's.
     """
-    declared = {p.name: p.key for p in parameters if p.name in monotone}
+    parameters = spec.search_space.parameters
+    declared = {p.name: p.key for p in parameters if p.name in spec.monotone}
     if not declared:
         return {}
     speech = [p for p in parameters if is_of_speech(p.name)]

@@ -6,20 +6,23 @@ That is its fitness, its constraints, and the verdict of every gate.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 from objectives.allocation import HEARER, Allocation
 from objectives.diagnosis.diagnosis import Diagnosis, consequence_of
 from objectives.fitness import Fitness, Reference, fitness, fixed_fitness, reference_of
 from objectives.measurement import INFINITE, Measurement
-from objectives.speech.wer import Gate, WordErrors, gate_constraint, worst_gate
+from objectives.speech.wer import Gate, WordErrors, WordVerdict, gate_constraint, worst_gate
 from objectives.traffic.clips import SHIPPED, read_clips
 from objectives.traffic.workload import Workload
 from study.cards.card_scales import CardScales
 from study.spec.model import FitnessRule, Gates
 from study.storage.context import StudyContext
-from study.storage.trial import Trial
+from study.storage.trial import NOT_SHOWN, Trial
+
+KV_CACHE = "kv_cache"  # a constraint, which one that did not start broke
+AS_TODAY = 1  # the rank of words that today's speech configuration made, beside another share
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +33,30 @@ class Score:
         fitness: The fitness with its terms.
         constraints: Shares without a unit, met when <= 0.
         word_gate: Whether its words pass, fail, cannot be told or were not measured.
+        is_barred: Whether its words forbid to promote it, whatever else is changed; never in a
+            replay, where that would save no time.
     """
 
     fitness: Fitness
     constraints: Mapping[str, float]
     word_gate: Gate
+    is_barred: bool = False
 
     @property
     def is_feasible(self) -> bool:
         """Say whether every constraint is met."""
         return all(v <= 0 for v in self.constraints.values())
+
+    @property
+    def for_samplers(self) -> dict[str, float]:
+        """Return the constraints that a sampler is told.
+
+        What cannot be promoted is no place to look for a winner, nor to breed one. What was
+        launched has a KV cache that is large enough, whatever else it breaks.
+        """
+        if self.is_feasible and not self.is_barred:
+            return dict(self.constraints)
+        return {KV_CACHE: 0.0, **self.constraints, NOT_SHOWN: 0.005 * self.is_barred}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +179,14 @@ class StudyScorer:
         baseline: The allocation in use today.
         clip_seconds: The length of each clip whose words are counted, seconds; None where they are
             not here.
+        is_replay: Whether nothing is launched: then no time is saved by what is left out.
         reference: What every score is relative to; None so far.
     """
 
     scorer: Scorer
     baseline: Allocation
     clip_seconds: tuple[float, ...] | None
+    is_replay: bool = False
     reference: Reference | None = field(default=None, init=False)
     _scales: CardScales = field(init=False)
     _own: dict[str, Reference] = field(default_factory=dict, init=False)  # by card
@@ -190,7 +209,7 @@ class StudyScorer:
         rank = 2 if str(allocation) == str(self.baseline) else int(is_reference) - 1
         hearers = {HEARER, *measured.words}
         if hearers == _heard_alike(hearers, allocation, self.baseline):
-            rank = max(rank, 1)
+            rank = max(rank, AS_TODAY)
         if rank > self._words.rank:
             self._words = _Words(rank, allocation, measured.words)
         if self.reference is not None:
@@ -217,13 +236,17 @@ class StudyScorer:
 
     def score(self, allocation: Allocation, measured: Measurement) -> Score:
         """Return what a measurement is worth."""
-        return self.scorer.score(
+        score = self.scorer.score(
             measured,
             self._reference_on(measured.measured_on),
             self._words.errors,
             heard_alike=_heard_alike(measured.words, allocation, self._words.allocation),
             clip_seconds=self.clip_seconds,
         )
+        is_known = self._words.rank >= AS_TODAY  # else another verdict may come of today's words
+        is_against = score.word_gate.verdict in (WordVerdict.FAIL, WordVerdict.CANNOT_TELL)
+        is_barred = is_against and is_known and not self.is_replay
+        return replace(score, is_barred=is_barred)
 
 
 def _heard_alike(services: Iterable[str], one: Allocation, other: Allocation) -> set[str]:
@@ -240,7 +263,7 @@ def study_scorer(context: StudyContext, trials: Sequence[Trial]) -> StudyScorer:
     source, clip_seconds = context.workload.scored_clips, None
     if source in SHIPPED or not context.is_replay:  # clips of one's own may be elsewhere
         clip_seconds = tuple(c.seconds for c in read_clips(source))
-    scorer = StudyScorer(rule, context.baseline, clip_seconds)
+    scorer = StudyScorer(rule, context.baseline, clip_seconds, context.is_replay)
     for r in sorted(trials, key=lambda r: not r.is_reference):
         if r.measurement is not None and r.repeat_of is None:
             scorer.take(r.allocation, r.measurement)

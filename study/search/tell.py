@@ -33,7 +33,7 @@ def tell_score(
 ) -> None:
     """End a trial as COMPLETE with its fitness and every constraint."""
     set_attributes(trial, **scored_attributes(measured, scored))
-    for name, value in scored.constraints.items():
+    for name, value in scored.for_samplers.items():
         trial.set_constraint(name, value)
     study.tell(trial, scored.fitness.value)
 

@@ -17,7 +17,7 @@ from objectives.plain_data.names_of_0_1 import current_names
 from objectives.plain_data.spellable import spellable
 from objectives.speech.wer import WordVerdict
 from study.storage.garbage import uncollected
-from study.storage.trial import DOMINATED, NEVER_MEASURED, State, Trial
+from study.storage.trial import DOMINATED, NEVER_MEASURED, NOT_SHOWN, State, Trial
 
 MOST_FITNESS = 1e6  # it is about 1 at most; more is damage, which no statistics survive
 # by study and number: what has ended does not change, and is asked for at every step
@@ -71,7 +71,11 @@ def row(trial: FrozenTrial) -> Trial:
         measurement=Measurement.from_json(measurement) if measurement else None,
         diagnosis=from_plain(Diagnosis, failure) if failure else None,
         measured=current_names(mapping_of(attributes.get("measured", {}))),
-        constraints={k: float(_of(v, int, float)) for k, v in sorted(trial.constraints.items())},
+        constraints={
+            k: float(_of(v, int, float))
+            for k, v in sorted(trial.constraints.items())
+            if k != NOT_SHOWN
+        },
         contributions={
             k: _of(v, int, float)
             for k, v in mapping_of(attributes.get("contributions", {})).items()

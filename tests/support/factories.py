@@ -312,5 +312,5 @@ def open_made(
         folder=Path(),
     )
     trials = len(study.get_trials(deepcopy=False))
-    study.sampler = sampler_of(sampler, 0, spec.search_space, spec.selector, spec.monotone, trials)
+    study.sampler = sampler_of(sampler, 0, spec, trials)
     return study

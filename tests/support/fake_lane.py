@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from made_up import TOTAL_MIB, cell, oom, slower
+from made_up import TOTAL_MIB, heard_cell, oom, slower
 
 from objectives import waiting
 from objectives.capacity.ramp_range import RampRange
@@ -155,7 +155,7 @@ def outcome_in(mood: object, channel: Channel, order: Order, card: str) -> tuple
             lane = order.job.folder.parents[1] / "lanes" / folder_name(other)
             wait_for(lane / "orders.log", jobs)
     waiting.sleep(WORK_S)
-    measured = cell(allocation.share, allocation.speech)
+    measured = heard_cell(allocation.share, allocation.speech)
     speeds = order.job.folder.parents[1] / "speeds.json"
     if speeds.exists() and not isinstance(measured, Diagnosis):
         noise = np.random.default_rng([order.job.seed, *card.encode()]).lognormal(0.0, 0.01)

@@ -85,6 +85,12 @@ def cell(share: float, size: str) -> Outcome:
     )
 
 
+def heard_cell(share: float, size: str) -> Any:
+    """Return the same outcome where both speech models hear alike, so that all may be promoted."""
+    outcome = cell(share, size)
+    return outcome if isinstance(outcome, Diagnosis) else changed(outcome, word_errors=words(4))
+
+
 def slower(measured: Measurement, times: float) -> Measurement:
     """Return what a card measures that takes so many times as long."""
     services = {

@@ -21,8 +21,9 @@ import numpy as np
 import optuna
 import sqlalchemy
 import yaml
-from factories import cell, context_of_spec, make, open_made
+from factories import context_of_spec, make, open_made
 from fake_lane import NumberedCard
+from made_up import heard_cell
 
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Outcome
@@ -82,7 +83,7 @@ class SimulatedLanes:
             self._free_s, self._has_begun = dict.fromkeys(self._free_s, ends_s), True
         self._free_s[lane.number], lane.task = ends_s, None
         allocation = task.job.allocation
-        measured = cell(min(max(allocation.share, 0.42), 0.55), allocation.speech)
+        measured = heard_cell(min(max(allocation.share, 0.42), 0.55), allocation.speech)
         return [Ended(task, lane.card, Outcome(measured), TRIAL_S)]
 
     def close(self) -> None:

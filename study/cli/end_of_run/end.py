@@ -60,7 +60,7 @@ def ended(ending: Ending) -> str:
             return "every launch that was recorded is replayed"
     if ending.settled < ending.size:
         some = f"{ending.settled} of the {ending.size} configurations are measured"
-        return f"{some}, those that failed rule out the others"
+        return f"{some}, and what was measured rules out the others"
     return f"every one of the {ending.size} configurations is measured"
 
 

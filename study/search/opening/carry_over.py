@@ -132,7 +132,7 @@ def carry(
     result: dict[str, Any] = {"state": TrialState.FAIL}
     if r.measurement is not None and scored is not None:
         attributes |= scored_attributes(r.measurement, scored)
-        result = {"value": scored.fitness.value, "constraints": dict(scored.constraints)}
+        result = {"value": scored.fitness.value, "constraints": scored.for_samplers}
     elif r.diagnosis is not None:
         attributes |= failed_attributes(r.diagnosis, r.measured)
         if r.state is State.PRUNED:

@@ -174,7 +174,8 @@ def read_measure(top: YamlEntry, folder: Path) -> Literal["live"] | Path:
     shipped = Path(str(files("objectives"))) / "recordings"
     if path := file_at(named, (folder, shipped), Path.is_file):
         return path
-    recordings = ", ".join(sorted(f.name for f in shipped.glob("*.jsonl"))) or "none"
+    own = (f.name for f in shipped.glob("*.jsonl") if not f.stem.endswith("_pairs"))
+    recordings = ", ".join(sorted(own)) or "none"
     raise entry.wrong(
         f"there is no recording {named!r}",
         f"name a file of scripts/record.py (shipped: {recordings})",

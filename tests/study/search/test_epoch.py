@@ -19,7 +19,6 @@ import optuna
 import pytest
 from factories import (
     DEVICE,
-    cell,
     context_of_spec,
     make,
     measurement,
@@ -27,6 +26,7 @@ from factories import (
     open_made,
     write_spec,
 )
+from made_up import cell, heard_cell
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation
@@ -41,12 +41,12 @@ from study.search.ask import bridge, drivers_of, note_card, queue
 from study.search.epoch import Epoch
 from study.search.known_results import Ending, RunLimit
 from study.search.opening.resume import free_left_behind
-from study.search.samplers import monotone_directions
+from study.search.samplers import monotone_directions, same_words
 from study.search.trial_ends import Progress
 from study.spec.load import load
 from study.spec.model import Spec
 from study.storage.owner import Owner
-from study.storage.trial import State, Trial
+from study.storage.trial import NOT_SHOWN, State, Trial
 from study.storage.trials import rows
 
 ODD = Failure(
@@ -56,7 +56,7 @@ ODD = Failure(
 
 @dataclass
 class Bench:
-    """Measures as `cell` says, unless `then` decides; remembers what was launched."""
+    """Measures as `heard_cell` says, unless `then` decides; remembers what was launched."""
 
     then: Callable[[int, Allocation], Measurement | Diagnosis | Failure | None] = lambda n, a: None
     launched: list[str] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Bench:
     def __call__(self, job: Job) -> Outcome:
         allocation = job.allocation
         self.launched.append(str(allocation))
-        result = self.then(len(self.launched), allocation) or cell(
+        result = self.then(len(self.launched), allocation) or heard_cell(
             allocation.share, allocation.speech
         )
         if isinstance(result, Diagnosis):
@@ -93,6 +93,7 @@ def opened(
 
 def epoch(study: optuna.Study, spec: Spec, measure: Measure, folder: Path, **options: Any) -> Epoch:
     usual: dict[str, Any] = {
+        "context": context_of_spec(spec),
         "max_trials": 40,
         "timeout_s": 1e6,
         "seed": 0,
@@ -101,7 +102,6 @@ def epoch(study: optuna.Study, spec: Spec, measure: Measure, folder: Path, **opt
     }
     return Epoch(
         study=study,
-        context=context_of_spec(spec),
         space=spec.search_space,
         selector=spec.selector,
         measuring=nullcontext(measure),
@@ -578,6 +578,27 @@ def test_a_study_that_moves_keeps_the_card_of_each_launch_and_comes_back_without
     assert drivers_of(study)[there.uuid] == "999.9"
 
 
+def test_what_words_speak_against_is_left_out_of_later_generations_and_not_of_a_replay(
+    spec, storage, tmp_path
+) -> None:
+    def few_words(n: int, a: Allocation) -> Any:
+        return cell(a.share, a.speech)  # too few to tell whether tiny's are as good
+
+    study, bench = opened(spec, storage), Bench(few_words)
+    ending = epoch(study, spec, bench, tmp_path).run()
+    tiny = [r for r in own(study) if r.allocation.speech == "tiny" and r.measurement]
+    assert {r.number // 5 for r in tiny} == {0}, "the first generation knows nothing of words"
+    assert tiny[0].word_gate == "cannot_tell" and tiny[0].is_feasible
+    assert NOT_SHOWN not in tiny[0].constraints
+    assert study.trials[tiny[0].number].constraints[NOT_SHOWN] > 0
+    assert ending == Ending(limit=RunLimit.SPACE, size=10, settled=len(bench.launched))
+    assert "what was measured rules out the others" in ended(ending)
+    replayed = optuna.storages.InMemoryStorage()
+    context = context_of_spec(spec, measured_elsewhere="elsewhere")
+    again = epoch(opened(spec, replayed), spec, Bench(few_words), tmp_path, context=context)
+    assert again.run().settled == 10
+
+
 def test_the_reference_outlives_the_run_that_chose_it(spec, storage, tmp_path) -> None:
     slow = {"llm_latency_p95_ms": 5000.0}
 
@@ -667,11 +688,23 @@ def test_a_kv_cache_too_small_says_nothing_of_the_speech_model(spec, tmp_path) -
     named = load(
         write_spec(tmp_path, "m.yaml", monotone=["vllm_memory_util", "whisper_model_size"])
     )
-    assert monotone_directions(named.search_space.parameters, named.monotone) == {
+    assert monotone_directions(named) == {
         "memory": {"vllm_memory_util": 1, "whisper_model_size": 1},
         "kv_cache": {"vllm_memory_util": -1, "whisper_model_size": 0},
     }
-    assert monotone_directions(spec.search_space.parameters, spec.monotone) == {}
+    assert monotone_directions(spec) == {}
+
+
+def test_the_words_of_one_speech_configuration_speak_for_all_others_of_it(spec, tmp_path) -> None:
+    searched = {
+        "vllm_memory_util": [0.45, 0.5],
+        "whisper_model_size": ["tiny", "base"],
+        "vllm.max_num_seqs": [16, 64],
+        "whisper.beam_size": [1, 5],
+    }
+    baseline = {name: values[-1] for name, values in searched.items()}
+    wide = load(write_spec(tmp_path, "w.yaml", search_space=searched, baseline=baseline))
+    assert same_words(wide) == {NOT_SHOWN: {"vllm_memory_util": 0, "vllm.max_num_seqs": 0}}
 
 
 def test_only_what_is_searched_can_be_monotone(spec, tmp_path) -> None:

@@ -14,6 +14,7 @@ from objectives.diagnosis.log import FailurePhase
 from objectives.fitness import Reference
 from study.search.score import Score, Scorer, StudyScorer, failure_constraint
 from study.spec.load import load
+from study.storage.trial import NOT_SHOWN
 
 REFERENCE = Reference({"stt": 800.0, "llm": 2500.0}, 8)
 
@@ -59,6 +60,33 @@ def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(
     assert (fails.word_gate.verdict, fails.is_feasible) == ("fail", False)
     unclear = scored(tmp_path, {"word_errors": words(6)}, same_speech=False)
     assert (unclear.word_gate.verdict, unclear.is_feasible) == ("cannot_tell", True)
+
+
+@pytest.mark.parametrize(
+    ("errors", "spoken", "first", "is_replay", "barred"),
+    [
+        (24, 4, "base", False, {"word_error_rate", NOT_SHOWN}),  # shown to be worse
+        (6, 20, "base", False, {NOT_SHOWN}),  # too few words to tell
+        (4, 20, "base", False, set()),  # as good
+        (6, 20, "small", False, set()),  # today's words are not known: who knows what they will say
+        (6, 20, "base", True, set()),  # a replay saves no time
+    ],
+)
+def test_a_sampler_is_told_what_cannot_be_promoted_for_its_words(
+    tmp_path: Path, errors: int, spoken: int, first: str, is_replay: bool, barred: set[str]
+) -> None:
+    make(tmp_path)
+    spec = load(write_spec(tmp_path))
+    rule = Scorer(spec.fitness, spec.gates, spec.workload)
+    scorer = StudyScorer(rule, spec.baseline, None, is_replay)
+    scorer.take(Allocation({**spec.baseline.values, "whisper_model_size": first}), measurement())
+    other = Allocation({**spec.baseline.values, "whisper_model_size": "tiny"})
+    score = scorer.score(other, measurement(word_errors=words(errors, spoken=spoken)))
+    assert {name for name, value in score.for_samplers.items() if value > 0} == barred
+    assert score.is_feasible is ("word_error_rate" not in barred), "reports count no words"
+    assert not barred or score.for_samplers["kv_cache"] == 0.0, "it was launched"
+    same = scorer.score(spec.baseline, measurement(word_errors=words(errors, spoken=spoken)))
+    assert not same.is_barred and same.for_samplers == same.constraints
 
 
 def test_each_service_that_transcribes_has_a_gate_of_its_own(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from factories import cell, context_of_spec, make, open_made
+from factories import context_of_spec, make, open_made
+from made_up import heard_cell
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from sqlalchemy import event
@@ -44,7 +45,7 @@ def backend(study: optuna.Study) -> PatientStorage:
 
 
 def measured(job: Job) -> Outcome:
-    result = cell(job.allocation.share, job.allocation.speech)
+    result = heard_cell(job.allocation.share, job.allocation.speech)
     if isinstance(result, Measurement):
         return Outcome(result)
     return Outcome(failure=Failure(result, is_ruled_out=True, measured={"device_total_mib": 12e3}))
