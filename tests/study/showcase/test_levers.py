@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
 
 from commands import run_script
 
@@ -41,6 +42,16 @@ def test_the_table_of_the_notes_is_that_of_the_recording() -> None:
         else:
             short = sorted(e.diagnosis.deficit_mib for e in own if e.diagnosis)
             assert all(f"{mib:,.0f}" in cell for mib in (short[0], short[-1]))
+
+
+def test_what_graphs_save_is_that_of_the_recording() -> None:
+    ms = defaultdict(list)
+    for e in RECORDING.entries:
+        if e.measurement:
+            key = e.values["vllm_memory_mib"], e.values["vllm.enforce_eager"]
+            ms[key].append(e.measurement.services["llm"].latency_p95_ms)
+    shorter = [1 - median(ms[mib, False]) / median(ms[mib, True]) for mib, _ in ms]
+    assert f"{100 * min(shorter):.0f} to {100 * max(shorter):.0f} % shorter answers" in NOTES
 
 
 def test_the_notes_say_how_much_was_launched() -> None:
