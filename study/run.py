@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage
 
-from objectives.errors import SetupError
+from objectives.errors import BadInput, SetupError
 from study.bench.run_lock import alone
 from study.bench.source import Source, context_for, others_of
 from study.cli.console import Terminal
@@ -31,6 +31,7 @@ from study.spec.setting import conditions_of
 from study.storage.comparability import identity_of
 from study.storage.context import keep
 from study.storage.find import keep_folder
+from study.storage.trial import NOT_SHOWN
 from study.storage.url import open_storage, without_password
 
 NOTHING_FEASIBLE = 4
@@ -108,6 +109,11 @@ def open_for(plan: Run, source: Source, storage: BaseStorage) -> optuna.Study:
     )
     trials = len(study.get_trials(deepcopy=False))
     study.sampler = sampler_of(plan.sampler, options.seed, spec, trials)
+    if plan.sampler == "gp" and any(NOT_SHOWN in t.constraints for t in study.trials):
+        raise BadInput(
+            f"study {study.study_name} was begun by the tournament, and holds what gp cannot read; "
+            "name another --study-name, or another --sampler"
+        )
     plan.terminal.study = study.study_name
     place = without_password(plan.storage_url)
     say(f"study {study.study_name}, sampler {plan.sampler}, in {place}")

@@ -88,8 +88,8 @@ class Provenance:
 
     def with_devices(self, *others: Provenance) -> Provenance:
         """Return this provenance with the devices of the others behind its own, each once."""
-        devices = {d.uuid: d for d in self.devices}
-        for device in chain.from_iterable(other.devices for other in others):
+        devices: dict[str, Identity] = {}
+        for device in chain(self.devices, *(other.devices for other in others)):
             devices.setdefault(device.uuid, device)
         return replace(self, devices=tuple(devices.values()))
 

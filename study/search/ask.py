@@ -112,7 +112,12 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
     moved = bool(cards) and needs_bridge(study, device)
     if moved:
         queue_again(study, space, baseline, BRIDGE)
-    if others := {uuid: driver for uuid, driver in cards.items() if uuid != device.uuid}:
+    of_baseline = (t for t in counted(study) if str(t.allocation) == str(baseline))
+    known = set(attribute(study, CARDS, dict))
+    for t in of_baseline:
+        known |= {t.card, t.measurement.measured_on if t.measurement else None}
+    others = {u: driver for u, driver in cards.items() if u in known and u != device.uuid}
+    if others != attribute(study, CARDS, dict):
         study.set_user_attr(CARDS, others)  # it may come back to one of them
     study.set_user_attr("device", {"uuid": device.uuid, "driver": device.driver})
     return moved

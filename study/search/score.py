@@ -48,15 +48,15 @@ class Score:
         return all(v <= 0 for v in self.constraints.values())
 
     @property
-    def for_samplers(self) -> dict[str, float]:
-        """Return the constraints that a sampler is told.
+    def for_tournament(self) -> dict[str, float]:
+        """Return the constraints that a tournament is told.
 
         What cannot be promoted is no place to look for a winner, nor to breed one. What was
         launched has a KV cache that is large enough, whatever else it breaks.
         """
-        if self.is_feasible and not self.is_barred:
+        if not self.is_barred:
             return dict(self.constraints)
-        return {KV_CACHE: 0.0, **self.constraints, NOT_SHOWN: 0.005 * self.is_barred}
+        return {KV_CACHE: 0.0, **self.constraints, NOT_SHOWN: 0.005}
 
 
 @dataclass(frozen=True, slots=True)

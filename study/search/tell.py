@@ -19,6 +19,7 @@ from objectives.plain_data.infinity import plain
 from study.search.score import Score, broken, failure_constraint
 from study.storage.backends.writes import together
 from study.storage.trial import DOMINATED, State
+from study.tournament import TournamentSampler
 
 
 def set_attributes(trial: optuna.Trial, **attributes: object) -> None:
@@ -33,9 +34,16 @@ def tell_score(
 ) -> None:
     """End a trial as COMPLETE with its fitness and every constraint."""
     set_attributes(trial, **scored_attributes(measured, scored))
-    for name, value in scored.for_samplers.items():
+    for name, value in constraints_for(study, scored).items():
         trial.set_constraint(name, value)
     study.tell(trial, scored.fitness.value)
+
+
+def constraints_for(study: optuna.Study, scored: Score) -> dict[str, float]:
+    """Return the constraints of a complete trial; GP wants the same names in every one."""
+    if isinstance(study.sampler, TournamentSampler):
+        return scored.for_tournament
+    return dict(scored.constraints)
 
 
 def tell_failure(study: optuna.Study, trial: optuna.Trial, failure: Failure) -> None:

@@ -16,7 +16,7 @@ BASELINE = "baseline"  # the role of the allocation in use today, measured first
 REPLICATE = "replicate"  # the role of a trial that measures a known configuration once more
 BRIDGE = "bridge"  # the role of a baseline that is measured again on another card
 DOMINATED = "dominated"  # the user attribute `pruned` of a trial that was given up
-NOT_SHOWN = "words_not_shown"  # a constraint that samplers alone read: it cannot be promoted
+NOT_SHOWN = "words_not_shown"  # a constraint that a tournament alone reads: it cannot be promoted
 
 
 class State(StrEnum):

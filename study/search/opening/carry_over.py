@@ -19,7 +19,7 @@ from objectives.recording.kept_replies import under
 from objectives.search_space.space import Space
 from study.search.known_results import KnownResults
 from study.search.score import Score, StudyScorer
-from study.search.tell import failed_attributes, scored_attributes
+from study.search.tell import constraints_for, failed_attributes, scored_attributes
 from study.storage.attributes import IDENTITY, attribute, origin_of
 from study.storage.context import context_of
 from study.storage.replies import replies_of
@@ -132,7 +132,7 @@ def carry(
     result: dict[str, Any] = {"state": TrialState.FAIL}
     if r.measurement is not None and scored is not None:
         attributes |= scored_attributes(r.measurement, scored)
-        result = {"value": scored.fitness.value, "constraints": scored.for_samplers}
+        result = {"value": scored.fitness.value, "constraints": constraints_for(study, scored)}
     elif r.diagnosis is not None:
         attributes |= failed_attributes(r.diagnosis, r.measured)
         if r.state is State.PRUNED:

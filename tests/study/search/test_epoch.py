@@ -578,6 +578,17 @@ def test_a_study_that_moves_keeps_the_card_of_each_launch_and_comes_back_without
     assert drivers_of(study)[there.uuid] == "999.9"
 
 
+def test_a_card_whose_baseline_was_never_measured_is_bridged_to_when_it_comes_back(
+    spec, storage, tmp_path
+) -> None:
+    study = opened(spec, storage)
+    there = replace(DEVICE, uuid="GPU-there")
+    assert not bridge(study, spec.search_space, spec.baseline, DEVICE)
+    epoch(study, spec, Bench(), tmp_path, max_trials=2).run()
+    for card, is_moved in ((there, True), (DEVICE, False), (there, True)):  # no launch on it
+        assert bridge(study, spec.search_space, spec.baseline, card) is is_moved
+
+
 def test_what_words_speak_against_is_left_out_of_later_generations_and_not_of_a_replay(
     spec, storage, tmp_path
 ) -> None:
@@ -594,6 +605,9 @@ def test_what_words_speak_against_is_left_out_of_later_generations_and_not_of_a_
     assert ending == Ending(limit=RunLimit.SPACE, size=10, settled=len(bench.launched))
     assert "what was measured rules out the others" in ended(ending)
     replayed = optuna.storages.InMemoryStorage()
+    other = opened(spec, optuna.storages.InMemoryStorage(), "tpe")
+    epoch(other, spec, Bench(few_words), tmp_path).run()
+    assert len({frozenset(t.constraints) for t in other.trials if t.value}) == 1, "as gp wants it"
     context = context_of_spec(spec, measured_elsewhere="elsewhere")
     again = epoch(opened(spec, replayed), spec, Bench(few_words), tmp_path, context=context)
     assert again.run().settled == 10

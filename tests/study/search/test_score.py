@@ -72,7 +72,7 @@ def test_failing_words_are_a_constraint_and_words_that_cannot_be_told_are_not(
         (6, 20, "base", True, set()),  # a replay saves no time
     ],
 )
-def test_a_sampler_is_told_what_cannot_be_promoted_for_its_words(
+def test_a_tournament_is_told_what_cannot_be_promoted_for_its_words(
     tmp_path: Path, errors: int, spoken: int, first: str, is_replay: bool, barred: set[str]
 ) -> None:
     make(tmp_path)
@@ -82,11 +82,11 @@ def test_a_sampler_is_told_what_cannot_be_promoted_for_its_words(
     scorer.take(Allocation({**spec.baseline.values, "whisper_model_size": first}), measurement())
     other = Allocation({**spec.baseline.values, "whisper_model_size": "tiny"})
     score = scorer.score(other, measurement(word_errors=words(errors, spoken=spoken)))
-    assert {name for name, value in score.for_samplers.items() if value > 0} == barred
+    assert {name for name, value in score.for_tournament.items() if value > 0} == barred
     assert score.is_feasible is ("word_error_rate" not in barred), "reports count no words"
-    assert not barred or score.for_samplers["kv_cache"] == 0.0, "it was launched"
+    assert not barred or score.for_tournament["kv_cache"] == 0.0, "it was launched"
     same = scorer.score(spec.baseline, measurement(word_errors=words(errors, spoken=spoken)))
-    assert not same.is_barred and same.for_samplers == same.constraints
+    assert not same.is_barred and same.for_tournament == same.constraints
 
 
 def test_each_service_that_transcribes_has_a_gate_of_its_own(tmp_path: Path) -> None:
