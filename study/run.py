@@ -107,9 +107,9 @@ def open_for(plan: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         fresh=options.fresh,
         folder=plan.folder,
     )
-    trials = len(study.get_trials(deepcopy=False))
-    study.sampler = sampler_of(plan.sampler, options.seed, spec, trials)
-    if plan.sampler == "gp" and any(NOT_SHOWN in t.constraints for t in study.trials):
+    trials = study.get_trials(deepcopy=False)
+    study.sampler = sampler_of(plan.sampler, options.seed, spec, len(trials))
+    if plan.sampler == "gp" and any(NOT_SHOWN in t.constraints for t in trials):
         raise BadInput(
             f"study {study.study_name} was begun by the tournament, and holds what gp cannot read; "
             "name another --study-name, or another --sampler"

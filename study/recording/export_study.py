@@ -48,10 +48,15 @@ def provenance_of(source: Path) -> Provenance:
     ]
     if not own:
         raise BadInput(f"--take {source} holds no live study")
-    study, identity = own[0][0], current_conditions(own[0][1])
+    first, *others = (_provenance_of(*own_study) for own_study in own)
+    return first.with_devices(*others)
+
+
+def _provenance_of(study: optuna.Study, identity: Mapping[str, Any]) -> Provenance:
+    identity = current_conditions(identity)
     begun = [t.datetime_start for t in study.get_trials(deepcopy=False) if t.datetime_start]
     return Provenance(
-        devices=tuple(dict.fromkeys(card for own_study in own for card in _devices(*own_study))),
+        devices=tuple(_devices(study, identity)),
         versions=identity["server versions"],
         conditions={name: identity[name] for name in CONDITIONS if name in identity},
         started=min(begun).astimezone(UTC).isoformat(timespec="seconds") if begun else "",
@@ -160,7 +165,6 @@ def _is_launched(r: Trial) -> bool:
 
 
 def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> RecordedLaunch:
-    card = r.measurement.measured_on if r.measurement else r.card  # of lanes, each has its own
     return RecordedLaunch(
         values=dict(r.allocation.values),
         repeat=0,  # counted by the one who takes it
@@ -170,7 +174,7 @@ def _entry(r: Trial, device: Mapping[str, str] | None, replies: Rows | None) -> 
         measurement=r.measurement,
         diagnosis=r.diagnosis if r.measurement is None else None,
         measured={} if r.measurement else dict(r.measured),
-        card=card or (device["uuid"] if device else None),
+        card=r.launched_on or (device["uuid"] if device else None),
         replies=replies,
     )
 

@@ -108,16 +108,13 @@ def bridge(study: optuna.Study, space: Space, baseline: Allocation, device: Iden
 
     Where it has, the baseline is queued once more. Lanes may have measured what is there so far.
     """
-    cards = drivers_of(study)
+    cards, noted = drivers_of(study), attribute(study, CARDS, dict)
     moved = bool(cards) and needs_bridge(study, device)
     if moved:
         queue_again(study, space, baseline, BRIDGE)
-    of_baseline = (t for t in counted(study) if str(t.allocation) == str(baseline))
-    known = set(attribute(study, CARDS, dict))
-    for t in of_baseline:
-        known |= {t.card, t.measurement.measured_on if t.measurement else None}
+    known = {t.launched_on for t in counted(study) if str(t.allocation) == str(baseline)} | {*noted}
     others = {u: driver for u, driver in cards.items() if u in known and u != device.uuid}
-    if others != attribute(study, CARDS, dict):
+    if others != noted:
         study.set_user_attr(CARDS, others)  # it may come back to one of them
     study.set_user_attr("device", {"uuid": device.uuid, "driver": device.driver})
     return moved

@@ -44,6 +44,7 @@ class Epoch(TrialSteps):
 
     measuring: AbstractContextManager[Measure]
     _last: Trial | None = field(default=None, init=False)
+    _card: str | None = field(default=None, init=False)
 
     def run(self) -> Ending:
         """Measure until the budget, the time or the space ends; return which of them it was."""
@@ -56,6 +57,7 @@ class Epoch(TrialSteps):
 
     def _measured(self, measure: Measure, budget: TimeBudget) -> Ending:
         """Measure one generation after the other."""
+        self._card = card_alone(self.study)
         while (ending := self._finished()) is None:
             batch = self._generation()
             for position, (trial, allocation) in enumerate(batch):
@@ -141,7 +143,7 @@ class Epoch(TrialSteps):
             else:
                 under_way = self.begin(trial, begun)
                 outcome = measure(under_way.job)
-                set_attributes(trial, card=card_alone(self.study))
+                set_attributes(trial, card=self._card)
                 self._last = self.ends.end(under_way, outcome)
         except BaseException as error:
             abandon(self.study, error, [trial], left)

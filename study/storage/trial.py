@@ -91,6 +91,11 @@ class Trial:
         return self.state in (State.COMPLETE, State.PRUNED, State.DOMINATED)
 
     @property
+    def launched_on(self) -> str | None:
+        """Return the UUID of the card that it was launched on; None where nobody noted it."""
+        return (self.measurement.measured_on if self.measurement else None) or self.card
+
+    @property
     def is_feasible(self) -> bool:
         """Return whether it is complete with every constraint met."""
         return self.state is State.COMPLETE and all(v <= 0 for v in self.constraints.values())

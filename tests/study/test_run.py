@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files as files_of_package
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
 from study.storage.comparability import differing_names
+from study.storage.trial import NOT_SHOWN
 
 ONE_SIZE = {"vllm_memory_util": [0.45, 0.5, 0.55], "whisper_model_size": ["base"]}
 
@@ -653,3 +655,19 @@ def test_a_seed_that_is_resumed_does_not_draw_its_first_configurations_again(
     assert configurations[0][1] != configurations[1][0], (
         "the first one that was drawn, behind the baseline"
     )
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="the sampler gp needs PyTorch")
+def test_gp_refuses_a_study_of_which_the_tournament_noted_what_it_cannot_read(
+    tmp_path: Path,
+) -> None:
+    spec, storage = make(tmp_path), f"sqlite:///{tmp_path / 'study.db'}"
+    given = (spec, "--storage", storage, "--study-name", "mine", "--out", tmp_path / "out")
+    assert run_study(*given).returncode == 0
+    study = optuna.load_study(study_name="mine", storage=storage)
+    told = study.ask()
+    told.set_constraint(NOT_SHOWN, 0.005)
+    study.tell(told, state=optuna.trial.TrialState.PRUNED)
+    ran = run_study(*given, "--sampler", "gp")
+    assert ran.returncode == 2 and "was begun by the tournament" in ran.stderr
+    assert "name another --study-name, or another --sampler" in ran.stderr

@@ -85,7 +85,7 @@ def cell(share: float, size: str) -> Outcome:
     )
 
 
-def heard_cell(share: float, size: str) -> Any:
+def heard_cell(share: float, size: str) -> Outcome:
     """Return the same outcome where both speech models hear alike, so that all may be promoted."""
     outcome = cell(share, size)
     return outcome if isinstance(outcome, Diagnosis) else changed(outcome, word_errors=words(4))

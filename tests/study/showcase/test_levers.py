@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from commands import run_script
+from tables import rows_of
 
 from objectives.recording import RecordedLaunch, read
 
@@ -22,12 +23,7 @@ def cell_of(launches: list[RecordedLaunch]) -> str:
 
 
 def test_the_table_of_the_notes_is_that_of_the_recording() -> None:
-    rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in NOTES.splitlines()
-        if line.startswith("| ")
-    ]
-    by_size = {row[0].split(" (")[0]: row for row in rows}
+    by_size = {row[0].split(" (")[0]: row for row in rows_of(NOTES)}
     launches = defaultdict(list)
     for e in RECORDING.entries:
         launches[e.values["vllm_memory_mib"], e.values["vllm.enforce_eager"]].append(e)

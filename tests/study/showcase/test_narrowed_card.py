@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tables import rows_of
+
 from objectives.recording import read
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_table_of_the_notes_is_that_of_the_recording() -> None:
-    lines = (ROOT / "study/guides/notes/12gb.md").read_text().splitlines()
-    table = [[c.strip() for c in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    table = rows_of((ROOT / "study/guides/notes/12gb.md").read_text())
     head, rows = table[0], {row[0]: row for row in table[1:]}
     entries = read(ROOT / "objectives/recordings/h200_12gb.jsonl").entries
     assert (

@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from commands import run_script
+from tables import rows_of
 
 from objectives.recording import read
 
@@ -18,12 +19,7 @@ FAILED = {
 
 
 def test_the_table_of_the_notes_is_that_of_the_recording() -> None:
-    text = (ROOT / "study/guides/notes/h200_walls.md").read_text()
-    table = [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in text.splitlines()
-        if line.startswith("| ")
-    ]
+    table = rows_of((ROOT / "study/guides/notes/h200_walls.md").read_text())
     head, rows = table[0], {row[0].split(" (")[0]: row for row in table[1:]}
     entries = read(ROOT / "objectives/recordings/h200_walls.jsonl").entries
     launches = defaultdict(list)
