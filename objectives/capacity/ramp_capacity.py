@@ -11,6 +11,7 @@ from statistics import fmean
 
 from objectives.capacity.breaking_point import breaking_point
 from objectives.capacity.ramp_rate import RampRate
+from objectives.capacity.ramp_replies import HUNG_UP
 from objectives.capacity.turns import Turn
 from objectives.measurement import GENERATOR
 
@@ -33,7 +34,8 @@ class RampCapacity:
         first_fail_per_s: The lowest rate above it, turns/s; None where all pass.
         turns: The number of turns.
         turns_below: The number of turns up to the breaking point.
-        bound_by: The limit that broke first, `failed_requests`, or `generator` where none did.
+        bound_by: The limit that broke first, `failed_requests`, or `generator` where none did, or
+            nobody waited to see whether it did.
         turn_s: The mean time of the good turns at 0.7 to 1.0 of the capacity, seconds; None where
             there are none.
     """
@@ -67,8 +69,11 @@ def ramp_capacity(turns: Sequence[Turn], rate: RampRate) -> RampCapacity:
         rate: The rate at which they arrived.
     """
     rates = [rate.at(t.scheduled_s) for t in turns]
-    point = breaking_point(rates, [t.is_good for t in turns])
+    good = [t.is_good for t in turns]
+    point = breaking_point(rates, good)
     after = turns[point.turns_below :]
+    at_best = [t.may_be_good for t in turns]
+    is_sure = at_best == good or breaking_point(rates, at_best) == point
     completed_per_s = _completed_per_s(turns, after[0].scheduled_s) if after else None
     return RampCapacity(
         turns_per_s=point.last_pass_per_s,
@@ -77,7 +82,7 @@ def ramp_capacity(turns: Sequence[Turn], rate: RampRate) -> RampCapacity:
         first_fail_per_s=point.first_fail_per_s,
         turns=len(turns),
         turns_below=point.turns_below,
-        bound_by=_bound_by(after),
+        bound_by=_bound_by([t for t in after if t.missed != (HUNG_UP,)]) if is_sure else GENERATOR,
         turn_s=_turn_s(turns, rates, _smaller(point.last_pass_per_s, completed_per_s)),
     )
 

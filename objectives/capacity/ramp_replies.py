@@ -16,6 +16,7 @@ from objectives.plain_data.atomic import write_atomic
 
 # that a turn goes through, in their order
 SERVICES = tuple(dict.fromkeys(Limit.of(*x).service for x in DEFAULT_LIMITS.items()))
+HUNG_UP = "hung_up"  # the error of a request for whose answer nobody waited
 GZIP = b"\x1f\x8b"
 FAR = 2**53  # no time and no number of a reply is beyond
 
@@ -37,7 +38,8 @@ class RampReply:
         first_s: When its first content came.
         end_s: When its answer was complete.
         tokens: The number of output tokens.
-        error: Why it failed, in words; None where it did not.
+        error: Why it failed, in words; `HUNG_UP` where nobody waited for its answer; None where
+            it did not.
     """
 
     line: int

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from objectives.capacity.limits import FAILED, Limit, missed
-from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.ramp_replies import HUNG_UP, RampReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,10 @@ class Turn:
 
     Args:
         scheduled_s: When its first request should have left, seconds from the ramp's start.
-        end_s: When its last request had ended, the same; None where one of them failed.
-        missed: The names of the limits that it missed, or `FAILED`; nothing for a good turn.
+        end_s: When its last request had ended, the same; None where one of them failed, or nobody
+            waited for it.
+        missed: The names of the limits that it missed, `FAILED`, or `HUNG_UP` where nobody waited
+            to see; nothing for a good turn.
     """
 
     scheduled_s: float
@@ -29,6 +31,11 @@ class Turn:
     def is_good(self) -> bool:
         """Return whether every request of it met every limit."""
         return not self.missed
+
+    @property
+    def may_be_good(self) -> bool:
+        """Return whether it is good, or might be: nobody waited for its end."""
+        return self.missed in {(), (HUNG_UP,)}
 
 
 def turns_of(
@@ -72,11 +79,15 @@ def _by_turn_time(turn: Turn) -> tuple[object, ...]:
 
 
 def _turn(pair: Sequence[RampReply], services: set[str], limits: Sequence[Limit]) -> Turn:
+    scheduled_s = min(r.scheduled_s for r in pair)
+    answered = [r for r in pair if r.error != HUNG_UP]
+    if len(answered) < len(pair):
+        return Turn(scheduled_s, end_s=None, missed=missed(answered, limits) or (HUNG_UP,))
     is_whole = {r.service for r in pair} == services
     misses = missed(pair, limits) if is_whole else (FAILED,)
     ends_s = [r.end_s for r in pair if r.end_s is not None]
     return Turn(
-        scheduled_s=min(r.scheduled_s for r in pair),
+        scheduled_s=scheduled_s,
         end_s=None if misses == (FAILED,) else max(ends_s),
         missed=misses,
     )

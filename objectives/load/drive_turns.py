@@ -11,10 +11,17 @@ from objectives.capacity.limits import Limit
 from objectives.capacity.ramp_rate import RampRate
 from objectives.load.generator import Generator
 from objectives.load.kv_usage import KvUsage
-from objectives.load.ramp import is_broken_beyond_doubt, turn_times
+from objectives.load.ramp import is_broken_beyond_doubt, shows_all, turn_times
 from objectives.load.replies import Symptom
 from objectives.load.sending.plan import Endpoints, Plan
-from objectives.load.turns_under_way import KNOWN_S, Arrivals, IsOver, SentTurns, TurnsUnderWay
+from objectives.load.turns_under_way import (
+    KNOWN_S,
+    Arrivals,
+    IsEnough,
+    IsOver,
+    SentTurns,
+    TurnsUnderWay,
+)
 from objectives.traffic.clips import Clip
 from objectives.traffic.trace import beside_turns
 from objectives.traffic.turns import turn_requests
@@ -52,13 +59,15 @@ class TurnSource:
 
 
 def drive_ramp(source: TurnSource, rate: RampRate) -> SentTurns:
-    """Send turns at a rising rate until they are bad beyond doubt, and wait for what is open.
+    """Send turns at a rising rate until they are bad beyond doubt.
+
+    Then what is open is waited for until it could change nothing; then all is hung up.
 
     Args:
         source: What sends them.
         rate: The rate at which turns arrive.
     """
-    return _drive(source, rate, _is_broken)
+    return _drive(source, rate, _is_broken, _is_shown)
 
 
 def _is_broken(turns: SentTurns, passed_s: float) -> bool:
@@ -67,6 +76,10 @@ def _is_broken(turns: SentTurns, passed_s: float) -> bool:
     ahead = bisect_left(times_s, 2 * rate.at(passed_s), key=rate.at)
     ahead = max(ahead, turns.sent + LEAST_AHEAD)
     return is_broken_beyond_doubt(rate, times_s[:ahead], turns.good[:ahead], passed_s)
+
+
+def _is_shown(turns: SentTurns, good: Sequence[bool | None]) -> bool:
+    return shows_all(turns.rate, turns.times_s[: len(good)], good, turns.last_end_s)
 
 
 def drive_hold(source: TurnSource, rate_per_s: float) -> tuple[Hold, SentTurns]:
@@ -83,7 +96,7 @@ def drive_hold(source: TurnSource, rate_per_s: float) -> tuple[Hold, SentTurns]:
     """
     hold_s = source.workload.hold_s
     rate = RampRate(rate_per_s, rate_per_s, hold_s)
-    turns = _drive(source, rate, _is_lost)
+    turns = _drive(source, rate, _is_lost, lambda *_: False)
     good = sum(g is True for g in turns.good)
     return Hold(rate_per_s, hold_s, turns.sent, good), turns
 
@@ -92,8 +105,8 @@ def _is_lost(turns: SentTurns, _: float) -> bool:
     return is_lost(len(turns.times_s), sum(g is False for g in turns.good))
 
 
-def _drive(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurns:
-    """Send turns at a rate until they are over, and wait for what is open.
+def _drive(source: TurnSource, rate: RampRate, is_over: IsOver, is_enough: IsEnough) -> SentTurns:
+    """Send turns at a rate until they are over, and wait for what is open, or enough of it.
 
     Services beside them get their own constant rate meanwhile.
 
@@ -101,6 +114,7 @@ def _drive(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurns:
         source: What sends them.
         rate: The rate at which turns arrive.
         is_over: It is called a few times a second and returns whether nothing more is to be sent.
+        is_enough: Likewise after that, and returns whether no answer is needed any more.
 
     Raises:
         SetupError: The generator's process ended by itself.
@@ -123,7 +137,7 @@ def _drive(source: TurnSource, rate: RampRate, is_over: IsOver) -> SentTurns:
     with KvUsage(caches) as usage, source.generator.sending(plan, clips) as sending:
         under_way = TurnsUnderWay(sending, workload.seed, source.limits, turns, arrivals)
         under_way.follow(usage, source.broken, is_over)
-        under_way.drain(source.broken, workload.request_timeout_s)
+        under_way.drain(source.broken, workload.request_timeout_s, is_enough)
         for number, reply in sending.hang_up():
             under_way.note(number, reply)
     under_way.leave()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from objectives.capacity.limits import Limit, latest_ms, missed
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.ramp_replies import HUNG_UP, RampReply
 from objectives.load.generator import Sending
 from objectives.load.kv_usage import KvUsage
 from objectives.load.open_turn import OpenTurn
@@ -31,6 +31,7 @@ class SentTurns:
         times_s: When each of them arrives, those that were never sent included.
         good: Whether each was good; None where that is not known yet, or it was never sent.
         sent: The number of turns that have left.
+        last_end_s: When the last turn so far was completed.
         replies: The answers, each with the number of its turn.
         beside: The answers of services beside the turns.
         kv_full_s: When a KV cache was first seen full; None where none was.
@@ -41,6 +42,7 @@ class SentTurns:
     times_s: tuple[float, ...]
     good: list[bool | None] = field(init=False)
     sent: int = 0
+    last_end_s: float = 0.0
     replies: list[RampReply] = field(default_factory=list)
     beside: list[RampReply] = field(default_factory=list)
     kv_full_s: float | None = None
@@ -52,6 +54,8 @@ class SentTurns:
 
 # whether no turn to come could change what is asked, so many seconds after the start
 IsOver = Callable[[SentTurns, float], bool]
+# whether answers that are open cannot change it either, by whether each turn was good; None: open
+IsEnough = Callable[[SentTurns, Sequence[bool | None]], bool]
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ class TurnsUnderWay:
         turns: What was sent so far, and what came back.
         arrivals: What is to come.
         open: The turns that the generator knows, and the requests beside them.
+        is_over: Whether no more was to be sent, though turns were to come.
+        is_enough: Whether nobody waited for the answers that were open.
     """
 
     sending: Sending
@@ -106,6 +112,8 @@ class TurnsUnderWay:
     turns: SentTurns
     arrivals: Arrivals
     open: list[OpenTurn] = field(default_factory=list)
+    is_over: bool = False
+    is_enough: bool = False
 
     def __post_init__(self) -> None:
         self._open(self.sending.plan.turns)
@@ -126,6 +134,7 @@ class TurnsUnderWay:
             self._note_usage(usage)
             self._note_late()
             if is_over(turns, self._passed_s):
+                self.is_over = True
                 sending.no_more()
                 break
 
@@ -139,16 +148,30 @@ class TurnsUnderWay:
         start_s = self.sending.start_s
         self.open += [OpenTurn(turn, start_s + turn[0].at_s) for turn in turns]
 
-    def drain(self, broken: Callable[[], Symptom | None], timeout_s: float) -> None:
-        """Wait for what has left, for as long as one answer may take."""
+    def drain(
+        self, broken: Callable[[], Symptom | None], timeout_s: float, is_enough: IsEnough
+    ) -> None:
+        """Wait for what has left, for as long as one answer may take, or until it is enough."""
         deadline_s = time.monotonic() + timeout_s
         turns, sending = self.turns, self.sending
         while not sending.is_done and turns.aborted is None and time.monotonic() < deadline_s:
+            if self.is_over and is_enough(turns, self._ended()):
+                self.is_enough = True
+                break
             self._wait()
             turns.aborted = turns.aborted or broken()
 
+    def _ended(self) -> list[bool | None]:
+        """Return whether each turn that has left was good; None where it has not ended."""
+        good = self.turns.good[: self.turns.sent]
+        for turn in self.open:
+            number = _number(turn)
+            if not turn.is_over and number is not None and number < len(good):
+                good[number] = None
+        return good
+
     def leave(self) -> None:
-        """Count what was still open when all was hung up as failed."""
+        """Count what was open when all was hung up: as failed, unless it could change nothing."""
         left = self.open[: self.sending.sent or 0]
         self.turns.sent = sum(_number(turn) is not None for turn in left)
         for turn in left:
@@ -159,7 +182,7 @@ class TurnsUnderWay:
                     scheduled_s=round(turn.at_s - self.sending.start_s, 6),
                     seed=self.seed,
                     turn=_number(turn),
-                    error=OPEN,
+                    error=HUNG_UP if self.is_enough else OPEN,
                 )
                 self._keep(reply, is_good=False)
 
@@ -176,6 +199,7 @@ class TurnsUnderWay:
         self._keep(mine, is_good=False if missed([mine], self.limits) else None)
         if turn.is_over and (turn_number := _number(turn)) is not None:
             turns.good[turn_number] = turns.good[turn_number] is not False
+            turns.last_end_s = max(turns.last_end_s, mine.end_s or 0.0)
         if reply.is_fatal:
             turns.aborted = turns.aborted or reply.symptom
 

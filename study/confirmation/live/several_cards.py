@@ -160,8 +160,7 @@ class SeveralCards:
             self._begin_anew(measuring, card, end.lost)
             return
         if end.ramp_range is not None:
-            name = measuring.order.traffic.name
-            runner.launcher.ramp_ranges.setdefault(name, end.ramp_range)
+            runner.launcher.range_found(measuring.order.traffic.name, end.ramp_range)
         try:
             measuring.order = measuring.steps.send(end.outcome)
         except StopIteration as ended:

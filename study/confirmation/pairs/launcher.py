@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,7 @@ class Launcher:
         of: What is confirmed.
         tell: Called with each line for the user.
         ramp_ranges: The range of ramps by workload; the first launch under one adds its own.
+        keep_ranges: Called with all of them once one was added.
         word_errors: Word errors by speech configuration; the clips are the same, so they are
             scored once.
         under: The workload that is measured now.
@@ -68,6 +69,7 @@ class Launcher:
     of: Subject
     tell: Callable[[str], None]
     ramp_ranges: dict[str, RampRange]
+    keep_ranges: Callable[[Mapping[str, RampRange]], None]
     word_errors: dict[str, tuple[WordErrors, ...]]
     under: str = ""  # the traffic of the moment, before a phase
     watch: OnPhase = lambda _: None
@@ -123,8 +125,14 @@ class Launcher:
         self.under = f"{traffic.name}: "
         outcome = colocation.measure(job)
         if colocation.ramp_range is not None:
-            self.ramp_ranges.setdefault(traffic.name, colocation.ramp_range)
+            self.range_found(traffic.name, colocation.ramp_range)
         return outcome
+
+    def range_found(self, workload: str, ramp_range: RampRange) -> None:
+        """Know the range of a workload's ramps from now on, where it is the first."""
+        if workload not in self.ramp_ranges:
+            self.ramp_ranges[workload] = ramp_range
+            self.keep_ranges(dict(self.ramp_ranges))
 
 
 def scored_words(journal: PairsJournal, of: Subject) -> dict[str, tuple[WordErrors, ...]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from objectives.capacity.ramp_range import RampRange
 from objectives.colocation.colocation import Colocation
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, OnPhase
@@ -76,8 +77,18 @@ class Runner:
         """Take over what an earlier run has scored and fixed."""
         words = scored_words(self.journal, self.of)
         self.launcher = Launcher(
-            self.of, self.tell, dict(self.journal.ramp_ranges), words, watch=self.on_phase
+            self.of,
+            self.tell,
+            dict(self.journal.ramp_ranges),
+            self._keep_ranges,
+            words,
+            watch=self.on_phase,
         )
+
+    def _keep_ranges(self, ranges: Mapping[str, RampRange]) -> None:
+        """Write the ranges of ramps at once: they take long to find, and a pair may be cut."""
+        self.journal = replace(self.journal, ramp_ranges=ranges)
+        write_journal(self.journal, self.folder)
 
     def run(self) -> PairsJournal:
         """Measure until a look decides or the time is up; what is measured is on disk.
@@ -239,7 +250,6 @@ class Runner:
             self.journal = replace(self.journal, failure=outcome)
         else:
             pairs = tuple(sorted((*self.journal.pairs, outcome), key=lambda p: (p.stage, p.number)))
-            ranges = dict(self.launcher.ramp_ranges)
-            self.journal = replace(self.journal, pairs=pairs, ramp_ranges=ranges)
+            self.journal = replace(self.journal, pairs=pairs)
             for line in gains_in_words(outcome, self.of.rule) if step.step == "ab" else ():
                 self.tell(f"  {line}")

@@ -16,7 +16,7 @@ from objectives.capacity.ramp_capacity import (
 )
 from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.ramp_replies import HUNG_UP, RampReply
 from objectives.capacity.turns import Turn, turns_of
 
 LIMITS = [Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items()]
@@ -149,6 +149,34 @@ def test_one_failure_at_the_break_is_not_what_broke():
     edge = ramp_capacity(turns, DOUBLING).turns_below
     failed = [*turns[:edge], Turn(turns[edge].scheduled_s, None, (FAILED,)), *turns[edge + 1 :]]
     assert ramp_capacity(failed, DOUBLING).bound_by == "llm_ttft_p95_ms"
+
+
+@pytest.mark.parametrize(("seen", "bound_by"), [(3, "generator"), (12, "ttft_ms")])
+def test_answers_that_nobody_waited_for_are_bad_and_where_they_count_it_is_at_least_that(
+    seen, bound_by
+):
+    """Of 100 turns beyond 6 a second some were seen to be late, and nobody waited for the rest."""
+    turns = made_up(LINEAR, lambda r: r < 6)
+    edge = ramp_capacity(turns, LINEAR).turns_below
+    open_turns = [Turn(t.scheduled_s, None, (HUNG_UP,)) for t in turns[edge + seen : edge + 100]]
+    capacity = ramp_capacity([*turns[: edge + seen], *open_turns], LINEAR)
+    assert capacity.turns_per_s == pytest.approx(6.0, abs=0.02)
+    assert (capacity.turns_below, capacity.bound_by) == (edge, bound_by)
+
+
+def test_a_turn_of_which_an_answer_was_late_is_bad_though_nobody_waited_for_the_next():
+    lines = [
+        *(line("stt", 1.0, 3.0, 3.0, None), line("llm", 3.0, None, None, None, error=HUNG_UP)),
+        *(line("stt", 2.0, 2.1, 2.1, None), line("llm", 2.1, None, None, None, error=HUNG_UP)),
+        line("stt", 4.0, None, None, None, error=HUNG_UP),
+    ]
+    turns = turns_in([fields | {"turn": n // 2} for n, fields in enumerate(lines)])
+    assert [t.missed for t in turns] == [("stt_latency_p95_ms",), (HUNG_UP,), (HUNG_UP,)]
+    assert [(t.end_s, t.is_good, t.may_be_good) for t in turns] == [
+        (None, False, False),
+        (None, False, True),
+        (None, False, True),
+    ]
 
 
 def test_a_burst_of_failures_is_what_broke_although_the_queue_breaks_later():

@@ -1,6 +1,7 @@
 """A ramp sends turns through both fake servers at a rising rate, and ends once they are bad."""
 
 import time
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -10,6 +11,7 @@ from objectives.capacity import ramp_capacity
 from objectives.capacity import ramp_figures as figures_of_ramps
 from objectives.capacity.ramp_figures import limits_of, ramp_figures
 from objectives.capacity.ramp_rate import RampRate
+from objectives.capacity.ramp_replies import HUNG_UP
 from objectives.load import ramp as ramps
 from objectives.load.drive_turns import TurnSource, drive_ramp
 from objectives.load.replies import Symptom
@@ -61,7 +63,15 @@ def test_a_ramp_ends_itself_once_it_is_broken_and_says_what_broke(generator, fak
     limits = {"stt_latency_p95_ms": 600.0, "llm_ttft_p95_ms": 60_000.0}
     began = time.monotonic()
     rate = RampRate.doubling(2.0, every_s=4.0, ramp_s=60.0)
-    _, figures = ramp_of(generator, fake("serial", "--delay", 0.05), limits, rate)
+    patient = replace(PLAN, request_timeout_s=60)
+    server = fake("serial", "--delay", 0.05)
+    ramp, figures = ramp_of(generator, server, limits, rate, workload=patient)
+    last_s = max(r.scheduled_s for r in ramp.replies)
+    hung_up = [r for r in ramp.replies if r.error == HUNG_UP]
+    assert len(hung_up) > 40  # two seconds of work and more, for which nobody waited
+    assert all((r.first_s, r.end_s) == (None, None) for r in hung_up)
+    assert not [r for r in ramp.replies if r.error not in {None, HUNG_UP}]
+    assert max(r.end_s for r in ramp.replies if r.end_s is not None) < last_s + 2
     assert 8 < time.monotonic() - began < 55
     assert figures["capacity_bound_by"] == "stt_latency_p95_ms"
     assert 4 < figures["breaking_point_turns_per_s"] < 16  # 10 turns/s of two times 0.05 s

@@ -15,8 +15,10 @@ from factories import measurement
 from live_confirmations import confirmed, folder_of, instantly, journal_of, sooner
 from live_factories import FAKES, promotion, shelf
 
+from objectives.capacity.ramp_range import RampRange
 from objectives.colocation.colocation import Colocation
 from objectives.errors import BadInput, SetupError
+from objectives.evaluation import Job, Outcome
 from objectives.exercise.exercise import Exercise
 from objectives.servers import blame
 from study.confirmation import journal
@@ -193,6 +195,29 @@ def test_a_run_that_is_cut_goes_on_with_whole_pairs(
     assert code == 0
     assert len(instant) == 6 + 12
     assert any(line.startswith("going on after 2 A/A and 0 pairs") for line in lines)
+
+
+def test_a_first_pair_that_is_cut_keeps_the_ranges_of_ramps_that_it_has_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, known = promotion(tmp_path), list[RampRange | None]()
+    main, held_out = RampRange(0.7, 25.0), RampRange(1.1, 30.0)
+
+    def measure(colocation: Colocation, _: Job) -> Outcome:
+        known.append(colocation.ramp_range)
+        if len(known) in {3, 6}:
+            raise KeyboardInterrupt
+        colocation.ramp_range = colocation.ramp_range or (main, held_out)[len(known) - 1]
+        return Outcome(measurement())
+
+    monkeypatch.setattr(Colocation, "measure", measure)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            confirmed(path, claim=Claim.EITHER, ramp_s=75)
+    assert known == [None, None, main, main, held_out, main]
+    pairs_journal = journal.read_journal(journal_of(path))
+    assert pairs_journal.ramp_ranges == {"main": main, "voice_assistant": held_out}
+    assert pairs_journal.pairs == ()
 
 
 @pytest.fixture
