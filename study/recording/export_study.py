@@ -37,7 +37,7 @@ def provenance_of(source: Path) -> Provenance:
     """Return where a recording or the live studies of a database come from.
 
     Raises:
-        BadInput: The source is neither.
+        BadInput: The source is neither, or its live studies have measured nothing.
     """
     if source.suffix == ".jsonl":
         return read(source).provenance
@@ -48,8 +48,10 @@ def provenance_of(source: Path) -> Provenance:
     ]
     if not own:
         raise BadInput(f"--take {source} holds no live study")
-    first, *others = (_provenance_of(*own_study) for own_study in own)
-    return first.with_devices(*others)
+    began = [p for own_study in own if (p := _provenance_of(*own_study)).devices]
+    if not began:
+        raise BadInput(f"--take {source}: its live studies have measured nothing yet; leave it out")
+    return began[0].with_devices(*began[1:])
 
 
 def _provenance_of(study: optuna.Study, identity: Mapping[str, Any]) -> Provenance:

@@ -18,7 +18,7 @@ from objectives.measurement import Measurement
 from objectives.plain_data.infinity import plain
 from study.search.score import Score, broken, failure_constraint
 from study.storage.backends.writes import together
-from study.storage.trial import DOMINATED, State
+from study.storage.trial import DOMINATED, NOT_SHOWN, State
 from study.tournament import TournamentSampler
 
 
@@ -69,16 +69,16 @@ def tell_dominated(
     optimistic: float,
     constraints: Mapping[str, float],
 ) -> None:
-    """End a trial that was given up as PRUNED with every constraint met.
+    """End a trial that was given up as PRUNED.
 
     Args:
         measured: The figures known by then, by flat name.
         optimistic: The most that its fitness could have become, which is its value.
-        constraints: They are met as far as was measured.
+        constraints: They are met as far as was measured, but for what its words bar.
     """
     set_attributes(trial, pruned=DOMINATED, measured=plain(dict(measured)))
     for name, value in constraints.items():
-        trial.set_constraint(name, min(0.0, value))
+        trial.set_constraint(name, value if name == NOT_SHOWN else min(0.0, value))
     _report(study, trial, optimistic)
     study.tell(trial, state=TrialState.PRUNED)
 

@@ -20,6 +20,7 @@ from objectives.measurement import Measurement
 from study.search.ask import Racer, mark_begun
 from study.search.score import StudyScorer, study_scorer
 from study.search.tell import (
+    constraints_for,
     give_up,
     set_attributes,
     tell_dominated,
@@ -141,7 +142,7 @@ class TrialEnds:
         racer = under_way.racer
         if outcome.given_up is None or racer is None or racer.score is None:
             raise AssertionError("a measurement ends with figures, a failure or a score")
-        best, constraints = racer.score.fitness.value, racer.score.constraints
+        best, constraints = racer.score.fitness.value, constraints_for(self.study, racer.score)
         end = partial(tell_dominated, self.study, trial, outcome.given_up, best, constraints)
         return outcome.given_up, (), end
 

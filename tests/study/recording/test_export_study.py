@@ -258,3 +258,24 @@ def test_a_database_without_tables_gets_none(tmp_path):
     with pytest.raises(BadInput, match="holds no study of this project; name the storage of one"):
         provenance_of(empty)
     assert empty.stat().st_size == 0
+
+
+def test_a_live_study_that_measured_nothing_is_left_out_and_alone_refused(tmp_path):
+    database = tmp_path / "studies.db"
+    shutil.copy(STUDIES, database)
+    whole = provenance_of(database)
+    storage = open_storage(f"sqlite:///{database}")
+    names = optuna.get_all_study_names(storage)
+    with closing(sqlite3.connect(database)) as connection:
+        forget = (
+            "DELETE FROM study_user_attributes WHERE key IN ('device', 'cards') AND study_id = "
+        )
+        connection.execute(
+            forget + "(SELECT study_id FROM studies WHERE study_name = ?)", names[:1]
+        )
+        connection.commit()
+        assert provenance_of(database).devices == whole.devices[1:]
+        connection.execute("DELETE FROM study_user_attributes WHERE key IN ('device', 'cards')")
+        connection.commit()
+    with pytest.raises(BadInput, match="its live studies have measured nothing yet; leave it out"):
+        provenance_of(database)

@@ -19,6 +19,8 @@ from objectives.measurement import Measurement
 from study.analysis.category import Category, category
 from study.analysis.configurations import configurations_in, ranked
 from study.analysis.decision import decision_of
+from study.racing import race
+from study.racing.giving_up import Noise
 from study.racing.race import Race
 from study.recording.export_study import _is_launched
 from study.report.trial_words import outcome_in_words
@@ -26,7 +28,7 @@ from study.search.epoch import Epoch
 from study.search.tell import tell_dominated
 from study.search.trial_ends import Progress
 from study.spec.load import load
-from study.storage.trial import State
+from study.storage.trial import NOT_SHOWN, State
 from study.storage.trials import rows
 from study.tournament import left, standings
 
@@ -197,3 +199,19 @@ def test_a_repeat_of_it_is_told_the_same(spec, tmp_path) -> None:
     again = study.trials[-1]
     assert (again.state, again.value) == (TrialState.PRUNED, first.value)
     assert again.constraints == first.constraints
+
+
+@pytest.mark.parametrize("sampler", ["tournament", "random"])
+def test_one_whose_words_bar_it_tells_the_tournament_so(
+    spec, tmp_path, monkeypatch, sampler
+) -> None:
+    monkeypatch.setattr(race, "noise_of", lambda *_: Noise(1.0, 1.0, 1))
+    monkeypatch.setattr(race, "is_dominated", lambda *_: True)  # all but the baseline
+    study = run(spec, tmp_path, Bench(), sampler=sampler)
+    tiny = [t for t in given_up(study) if t.params["whisper_model_size"] == "tiny"]
+    barred = [t for t in tiny if t.constraints.get(NOT_SHOWN, 0.0) > 0]
+    assert tiny and barred == (tiny if sampler == "tournament" else [])
+    assert all(v <= 0 for t in tiny for k, v in t.constraints.items() if k != NOT_SHOWN)
+    assert {r.state for r in rows(study) if r.number in {t.number for t in tiny}} == {
+        State.DOMINATED
+    }
