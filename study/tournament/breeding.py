@@ -103,7 +103,7 @@ class Breeder:
         while len(offspring) < n and failures < TRIES:
             config = next(draws)
             key = signature(config)
-            if key in offspring or key in aside or self.ledger.holds(key):
+            if key in offspring or key in aside or not self._is_open(config, key):
                 failures += 1
             elif self.ledger.rules_out(config):
                 aside[key] = config
@@ -118,7 +118,7 @@ class Breeder:
         n = self.settings.n_offspring
         if n == 1 or size(self.space) > WHOLE * n:
             return []
-        every = [one for one in all_configurations(self.space) if one not in self.ledger]
+        every = [one for one in all_configurations(self.space) if self._is_open(one)]
         if all(self.ledger.rules_out(one) for one in every):
             return []
         return [every[i] for i in self.rng.permutation(len(every))]
@@ -130,15 +130,19 @@ class Breeder:
         return self._some(
             one
             for one in all_configurations(self.space)
-            if one not in self.ledger and not self.ledger.rules_out(one)
+            if self._is_open(one) and not self.ledger.rules_out(one)
         )
 
     def _ruled_out(self) -> list[Config]:
-        """Return some of what is untried, drawn where the space cannot be listed."""
-        if size(self.space) > LISTABLE:
-            draws = islice(heirs([], self.space, self.rng), TRIES)
-            return self._some(one for one in draws if one not in self.ledger)
-        return self._some(o for o in all_configurations(self.space) if o not in self.ledger)
+        """Return some of what is untried and not barred, drawn where it cannot be listed."""
+        every: Iterable[Config] = islice(heirs([], self.space, self.rng), TRIES)
+        if size(self.space) <= LISTABLE:
+            every = all_configurations(self.space)
+        return self._some(one for one in every if self._is_open(one))
+
+    def _is_open(self, config: Config, key: Signature | None = None) -> bool:
+        """Return whether it is untried, and no law bars it."""
+        return not self.ledger.holds(key or signature(config)) and not self.ledger.bars(config)
 
     def _some(self, configs: Iterable[Config]) -> list[Config]:
         every = list(configs)

@@ -173,6 +173,11 @@ class Ledger:
         """
         return any(frontier.rules_out(config) for frontier in self._frontiers.values())
 
+    def bars(self, config: Config) -> bool:
+        """Tell whether it is ruled out by a law: no direction that was declared may be wrong."""
+        frontiers = self._frontiers.values()
+        return any(frontier.is_law and frontier.rules_out(config) for frontier in frontiers)
+
     def best_first(self, most: int | None = None) -> list[Member]:
         """Return the known configurations, best first."""
         return [self._by_number[number] for _, _, number in self._ranked[:most]]

@@ -22,10 +22,15 @@ class Frontier:
 
     Args:
         directions: By parameter 1, -1 or 0; see `demands_at_least`.
+
+    Attributes:
+        is_law: Whether none is a direction, so that none may be wrong: what does not matter is
+            said, and all else must be equal.
     """
 
     def __init__(self, directions: Mapping[str, int]) -> None:
         self._directions = directions
+        self.is_law = not any(directions.values())
         self._broke: list[FrozenTrial] = []  # none of them implies another
         self._implied: list[FrozenTrial] = []  # by one of those, while it is not refuted
         self._met: list[FrozenTrial] = []  # none of them demands as much as another

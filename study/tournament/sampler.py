@@ -47,7 +47,8 @@ class TournamentSampler(BaseSampler):
             again, "repeat" proposes one of them for a caller who keeps results.
         monotone: For each constraint, for each parameter: 1 where more of it demands more, -1 where
             less does, 0 where it does not matter. A trial that broke the constraint then speaks
-            against every configuration that demands at least as much, until one has met it.
+            against every configuration that demands at least as much, until one has met it. With
+            zeros alone it is a law: what it speaks against is not proposed.
         seed: The seed of all proposals, 0 or more; without one the study draws a seed and keeps it.
 
     Raises:

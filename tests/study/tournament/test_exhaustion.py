@@ -124,6 +124,23 @@ def test_with_noise_the_leaders_are_replicated_before_what_a_frontier_rules_out(
     }
 
 
+@pytest.mark.parametrize("n_offspring", [1, 16])
+def test_what_a_law_rules_out_is_never_tried(n_offspring):
+    """A size whose words are not shown is barred at any share once one launch has told so."""
+    study = new_study(monotone={"words": {"share": 0}}, n_offspring=n_offspring)
+    study.enqueue_trial({"share": 0.5, "size": "tiny"})
+    noise = np.random.default_rng(0)
+    for _ in range(30):
+        trial = study.ask(SPACE)
+        trial.set_constraint("words", 0.005 if trial.params["size"] == "tiny" else 0.0)
+        study.tell(trial, noise.normal())
+    sizes = [trial.params["size"] for trial in study.trials]
+    assert sizes.count("tiny") == 1
+    assert len({tuple(t.params.items()) for t in study.trials}) == 1 + 10
+    late = {t.user_attrs["role"] for t in study.trials[11:]}
+    assert late >= {"replicate"} and late <= {"replicate", "child", "fresh"}
+
+
 def is_beyond(study, value):
     """Run a trial; tell whether it demands more memory than there is."""
     trial = study.ask(SPACE)
