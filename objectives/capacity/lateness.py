@@ -12,7 +12,7 @@ from objectives.capacity.limits import Limit
 from objectives.capacity.ramp_capacity import ramp_capacity, seed_spread_pct
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.ramp_replies import RampReply
-from objectives.capacity.turns import turns_of
+from objectives.capacity.turns import Turn, turns_of
 
 LAUNCH_PCT = 10.0  # by so much two launches of one configuration may tell another capacity
 Z_95 = NormalDist().inv_cdf(0.975)
@@ -29,7 +29,8 @@ def is_ramp_late(
     That is beyond its own interval, or beyond what launches of one configuration differ by.
 
     Each turn counts from when it was due. The breaking point is held against the one that the ramp
-    would have, had each request been due when it left.
+    would have, had each request been due when it left, and all for whose answers nobody waited
+    been good.
 
     Args:
         replies: The replies of the ramp, of at least one turn.
@@ -38,7 +39,7 @@ def is_ramp_late(
         limits: What a good turn meets.
     """
     due = ramp_capacity(turns_of(replies, services, limits), rate)
-    left = ramp_capacity(turns_of(_due_when_left(replies), services, limits), rate)
+    left = ramp_capacity(_at_best(turns_of(_due_when_left(replies), services, limits)), rate)
     if left.turns_per_s is None or due.turns_per_s is None:
         return left.turns_per_s is not None
     interval_pct = min(LAUNCH_PCT, Z_95 * seed_spread_pct(left.turns_below))
@@ -64,6 +65,11 @@ def is_hold_late(
         for r in (replies, _due_when_left(replies))
     )
     return is_lost(planned, due) and not is_lost(planned, left)
+
+
+def _at_best(turns: Sequence[Turn]) -> list[Turn]:
+    """Return turns of which those that were hung up are good where they may have been."""
+    return [replace(t, is_hung_up=False) for t in turns]
 
 
 def _due_when_left(replies: Sequence[RampReply]) -> list[RampReply]:

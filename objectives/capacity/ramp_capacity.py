@@ -11,7 +11,6 @@ from statistics import fmean
 
 from objectives.capacity.breaking_point import breaking_point
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import HUNG_UP
 from objectives.capacity.turns import Turn
 from objectives.measurement import GENERATOR
 
@@ -35,7 +34,7 @@ class RampCapacity:
         turns: The number of turns.
         turns_below: The number of turns up to the breaking point.
         bound_by: The limit that broke first, `failed_requests`, or `generator` where none did, or
-            nobody waited to see whether it did.
+            nobody waited to see what did.
         turn_s: The mean time of the good turns at 0.7 to 1.0 of the capacity, seconds; None where
             there are none.
     """
@@ -69,12 +68,12 @@ def ramp_capacity(turns: Sequence[Turn], rate: RampRate) -> RampCapacity:
         rate: The rate at which they arrived.
     """
     rates = [rate.at(t.scheduled_s) for t in turns]
-    good = [t.is_good for t in turns]
-    point = breaking_point(rates, good)
+    point = breaking_point(rates, [t.is_good for t in turns])
     after = turns[point.turns_below :]
-    at_best = [t.may_be_good for t in turns]
-    is_sure = at_best == good or breaking_point(rates, at_best) == point
-    completed_per_s = _completed_per_s(turns, after[0].scheduled_s) if after else None
+    is_sure = shows_all(turns, rate)
+    completed_per_s = (
+        _completed_per_s(turns, after[0].scheduled_s, is_sure=is_sure) if after else None
+    )
     return RampCapacity(
         turns_per_s=point.last_pass_per_s,
         completed_per_s=completed_per_s,
@@ -82,8 +81,39 @@ def ramp_capacity(turns: Sequence[Turn], rate: RampRate) -> RampCapacity:
         first_fail_per_s=point.first_fail_per_s,
         turns=len(turns),
         turns_below=point.turns_below,
-        bound_by=_bound_by([t for t in after if t.missed != (HUNG_UP,)]) if is_sure else GENERATOR,
+        bound_by=_bound_by(_breaking(after)) if is_sure else GENERATOR,
         turn_s=_turn_s(turns, rates, _smaller(point.last_pass_per_s, completed_per_s)),
+    )
+
+
+def shows_all(turns: Sequence[Turn], rate: RampRate) -> bool:
+    """Return whether no answer for which nobody waited could change what a ramp shows.
+
+    That is so where the breaking point is the same were they all good, every turn up to it has
+    ended, the completions of the 20 s after it are known, and most turns have missed one limit
+    there, whatever the open ones would have.
+
+    Args:
+        turns: The turns of the ramp, those that were hung up included, in the order of their times.
+        rate: The rate at which they arrived.
+    """
+    if not any(t.is_hung_up for t in turns):
+        return True
+    rates = [rate.at(t.scheduled_s) for t in turns]
+    point = breaking_point(rates, [t.is_good for t in turns])
+    below, after = turns[: point.turns_below], turns[point.turns_below :]
+    if breaking_point(rates, [t.may_be_good for t in turns]) != point or not after:
+        return False
+    known_s = max((t.end_s for t in turns if t.end_s is not None), default=0.0)
+    if known_s < after[0].scheduled_s + COMPLETION_WINDOW_S:
+        return False
+    breaking = _breaking(after)
+    most, second, *_ = (*(n for _, n in _misses(breaking).most_common(2)), 0, 0)
+    is_open = sum(t.is_hung_up for t in breaking)
+    return (
+        not any(t.is_hung_up for t in below)
+        and breaking[0].missed != ()
+        and (is_open == 0 or most > second + is_open)
     )
 
 
@@ -124,13 +154,17 @@ def seed_spread_pct(turns_below: int) -> float:
     return 100.0 * SEED_SPREAD / math.sqrt(turns_below)
 
 
-def _completed_per_s(turns: Sequence[Turn], break_s: float) -> float | None:
+def _completed_per_s(turns: Sequence[Turn], break_s: float, *, is_sure: bool) -> float | None:
     """Return the highest rate of completed turns in any 20 s after the break, turns/s.
 
     The 20 s end before the last arrival, as what is drained afterwards is drained faster. Where
     the ramp broke too late for that, they begin at the break, or end with the last completion.
+    Where nobody waited for all that counts, it is what is known of the 20 s after the break.
     """
     ends_s = sorted(t.end_s for t in turns if t.end_s is not None)
+    if not is_sure:
+        until = bisect_left(ends_s, break_s + COMPLETION_WINDOW_S)
+        return (until - bisect_left(ends_s, break_s)) / COMPLETION_WINDOW_S
     last_arrival_s = turns[-1].scheduled_s
     last_s = max([last_arrival_s, *ends_s[-1:]])
     if last_s < COMPLETION_WINDOW_S:
@@ -144,11 +178,19 @@ def _completed_per_s(turns: Sequence[Turn], break_s: float) -> float | None:
     return most / COMPLETION_WINDOW_S
 
 
-def _bound_by(after: Sequence[Turn]) -> str:
-    """Return what most of the bad turns have missed, of those from the first bad one on."""
+def _breaking(after: Sequence[Turn]) -> Sequence[Turn]:
+    """Return the turns that say what broke, of those after the break: the first bad one on."""
     first = next((n for n, t in enumerate(after) if not t.is_good), len(after))
-    breaking = after[first : first + BREAKING_TURNS]
-    misses = Counter(name for t in breaking for name in t.missed).most_common(1)
+    return after[first : first + BREAKING_TURNS]
+
+
+def _misses(breaking: Sequence[Turn]) -> Counter[str]:
+    return Counter(name for t in breaking for name in t.missed)
+
+
+def _bound_by(breaking: Sequence[Turn]) -> str:
+    """Return what most of them have missed."""
+    misses = _misses(breaking).most_common(1)
     return misses[0][0] if misses else GENERATOR
 
 

@@ -19,23 +19,25 @@ class Turn:
         scheduled_s: When its first request should have left, seconds from the ramp's start.
         end_s: When its last request had ended, the same; None where one of them failed, or nobody
             waited for it.
-        missed: The names of the limits that it missed, `FAILED`, or `HUNG_UP` where nobody waited
-            to see; nothing for a good turn.
+        missed: The names of the limits that it missed, or `FAILED`; nothing for a good turn.
+        is_hung_up: Whether nobody waited for its end: it is not good, though it might have been
+            where it has missed nothing by then.
     """
 
     scheduled_s: float
     end_s: float | None
     missed: tuple[str, ...] = ()
+    is_hung_up: bool = False
 
     @property
     def is_good(self) -> bool:
         """Return whether every request of it met every limit."""
-        return not self.missed
+        return not self.missed and not self.is_hung_up
 
     @property
     def may_be_good(self) -> bool:
-        """Return whether it is good, or might be: nobody waited for its end."""
-        return self.missed in {(), (HUNG_UP,)}
+        """Return whether it is good, or might have been."""
+        return not self.missed
 
 
 def turns_of(
@@ -82,7 +84,7 @@ def _turn(pair: Sequence[RampReply], services: set[str], limits: Sequence[Limit]
     scheduled_s = min(r.scheduled_s for r in pair)
     answered = [r for r in pair if r.error != HUNG_UP]
     if len(answered) < len(pair):
-        return Turn(scheduled_s, end_s=None, missed=missed(answered, limits) or (HUNG_UP,))
+        return Turn(scheduled_s, None, missed(answered, limits), is_hung_up=True)
     is_whole = {r.service for r in pair} == services
     misses = missed(pair, limits) if is_whole else (FAILED,)
     ends_s = [r.end_s for r in pair if r.end_s is not None]

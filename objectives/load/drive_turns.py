@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from objectives.capacity.holds import Hold, is_lost
 from objectives.capacity.limits import Limit
+from objectives.capacity.ramp_capacity import shows_all
 from objectives.capacity.ramp_rate import RampRate
+from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.turns import turns_of
 from objectives.load.generator import Generator
 from objectives.load.kv_usage import KvUsage
-from objectives.load.ramp import is_broken_beyond_doubt, shows_all, turn_times
+from objectives.load.ramp import is_broken_beyond_doubt, turn_times
 from objectives.load.replies import Symptom
 from objectives.load.sending.plan import Endpoints, Plan
 from objectives.load.turns_under_way import (
@@ -67,7 +70,11 @@ def drive_ramp(source: TurnSource, rate: RampRate) -> SentTurns:
         source: What sends them.
         rate: The rate at which turns arrive.
     """
-    return _drive(source, rate, _is_broken, _is_shown)
+
+    def is_enough(replies: Sequence[RampReply]) -> bool:
+        return shows_all(turns_of(replies, source.endpoints, source.limits), rate)
+
+    return _drive(source, rate, _is_broken, is_enough)
 
 
 def _is_broken(turns: SentTurns, passed_s: float) -> bool:
@@ -76,10 +83,6 @@ def _is_broken(turns: SentTurns, passed_s: float) -> bool:
     ahead = bisect_left(times_s, 2 * rate.at(passed_s), key=rate.at)
     ahead = max(ahead, turns.sent + LEAST_AHEAD)
     return is_broken_beyond_doubt(rate, times_s[:ahead], turns.good[:ahead], passed_s)
-
-
-def _is_shown(turns: SentTurns, good: Sequence[bool | None]) -> bool:
-    return shows_all(turns.rate, turns.times_s[: len(good)], good, turns.last_end_s)
 
 
 def drive_hold(source: TurnSource, rate_per_s: float) -> tuple[Hold, SentTurns]:
@@ -96,7 +99,7 @@ def drive_hold(source: TurnSource, rate_per_s: float) -> tuple[Hold, SentTurns]:
     """
     hold_s = source.workload.hold_s
     rate = RampRate(rate_per_s, rate_per_s, hold_s)
-    turns = _drive(source, rate, _is_lost, lambda *_: False)
+    turns = _drive(source, rate, _is_lost, lambda _: False)
     good = sum(g is True for g in turns.good)
     return Hold(rate_per_s, hold_s, turns.sent, good), turns
 

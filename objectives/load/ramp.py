@@ -50,26 +50,3 @@ def is_broken_beyond_doubt(
     if best != worst or worst.turns_below == len(times_s):
         return False
     return now_s >= times_s[worst.turns_below] + COMPLETION_WINDOW_S
-
-
-def shows_all(
-    rate: RampRate, times_s: Sequence[float], good: Sequence[bool | None], last_end_s: float
-) -> bool:
-    """Return whether a ramp that has ended itself shows all it can: no open answer is needed.
-
-    That is so once the breaking point would be the same were every open turn good, and were every
-    open turn bad, every turn up to it has ended, and so have some after the 20 s that follow.
-
-    Args:
-        rate: The rate of the ramp.
-        times_s: The time of each turn that has left, seconds, in order.
-        good: Whether each of them was good; None where it has not ended, however late it is.
-        last_end_s: When the last turn so far was completed, seconds from the ramp's start.
-    """
-    rates = [rate.at(t) for t in times_s]
-    best = breaking_point(rates, [g is not False for g in good])
-    worst = breaking_point(rates, [g is True for g in good])
-    below = worst.turns_below
-    if best != worst or below == len(times_s) or None in good[:below]:
-        return False
-    return last_end_s >= times_s[below] + COMPLETION_WINDOW_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from objectives.capacity.limits import Limit, latest_ms, missed
@@ -18,6 +18,7 @@ from objectives.traffic.workload import Request
 
 POLL_S = 0.5
 KNOWN_S = 20.0  # so much before its time a turn is made: most of a long ramp never is
+SLACK_S = 0.1  # in which the word that nothing more is to leave arrives
 KV_FULL_PCT = 99.0
 OPEN = "no answer when all had been drained"
 
@@ -31,7 +32,6 @@ class SentTurns:
         times_s: When each of them arrives, those that were never sent included.
         good: Whether each was good; None where that is not known yet, or it was never sent.
         sent: The number of turns that have left.
-        last_end_s: When the last turn so far was completed.
         replies: The answers, each with the number of its turn.
         beside: The answers of services beside the turns.
         kv_full_s: When a KV cache was first seen full; None where none was.
@@ -42,7 +42,6 @@ class SentTurns:
     times_s: tuple[float, ...]
     good: list[bool | None] = field(init=False)
     sent: int = 0
-    last_end_s: float = 0.0
     replies: list[RampReply] = field(default_factory=list)
     beside: list[RampReply] = field(default_factory=list)
     kv_full_s: float | None = None
@@ -54,8 +53,8 @@ class SentTurns:
 
 # whether no turn to come could change what is asked, so many seconds after the start
 IsOver = Callable[[SentTurns, float], bool]
-# whether answers that are open cannot change it either, by whether each turn was good; None: open
-IsEnough = Callable[[SentTurns, Sequence[bool | None]], bool]
+# whether they show the same, were what is open hung up now, as some of them say
+IsEnough = Callable[[Sequence[RampReply]], bool]
 
 
 @dataclass(slots=True)
@@ -136,6 +135,8 @@ class TurnsUnderWay:
             if is_over(turns, self._passed_s):
                 self.is_over = True
                 sending.no_more()
+                # some may leave before that word arrives; in the end it says how many have
+                turns.sent = bisect_right(turns.times_s, self._passed_s + SLACK_S)
                 break
 
     def _add(self) -> None:
@@ -155,36 +156,37 @@ class TurnsUnderWay:
         deadline_s = time.monotonic() + timeout_s
         turns, sending = self.turns, self.sending
         while not sending.is_done and turns.aborted is None and time.monotonic() < deadline_s:
-            if self.is_over and is_enough(turns, self._ended()):
+            if self.is_over and is_enough(self._if_hung_up()):
                 self.is_enough = True
                 break
             self._wait()
             turns.aborted = turns.aborted or broken()
 
-    def _ended(self) -> list[bool | None]:
-        """Return whether each turn that has left was good; None where it has not ended."""
-        good = self.turns.good[: self.turns.sent]
-        for turn in self.open:
-            number = _number(turn)
-            if not turn.is_over and number is not None and number < len(good):
-                good[number] = None
-        return good
+    def _if_hung_up(self) -> list[RampReply]:
+        """Return the replies of all turns that have left, as if all were hung up now."""
+        numbered = ((_number(turn), turn) for turn in self.open)
+        left = [t for number, t in numbered if number is not None and number < self.turns.sent]
+        return [*self.turns.replies, *self._unanswered(left, HUNG_UP)]
 
-    def leave(self) -> None:
-        """Count what was open when all was hung up: as failed, unless it could change nothing."""
-        left = self.open[: self.sending.sent or 0]
-        self.turns.sent = sum(_number(turn) is not None for turn in left)
+    def _unanswered(self, left: Iterable[OpenTurn], error: str) -> Iterator[RampReply]:
+        """Give a reply with this error for each of these that is not over."""
         for turn in left:
             if not turn.is_over:
-                reply = RampReply(
+                yield RampReply(
                     line=0,
                     service=turn.waiting.service,
                     scheduled_s=round(turn.at_s - self.sending.start_s, 6),
                     seed=self.seed,
                     turn=_number(turn),
-                    error=HUNG_UP if self.is_enough else OPEN,
+                    error=error,
                 )
-                self._keep(reply, is_good=False)
+
+    def leave(self) -> None:
+        """Count what was open when all was hung up: as failed, unless it could change nothing."""
+        left = self.open[: self.sending.sent or 0]
+        self.turns.sent = sum(_number(turn) is not None for turn in left)
+        for reply in self._unanswered(left, HUNG_UP if self.is_enough else OPEN):
+            self._keep(reply, is_good=False)
 
     def _wait(self) -> None:
         """Take the replies of a moment."""
@@ -199,7 +201,6 @@ class TurnsUnderWay:
         self._keep(mine, is_good=False if missed([mine], self.limits) else None)
         if turn.is_over and (turn_number := _number(turn)) is not None:
             turns.good[turn_number] = turns.good[turn_number] is not False
-            turns.last_end_s = max(turns.last_end_s, mine.end_s or 0.0)
         if reply.is_fatal:
             turns.aborted = turns.aborted or reply.symptom
 

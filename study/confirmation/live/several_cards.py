@@ -159,8 +159,8 @@ class SeveralCards:
             del self._at[card]
             self._begin_anew(measuring, card, end.lost)
             return
-        if end.ramp_range is not None:
-            runner.launcher.range_found(measuring.order.traffic.name, end.ramp_range)
+        workload = measuring.order.traffic.name
+        runner.launcher.range_found(workload, end.ramp_range, end.outcome)
         try:
             measuring.order = measuring.steps.send(end.outcome)
         except StopIteration as ended:

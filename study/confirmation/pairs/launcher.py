@@ -124,12 +124,16 @@ class Launcher:
         colocation.under(exercise, self.ramp_ranges.get(traffic.name))
         self.under = f"{traffic.name}: "
         outcome = colocation.measure(job)
-        if colocation.ramp_range is not None:
-            self.range_found(traffic.name, colocation.ramp_range)
+        self.range_found(traffic.name, colocation.ramp_range, outcome)
         return outcome
 
-    def range_found(self, workload: str, ramp_range: RampRange) -> None:
-        """Know the range of a workload's ramps from now on, where it is the first."""
+    def range_found(self, workload: str, ramp_range: RampRange | None, by: Outcome) -> None:
+        """Know the range of a workload's ramps from now on, where it is the first.
+
+        One that a disturbed launch has found is found anew.
+        """
+        if ramp_range is None or by.measurement is None or by.measurement.lag_exceeded:
+            return
         if workload not in self.ramp_ranges:
             self.ramp_ranges[workload] = ramp_range
             self.keep_ranges(dict(self.ramp_ranges))

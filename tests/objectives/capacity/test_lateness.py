@@ -9,9 +9,11 @@ import ramps
 from objectives.capacity.lateness import is_hold_late, is_ramp_late
 from objectives.capacity.limits import Limit
 from objectives.capacity.ramp_capacity import ramp_capacity
+from objectives.capacity.ramp_range import RampRange
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import RampReply
+from objectives.capacity.ramp_replies import HUNG_UP, RampReply
 from objectives.capacity.turns import turns_of
+from objectives.load.ramp import turn_times
 
 SERVICES = ("stt", "llm")
 LIMITS = [Limit.of("stt_ms", 1000.0), Limit.of("ttft_ms", 2000.0), Limit.of("tpot_ms", 100.0)]
@@ -53,6 +55,25 @@ def test_a_ramp_is_late_where_its_breaking_point_was_moved(lateness_s, is_late):
     assert is_ramp_late(replies, SERVICES, RATE, LIMITS) is is_late
     moved = point(ramp(lambda _: 0.0)) / (point(replies) or math.inf)
     assert (moved > 1.1 or not moved) is is_late
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_it_is_late_likewise_where_nobody_waited_for_the_last_answers(is_ours):
+    """From 2.5 turns a second on prompts leave 3 s late, or the server takes as much longer."""
+    rate = RampRange(1.25, 40.0).rate
+    replies = []
+    for turn, at_s in enumerate(t for t in turn_times(rate, 1) if t < 62.5):
+        due_s, lag_s = at_s + 0.1, 3.0 if at_s > 40 else 0.0
+        sent_s = due_s + lag_s if is_ours else due_s
+        times = {"sent_s": sent_s, "first_s": due_s + lag_s + 0.1, "end_s": due_s + lag_s + 15}
+        clip = RampReply(line=0, service="stt", turn=turn, scheduled_s=at_s, end_s=due_s)
+        prompt = replace(clip, service="llm", scheduled_s=due_s, tokens=301, **times)
+        replies += [clip, prompt]
+    open_now = {"sent_s": None, "first_s": None, "end_s": None, "tokens": None, "error": HUNG_UP}
+    cut = [replace(r, **open_now) if r.end_s > 63.5 else r for r in replies]
+    assert sum(r.error == HUNG_UP for r in cut) > 30
+    for own in (replies, cut):
+        assert is_ramp_late(own, SERVICES, rate, LIMITS) is is_ours
 
 
 def test_a_slow_server_is_no_lateness_of_ours():

@@ -12,6 +12,7 @@ from objectives.capacity.ramp_capacity import (
     ENOUGH_TURNS,
     ramp_capacity,
     seed_spread_pct,
+    shows_all,
     together,
 )
 from objectives.capacity.ramp_range import RampRange
@@ -151,17 +152,48 @@ def test_one_failure_at_the_break_is_not_what_broke():
     assert ramp_capacity(failed, DOUBLING).bound_by == "llm_ttft_p95_ms"
 
 
-@pytest.mark.parametrize(("seen", "bound_by"), [(3, "generator"), (12, "ttft_ms")])
-def test_answers_that_nobody_waited_for_are_bad_and_where_they_count_it_is_at_least_that(
-    seen, bound_by
-):
-    """Of 100 turns beyond 6 a second some were seen to be late, and nobody waited for the rest."""
+def broken_at_6(seen, hung_up=100):
+    """Return turns of which so many beyond 6 a second were late, and nobody waited for the rest."""
     turns = made_up(LINEAR, lambda r: r < 6)
     edge = ramp_capacity(turns, LINEAR).turns_below
-    open_turns = [Turn(t.scheduled_s, None, (HUNG_UP,)) for t in turns[edge + seen : edge + 100]]
-    capacity = ramp_capacity([*turns[: edge + seen], *open_turns], LINEAR)
+    open_turns = turns[edge + seen : edge + seen + hung_up]
+    return [*turns[: edge + seen], *(Turn(t.scheduled_s, None, (), True) for t in open_turns)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "hung_up", "is_shown"),
+    [
+        (230, 100, True),
+        (230, 0, True),
+        (185, 40, False),  # the 20 s after the break are not over
+        (3, 300, False),  # good ones would mend it
+    ],
+)
+def test_what_nobody_waited_for_is_bad_and_where_it_counts_the_capacity_is_at_least_that(
+    seen, hung_up, is_shown
+):
+    turns = broken_at_6(seen, hung_up)
+    capacity = ramp_capacity(turns, LINEAR)
+    assert shows_all(turns, LINEAR) is is_shown
     assert capacity.turns_per_s == pytest.approx(6.0, abs=0.02)
-    assert (capacity.turns_below, capacity.bound_by) == (edge, bound_by)
+    assert capacity.bound_by == ("ttft_ms" if is_shown else "generator")
+    whole = ramp_capacity(made_up(LINEAR, lambda r: r < 6), LINEAR)
+    assert (capacity.completed_per_s == whole.completed_per_s) is is_shown
+    assert capacity.completed_per_s <= whole.completed_per_s
+
+
+def test_a_turn_up_to_the_break_must_have_ended_and_so_must_those_that_say_what_broke():
+    turns = broken_at_6(230)
+    edge = ramp_capacity(turns, LINEAR).turns_below
+
+    def hung_up_at(first, last):
+        middle = [Turn(t.scheduled_s, None, (), True) for t in turns[first:last]]
+        return [*turns[:first], *middle, *turns[last:]]
+
+    assert not shows_all(hung_up_at(edge - 3, edge - 2), LINEAR)
+    assert not shows_all(hung_up_at(edge, edge + 1), LINEAR), "a good one would be no break"
+    assert shows_all(hung_up_at(edge + 1, edge + 15), LINEAR), "25 of 40 have missed one limit"
+    assert not shows_all(hung_up_at(edge + 1, edge + 25), LINEAR), "the others might another one"
 
 
 def test_a_turn_of_which_an_answer_was_late_is_bad_though_nobody_waited_for_the_next():
@@ -171,7 +203,8 @@ def test_a_turn_of_which_an_answer_was_late_is_bad_though_nobody_waited_for_the_
         line("stt", 4.0, None, None, None, error=HUNG_UP),
     ]
     turns = turns_in([fields | {"turn": n // 2} for n, fields in enumerate(lines)])
-    assert [t.missed for t in turns] == [("stt_latency_p95_ms",), (HUNG_UP,), (HUNG_UP,)]
+    assert [t.missed for t in turns] == [("stt_latency_p95_ms",), (), ()]
+    assert all(t.is_hung_up for t in turns)
     assert [(t.end_s, t.is_good, t.may_be_good) for t in turns] == [
         (None, False, False),
         (None, False, True),

@@ -6,11 +6,11 @@ from ramps import replies
 
 from objectives.capacity.breaking_point import breaking_point
 from objectives.capacity.limits import DEFAULT_LIMITS, Limit
-from objectives.capacity.ramp_capacity import COMPLETION_WINDOW_S, ramp_capacity
+from objectives.capacity.ramp_capacity import COMPLETION_WINDOW_S, ramp_capacity, shows_all
 from objectives.capacity.ramp_rate import RampRate
-from objectives.capacity.ramp_replies import HUNG_UP, RampReply
+from objectives.capacity.ramp_replies import RampReply
 from objectives.capacity.turns import Turn, turns_of
-from objectives.load.ramp import is_broken_beyond_doubt, shows_all, turn_times
+from objectives.load.ramp import is_broken_beyond_doubt, turn_times
 
 LIMITS = [Limit.of(name, ms) for name, ms in DEFAULT_LIMITS.items()]
 RATE = RampRate.doubling(1.25, every_s=25.0, ramp_s=110.0)
@@ -76,45 +76,27 @@ def test_a_ramp_that_ends_itself_shows_what_the_whole_ramp_shows(capacity_per_s)
     assert capacity_per_s > 5 or (len(saved_s) == 10 and min(saved_s) > 10)
 
 
-def last_end_s(turns, now_s):
-    return max(t.end_s for t in turns if t.end_s is not None and t.end_s <= now_s)
-
-
-def hung_up(turns, end_s):
-    """Return the turns of a ramp that ended itself, cut once none that is open is needed."""
-    sent = [t for t in turns if t.scheduled_s <= end_s]
-    times_s, now_s = [t.scheduled_s for t in sent], end_s
-    while not shows_all(RATE, times_s, known_at(sent, now_s), last_end_s(sent, now_s)):
-        now_s += 0.5
-    cut = [
+def hung_up(turns, now_s):
+    """Return the turns that have left, with those hung up that are open."""
+    return [
         t
         if t.end_s is not None and t.end_s <= now_s
-        else Turn(t.scheduled_s, end_s=None, missed=(HUNG_UP,))
-        for t in sent
+        else Turn(t.scheduled_s, end_s=None, is_hung_up=True)
+        for t in turns
     ]
-    return sent, cut, last_end_s(sent, 1e9) - now_s
 
 
 @pytest.mark.parametrize("capacity_per_s", [2.0, 3.0, 5.0])
-def test_answers_that_nobody_waited_for_would_have_shown_nothing_more(capacity_per_s):
+def test_answers_for_which_nobody_waited_would_have_shown_nothing_more(capacity_per_s):
     """Of 40 simulated ramps each shows the same to the last digit, and none is waited out."""
     for seed in range(1, 41):
         turns = turns_in(capacity_per_s, seed)
-        sent, cut, saved_s = hung_up(turns, stop_s(turns))
-        assert ramp_capacity(cut, RATE) == ramp_capacity(sent, RATE)
-        assert saved_s > 5
-
-
-def test_a_ramp_shows_all_only_once_each_turn_up_to_its_break_has_ended():
-    times_s = turn_times(RATE, 1)[:80]
-    good = [n < 40 for n in range(80)]
-    last_s = times_s[40] + COMPLETION_WINDOW_S
-    assert shows_all(RATE, times_s, good, last_s)
-    assert shows_all(RATE, times_s, [*good[:60], *[None] * 20], last_s)
-    assert not shows_all(RATE, times_s, good, last_s - 0.1)
-    assert not shows_all(RATE, times_s, [*good[:39], None, *good[40:]], last_s)
-    assert not shows_all(RATE, times_s, [*good[:41], *[None] * 39], last_s)
-    assert not shows_all(RATE, times_s, [True] * 80, 1e9)
+        now_s = end_s = stop_s(turns)
+        sent = [t for t in turns if t.scheduled_s <= end_s]
+        while not shows_all(hung_up(sent, now_s), RATE):
+            now_s += 0.5
+        assert ramp_capacity(hung_up(sent, now_s), RATE) == ramp_capacity(sent, RATE)
+        assert max(t.end_s for t in sent if t.end_s is not None) > now_s + 5
 
 
 def test_a_stall_that_passes_does_not_end_a_ramp():

@@ -220,6 +220,23 @@ def test_a_first_pair_that_is_cut_keeps_the_ranges_of_ramps_that_it_has_found(
     assert pairs_journal.pairs == ()
 
 
+def test_a_range_that_a_disturbed_launch_has_found_is_found_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, known = promotion(tmp_path), list[RampRange | None]()
+
+    def measure(colocation: Colocation, _: Job) -> Outcome:
+        known.append(colocation.ramp_range)
+        colocation.ramp_range = RampRange(0.01, 40.0)
+        return Outcome(measurement(lag_exceeded=True))
+
+    monkeypatch.setattr(Colocation, "measure", measure)
+    with pytest.raises(SetupError, match="two in a row were disturbed"):
+        confirmed(path, claim=Claim.EITHER, ramp_s=75)
+    assert len(known) == 8 and set(known) == {None}
+    assert journal.read_journal(journal_of(path)).ramp_ranges == {}
+
+
 @pytest.fixture
 def one_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run has time for no step, and begins the first alone."""
