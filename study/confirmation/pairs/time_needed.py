@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from statistics import median
 
 from objectives.capacity.holds import MOST
+from objectives.servers.phase_times import RAMP
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
 from study.confirmation.held_out import held_out_traffics
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.part import WHOLE, Part
-from study.confirmation.records import PairsJournal
+from study.confirmation.records import Pair, PairsJournal
 from study.confirmation.spec_rule import claim_of
 from study.confirmation.subject import AA_PAIRS, Subject
 from study.confirmation.verdict.assess import hold_to_come
@@ -22,6 +23,7 @@ from study.spec.model import Spec
 from study.spec.traffic import WindowTraffic
 
 ONE_LAUNCH = 0.75  # of a pair, at most: the stress, or what is in use today
+COMPILING_GUESS_S = 60.0  # of the first pair with a winner, whose engine may have to
 DRAIN_GUESS_S = 15.0  # of a hold: the warm-up before it, and what is open at its end
 
 
@@ -61,12 +63,26 @@ def expected_step_s(step: Next, journal: PairsJournal, of: Subject, card: str) -
         took = [h.wall_s for h in journal.holds]
         guess_hold_s = START_GUESS_S + of.spec.workload.hold_s + DRAIN_GUESS_S
         return 1.05 * max(took) if took else guess_hold_s
-    took = [p.wall_s for p in journal.pairs]
     if step.step in ("stress", "today"):
-        return ONE_LAUNCH * max(took) if took else guess_s(of.spec.workload)
+        launches_s = [ONE_LAUNCH * _pair_s(p, is_ramped=False) for p in journal.pairs]
+        return max(launches_s, default=guess_s(of.spec.workload))
+    pairs = sorted(journal.of("ab"), key=lambda p: p.at)
     # engines compile in the first pair of a card, which takes up to twice as long as the rest
-    own = [p.wall_s for p in sorted(journal.of("ab"), key=lambda p: p.at) if p.card == card]
-    return 1.05 * max(own[1:] or took) if took else _guess_pair_s(of)
+    own = [p.wall_s for p in pairs if p.card == card][1:]
+    if took := own or [p.wall_s for p in pairs]:
+        return 1.05 * max(took)
+    of_baseline = [_pair_s(p) for p in journal.of("aa")]
+    return 1.05 * max(of_baseline) + COMPILING_GUESS_S if of_baseline else _guess_pair_s(of)
+
+
+def _pair_s(pair: Pair, *, is_ramped: bool = True) -> float:
+    """Return what a pair like this one takes, s, by its second launch, with its ramps or without.
+
+    The first launch of all finds the ranges of ramps and counts words, which no other one does.
+    """
+    phases = [m.phase_s for m in pair.launches[1].measured.values()]
+    known_s = [s for own in phases for name, s in own.items() if is_ramped or name != str(RAMP)]
+    return min(pair.wall_s, 2 * sum(known_s)) if known_s else pair.wall_s
 
 
 def _guess_pair_s(of: Subject) -> float:
@@ -93,7 +109,8 @@ def outlook(
     ab = [n for n in part.numbers(most) if n not in done]
     to_look = sum(n <= LOOKS[0] for n in ab) or len(ab)
     later = len(ab) - to_look
-    took = [p.wall_s for p in journal.pairs]
+    took = [_pair_s(p) for p in journal.of("aa")]
+    took += [p.wall_s for p in journal.of("ab")]
     pair_s = 1.05 * median(took) if took else _guess_pair_s(of)
     left = [f"{n} {what}" for n, what in ((aa, "A/A pairs"), (to_look, "pairs")) if n]
     total_s = (math.ceil(aa / cards) + math.ceil(to_look / cards)) * pair_s

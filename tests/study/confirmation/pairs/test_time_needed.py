@@ -49,3 +49,23 @@ def test_a_card_that_has_compiled_takes_no_such_time_again(
 def test_what_is_left_takes_what_most_pairs_took(of: Subject) -> None:
     line = outlook(journal(), replace(of, aa_pairs=0), 6)
     assert line == "to measure: 1 pairs; about 4 min (by what a pair took)"
+
+
+def first_only() -> PairsJournal:
+    """Return a journal whose first pair alone is measured: it found ranges, and counted words."""
+    first = {"starting llm": 40.0, "alone": 30.0, "ramp": 200.0, "window": 30.0}
+    second = {"starting llm": 40.0, "alone": 10.0, "ramp": 60.0, "window": 30.0}
+    phases = {"phase_s": first}, {"phase_s": second}
+    aa = replace(pair(1, *phases, stage="aa", workloads=WORKLOADS), wall_s=900.0)
+    return replace(journal(), pairs=(aa,), stress=None)
+
+
+def test_what_the_first_launch_does_once_is_expected_of_no_later_pair(of: Subject) -> None:
+    pair_s = 2 * (2 * 140.0)  # two launches under two workloads
+    for step in (Next("aa", 2), Next("ab", 1)):
+        assert expected_step_s(step, first_only(), of, "shelf-0") == pytest.approx(
+            1.05 * pair_s + 60.0
+        )
+    stress_s = expected_step_s(Next("stress", 1), first_only(), of, "shelf-0")
+    assert stress_s == pytest.approx(0.75 * (pair_s - 4 * 60.0)), "it has no ramps"
+    assert "about 66 min (by what a pair took)" in outlook(first_only(), replace(of, aa_pairs=1), 6)
