@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from objectives.capacity.breaking_point import breaking_point
+from objectives.capacity.breaking_point import BreakingPoint, breaking_point
 from objectives.capacity.ramp_rate import RampRate
 from objectives.capacity.turns import Turn
 from objectives.measurement import GENERATOR
@@ -70,7 +70,7 @@ def ramp_capacity(turns: Sequence[Turn], rate: RampRate) -> RampCapacity:
     rates = [rate.at(t.scheduled_s) for t in turns]
     point = breaking_point(rates, [t.is_good for t in turns])
     after = turns[point.turns_below :]
-    is_sure = shows_all(turns, rate)
+    is_sure = _is_shown(turns, rates, point)
     completed_per_s = (
         _completed_per_s(turns, after[0].scheduled_s, is_sure=is_sure) if after else None
     )
@@ -97,10 +97,14 @@ def shows_all(turns: Sequence[Turn], rate: RampRate) -> bool:
         turns: The turns of the ramp, those that were hung up included, in the order of their times.
         rate: The rate at which they arrived.
     """
+    rates = [rate.at(t.scheduled_s) for t in turns]
+    return _is_shown(turns, rates, breaking_point(rates, [t.is_good for t in turns]))
+
+
+def _is_shown(turns: Sequence[Turn], rates: Sequence[float], point: BreakingPoint) -> bool:
+    """Return what `shows_all` does, by the rate at which each turn arrived and the break."""
     if not any(t.is_hung_up for t in turns):
         return True
-    rates = [rate.at(t.scheduled_s) for t in turns]
-    point = breaking_point(rates, [t.is_good for t in turns])
     below, after = turns[: point.turns_below], turns[point.turns_below :]
     if breaking_point(rates, [t.may_be_good for t in turns]) != point or not after:
         return False

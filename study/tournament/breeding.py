@@ -130,7 +130,7 @@ class Breeder:
         return self._some(
             one
             for one in all_configurations(self.space)
-            if self._is_open(one) and not self.ledger.rules_out(one)
+            if one not in self.ledger and not self.ledger.rules_out(one)
         )
 
     def _ruled_out(self) -> list[Config]:
