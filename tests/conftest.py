@@ -15,13 +15,13 @@ from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
 import pytest
-from commands import without
-from container_rig import ENGINES
-from fakes import FAKE
-from forks import forking, forking_servers
-from live_factories import Shelf
+from fake_servers.fakes import FAKE
+from made.live_factories import Shelf
+from made.studies import Shared
+from processes.commands import without
+from processes.forks import forking, forking_servers
 from punctual import be_punctual
-from studies import Shared
+from rigs.container_rig import ENGINES
 from threadpoolctl import threadpool_limits
 
 from objectives.colocation import live_servers

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import main_of, run_script
-from studies import copied
+from made.studies import copied
+from processes.commands import main_of, run_script
 
 from objectives.diagnosis.patterns import patterns
 from objectives.errors import BadInput
@@ -66,15 +66,15 @@ ELSEWHERE = {
         "tests/campaigns/test_short.py",
         "minutes; there a short one",
     ),
-    "python tests/support/attacked_samplers.py": (
+    "python tests/support/simulations/attacks.py": (
         "tests/study/tournament/test_how_good.py",
         "takes a minute; there fewer tables",
     ),
-    "python tests/support/simulated_races.py": (
+    "python tests/support/simulations/races.py": (
         "tests/study/racing/test_giving_up.py",
         "takes minutes; there fewer studies",
     ),
-    "python tests/support/simulated_words.py": (
+    "python tests/support/simulations/words.py": (
         "tests/study/search/test_samplers.py",
         "takes minutes; there fewer studies",
     ),

@@ -21,7 +21,7 @@ PROJECT = CONFIGURATION["project"]
 OPTIONS = CONFIGURATION["tool"]["pytest"]["ini_options"]["addopts"].split()
 EXTRAS = PROJECT["optional-dependencies"]
 SKIPPED = ("bench", "cluster", "gp", "rivals")  # are tests where these are missing
-SUPPORT = {path.stem for path in (REPOSITORY / "tests/support").glob("*.py")}
+SUPPORT = {path.stem for path in (REPOSITORY / "tests/support").iterdir()}
 OURS = {"objectives", "study", "scripts", "tests", *SUPPORT, *sys.stdlib_module_names}
 
 

@@ -45,7 +45,7 @@ from .campaign import commanded
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "objectives" / "recordings" / "h200.jsonl"
-FAKE = ROOT / "tests" / "support" / "fakes.py"
+FAKE = ROOT / "tests" / "support" / "fake_servers" / "fakes.py"
 NAME = "long"
 TABLES = (
     "trials",

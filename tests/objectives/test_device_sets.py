@@ -9,8 +9,8 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from live_factories import LOW, SERVER, Shelf, setting
-from model_folders import write_config
+from made.live_factories import LOW, SERVER, Shelf, setting
+from made.model_folders import write_config
 
 from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation

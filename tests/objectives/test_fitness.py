@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from factories import changed, only
+from made.factories import changed, only
 
 from objectives.fitness import (
     PRESETS,

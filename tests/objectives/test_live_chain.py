@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from model_folders import write_ranker
+from made.model_folders import write_ranker
 
 from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation

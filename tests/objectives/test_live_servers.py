@@ -15,9 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from captures import capturing
-from fake_upstream import COMPLETIONS
-from model_folders import write_embedder
+from fake_servers.fake_upstream import COMPLETIONS
+from made.model_folders import write_embedder
+from rigs.captures import capturing
 
 from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold

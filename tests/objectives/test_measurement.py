@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from factories import only
+from made.factories import only
 
 from objectives.load.figures_of_replies import interference, nearest_rank, summarise
 from objectives.load.replies import Fault, Reply, RequestError

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from live_factories import LOW, Shelf, setting
+from made.live_factories import LOW, Shelf, setting
 
 from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from commands import ROOT
+from processes.commands import ROOT
 from source_code import nodes_of
 
 OF_TURNS = re.compile(r"(?<![a-z0-9])(llm|stt)(?![a-z0-9])")  # a word of a text, or part of a name

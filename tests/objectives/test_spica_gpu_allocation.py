@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from commands import ROOT
-from forked import Forked
+from processes.commands import ROOT
+from processes.forked import Forked
 
 from objectives import spica_gpu_allocation
 from objectives.fitness import PRESETS, fixed_fitness

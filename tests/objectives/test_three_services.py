@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_factories import LOW, SERVER, setting
+from made.live_factories import LOW, SERVER, setting
 
 from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from commands import run_script
+from processes.commands import run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "tests/specs/ci_live.yaml"

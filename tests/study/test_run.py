@@ -16,8 +16,7 @@ from typing import Any
 import optuna
 import pytest
 import yaml
-from commands import run_study
-from factories import (
+from made.factories import (
     BEST,
     HELD_BACK,
     SPEC,
@@ -30,7 +29,8 @@ from factories import (
     roomy,
     write_spec,
 )
-from studies import Shared, copied
+from made.studies import Shared, copied
+from processes.commands import run_study
 
 from objectives.allocation import Allocation
 from objectives.fit.cell import Cell

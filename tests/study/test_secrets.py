@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from commands import run_script, run_study
-from factories import Outcome, cell, make
+from made.factories import Outcome, cell, make
+from processes.commands import run_script, run_study
 
 from objectives.diagnosis.diagnosis import Diagnosis
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import run_script, run_study
-from factories import Outcome, cell, make, measurement, oom, words, write_spec
+from made.factories import Outcome, cell, make, measurement, oom, words, write_spec
+from processes.commands import run_script, run_study
 
 from study.report.html import html
 from study.report.summary import summary

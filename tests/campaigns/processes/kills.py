@@ -18,11 +18,11 @@ from objectives.servers.supervision.guard import Guard, permits
 from ..campaign import Try
 
 ROOT = Path(__file__).parents[3]
-HIDERS = ROOT / "tests" / "support" / "hiders.py"
+HIDERS = ROOT / "tests" / "support" / "fake_servers" / "hiders.py"
 LONGEST_S = 2.5  # until the kill: before, while and after the server starts
 GONE_S = 20.0
 CODE = (
-    f"import sys; sys.path.insert(0, {str(HIDERS.parent)!r}); import hiders; "
+    f"import sys; sys.path.insert(0, {str(HIDERS.parents[1])!r}); from fake_servers import hiders; "
     "exec(compile(hiders.STUDY, 'study', 'exec'))"
 )
 VICTIMS = ("study", "supervisor.py", "keeper.py", "hiders.py")

@@ -12,9 +12,8 @@ from unittest.mock import patch
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
 
-import chaos_server
-import fakes
-from chaos_server import KINDS, WHERE
+from fake_servers import chaos_server, fakes
+from fake_servers.chaos_server import KINDS, WHERE
 
 from ..campaign import Try, commanded
 

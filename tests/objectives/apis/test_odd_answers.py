@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from odd_servers import ANSWERS, BODIES, always, listening, saying, streaming, whole
+from fake_servers.odd_servers import ANSWERS, BODIES, always, listening, saying, streaming, whole
 
 from objectives.apis.api import Endpoint, parsed
 from objectives.apis.completions import Completions

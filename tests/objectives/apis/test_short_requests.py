@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from odd_servers import ANSWERS, Sent, always, listening, whole
+from fake_servers.odd_servers import ANSWERS, Sent, always, listening, whole
 
 from objectives.apis import short_requests
 from objectives.apis.short_requests import page

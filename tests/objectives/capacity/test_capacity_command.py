@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ramps import line, replies
+from made.ramps import line, replies
 
 from objectives.capacity.__main__ import main
 from objectives.capacity.ramp_rate import RampRate

@@ -4,7 +4,7 @@ import math
 from statistics import fmean
 
 import pytest
-import ramps
+from made import ramps
 
 from objectives.capacity.holds import MOST, Hold, is_lost, next_rate, proven_hold
 from objectives.capacity.limits import DEFAULT_LIMITS

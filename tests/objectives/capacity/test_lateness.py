@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-import ramps
+from made import ramps
 
 from objectives.capacity.lateness import is_hold_late, is_ramp_late
 from objectives.capacity.limits import Limit

@@ -4,8 +4,8 @@ import math
 from statistics import median, pstdev
 
 import pytest
-import ramps
-from ramps import line, replies
+from made import ramps
+from made.ramps import line, replies
 
 from objectives.capacity.limits import DEFAULT_LIMITS, FAILED, Limit
 from objectives.capacity.ramp_capacity import (

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from captures import capturing
-from fake_upstream import CHAT, COMPLETIONS, SECRET, SPEECH, Upstream, serving_upstream
+from fake_servers.fake_upstream import CHAT, COMPLETIONS, SECRET, SPEECH, Upstream, serving_upstream
+from rigs.captures import capturing
 
 from objectives.capture import exchange, trace_file, watch
 from objectives.capture.lengths import Lengths

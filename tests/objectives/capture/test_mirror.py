@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from captures import Capture, capturing
-from fake_upstream import CHAT, COMPLETIONS, SPEECH, Upstream, serving_upstream
+from fake_servers.fake_upstream import CHAT, COMPLETIONS, SPEECH, Upstream, serving_upstream
+from rigs.captures import Capture, capturing
 
 from objectives.capture import mirror as mirrors
 from objectives.capture.exchange import BodyRoom, Exchange

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from captures import Capture, capturing
-from fake_upstream import CHAT, COMPLETIONS, SPEECH, WAIT_S, Upstream, serving_upstream
+from fake_servers.fake_upstream import CHAT, COMPLETIONS, SPEECH, WAIT_S, Upstream, serving_upstream
+from rigs.captures import Capture, capturing
 
 from objectives.capture import exchange
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from live_factories import LOW, setting
+from made.live_factories import LOW, setting
 
 from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from live_factories import LOW, Phases, Shelf, setting
+from made.live_factories import LOW, Phases, Shelf, setting
 
 from objectives.colocation import colocation
 from objectives.colocation.colocation import Colocation

@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 
 import pytest
-from factories import endpoints_of
+from made.factories import endpoints_of
 
 from objectives.devices import cores
 from objectives.devices.cores import Cores, apart, cores_here, numbers, shared_out

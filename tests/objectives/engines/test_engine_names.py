@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from commands import ROOT
+from processes.commands import ROOT
 from source_code import nodes_of
 
 NAMES = re.compile(r"vllm|llama.?cpp|ollama|sglang|faster.?whisper", re.IGNORECASE)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from live_factories import FAKES, SERVER
+from made.live_factories import FAKES, SERVER
 
 from objectives.allocation import Allocation
 from objectives.apis.chat import Chat

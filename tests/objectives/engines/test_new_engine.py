@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
-from fakes import FAKE
-from live_factories import FAKES, Shelf
+from fake_servers.fakes import FAKE
+from made.live_factories import FAKES, Shelf
 
 from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from factories import endpoints_of
+from made.factories import endpoints_of
 
 from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.capacity.ramp_rate import RampRate

@@ -4,8 +4,8 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-import ramps
-from factories import endpoints_of
+from made import ramps
+from made.factories import endpoints_of
 
 from objectives.capacity.holds import Hold
 from objectives.capacity.limits import DEFAULT_LIMITS, Limit

@@ -1,7 +1,7 @@
 """Words are counted over clips of their own, also those in which nothing was heard."""
 
 import pytest
-from factories import endpoints_of
+from made.factories import endpoints_of
 
 from objectives.errors import StudyError
 from objectives.exercise.ready_servers import ReadyServers

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from factories import endpoints_of
+from made.factories import endpoints_of
 
 from objectives.capacity.ramp_figures import limits_of
 from objectives.load.drive_turns import TurnSource, drive_hold

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from factories import endpoints_of
+from made.factories import endpoints_of
 
 from objectives.capacity import ramp_capacity
 from objectives.capacity import ramp_figures as figures_of_ramps

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from factories import endpoints_of
+from made.factories import endpoints_of
 
 from objectives.errors import SetupError
 from objectives.load import generator as generator_module

@@ -4,7 +4,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from factories import endpoints_of
+from made.factories import endpoints_of
 
 from objectives.capacity.ramp_figures import goodput_pct
 from objectives.load.figures_of_replies import summarise, turn_waits_ms

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ramps import replies
+from made.ramps import replies
 
 from objectives.capacity.breaking_point import breaking_point
 from objectives.capacity.limits import DEFAULT_LIMITS, Limit

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from factories import measurement, only
+from made.factories import measurement, only
 
 from objectives.fitness import PRESETS, Reference, fitness, fixed_fitness
 from objectives.load.segments import at_best

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from model_folders import write_config, write_gguf, write_safetensors
+from made.model_folders import write_config, write_gguf, write_safetensors
 
 from objectives.errors import SetupError
 from objectives.model_files.model import INDEX, read_model

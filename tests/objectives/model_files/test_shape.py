@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_folders import QWEN_7B, write_config
+from made.model_folders import QWEN_7B, write_config
 
 from objectives.errors import SetupError
 from objectives.model_files.parameters import parameters

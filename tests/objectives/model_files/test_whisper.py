@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from model_folders import write_whisper_bin
+from made.model_folders import write_whisper_bin
 
 from objectives.errors import SetupError
 from objectives.model_files.whisper import file_parameters, named_parameters

@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import chaos_server
 import psutil
 import pytest
-from chaos_server import KINDS
-from fakes import FAKE
-from forked import Forked
+from fake_servers import chaos_server
+from fake_servers.chaos_server import KINDS
+from fake_servers.fakes import FAKE
+from processes.forked import Forked
 
 from objectives.apis.short_requests import NoAnswer, request
 from objectives.on_demand import front, woken_server

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import only
-from ramps import KEPT_RANGE, kept
+from made.factories import only
+from made.ramps import KEPT_RANGE, kept
 
 import objectives
 from objectives.allocation import Allocation

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from commands import run_script
+from processes.commands import run_script
 from tokenizers import Tokenizer
 
 from objectives.errors import BadInput, SetupError

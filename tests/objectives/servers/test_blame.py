@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from live_factories import LOW, Phases, services, setting
+from made.live_factories import LOW, Phases, services, setting
 
 from objectives.allocation import Allocation
 from objectives.colocation.colocation import Colocation

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_factories import LOW, Phases, Shelf, setting
+from made.live_factories import LOW, Phases, Shelf, setting
 
 from objectives.colocation.colocation import Colocation
 from objectives.devices.device_set import device_set

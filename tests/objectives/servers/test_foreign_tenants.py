@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from live_factories import LOW, Phases, setting
+from made.live_factories import LOW, Phases, setting
 
 from objectives.colocation.colocation import Colocation
 from objectives.devices.device import Occupant

@@ -1,7 +1,7 @@
 """The servers of an allocation hold a constant rate of turns, and stay for the next hold."""
 
 import pytest
-from live_factories import LOW, Phases, setting
+from made.live_factories import LOW, Phases, setting
 
 from objectives.capacity.holds import Hold
 from objectives.capacity.ramp_replies import read

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from factories import only
+from made.factories import only
 
 from objectives.allocation import Allocation
 from objectives.engines.registry import engines_of

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from forked import Forked
-from odd_servers import ANSWERS, always, listening
+from fake_servers.odd_servers import ANSWERS, always, listening
+from processes.forked import Forked
 
 from objectives.apis.short_requests import Refused
 from objectives.engines.command import Command

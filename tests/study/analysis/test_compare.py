@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from configurations import launched
-from factories import only
+from made.configurations import launched
+from made.factories import only
 
 from objectives.figures import FITNESS
 from objectives.measurement import INFINITE

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from configurations import launched
-from factories import only
+from made.configurations import launched
+from made.factories import only
 
 from objectives.measurement import INFINITE
 from study.analysis.configurations import Configuration

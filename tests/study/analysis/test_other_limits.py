@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_script, run_study
-from factories import make
-from ramps import kept_cell, kept_of
-from studies import copied
+from made.factories import make
+from made.ramps import kept_cell, kept_of
+from made.studies import copied
+from processes.commands import run_script, run_study
 
 from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.errors import BadInput

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import run_study
-from factories import BEST, Outcome, cell, make, measurement, oom, words
+from made.factories import BEST, Outcome, cell, make, measurement, oom, words
+from processes.commands import run_study
 
 from objectives.allocation import Allocation
 from study.analysis.configurations import Configuration, configuration_of, configurations_in

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from configurations import launched
-from factories import only
+from made.configurations import launched
+from made.factories import only
 
 from objectives.load.figures_of_replies import nearest_rank
 from objectives.measurement import Measurement

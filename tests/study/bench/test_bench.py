@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from factories import Card
-from model_folders import write_config
+from made.factories import Card
+from made.model_folders import write_config
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant

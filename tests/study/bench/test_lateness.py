@@ -2,7 +2,7 @@
 
 import json
 
-from live_factories import live, shelf
+from made.live_factories import live, shelf
 
 from study.bench import lateness
 from study.bench.lateness import Lateness, lateness_beside, save_lateness, show_lateness

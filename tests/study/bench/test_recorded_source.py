@@ -14,10 +14,10 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import SCRIPT, run_script, run_study
-from factories import SHARES, SIZES, cell, make, write_spec
-from forks import Forked
-from studies import Shared, copied
+from made.factories import SHARES, SIZES, cell, make, write_spec
+from made.studies import Shared, copied
+from processes.commands import SCRIPT, run_script, run_study
+from processes.forks import Forked
 
 import objectives
 from objectives import recording

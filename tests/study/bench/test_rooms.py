@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from factories import Card
+from made.factories import Card
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from configurations import launched
-from factories import context_of_spec, make, measurement, slower
+from made.configurations import launched
+from made.factories import context_of_spec, make, measurement, slower
 
 from objectives.fitness import reference_of
 from study.analysis.common_cards import mean_by_card

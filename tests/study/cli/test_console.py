@@ -22,11 +22,11 @@ from termios import TIOCSWINSZ
 from typing import Any
 
 import pytest
-from commands import ROOT, command, run_script, run_study
-from configurations import launched
-from factories import BEST, make, write_spec
-from forks import Forked, script
-from live_factories import live
+from made.configurations import launched
+from made.factories import BEST, make, write_spec
+from made.live_factories import live
+from processes.commands import ROOT, command, run_script, run_study
+from processes.forks import Forked, script
 
 from objectives.diagnosis.busy import Busy
 from objectives.errors import BadInput

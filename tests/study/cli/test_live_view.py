@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from factories import make, measurement
+from made.factories import make, measurement
 from rich.console import Console
 
 from objectives.allocation import Allocation

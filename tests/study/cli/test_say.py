@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import ROOT
-from factories import make
-from forks import Forked, script
+from made.factories import make
+from processes.commands import ROOT
+from processes.forks import Forked, script
 
 from study.text import wrapped_at
 

@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from commands import ROOT, run_script
-from fake_http import free_port
-from fake_upstream import COMPLETIONS, Upstream, serving_upstream
-from forks import Forked, script
-from live_factories import live
+from fake_servers.fake_http import free_port
+from fake_servers.fake_upstream import COMPLETIONS, Upstream, serving_upstream
+from made.live_factories import live
+from processes.commands import ROOT, run_script
+from processes.forks import Forked, script
 
 from objectives.traffic.clips import read_clips
 from study.spec.load import load

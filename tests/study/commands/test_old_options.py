@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from commands import run_script
+from processes.commands import run_script
 
 
 @pytest.mark.parametrize(

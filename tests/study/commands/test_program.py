@@ -11,8 +11,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from commands import ROOT, run_study
-from factories import make
+from made.factories import make
+from processes.commands import ROOT, run_study
 
 from objectives.errors import SetupError
 from study.cli import checkout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import exit_code, main_of
+from processes.commands import exit_code, main_of
 
 COMMANDS = {"run_study.py": (), "record.py": ("spec.yaml",), "confirm.py": ("promotion.yaml",)}
 

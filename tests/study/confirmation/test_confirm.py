@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ROOT, run_script
-from factories import measurement
-from live_confirmations import confirmed, folder_of, instantly, journal_of, sooner
-from live_factories import FAKES, promotion, shelf
+from made.factories import measurement
+from made.live_confirmations import confirmed, folder_of, instantly, journal_of, sooner
+from made.live_factories import FAKES, promotion, shelf
+from processes.commands import ROOT, run_script
 
 from objectives.capacity.ramp_range import RampRange
 from objectives.colocation.colocation import Colocation

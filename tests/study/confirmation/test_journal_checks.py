@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import STRESS, pair
+from made.factories import STRESS, pair
 
 from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput

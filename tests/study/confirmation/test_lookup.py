@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ROOT, run_study
+from made.studies import Shared, copied, promotion_in
 from optuna_dashboard import get_note
-from studies import Shared, copied, promotion_in
+from processes.commands import ROOT, run_study
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_confirmations import confirmed, folder_of, instantly, journal_of
-from live_factories import promotion, shelf
+from made.live_confirmations import confirmed, folder_of, instantly, journal_of
+from made.live_factories import promotion, shelf
 
 from objectives.devices.device import Identity
 from objectives.devices.device_set import first_of

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from commands import ROOT, run_study
+from processes.commands import ROOT, run_study
 from scipy import stats
 
 from objectives.recording import read

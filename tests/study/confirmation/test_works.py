@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import STRESS, measurement, oom
-from live_factories import promotion, shelf
+from made.factories import STRESS, measurement, oom
+from made.live_factories import promotion, shelf
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import optuna
 import pytest
-from configurations import launched
-from factories import measurement
+from made.configurations import launched
+from made.factories import measurement
+from made.studies import Shared, copied
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 from optuna_dashboard import get_note, save_note
-from studies import Shared, copied
 
 from study.dashboard.annotate import CARD, NOTED, PLOTS, annotate
 from study.dashboard.launch_figures import cards_over_time

@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
-from studies import Shared, copied
+from made.studies import Shared, copied
 
 from study.dashboard.front import FrontApp
 from study.storage.context import CONTEXT_ATTRIBUTE

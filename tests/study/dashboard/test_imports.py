@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from commands import needs
+from processes.commands import needs
 
 SHOWN = """
 import sys

@@ -14,11 +14,11 @@ from typing import Any
 
 import optuna
 import pytest
-from browsers import headless_chromium, overflow_px
-from commands import run_script, run_study
-from dashboards import dashboard_of
-from factories import BEST, Outcome, make, timed
-from studies import Shared, copied
+from made.factories import BEST, Outcome, make, timed
+from made.studies import Shared, copied
+from processes.commands import run_script, run_study
+from rigs.browsers import headless_chromium, overflow_px
+from rigs.dashboards import dashboard_of
 
 from objectives.diagnosis.diagnosis import Diagnosis
 from study.storage.context import CONTEXT_ATTRIBUTE

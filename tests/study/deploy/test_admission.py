@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_script
-from factories import Card
+from made.factories import Card
+from processes.commands import run_script
 
 from objectives.errors import BadInput, SetupError
 from study.deploy.admission import Admitted, admit

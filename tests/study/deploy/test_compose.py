@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import yaml
-from container_rig import IMAGE, compose, give
-from production_rig import LLM, STT, Machine, begin_forked, production
-from systemd_rig import REPOSITORY
+from rigs.container_rig import IMAGE, compose, give
+from rigs.production_rig import LLM, STT, Machine, begin_forked, production
+from rigs.systemd_rig import REPOSITORY
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
-FAKE = REPOSITORY / "tests/support/fakes.py"
+FAKE = REPOSITORY / "tests/support/fake_servers/fakes.py"
 SERVER = f"""import runpy, sys
 words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 keep = ("--port", "--gpu-memory-utilization")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from container_rig import IMAGE, OPTIONS, give
-from production_rig import LLM, STT, Machine
-from scenarios import beside
-from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
-from systemd_rig import REPOSITORY, UNITS
+from rigs.container_rig import IMAGE, OPTIONS, give
+from rigs.production_rig import LLM, STT, Machine
+from rigs.scenarios import beside
+from rigs.scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
+from rigs.systemd_rig import REPOSITORY, UNITS
 
 pytestmark = pytest.mark.usefixtures("engine")
 
 MOUNTS = f"-v {REPOSITORY}:{REPOSITORY}:ro -v /etc/moods:/etc/moods -e MOODS=/etc/moods"
-FAKE = f"/usr/bin/python3 -IS {REPOSITORY}/tests/support/fakes.py"
+FAKE = f"/usr/bin/python3 -IS {REPOSITORY}/tests/support/fake_servers/fakes.py"
 UNIT = """[Service]
 ExecStartPre=-{remove}
 ExecStart={command}

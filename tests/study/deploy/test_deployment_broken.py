@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from production_rig import LLM, STT, Machine
-from scenarios import NEW, OLD, beside
-from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
+from rigs.production_rig import LLM, STT, Machine
+from rigs.scenarios import NEW, OLD, beside
+from rigs.scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
 
 PENDING = "/etc/gpu-allocation/voice/pending.json"
 DEAD_MAN = "gpu-allocation-voice-dead-man.service"

@@ -11,10 +11,10 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 import pytest
-from production_rig import LLM, STT, Machine, begin_forked
-from scenarios import NEW, OLD, Scenarios, beside, booted
-from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
-from systemd_rig import REPOSITORY, UNITS
+from rigs.production_rig import LLM, STT, Machine, begin_forked
+from rigs.scenarios import NEW, OLD, Scenarios, beside, booted
+from rigs.scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
+from rigs.systemd_rig import REPOSITORY, UNITS
 
 Case = TypeVar("Case")
 TRIAL = "zzz-gpu-allocation-2-trial.conf"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fake_http import free_port
-from production_rig import STT, Machine
-from scenarios import beside
-from scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
-from systemd_rig import REPOSITORY, UNITS
+from fake_servers.fake_http import free_port
+from rigs.production_rig import STT, Machine
+from rigs.scenarios import beside
+from rigs.scenarios import scenarios as scenarios  # noqa: PLC0414  a fixture
+from rigs.systemd_rig import REPOSITORY, UNITS
 
 SOCKET, PROXY = "whisper-proxy.socket", "whisper-proxy.service"
 FILES = {
@@ -44,7 +44,7 @@ def let_sleep(machine: Machine) -> None:
     """Put speech behind a socket, and wait until it sleeps."""
     machine.moods()
     machine.systemctl("disable", "--now", STT)
-    own, fake = free_port(), REPOSITORY / "tests/support/fakes.py"
+    own, fake = free_port(), REPOSITORY / "tests/support/fake_servers/fakes.py"
     for name, text in FILES.items():
         whole = text.format(port=machine.ports["stt"], own=own, fake=fake)
         machine.write(f"{UNITS}/{name}", whole)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
-from commands import ROOT
+from processes.commands import ROOT
 
 from objectives.errors import SetupError
 from study.dream import candidate

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import ROOT, run_script
+from processes.commands import ROOT, run_script
 
 EXPERIMENTS = {"toy": 4, "sqlite_options": 4, "gpu_allocation": 20}
 

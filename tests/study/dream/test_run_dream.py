@@ -15,9 +15,9 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import ROOT, run_script
-from dream import dream_file, entry
-from forks import Forked, script
+from made.dream import dream_file, entry
+from processes.commands import ROOT, run_script
+from processes.forks import Forked, script
 
 MARKED = "ROTATION_OF_A_TEST"
 MOMENTS = int(os.environ.get("DREAM_KILLS", "3"))

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from systemd_rig import REPOSITORY, SPEC, UNITS, Rig, rig, wait_until
+from fake_servers.fakes import FAKE
+from rigs.systemd_rig import SPEC, UNITS, Rig, rig, wait_until
 
 UNIT, JUDGE = "dream.service", "judge.service"
-PRINT = "from commands import main_of; main_of('run_dream.py')()"
+PRINT = "from processes.commands import main_of; main_of('run_dream.py')()"
 TOY = """
 import subprocess, time
 def evaluate(candidate):
@@ -26,7 +27,7 @@ def evaluate(candidate):
 def machine() -> Iterator[Rig]:
     """Boot a machine where production runs, with a study of ours beside a toy as a unit."""
     with rig() as booted:
-        fakes = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
+        fakes = f"{sys.executable} -IS {FAKE} --port {{port}}"
         own = yaml.safe_load(SPEC.format(server=fakes))
         own |= {"name": "spica_lend", "lending": {"units": [JUDGE]}}
         own["budget"] = {"max_candidates": 1, "max_generations": 1}

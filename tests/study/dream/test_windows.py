@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ROOT
-from dream import dream_file, entry
-from systemd_rig import SPEC
+from made.dream import dream_file, entry
+from processes.commands import ROOT
+from rigs.systemd_rig import SPEC
 
 from objectives.evaluation import Phase, Step
 from study.dream.rotation.turn_process import TurnProcess
@@ -53,7 +53,7 @@ def job(folder: Path, name: str) -> TurnJob:
 
 
 def own() -> dict[str, Any]:
-    server = f"{sys.executable} -IS {ROOT / 'tests/support/fakes.py'} --port {{port}}"
+    server = f"{sys.executable} -IS {ROOT / 'tests/support/fake_servers/fakes.py'} --port {{port}}"
     spec: dict[str, Any] = yaml.safe_load(SPEC.format(server=server))
     return {**spec, "name": "lend", "budget": {"max_candidates": 2, "max_generations": 1}}
 

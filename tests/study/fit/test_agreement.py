@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from commands import ROOT
+from processes.commands import ROOT
 
 from objectives.allocation import SHARE, SPEECH, Allocation
 from objectives.diagnosis.log import FailurePhase

@@ -10,9 +10,8 @@ from typing import Any
 
 import huggingface_hub.constants
 import pytest
-from commands import ROOT, exit_code, main_of
-from factories import SPEC, write_spec
-from model_folders import (
+from made.factories import SPEC, write_spec
+from made.model_folders import (
     GGUF,
     QWEN_7B,
     write_config,
@@ -20,6 +19,7 @@ from model_folders import (
     write_safetensors,
     write_whisper_bin,
 )
+from processes.commands import ROOT, exit_code, main_of
 
 import study.fit.hosts as module
 from objectives.allocation import DEFAULT_BOUNDS

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import write_spec
-from model_folders import GGUF, QWEN_7B, write_config, write_gguf, write_safetensors
+from made.factories import write_spec
+from made.model_folders import GGUF, QWEN_7B, write_config, write_gguf, write_safetensors
 
 from objectives.fit.cell import Cell
 from study.fit.fit import fit

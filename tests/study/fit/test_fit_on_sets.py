@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import Card, write_spec
-from model_folders import QWEN_7B, write_config
+from made.factories import Card, write_spec
+from made.model_folders import QWEN_7B, write_config
 
 import study.fit.hosts as module
 from objectives.devices.device import Identity

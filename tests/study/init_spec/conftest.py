@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit_texts import FW, LLM, STT
+from rigs.unit_texts import FW, LLM, STT
 
 
 @pytest.fixture

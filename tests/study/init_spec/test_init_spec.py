@@ -4,10 +4,10 @@ import sys
 
 import pytest
 import yaml
-from factories import Card
-from fake_http import free_port
-from production_rig import begin_forked
-from systemd_rig import REPOSITORY, UNITS, rig, wait_until
+from fake_servers.fake_http import free_port
+from made.factories import Card
+from rigs.production_rig import begin_forked
+from rigs.systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 from objectives.errors import BadInput
 from study.init_spec import gpu_processes as observing

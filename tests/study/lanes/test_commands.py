@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import optuna
 import psutil
 import pytest
-from cards_here import CARDS, alive, live_on_cards, with_cards
-from commands import run_script
-from forks import Forked, script
+from fake_cards.cards_here import CARDS, alive, live_on_cards, with_cards
 from optuna.trial import TrialState
+from processes.commands import run_script
+from processes.forks import Forked, script
 
 from objectives.recording import read
 from study import run_measuring

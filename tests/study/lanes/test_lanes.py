@@ -6,8 +6,8 @@ import signal
 import time
 
 import pytest
-from fake_lane import PROGRAM, NumberedCard
-from live_factories import setting
+from fake_cards.fake_lane import PROGRAM, NumberedCard
+from made.live_factories import setting
 
 from objectives.allocation import Allocation
 from objectives.devices.device_set import device_set, first_of

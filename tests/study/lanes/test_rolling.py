@@ -6,8 +6,8 @@ from statistics import fmean
 
 import optuna
 import pytest
-from factories import context_of_spec, make, open_made
-from fake_lane import PROGRAM, NumberedCard
+from fake_cards.fake_lane import PROGRAM, NumberedCard
+from made.factories import context_of_spec, make, open_made
 from optuna.trial import TrialState
 
 from objectives.devices.device_set import device_set

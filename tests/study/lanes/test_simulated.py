@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from simulated_lanes import cost
+from simulations.lanes import cost
 
 
 def test_a_fleet_of_simulated_lanes_is_fed_to_the_end_of_the_budget(tmp_path):

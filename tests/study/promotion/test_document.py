@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
+from made.factories import DEVICE, TOTAL_MIB, VERSIONS, make, measurement, words
 
 from objectives.allocation import Allocation
 from objectives.fitness import reference_of

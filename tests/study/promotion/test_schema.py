@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ROOT, run_script
+from processes.commands import ROOT, run_script
 
 from objectives.allocation import Allocation
 from study.confirmation.lookup import confirmation_in

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import run_script
-from fake_http import free_port
-from fakes import FAKE
+from fake_servers.fake_http import free_port
+from fake_servers.fakes import FAKE
+from processes.commands import run_script
 
 from objectives.devices.device import Identity, Occupant
 from study.quick import processes
@@ -25,8 +25,8 @@ CARD = Identity("Card", "GPU-1", 12_000.0, "580.1", "13.0")
 # `fakes.py` by another name, with a page of its own for the metrics
 SERVER = f"""
 import sys
-sys.path.append({str(FAKE.parent)!r})
-import fakes
+sys.path.append({str(FAKE.parents[1])!r})
+from fake_servers import fakes
 fakes.METRICS = PAGE
 sys.argv[1:] = sys.argv[-2:]  # its port
 fakes.main()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
-import simulated_races as simulated
+from simulations import races as simulated
 
 from study.racing.giving_up import Candidate, Leader, Noise, is_dominated, noise_of
 

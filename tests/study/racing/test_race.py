@@ -7,8 +7,8 @@ from contextlib import nullcontext
 
 import optuna
 import pytest
-from factories import context_of_spec, open_made, write_spec
-from live_factories import SERVER
+from made.factories import context_of_spec, open_made, write_spec
+from made.live_factories import SERVER
 from optuna.trial import TrialState
 
 from objectives.colocation.colocation import Colocation
@@ -28,7 +28,7 @@ from study.tournament import recommend
 
 WINDOW_S = 1.6
 # the LLM's share is how long both services wait before an answer, seconds
-TODAY, OTHER, LAST, POOR, NEXT = 0.06, 0.066, 0.063, 0.3, 0.03
+TODAY, OTHER, LAST, POOR, NEXT = 0.06, 0.066, 0.063, 0.6, 0.03
 
 
 @pytest.fixture

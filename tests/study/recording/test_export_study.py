@@ -13,7 +13,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from commands import ROOT
+from processes.commands import ROOT
 
 import objectives
 from objectives import recording

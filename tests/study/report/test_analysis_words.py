@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import run_script, run_study
-from factories import Outcome, cell, changed, make, measurement
+from made.factories import Outcome, cell, changed, make, measurement
+from processes.commands import run_script, run_study
 
 from objectives.allocation import Allocation
 from objectives.engines.registry import llm_engine

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from configurations import launched
-from factories import only
+from made.configurations import launched
+from made.factories import only
 
 from study.analysis.compare import figure_differences
 from study.analysis.configurations import Configuration

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands import run_study
-from factories import Outcome, make, measurement, write_spec
+from made.factories import Outcome, make, measurement, write_spec
+from processes.commands import run_study
 
 from study.analysis.configurations import configuration_of
 from study.dashboard.notes import trial_note

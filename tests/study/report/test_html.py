@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from commands import run_script, run_study
-from factories import Outcome, cell, make, measurement, oom
-from studies import Shared
+from made.factories import Outcome, cell, make, measurement, oom
+from made.studies import Shared
+from processes.commands import run_script, run_study
 
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase

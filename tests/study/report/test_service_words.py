@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import context_of_spec, make
+from made.factories import context_of_spec, make
 
 from objectives.errors import BadInput
 from objectives.traffic.slices import sliced

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands import run_study
-from factories import Outcome, make, measurement, oom
+from made.factories import Outcome, make, measurement, oom
+from processes.commands import run_study
 
 from study.report.simpler import simpler
 from study.report.summary import Summary, summary

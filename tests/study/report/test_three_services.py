@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import context_of_spec, measurement, oom, write_spec
+from made.factories import context_of_spec, measurement, oom, write_spec
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import Diagnosis

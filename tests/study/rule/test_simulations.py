@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from confirmations import (
+from scipy import stats
+from simulations.confirmations import (
     BASELINE,
     EAGER,
     GRAPHS,
@@ -22,7 +23,6 @@ from confirmations import (
     SEED_OF_RATIO,
     Confirmations,
 )
-from scipy import stats
 
 from objectives.figures import CAPACITY, GOODPUT, Direction
 from study.rule.hard_facts import HardFacts

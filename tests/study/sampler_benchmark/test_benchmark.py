@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
-from factories import run_of
+from made.factories import run_of
 
 from objectives.errors import BadInput, SetupError
 from study.sampler_benchmark import benchmark as module

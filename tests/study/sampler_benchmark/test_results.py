@@ -9,8 +9,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from commands import needs, run_script
-from factories import run_of
+from made.factories import run_of
+from processes.commands import needs, run_script
 
 from study.sampler_benchmark.ask_time import AskTime, ask_times
 from study.sampler_benchmark.chart import Chart

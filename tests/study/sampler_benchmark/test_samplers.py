@@ -2,8 +2,8 @@
 
 import optuna
 import pytest
-from commands import needs
 from optuna.trial import TrialState
+from processes.commands import needs
 
 from objectives.errors import BadInput
 from study.sampler_benchmark.problems.suites import problem

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from factories import run_of
+from made.factories import run_of
 
 from study.analysis.noise import holm
 from study.sampler_benchmark.figures import FIGURES

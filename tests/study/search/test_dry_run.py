@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from factories import roomy
+from made.factories import roomy
 
 import study
 from study.cli.before_run.dry_run_text import forecast_in_words

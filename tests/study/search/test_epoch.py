@@ -17,7 +17,7 @@ from typing import Any
 
 import optuna
 import pytest
-from factories import (
+from made.factories import (
     DEVICE,
     context_of_spec,
     make,
@@ -26,7 +26,7 @@ from factories import (
     open_made,
     write_spec,
 )
-from made_up import cell, heard_cell
+from made.made_up import cell, heard_cell
 from optuna.trial import TrialState
 
 from objectives.allocation import Allocation

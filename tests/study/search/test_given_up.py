@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
-from factories import SHARES, cell, changed, context_of_spec, make, open_made
+from made.factories import SHARES, cell, changed, context_of_spec, make, open_made
 from optuna.trial import TrialState
 
 from objectives.evaluation import Job, Outcome
@@ -59,7 +59,7 @@ class Bench:
     def __call__(self, job: Job) -> Outcome:
         whole = measured(job)
         if whole is None:
-            from factories import oom
+            from made.factories import oom
 
             from objectives.evaluation import Failure
 
@@ -173,7 +173,7 @@ def test_without_a_pruner_and_in_a_replay_nothing_is_given_up(spec, tmp_path, ch
 
 
 def test_out_of_memory_after_reports_is_worth_0(spec, tmp_path) -> None:
-    from factories import oom
+    from made.factories import oom
 
     from objectives.evaluation import Failure
 

@@ -12,9 +12,9 @@ from typing import Any
 import optuna
 import psutil
 import pytest
-from commands import ROOT
-from factories import make
-from forks import Forked, script
+from made.factories import make
+from processes.commands import ROOT
+from processes.forks import Forked, script
 
 from objectives import waiting
 from objectives.search_space.parameter import Parameter

@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 import optuna
 import pytest
-import simulated_words
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from simulations import words as simulated
 
 from objectives.errors import BadInput, SetupError
 from study.search.samplers import SEARCHERS, sampler
@@ -160,7 +160,7 @@ def test_a_selector_that_makes_no_sense_is_bad_input_and_names_the_key(key, valu
 def test_a_tournament_that_is_told_what_cannot_be_promoted_finds_a_better_answer():
     """Over 40 studies of ten trials in the space that was measured on H200s."""
     told, not_told = (
-        np.mean([simulated_words.gains("tournament", n, 10, is_told=t)[-1] for n in range(40)])
+        np.mean([simulated.gains("tournament", n, 10, is_told=t)[-1] for n in range(40)])
         for t in (True, False)
     )
     assert told > not_told + 0.03

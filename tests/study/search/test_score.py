@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make, measurement, words, write_spec
+from made.factories import make, measurement, words, write_spec
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import Diagnosis

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from container_rig import ENGINES, IMAGE, OPTIONS, give
-from systemd_rig import UNITS, Rig, rig, wait_until
+from rigs.container_rig import ENGINES, IMAGE, OPTIONS, give
+from rigs.systemd_rig import UNITS, Rig, rig, wait_until
 
 ENOUGH = "/root/enough"
 BORROW = f"""

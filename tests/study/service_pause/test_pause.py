@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
+from fake_servers.fakes import FAKE
+from rigs.systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
 
 from objectives.errors import SetupError
 from study.service_pause import pause
@@ -360,7 +361,7 @@ SCRIPT = str(REPOSITORY / "scripts/run_study.py")
 
 @pytest.fixture
 def spec(machine):
-    server = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
+    server = f"{sys.executable} -IS {FAKE} --port {{port}}"
     machine.write("/root/spec.yaml", SPEC.format(server=server))
     return "/root/spec.yaml"
 
@@ -397,7 +398,7 @@ def test_a_killed_study_leaves_no_server_and_the_units_run(machine, spec):
 
 def test_a_dry_run_says_how_long_and_stops_nothing(machine, spec):
     lend = ("--lend-from", JUDGE, "--lend-from", OFF, "--max-outage", "2m")
-    run = "from commands import main_of; main_of('run_study.py')()"
+    run = "from processes.commands import main_of; main_of('run_study.py')()"
     process = machine.fork(run, spec, "--out", "/root/out3", "--dry-run", *lend)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "outage: about 2 min, at most 2 min" in output, output

@@ -3,7 +3,8 @@
 import sys
 
 import pytest
-from systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
+from fake_servers.fakes import FAKE
+from rigs.systemd_rig import REPOSITORY, SPEC, UNITS, rig, wait_until
 
 MAKE = str(REPOSITORY / "scripts/schedule_study.py")
 STUDY = "gpu-allocation-study.service"
@@ -12,7 +13,7 @@ STUDY = "gpu-allocation-study.service"
 @pytest.fixture(scope="module")
 def machine():
     with rig() as booted:
-        server = f"{sys.executable} -IS {REPOSITORY / 'tests/support/fakes.py'} --port {{port}}"
+        server = f"{sys.executable} -IS {FAKE} --port {{port}}"
         # it must not be over before its time is
         endless = SPEC.replace("window_s: 1\n", "window_s: 240\n")
         booted.write(

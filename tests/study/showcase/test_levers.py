@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-from commands import run_script
+from processes.commands import run_script
 from tables import rows_of
 
 from objectives.recording import RecordedLaunch, read

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from commands import without
-from studies import Shared
+from made.studies import Shared
+from processes.commands import without
 
 from objectives.fitness import PRESETS
 from objectives.recording import read

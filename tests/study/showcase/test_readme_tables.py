@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from studies import Shared
+from made.studies import Shared
 
 from objectives.errors import BadInput
 from study.report.summary import Summary, summary

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import ROOT, without
+from processes.commands import ROOT, without
 
 from study.showcase.spec_schema import schema_text, spec_schema
 from study.spec.model import KEYS

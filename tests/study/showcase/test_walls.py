@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from commands import run_script
+from processes.commands import run_script
 from tables import rows_of
 
 from objectives.recording import read

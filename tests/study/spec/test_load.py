@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 import yaml
-from commands import ROOT
+from processes.commands import ROOT
 
 import study
 from objectives.capacity.limits import DEFAULT_LIMITS

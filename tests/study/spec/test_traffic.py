@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from factories import SPEC
+from made.factories import SPEC
 
 from objectives.errors import BadInput
 from objectives.traffic.clips import read_clips

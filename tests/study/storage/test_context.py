@@ -13,8 +13,8 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import ROOT
-from factories import context_of_spec, make
+from made.factories import context_of_spec, make
+from processes.commands import ROOT
 
 from objectives.errors import BadInput
 from objectives.fitness import PRESETS

@@ -9,8 +9,8 @@ from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
-from commands import run_study
-from factories import make
+from made.factories import make
+from processes.commands import run_study
 
 from objectives.errors import BadInput
 from study.dashboard.server import dashboard_of

@@ -7,9 +7,9 @@ breaks it once in 10,000. An exhaustive order needs 8.0.
 import numpy as np
 import optuna
 import pytest
-from attacked_samplers import attacked
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
+from simulations.attacks import attacked
 
 from study.sampler_benchmark.problems.suites import problem
 from study.sampler_benchmark.trial_run import race

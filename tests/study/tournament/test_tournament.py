@@ -7,7 +7,6 @@ from collections import Counter
 import numpy as np
 import optuna
 import pytest
-from forks import Forked
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.testing.pytest_samplers import (
@@ -16,6 +15,7 @@ from optuna.testing.pytest_samplers import (
     SingleOnlySamplerTestCase,
 )
 from optuna.trial import TrialState, create_trial
+from processes.forks import Forked
 
 from study.tournament import TournamentSampler
 from study.tournament.configurations import Archive, untried

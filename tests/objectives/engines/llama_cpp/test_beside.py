@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from live_factories import FAKES
+from made.live_factories import FAKES
 
 from objectives.engines.registry import engine_of
 from objectives.errors import BadInput

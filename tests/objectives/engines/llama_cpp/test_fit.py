@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from model_folders import write_gguf
+from made.model_folders import write_gguf
 
 from objectives.allocation import Allocation
 from objectives.engines.llama_cpp.fit import LlamaCppArithmetic, is_llama_cpp

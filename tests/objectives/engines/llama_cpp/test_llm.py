@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_folders import write_gguf
+from made.model_folders import write_gguf
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnose import diagnose

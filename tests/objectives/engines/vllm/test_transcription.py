@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from live_factories import FAKES
+from made.live_factories import FAKES
 
 from objectives.allocation import Allocation
 from objectives.apis.transcription import transcript

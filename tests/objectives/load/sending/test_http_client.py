@@ -5,8 +5,8 @@ import json
 import time
 
 import pytest
-from fake_http import free_port
-from odd_servers import conversing
+from fake_servers.fake_http import free_port
+from fake_servers.odd_servers import conversing
 
 from objectives.apis.api import Endpoint
 from objectives.apis.completions import Stream, StreamError

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from forked import Forked
-from hiders import REPOSITORY, STUDY
+from fake_servers.hiders import REPOSITORY, STUDY
+from processes.forked import Forked
 
 from objectives.engines.command import Command
 from objectives.servers.process import reap_left_behind, serving

@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import hiders
 import psutil
 import pytest
-from systemd_rig import missing, rig
+from fake_servers import hiders
+from rigs.systemd_rig import missing, rig
 
 from objectives.servers.process import marked, reap_left_behind
 from objectives.servers.supervision import cgroup

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from container_rig import IMAGE, OPTIONS, give
-from systemd_rig import Rig, rig, wait_until
+from rigs.container_rig import IMAGE, OPTIONS, give
+from rigs.systemd_rig import Rig, rig, wait_until
 
 STUDY = """
 import os, sys, time

@@ -10,8 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import run_script, run_study
-from factories import (
+from made.factories import (
     cell,
     changed,
     context_of_spec,
@@ -21,6 +20,7 @@ from factories import (
     open_made,
     timed,
 )
+from processes.commands import run_script, run_study
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput

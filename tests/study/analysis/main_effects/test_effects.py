@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from commands import process, run_script
-from factories import changed, only
+from made.factories import changed, only
+from processes.commands import process, run_script
 from scipy import stats
 
 import objectives

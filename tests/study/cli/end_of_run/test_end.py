@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import run_script, run_study
-from factories import Outcome, cell, make, measurement, oom, write_spec
-from studies import Shared, copied, promotion_in
+from made.factories import Outcome, cell, make, measurement, oom, write_spec
+from made.studies import Shared, copied, promotion_in
+from processes.commands import run_script, run_study
 
 from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.diagnosis.log import FailurePhase

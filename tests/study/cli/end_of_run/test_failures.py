@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from commands import run_study
-from factories import make, measurement, oom, write_spec
+from made.factories import make, measurement, oom, write_spec
+from processes.commands import run_study
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Occupant

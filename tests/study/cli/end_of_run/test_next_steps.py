@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import ROOT, run_script, run_study
-from factories import make, oom
-from studies import Shared
+from made.factories import make, oom
+from made.studies import Shared
+from processes.commands import ROOT, run_script, run_study
 
 from study.cli import checkout
 from study.cli.checkout import interpreter

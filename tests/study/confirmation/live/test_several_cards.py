@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cards_here import with_cards
-from commands import run_script
-from factories import cell
-from fake_lane import FOUR, PROGRAM, TOTAL_MIB, NumberedCard
-from live_confirmations import confirmed, folder_of, instantly, journal_of
-from live_factories import FAKES, promotion, shelf
+from fake_cards.cards_here import with_cards
+from fake_cards.fake_lane import FOUR, PROGRAM, TOTAL_MIB, NumberedCard
+from made.factories import cell
+from made.live_confirmations import confirmed, folder_of, instantly, journal_of
+from made.live_factories import FAKES, promotion, shelf
+from processes.commands import run_script
 
 from objectives.allocation import Allocation
 from objectives.errors import SetupError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from factories import SPEC
+from made.factories import SPEC
 
 from study.confirmation.pairs.arrivals import slices_in_words, traffics_of
 from study.confirmation.pairs.next_step import Next

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from factories import STRESS, oom, pair
+from made.factories import STRESS, oom, pair
 
 from objectives.capacity.ramp_range import RampRange
 from objectives.errors import BadInput

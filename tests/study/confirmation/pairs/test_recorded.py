@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import run_script
-from factories import cell, changed, oom
-from studies import Shared, copied, promotion_in
+from made.factories import cell, changed, oom
+from made.studies import Shared, copied, promotion_in
+from processes.commands import run_script
 
 from objectives.errors import BadInput
 from objectives.measurement import Measurement

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from factories import STRESS, pair
-from live_factories import promotion
+from made.factories import STRESS, pair
+from made.live_factories import promotion
 
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.time_needed import expected_step_s, outlook

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import STRESS, oom, pair, words
-from live_factories import promotion
+from made.factories import STRESS, oom, pair, words
+from made.live_factories import promotion
 
 from objectives.allocation import Allocation
 from objectives.figures import CAPACITY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from factories import Card
+from made.factories import Card
 
 from study.deploy.errors import StepFailed
 from study.deploy.health import free_memory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from odd_servers import listening, saying
+from fake_servers.odd_servers import listening, saying
 
 from study.deploy.config.deployed import Deployed, Probe
 from study.deploy.health.probe import read_counters, send_probe

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_rig import STT, Machine, production
-from systemd_rig import REPOSITORY, UNITS
+from rigs.production_rig import STT, Machine, production
+from rigs.systemd_rig import REPOSITORY, UNITS
 
 from objectives.errors import BadInput
 from study.deploy.config.deployed import Deployed

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import Card
+from made.factories import Card
 
 from objectives.errors import BadInput
 from study.deploy.admission import admit, check_digest, check_newer

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_script
-from dashboards import dashboard_of
-from dream import dream_file, entry
-from forks import forking
+from made.dream import dream_file, entry
+from processes.commands import run_script
+from processes.forks import forking
+from rigs.dashboards import dashboard_of
 
 
 @pytest.fixture(scope="module")

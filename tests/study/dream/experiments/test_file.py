@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dream import dream_file, entry, experiment
+from made.dream import dream_file, entry, experiment
 
 from objectives.errors import BadInput
 from objectives.figures import Direction

@@ -8,8 +8,8 @@ from threading import Thread
 
 import psutil
 import pytest
-from commands import ROOT
-from dream import experiment
+from made.dream import experiment
+from processes.commands import ROOT
 
 from study.dream.generic import watching
 from study.dream.generic.evaluation import Evaluated, environment, evaluate

@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 import pytest
-from dream import TOY, experiment
+from made.dream import TOY, experiment
 from optuna.storages import InMemoryStorage
 
 from objectives.errors import BadInput

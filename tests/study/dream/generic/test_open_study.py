@@ -4,7 +4,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from dream import experiment
+from made.dream import experiment
 
 from objectives.errors import BadInput
 from study.dream.generic.open_study import open_generic

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dream import dream_file, entry
+from made.dream import dream_file, entry
 
 from study.dream.rotation.runner import Runner
 from study.dream.schedule.options import RunnerOptions

@@ -1,7 +1,7 @@
 """Checks who may run beside whom."""
 
 import pytest
-from dream import experiment
+from made.dream import experiment
 
 from study.dream.schedule.grants import Demand, Grant, Split, demand_of, grant_for
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import ROOT
-from dream import TOY, dream_file, entry
+from made.dream import TOY, dream_file, entry
+from processes.commands import ROOT
 
 from study.dream.turns.__main__ import report_of
 from study.dream.turns.log import TurnLog

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import ROOT, run_script
+from processes.commands import ROOT, run_script
 
 from study.cli.console import Terminal
 from study.confirmation.subject import subject

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from container_rig import ENGINES, IMAGE, OPTIONS, give
-from production_rig import begin_forked
-from systemd_rig import REPOSITORY, UNITS, rig, wait_until
+from rigs.container_rig import ENGINES, IMAGE, OPTIONS, give
+from rigs.production_rig import begin_forked
+from rigs.systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
 MODULE = "/opt/site/vllm/entrypoints/openai"

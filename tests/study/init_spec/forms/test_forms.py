@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from unit_texts import read
+from rigs.unit_texts import read
 
 from objectives.errors import BadInput
 from study.cli.checkout import as_typed

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import run_study
-from unit_texts import read
+from processes.commands import run_study
+from rigs.unit_texts import read
 
 from objectives.services import OtherService
 from study.deploy.config.load import load_deployment

@@ -4,9 +4,9 @@ Lanes, servers and loads are real processes; cards are of numbers.
 """
 
 import pytest
-from cards_here import interpreted, spec_of_two, with_cards
-from commands import run_script
-from fake_lane import FOUR
+from fake_cards.cards_here import interpreted, spec_of_two, with_cards
+from fake_cards.fake_lane import FOUR
+from processes.commands import run_script
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 
 import optuna
 import pytest
-from cards_here import alive, live_on_cards, spec_of_two
-from commands import run_script
-from fake_http import free_port
-from raylets import HERE, Machine, with_token
+from fake_cards.cards_here import alive, live_on_cards, spec_of_two
+from fake_cards.raylets import HERE, Machine, with_token
+from fake_servers.fake_http import free_port
+from processes.commands import run_script
 
 from objectives.errors import SetupError
 from study.lanes.cluster import address, places, ray_here

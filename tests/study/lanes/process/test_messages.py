@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from factories import only
+from made.factories import only
 
 from objectives.allocation import Allocation
 from objectives.capacity.ramp_range import RampRange

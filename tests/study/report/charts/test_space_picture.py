@@ -6,9 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from commands import run_study
-from factories import SIZES, make, oom, write_spec
-from studies import Shared
+from made.factories import SIZES, make, oom, write_spec
+from made.studies import Shared
+from processes.commands import run_study
 
 from study.report.charts.space_picture import picture
 from study.report.summary import Summary, summary

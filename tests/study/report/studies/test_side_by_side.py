@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import headless_chromium, overflow_px
-from commands import run_script
-from studies import Shared
+from made.studies import Shared
+from processes.commands import run_script
+from rigs.browsers import headless_chromium, overflow_px
 
 from study.report.studies.side_by_side import side_by_side
 from study.report.summary import Summary, summary

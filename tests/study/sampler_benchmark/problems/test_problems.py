@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, needs
 from optuna.distributions import FloatDistribution
+from processes.commands import ROOT, needs
 
 from objectives.allocation import SHARE, SPEECH
 from objectives.errors import BadInput, SetupError

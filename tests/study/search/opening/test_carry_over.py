@@ -7,9 +7,9 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import run_study
-from factories import Outcome, make, write_spec
-from ramps import kept_cell, kept_of
+from made.factories import Outcome, make, write_spec
+from made.ramps import kept_cell, kept_of
+from processes.commands import run_study
 
 from objectives.allocation import Scalar
 from objectives.diagnosis.diagnosis import Diagnosis

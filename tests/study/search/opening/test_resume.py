@@ -16,9 +16,9 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import command, run_study
-from forks import Forked, script
-from live_factories import live
+from made.live_factories import live
+from processes.commands import command, run_study
+from processes.forks import Forked, script
 
 from objectives import waiting
 from objectives.servers.process import marked

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import run_study
-from factories import BEST, TOTAL_MIB, make
+from made.factories import BEST, TOTAL_MIB, make
+from processes.commands import run_study
 
 from objectives.allocation import Allocation
 from objectives.errors import BadInput

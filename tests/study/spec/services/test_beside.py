@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from factories import context_of_spec
-from live_factories import FAKES, SERVER
+from made.factories import context_of_spec
+from made.live_factories import FAKES, SERVER
 
 from objectives.allocation import Allocation
 from objectives.engines.registry import engine_of

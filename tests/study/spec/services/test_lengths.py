@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from model_folders import write_config, write_gguf
+from made.model_folders import write_config, write_gguf
 
 from objectives.errors import BadInput
 from study.spec.load import load

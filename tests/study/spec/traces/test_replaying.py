@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from factories import SPEC
+from made.factories import SPEC
 
 from objectives.errors import BadInput
 from objectives.traffic.trace import in_turns, trace

@@ -9,10 +9,10 @@ from typing import Any
 
 import optuna
 import pytest
-from commands import run_study
-from factories import make
+from made.factories import make
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
+from processes.commands import run_study
 
 from study import run_measuring
 from study.storage.backends.in_memory import in_memory, may_be_in_memory

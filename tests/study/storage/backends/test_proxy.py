@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import optuna
 import pytest
-from commands import process, run_study
-from fake_http import free_port
+from fake_servers.fake_http import free_port
 from optuna.exceptions import StorageInternalError
+from processes.commands import process, run_study
 
 from objectives.errors import BadInput
 from study.storage.backends import proxy

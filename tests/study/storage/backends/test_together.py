@@ -9,8 +9,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from factories import context_of_spec, make, open_made
-from made_up import heard_cell
+from made.factories import context_of_spec, make, open_made
+from made.made_up import heard_cell
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from sqlalchemy import event

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_folders import QWEN_7B, write_config
+from made.model_folders import QWEN_7B, write_config
 
 from objectives.allocation import Allocation
 from objectives.engines.faster_whisper.fit import speech_memory, speech_parameters

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_folders import QWEN_7B, write_config
+from made.model_folders import QWEN_7B, write_config
 
 from objectives.engines.vllm.fit.kv_layout import KvLayout, kv_layout
 from objectives.engines.vllm.fit.options import VllmOptions, vllm_options

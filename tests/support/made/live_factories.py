@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 import yaml
-from factories import write_spec
-from fakes import FAKE
+from fake_servers.fakes import FAKE
+from made.factories import write_spec
 
 from objectives.allocation import Allocation
 from objectives.devices.device import Identity, Occupant, Sample

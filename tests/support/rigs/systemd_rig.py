@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fork_server
 import pytest
-from forked import Forked, run_code
+from processes import fork_server
+from processes.forked import Forked, run_code
 
 from objectives.servers.retries import IMPATIENT_VARIABLE
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 SCRIPT = REPOSITORY.parent / "shared/systemd-rig/rig.sh"
 UNITS = "/etc/systemd/system"
 GENERATORS = Path("/usr/lib/systemd/system-generators")
-INSIDE = "import systemd_rig; systemd_rig.be_inside()"
+INSIDE = "from rigs import systemd_rig; systemd_rig.be_inside()"
 SPEC = """
 name: lend
 device: cpu

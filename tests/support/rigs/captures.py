@@ -16,9 +16,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_http import free_port
-from fake_upstream import WAIT_S, Upstream
-from forked import Forked
+from fake_servers.fake_http import free_port
+from fake_servers.fake_upstream import WAIT_S, Upstream
+from processes.forked import Forked
 
 from objectives.capture import reader, reader_process
 from objectives.capture.capture import Route, address, serve

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import STRESS, measurement
+from made.factories import STRESS, measurement
 
 from objectives.allocation import Allocation
 from objectives.measurement import Measurement

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import fake_http
-from fake_http import serving
+from fake_servers import fake_http
+from fake_servers.fake_http import serving
 
 SECRET = "the words of a user"
 WAIT_S = 20.0

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forks import Forked, script
+from processes.forks import Forked, script
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts/dashboard.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "scripts/dashboard.py"
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """This module simulates studies in the levers' space, where half of it cannot be promoted.
 
-`python tests/support/simulated_words.py [STUDIES]` prints the table of study/guides/sampler.md.
+`python tests/support/simulations/words.py [STUDIES]` prints the table of study/guides/sampler.md.
 
 A configuration is worth what a sum of effects says that is fitted to the recording of seven H200s,
 and a launch differs from it by 0.008. Both ends of the sizes fail, one beam is never shown to keep
@@ -27,7 +27,7 @@ from study.search.score import Scorer
 from study.spec.load import load
 from study.storage.trial import NOT_SHOWN
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPEC = load(ROOT / "study/specs/h200_levers.yaml")
 SPACE, BATCH, LAUNCH = SPEC.search_space, 5, 0.008
 SHORT = {36486: "kv_cache", 48647: "memory"}  # which size lacks what

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from systemd_rig import UNITS, Rig, wait_until
+from rigs.systemd_rig import UNITS, Rig, wait_until
 
 ENGINES = ("docker", "podman")
 PROGRAMS = {"docker": ("dockerd", "runc"), "podman": ("podman", "crun")}

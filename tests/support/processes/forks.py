@@ -12,10 +12,10 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-import fakes
 import pytest
-from forked import Forked
-from zygote import SUPERVISE, Small
+from fake_servers import fakes
+from processes.forked import Forked
+from processes.zygote import SUPERVISE, Small
 
 from objectives.apis.short_requests import certificates
 from objectives.load.sending import process as sending
@@ -28,7 +28,7 @@ from study.lanes.process import lane_process as lanes
 
 def script(name: str, *arguments: object) -> list[str]:
     """Return the command line by which `Forked` runs a command of scripts/."""
-    code = f"from commands import main_of; main_of({name!r})()"
+    code = f"from processes.commands import main_of; main_of({name!r})()"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
@@ -63,7 +63,7 @@ def _served(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
 
 
 def _supervised(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    return _supervisor(Forked, "import forks; forks.supervise()", line, options)
+    return _supervisor(Forked, "from processes import forks; forks.supervise()", line, options)
 
 
 def _supervisor(
@@ -79,7 +79,9 @@ def _below(line: list[str], **options: Any) -> subprocess.Popen[bytes]:
         return Forked(line, **options)
     if (file := str(supervisor.KEEPER)) in line[:4]:
         words = line[line.index(file) + 1 :]
-        return Forked([sys.executable, "-c", "import forks; forks.keep()", *words], **options)
+        return Forked(
+            [sys.executable, "-c", "from processes import forks; forks.keep()", *words], **options
+        )
     return subprocess.Popen(line, **options)
 
 

@@ -11,8 +11,8 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import yaml
-from commands import ROOT, process, run_study
-from factories import changed, make, timed
+from made.factories import changed, make, timed
+from processes.commands import ROOT, process, run_study
 
 from objectives.recording import read, write
 from study.promotion import seal

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 
 import pytest
-from production_rig import Machine, forking, production
+from rigs.production_rig import Machine, forking, production
 
 Scenario = Callable[..., None]
 OLD, NEW = ("0.5", "base"), ("0.55", "tiny")

@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import yaml
-from made_up import (  # noqa: F401  tests take some of them from here
+from made.made_up import (  # noqa: F401  tests take some of them from here
     TOTAL_MIB,
     Cell,
     Outcome,

@@ -22,10 +22,10 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.modules["ssl"] = None  # a fourth of the start, and nobody speaks it here
-    sys.path.append(str(Path(__file__).resolve().parent))  # an isolated interpreter has it not
+    sys.path.append(str(Path(__file__).resolve().parents[1]))  # an isolated interpreter has it not
 
-import fake_http
-from fake_http import Handler
+from fake_servers import fake_http
+from fake_servers.fake_http import Handler
 
 FAKE = Path(__file__).resolve()
 MOODS = (

@@ -17,10 +17,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import fork_server
-from fake_http import free_port
-from fork_server import ForkedScript
-from systemd_rig import REPOSITORY, UNITS, Rig, rig, wait_until
+from fake_servers.fake_http import free_port
+from processes import fork_server
+from processes.fork_server import ForkedScript
+from rigs.systemd_rig import REPOSITORY, UNITS, Rig, rig, wait_until
 
 from study.promotion.seal import put
 
@@ -132,7 +132,7 @@ class Machine(Rig):
     def units(self, **more: str) -> None:
         """Write both units as a user would have them; `more` goes into the LLM's [Service]."""
         python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
-        server = f"{python} -IS {REPOSITORY / 'tests/support/fakes.py'}"
+        server = f"{python} -IS {REPOSITORY / 'tests/support/fake_servers/fakes.py'}"
         extra = "\n".join(f"{k}={v}" for k, v in more.items())
         common = "Environment=MOODS=/etc/moods\nTimeoutStopSec=infinity\n"
         self.write(

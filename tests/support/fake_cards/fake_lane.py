@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from made_up import TOTAL_MIB, heard_cell, oom, slower
+from made.made_up import TOTAL_MIB, heard_cell, oom, slower
 
 from objectives import waiting
 from objectives.capacity.ramp_range import RampRange
@@ -31,7 +31,7 @@ from objectives.evaluation import Failure, Outcome, Phase, Step
 from study.lanes.process.channel import Channel
 from study.lanes.process.messages import Answer, Doing, Order, Prepare, Ready, Refusal
 
-PROGRAM = "import fake_lane; fake_lane.main()"
+PROGRAM = "from fake_cards import fake_lane; fake_lane.main()"
 CARDS = ("GPU-a", "GPU-b")
 FOUR = (*CARDS, "GPU-c", "GPU-d")
 WORK_S = 0.05

@@ -1,6 +1,6 @@
 """This module simulates studies whose launches are as noisy as on a card, and races them.
 
-`python tests/support/simulated_races.py [STUDIES]` prints the table of study/guides/sampler.md.
+`python tests/support/simulations/races.py [STUDIES]` prints the table of study/guides/sampler.md.
 
 Noise, as standard deviations of logarithms, is that of study/guides/sampler.md: between launches
 11 % for the LLM, 3 % for speech, 6 % for the capacity; between the segments of one launch 15 % and

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cards_here import PROGRAM
-from commands import ROOT, main_of
-from fake_http import free_port
-from fake_lane import NumberedCard
+from fake_cards.cards_here import PROGRAM
+from fake_cards.fake_lane import NumberedCard
+from fake_servers.fake_http import free_port
+from processes.commands import ROOT, main_of
 
 from objectives.devices.device_set import device_set
 from study import run_machines
@@ -55,7 +55,7 @@ def with_token(folder: Path) -> dict[str, str]:
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
-    path = os.pathsep.join((str(ROOT), str(HERE.parent)))
+    path = os.pathsep.join((str(ROOT), str(HERE.parents[1])))
     return {
         **os.environ,
         "PYTHONPATH": path,

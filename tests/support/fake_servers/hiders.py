@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 CHILD = """
 import os, signal, sys, time
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -106,7 +106,7 @@ def study(folder: Path, kind: str, token: str) -> Iterator[tuple[subprocess.Pope
         kind: The name of its guard; empty: what this machine permits.
         token: What the hidden processes are found by.
     """
-    from forked import Forked  # the server, which imports this too, needs none of it
+    from processes.forked import Forked  # the server, which imports this too, needs none of it
 
     line = [sys.executable, "-c", STUDY, str(folder), kind, sys.executable, __file__, token]
     with Forked(line, cwd=REPOSITORY, stdout=subprocess.PIPE, start_new_session=True) as process:

@@ -6,7 +6,7 @@ import heapq
 from typing import Any
 
 import numpy as np
-from factories import Outcome, cell, changed
+from made.factories import Outcome, cell, changed
 
 from objectives.capacity.limits import DEFAULT_LIMITS
 from objectives.capacity.ramp_range import RampRange

@@ -1,4 +1,4 @@
-"""`simulated_lanes.py --lanes 1000` runs the driver of a study with lanes that only take time.
+"""`lanes.py --lanes 1000` runs the driver of a study with lanes that only take time.
 
 The lanes' time is simulated, and the driver's is real: what a trial costs it in CPU time and
 commits, how much memory it takes, and how long lanes would wait for it if trials took 300 s.
@@ -11,6 +11,7 @@ import heapq
 import json
 import logging
 import resource
+import sys
 import tempfile
 import time
 from itertools import count
@@ -21,9 +22,12 @@ import numpy as np
 import optuna
 import sqlalchemy
 import yaml
-from factories import context_of_spec, make, open_made
-from fake_lane import NumberedCard
-from made_up import heard_cell
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from fake_cards.fake_lane import NumberedCard
+from made.factories import context_of_spec, make, open_made
+from made.made_up import heard_cell
 
 from objectives.devices.device_set import device_set
 from objectives.evaluation import Outcome

@@ -24,17 +24,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from forked import PIPES, Forked, arguments, live
+from processes.forked import PIPES, Forked, arguments, live
 
-HERE = Path(__file__).resolve().parent
+SUPPORT, *_, ROOT = Path(__file__).resolve().parents[1:4]
 START = (
-    f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1])!r}]; "
-    "import zygote; zygote.main(int(sys.argv[1]))"
+    f"import sys; sys.path[:0] = [{str(SUPPORT)!r}, {str(ROOT)!r}]; "
+    "from processes import zygote; zygote.main(int(sys.argv[1]))"
 )
-SUPERVISE = "import zygote; zygote.supervise()"
-FAKE, KEEPER = HERE / "fakes.py", HERE.parents[1] / "objectives/servers/supervision/keeper.py"
+SUPERVISE = "from processes import zygote; zygote.supervise()"
+FAKE = SUPPORT / "fake_servers/fakes.py"
+KEEPER = ROOT / "objectives/servers/supervision/keeper.py"
 PROGRAMS = {  # what runs for a file
-    str(FAKE): "import fakes; fakes.main()",
+    str(FAKE): "from fake_servers import fakes; fakes.main()",
     str(KEEPER): "import sys; from objectives.servers.supervision import keeper; "
     "keeper.main(sys.argv[1:])",
 }
@@ -112,7 +113,7 @@ def main(number: int) -> None:
     sys.modules["ssl"] = None  # type: ignore[assignment]  # as `fakes`
     for name in ("bounded_log", "cgroup", "container", "keeper", "supervisor"):
         importlib.import_module(f"objectives.servers.supervision.{name}")
-    importlib.import_module("fakes")
+    importlib.import_module("fake_servers.fakes")
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=number) as owner:

@@ -1,6 +1,6 @@
 """The tournament first meets the best 1 % after so many trials, where free lanes ask one by one.
 
-    python tests/support/first_hits.py --lanes 8 --seeds 60
+    python tests/support/simulations/first_hits.py --lanes 8 --seeds 60
 
 The baseline is measured alone. Then each lane that is free takes the oldest trial that is asked
 for; a trial takes 0.7 to 1.4 of its usual time.

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import ROOT, main_of
-from fake_lane import CARDS, opened
-from live_factories import live
+from fake_cards.fake_lane import CARDS, opened
+from made.live_factories import live
+from processes.commands import ROOT, main_of
 
 from study.bench import bench
 from study.lanes import measuring
 from study.lanes.cards import named
 from study.lanes.process.lane_process import Here
 
-PROGRAM = "import fake_lane; fake_lane.measure()"
+PROGRAM = "from fake_cards import fake_lane; fake_lane.measure()"
 HERE = Path(__file__)
 
 
@@ -53,7 +53,7 @@ def spec_of_two(folder: Path, devices: str = "{gpu0: GPU-a, gpu1: GPU-b}") -> Pa
 
 def interpreted(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """Run a script on such a machine in a folder; it, its lanes and their loads are no forks."""
-    path = os.pathsep.join((str(ROOT), str(HERE.parent)))
+    path = os.pathsep.join((str(ROOT), str(HERE.parents[1])))
     return subprocess.run(
         [sys.executable, str(HERE), *map(str, words)],
         cwd=folder,

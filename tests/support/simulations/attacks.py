@@ -1,7 +1,8 @@
 """This module attacks samplers with tables and failures that nobody tuned them to.
 
-`python tests/support/attacked_samplers.py [SEEDS]` prints the table of study/guides/comparison.md:
-the mean trials to the best of 15 cells, where an exhaustive order needs 8.0.
+`python tests/support/simulations/attacks.py [SEEDS]` prints the table of
+study/guides/comparison.md: the mean trials to the best of 15 cells, where an exhaustive order
+needs 8.0.
 """
 
 from __future__ import annotations

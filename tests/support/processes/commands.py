@@ -17,7 +17,7 @@ import pytest
 
 from objectives import waiting
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "scripts" / "run_study.py"
 
 

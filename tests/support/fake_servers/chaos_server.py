@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-sys.path.append(str(Path(__file__).resolve().parent))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from fakes import START, Fake, Server, parsed, say
-from odd_servers import ANSWERS, BODIES, Sent, streaming, whole
+from fake_servers.fakes import START, Fake, Server, parsed, say
+from fake_servers.odd_servers import ANSWERS, BODIES, Sent, streaming, whole
 
 KINDS: Mapping[str, Sent] = MappingProxyType(
     {
