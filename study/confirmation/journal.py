@@ -167,7 +167,7 @@ def open_journal(folder: Path, head: Head, *, fresh: bool, before: int = 0) -> P
         before: Confirmations that the promotion records, whose pairs may lie elsewhere.
 
     Raises:
-        BadInput: The journal of the folder was begun for something else.
+        BadInput: The journal of the folder was begun for something else, or is missing.
     """
     path = folder / JOURNAL_FILE
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,6 +176,12 @@ def open_journal(folder: Path, head: Head, *, fresh: bool, before: int = 0) -> P
         path.rename(folder / f"pairs-{len(aside) + 1}.jsonl")
         aside.append(path)
     if not path.exists():
+        if before > len(aside) and not fresh:
+            raise BadInput(
+                f"{path} is not here, with the pairs that this promotion tells of; bring its "
+                "folder along, name it with --out, or begin anew with --fresh, which the "
+                "confirmation will tell"
+            )
         return PairsJournal(head=head, earlier=max(len(aside), before))
     return continued(path, head)
 

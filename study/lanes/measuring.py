@@ -34,7 +34,7 @@ def cards_borrowed(
     Raises:
         SetupError: As `study.bench.loan.borrowed`.
     """
-    for machine in machines if len(machines) > 1 else ():
+    for machine in machines:
         with lane_lock(machine.identity.uuid):
             pass
     with ExitStack() as stack:

@@ -63,7 +63,9 @@ class SeveralCards:
     _at: dict[str, Measuring] = field(default_factory=dict, init=False)  # by card
     _lost: dict[Next, list[str]] = field(default_factory=dict, init=False)  # the cards
     _numbers: Iterator[int] = field(default_factory=count, init=False)
-    _is_over: bool = field(default=False, init=False)  # the time
+    _is_over: bool = field(default=False, init=False)
+    _without_time: set[str] = field(default_factory=set, init=False)  # cards
+    _fault: SetupError | None = field(default=None, init=False)  # once what is measured has ended
     _judged: PairsJournal | None = field(default=None, init=False)  # by which the next were found
     _step: Next | None = field(default=None, init=False)
     _open: list[Next] = field(default_factory=list, init=False)
@@ -76,15 +78,23 @@ class SeveralCards:
         """
         runner = self.runner
         runner.elsewhere = PAIRS
+        runner.bench = self._first()
         runner.say_outlook(len(self.machines))
         while (step := self._next()) is not None and not self._is_over:
             if step.step in PAIRS:
                 self._pairs()
                 continue
-            with caches_of(self.machines[0].identity.uuid):
+            runner.bench = self._first()
+            with caches_of(runner.bench.identity.uuid):
                 runner.measure()
-            self._is_over = self._next() == step
+            after = self._next()
+            self._is_over = after is not None and after.step not in PAIRS
         return runner.journal
+
+    def _first(self) -> Bench:
+        """Return the machine of the holds so far, or the first that is still used."""
+        of_holds = {hold.card for hold in self.runner.journal.holds}
+        return next((m for m in self.machines if m.identity.uuid in of_holds), self.machines[0])
 
     def _next(self) -> Next | None:
         """Return what comes next; a journal is judged once, since that takes a moment."""
@@ -101,17 +111,27 @@ class SeveralCards:
         longest_s = max(t.workload.window_s + t.workload.ramp_s for t in self.runner.of.traffics)
         patience = Patience(retries=0, overtime_s=Patience().overtime_s + 2 * longest_s)
         folder, tell = self.runner.folder, self.runner.tell
+        self._without_time.clear()
         with lanes_on(machines, folder, None, (), tell, patience=patience) as lanes:
-            while True:
-                for lane in lanes.free():
-                    self._feed(lane, lanes)
-                if not self._at and (self._is_over or not self._startable()):
-                    return
-                for end in lanes.wait():
-                    self._take(end, lanes)
-                if self._next() is None:
-                    self._at.clear()  # what is still measured cannot change the verdict
-                    return
+            self._measure_in(lanes)
+            used = zip(self.machines, lanes.lanes, strict=True)
+            self.machines = [machine for machine, lane in used if lane.retired is None]
+        if self._fault is not None:
+            raise self._fault
+
+    def _measure_in(self, lanes: Lanes) -> None:
+        while True:
+            for lane in lanes.free():
+                self._feed(lane, lanes)
+            if lanes.living:
+                self._is_over |= all(lane.card in self._without_time for lane in lanes.living)
+            if not self._at and (self._is_over or not self._startable()):
+                return
+            for end in lanes.wait():
+                self._take(end, lanes)
+            if self._next() is None:
+                self._at.clear()  # what is still measured cannot change the verdict
+                return
 
     def _startable(self) -> list[Next]:
         """Return the pairs that a lane may begin now."""
@@ -121,14 +141,16 @@ class SeveralCards:
 
     def _feed(self, lane: Lane, lanes: Lanes) -> None:
         """Give a free lane its next pair, where there is one for it now."""
-        if self._is_over or (self._at and self._needs_range()):
+        if self._is_over or lane.card in self._without_time:
+            return
+        if self._at and self._needs_range():
             return  # the first launch finds the range of all ramps alone
         others = len(lanes.living) > 1
         for step in self._startable():
             if others and self._lost.get(step, [])[-1:] == [lane.card]:
                 continue
             if not self.runner.has_time(step, self.runner.budget, lane.card):
-                self._is_over = True
+                self._without_time.add(lane.card)
                 return
             steps = in_lane(step, self.runner, lane)
             measuring = Measuring(step, steps, next(steps))
@@ -165,10 +187,12 @@ class SeveralCards:
             measuring.order = measuring.steps.send(end.outcome)
         except StopIteration as ended:
             del self._at[card]
-            before = len(runner.journal.left_out)
             runner.tell(f"{measuring.name} has ended on {short_name(card)}")
-            runner.keep(measuring.step, ended.value)
-            runner.write(before)
+            is_kept = runner.keep(measuring.step, ended.value)
+            try:
+                runner.write(card, is_kept=is_kept)
+            except SetupError as fault:  # pairs of other cards end first
+                self._fault, self._is_over = fault, True
             return
         lane = next(lane for lane in lanes.lanes if lane.card == card)
         self._order(lane, lanes, measuring)
@@ -189,7 +213,8 @@ class SeveralCards:
                 f"{measuring.name} lost its lane {len(cards)} times ({why}); "
                 "see to it, and run the same command again: whole pairs are kept"
             )
-        self.runner.tell(f"{measuring.name} is begun anew")
+        if not self._is_over:
+            self.runner.tell(f"{measuring.name} is begun anew")
 
 
 def in_lane(step: Next, runner: Runner, lane: Lane) -> Generator[JobOrder, Outcome, PairOutcome]:

@@ -33,6 +33,7 @@ from study.confirmation.pairs.time_needed import expected_step_s, outlook
 from study.confirmation.records import FailedLaunch, PairsJournal, TodayLaunch
 from study.confirmation.subject import Subject
 from study.confirmation.verdict.assess import hold_to_come
+from study.rule.pairs import Role
 from study.search.expected_time import TimeBudget
 
 PATIENCE = 2  # pairs in a row that may be disturbed
@@ -71,7 +72,8 @@ class Runner:
     on_phase: OnPhase = lambda _: None
     elsewhere: tuple[StepName, ...] = ()
     launcher: Launcher = field(init=False)
-    _disturbed: int = field(default=0, init=False)
+    _serving: Role | None = field(default=None, init=False)  # whose hold was the last
+    _disturbed: dict[str, int] = field(default_factory=dict, init=False)  # in a row, by card
 
     def __post_init__(self) -> None:
         """Take over what an earlier run has scored and fixed."""
@@ -103,7 +105,8 @@ class Runner:
     def say_outlook(self, cards: int = 1) -> None:
         """Say what is left to measure, on so many cards at once."""
         if next_step(self.journal, self.of, self.most, self.part) is not None:
-            self.tell(outlook(self.journal, self.of, self.most, self.part, cards))
+            here = holds_on(self.journal, self.bench.identity)
+            self.tell(outlook(here, self.of, self.most, self.part, cards))
             for line in slices_in_words(self.of.traffics, self.most, self.of.clips):
                 self.tell(line)
 
@@ -121,25 +124,21 @@ class Runner:
                 if self.steps is not None and done >= self.steps:
                     break
                 done += 1
-                if step.step == "hold":
-                    self._holds_of_this_card()
-                before = len(self.journal.left_out)
-                self._take(step, colocation)
-                self.write(before)
+                self.write(card, is_kept=self._take(step, colocation))
 
-    def write(self, left_out: int) -> None:
+    def write(self, card: str, *, is_kept: bool) -> None:
         """Write the journal after a step.
 
         Args:
-            left_out: How many steps were left out before it.
+            card: Where it was measured.
+            is_kept: Whether it counts.
 
         Raises:
-            SetupError: Too many in a row were disturbed.
+            SetupError: Too many in a row were disturbed on that card.
         """
-        is_disturbed = len(self.journal.left_out) > left_out
-        self._disturbed = self._disturbed + 1 if is_disturbed else 0
+        self._disturbed[card] = 0 if is_kept else self._disturbed.get(card, 0) + 1
         write_journal(self.journal, self.folder)
-        if self._disturbed >= PATIENCE:
+        if self._disturbed[card] >= PATIENCE:
             raise SetupError(
                 f"two in a row were disturbed ({self.journal.left_out[-1]}); "
                 "end what else uses this device, and run the same command again"
@@ -152,7 +151,7 @@ class Runner:
 
     def has_time(self, step: Next, budget: TimeBudget, card: str) -> bool:
         """Tell whether the next step would end in time on this card."""
-        needed_s = expected_step_s(step, self.journal, self.of, card)
+        needed_s = expected_step_s(step, self.journal, self.of, card, self._serving)
         if budget.lets_begin(needed_s):
             return True
         left_s = max(0, budget.left_s)
@@ -162,15 +161,15 @@ class Runner:
         )
         return False
 
-    def _take(self, step: Next, colocation: Colocation) -> None:
+    def _take(self, step: Next, colocation: Colocation) -> bool:
+        """Measure a step, and return whether it counts."""
         if step.step == "today":
-            self._today(step, colocation)
-        elif step.step == "stress":
-            self._stress(step, colocation)
-        elif step.step == "hold":
-            self._hold(step, colocation)
-        else:
-            self._pair(step, colocation)
+            return self._today(step, colocation)
+        if step.step == "stress":
+            return self._stress(step, colocation)
+        if step.step == "hold":
+            return self._hold(colocation)
+        return self._pair(step, colocation)
 
     def leave_out(self, step: Next, why: str) -> None:
         """Note why a step counts for nothing."""
@@ -178,10 +177,10 @@ class Runner:
         reason = f"{step.step} {step.number}: {why}"[:300]
         self.journal = replace(self.journal, left_out=(*self.journal.left_out, reason))
 
-    def _today(self, step: Next, colocation: Colocation) -> None:
+    def _today(self, step: Next, colocation: Colocation) -> bool:
         """Launch what is in use, which its study could not start, once more."""
         if self.of.today is None:
-            return
+            return True
         self.tell("what is in use today, which did not work in the study, once more")
         began_s, at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         launch = self.launcher.launch(
@@ -189,13 +188,14 @@ class Runner:
         )
         if isinstance(launch, Failure):
             self.leave_out(step, f"{launch}")
-            return
+            return False
         failure = launch.diagnosis if isinstance(launch, FailedLaunch) else None
         wall_s = round(time.monotonic() - began_s, 1)
         today = TodayLaunch(failure=failure, at=at, wall_s=wall_s)
         self.journal = replace(self.journal, today=today)
+        return True
 
-    def _stress(self, step: Next, colocation: Colocation) -> None:
+    def _stress(self, step: Next, colocation: Colocation) -> bool:
         self.tell(
             "stress of the winner: longest prompts and a burst of speech; "
             "then speech is restarted, and again"
@@ -204,52 +204,55 @@ class Runner:
         stress = measure_stress(self.of, self.journal, colocation, self.folder, words, self.tell)
         if isinstance(stress, Failure):
             self.leave_out(step, f"{stress}")
-        else:
-            self.journal = replace(self.journal, stress=stress)
+            return False
+        self.journal = replace(self.journal, stress=stress)
+        return True
 
-    def _holds_of_this_card(self) -> None:
-        """Begin the holds anew where they were another card's."""
-        here = holds_on(self.journal, self.bench.identity)
+    def _hold(self, colocation: Colocation) -> bool:
+        """Measure a hold; those of another card go once one was measured here."""
+        device = self.bench.identity
+        here = holds_on(self.journal, device)
+        if (next_hold := hold_to_come(here, self.of)) is None:
+            return True
+        role, per_s = next_hold
+        step = Next("hold", len(here.holds) + 1)
         if here is not self.journal:
             self.tell(f"  {here.left_out[-1]}")
-        self.journal = here
-
-    def _hold(self, step: Next, colocation: Colocation) -> None:
-        if (next_hold := hold_to_come(self.journal, self.of)) is None:
-            return
-        role, per_s = next_hold
         hold_s = self.of.traffics[0].workload.hold_s
-        number = len(self.journal.holds) + 1
-        self.tell(f"hold {number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
-        self.launcher.under, device = "", self.bench.identity
-        outcome = measure_hold(self.of, self.journal, role, per_s, colocation, self.folder, device)
+        self.tell(f"hold {step.number}: {role} at {per_s:.2f} turns/s for {hold_s:g} s")
+        self.launcher.under, self._serving = "", None
+        outcome = measure_hold(self.of, here, role, per_s, colocation, self.folder, device)
         if isinstance(outcome, Failure):
             self.leave_out(step, f"{outcome}")
-        elif isinstance(outcome, FailedLaunch):
+            return False
+        if isinstance(outcome, FailedLaunch):
             self.tell(f"  {role}: {outcome.diagnosis.failure_class}: {outcome.diagnosis.evidence}")
             self.journal = replace(self.journal, failure=outcome)
         else:
             hold = outcome.hold
             good = "no turn came" if hold.good_pct is None else f"{hold.good_pct:.1f} % good"
             self.tell(f"  {'held' if hold.is_held else 'not held'}: {good}")
-            self.journal = replace(self.journal, holds=(*self.journal.holds, outcome))
+            self.journal, self._serving = replace(here, holds=(*here.holds, outcome)), role
+        return True
 
-    def _pair(self, step: Next, colocation: Colocation) -> None:
+    def _pair(self, step: Next, colocation: Colocation) -> bool:
         self.tell(pair_in_words(step, self.of, self.most, self.part))
         steps = pair_of(step, self.of, self.folder, self.bench.identity, self.part)
-        self.keep(step, driven(steps, partial(self._launched, colocation)))
+        return self.keep(step, driven(steps, partial(self._launched, colocation)))
 
     def _launched(self, colocation: Colocation, x: Launch) -> Launched:
         return self.launcher.launch(x.role, x.allocation, colocation, x.folder, x.traffics)
 
-    def keep(self, step: Next, outcome: PairOutcome) -> None:
-        """Keep what came of a pair, wherever it was measured, and tell what it shows."""
+    def keep(self, step: Next, outcome: PairOutcome) -> bool:
+        """Keep what came of a pair, wherever it was measured, and return whether it counts."""
         if isinstance(outcome, str):
             self.leave_out(step, outcome)
-        elif isinstance(outcome, FailedLaunch):
+            return False
+        if isinstance(outcome, FailedLaunch):
             self.journal = replace(self.journal, failure=outcome)
         else:
             pairs = tuple(sorted((*self.journal.pairs, outcome), key=lambda p: (p.stage, p.number)))
             self.journal = replace(self.journal, pairs=pairs)
             for line in gains_in_words(outcome, self.of.rule) if step.step == "ab" else ():
                 self.tell(f"  {line}")
+        return True

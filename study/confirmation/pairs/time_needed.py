@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from objectives.capacity.holds import MOST
-from objectives.servers.phase_times import RAMP
+from objectives.servers.phase_times import RAMP, TimedPhase
 from objectives.traffic.clips import read_clips
 from objectives.traffic.workload import Workload
 from study.confirmation.held_out import held_out_traffics
@@ -17,6 +18,7 @@ from study.confirmation.records import Pair, PairsJournal
 from study.confirmation.spec_rule import claim_of
 from study.confirmation.subject import AA_PAIRS, Subject
 from study.confirmation.verdict.assess import hold_to_come
+from study.rule.pairs import ROLES, Role
 from study.rule.rule import LOOKS, Claim
 from study.search.expected_time import START_GUESS_S, guess_s
 from study.spec.model import Spec
@@ -50,7 +52,9 @@ def _holds_s(workload: Workload, claim: Claim) -> float:
     return 2 * of_role_s if Claim.CAPACITY in claim.parts else 0.0
 
 
-def expected_step_s(step: Next, journal: PairsJournal, of: Subject, card: str) -> float:
+def expected_step_s(
+    step: Next, journal: PairsJournal, of: Subject, card: str, serving: Role | None = None
+) -> float:
     """Return what the step took at most so far, s, or a guess.
 
     Args:
@@ -58,11 +62,10 @@ def expected_step_s(step: Next, journal: PairsJournal, of: Subject, card: str) -
         journal: What is measured so far.
         of: What is confirmed.
         card: The UUID of the card that measures it, those of a set with spaces between them.
+        serving: Whose servers run there since the hold before.
     """
     if step.step == "hold":
-        took = [h.wall_s for h in journal.holds]
-        guess_hold_s = START_GUESS_S + of.spec.workload.hold_s + DRAIN_GUESS_S
-        return 1.05 * max(took) if took else guess_hold_s
+        return _expected_hold_s(journal, of, card, serving)
     if step.step in ("stress", "today"):
         launches_s = [ONE_LAUNCH * _pair_s(p, is_ramped=False) for p in journal.pairs]
         return max(launches_s, default=guess_s(of.spec.workload))
@@ -73,6 +76,31 @@ def expected_step_s(step: Next, journal: PairsJournal, of: Subject, card: str) -
         return 1.05 * max(took)
     of_baseline = [_pair_s(p) for p in journal.of("aa")]
     return 1.05 * max(of_baseline) + COMPILING_GUESS_S if of_baseline else _guess_pair_s(of)
+
+
+def _expected_hold_s(journal: PairsJournal, of: Subject, card: str, serving: Role | None) -> float:
+    """Return what the next hold takes, s; where holds of another card go for it, what all take."""
+    if any(h.card != card for h in journal.holds):
+        return _holds_left_s(replace(journal, holds=()), of, card)
+    to_come = hold_to_come(journal, of)
+    role = to_come[0] if to_come else "winner"
+    starts_s = 0.0 if serving == role else _start_s(journal, role, card)
+    return starts_s + of.spec.workload.hold_s + DRAIN_GUESS_S
+
+
+def _holds_left_s(journal: PairsJournal, of: Subject, card: str = "") -> float:
+    left = {role: MOST - len(journal.holds_of(role)) for role in ROLES}
+    hold_s = of.spec.workload.hold_s + DRAIN_GUESS_S
+    return sum(_start_s(journal, role, card) + n * hold_s for role, n in left.items() if n > 0)
+
+
+def _start_s(journal: PairsJournal, role: Role, card: str) -> float:
+    """Return what a start of a role's servers took at most, s: on this card, or on any."""
+    pairs = journal.of("ab")
+    launches = [p.of(role) for p in pairs if p.card == card] or [p.of(role) for p in pairs]
+    phases = [launch.measured["main"].phase_s.items() for launch in launches]
+    took = [sum(s for name, s in own if TimedPhase.of(name).service) for own in phases]
+    return max(took, default=0.0) or START_GUESS_S
 
 
 def _pair_s(pair: Pair, *, is_ramped: bool = True) -> float:
@@ -122,7 +150,7 @@ def outlook(
         total_s += ONE_LAUNCH * pair_s
     holds_s = _holds_s(of.spec.workload, of.rule.claim)
     if hold_to_come(journal, of) is not None:
-        left, total_s, later = ["the holds"], holds_s, 0
+        left, total_s, later, took = ["the holds"], _holds_left_s(journal, of), 0, []
     elif not left:  # the baseline against itself is asked again
         left, total_s = ["more A/A pairs"], pair_s
     elif holds_s and part == WHOLE:

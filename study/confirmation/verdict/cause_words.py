@@ -24,8 +24,8 @@ PLAIN = {
     "of the order",
     VerdictReason.FAILED_NOT_COUNTED: "failed requests were not counted under {workload}",
     VerdictReason.FREE_MEMORY_NOT_MEASURED: "the free memory under stress was not measured",
-    VerdictReason.HOLDS_NOT_MEASURED: "the capacity is not proven yet at a constant rate; run "
-    "the same command again, without --take",
+    VerdictReason.HOLDS_NOT_MEASURED: "the capacity is not proven yet at a constant rate, "
+    "which confirm.py without --take measures next",
     VerdictReason.CLAIM_WORSE: "{claim} is worse, not better",
     VerdictReason.CLAIM_NOT_SHOWN: "{claim} is not shown to be better",
     VerdictReason.HELD_OUT_NOT_SHOWN: "{claim} is not shown to be better on the mean of the other "

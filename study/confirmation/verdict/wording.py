@@ -149,6 +149,8 @@ def status_in_words(
 
     >>> status_in_words("inconclusive", 7, 5)
     'inconclusive after 7 pairs, 5 more may tell'
+    >>> status_in_words("inconclusive", 6, None)
+    'inconclusive after 6 pairs'
     >>> status_in_words("inconclusive", 2, None, is_replay=True)
     'inconclusive after 2 pairs, all that the recording has'
     >>> status_in_words("rejected", 1, None)
@@ -166,9 +168,13 @@ def status_in_words(
             return f"confirmed by {counted} of fresh launches{on}"
         case VerdictStatus.REJECTED:
             return f"rejected after {counted}{on}"
-    last = "all that the recording has" if is_replay else "the last look"
-    more = last if pairs_more is None else f"{pairs_more} more may tell"
-    return f"inconclusive after {counted}{on}, {more}"
+    if pairs_more is not None:
+        rest = f", {pairs_more} more may tell"
+    elif is_replay:
+        rest = ", all that the recording has"
+    else:  # before the last look it is not the pairs that are too few
+        rest = ", the last look" if pairs >= LOOKS[-1] else ""
+    return f"inconclusive after {counted}{on}{rest}"
 
 
 def signed(pct: float) -> str:

@@ -334,10 +334,14 @@ def test_pairs_that_all_had_the_studys_arrivals_are_not_continued(tmp_path: Path
 
 
 @pytest.mark.usefixtures("instant", "one_step")
-def test_a_confirmation_begun_at_another_place_is_counted_as_begun_anew(tmp_path: Path) -> None:
+def test_pairs_that_a_promotion_tells_of_and_are_not_here_are_asked_for(tmp_path: Path) -> None:
     path = promotion(tmp_path)
     confirmed(path, options={"timeout_s": 1.0})
-    confirmed(path, options={"timeout_s": 1.0, "out": tmp_path / "elsewhere"}, aa_pairs=3)
+    judged, elsewhere = path.read_text(), {"timeout_s": 1.0, "out": tmp_path / "elsewhere"}
+    with pytest.raises(BadInput, match=r"pairs\.jsonl is not here, .* begin anew with --fresh"):
+        confirmed(path, options=elsewhere, aa_pairs=3)
+    assert path.read_text() == judged
+    confirmed(path, options=elsewhere | {"fresh": True}, aa_pairs=3)
     assert verify(path)["confirmation"]["begun_anew"] == 1
 
 

@@ -165,7 +165,8 @@ def outcome_in(mood: object, channel: Channel, order: Order, card: str) -> tuple
     if order.is_raced and not channel.is_worth(order.attempt, measured):
         return Outcome(given_up=measured.flat()), time.monotonic() - began
     devices = dict.fromkeys(card.split(), measured.device)
-    return Outcome(replace(measured, devices=devices)), time.monotonic() - began
+    measured = replace(measured, devices=devices, lag_exceeded=mood == "is late")
+    return Outcome(measured), time.monotonic() - began
 
 
 def write(log: Path, text: str) -> None:

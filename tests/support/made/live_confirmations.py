@@ -39,8 +39,9 @@ def instantly(monkeypatch: pytest.MonkeyPatch, *, is_stressed: bool = False) -> 
         ms = 1000 * (allocation.share + len(launched) % 3 / 1000)
         return PairLaunch(role, dict.fromkeys(launcher.of.workloads, sooner(ms)))
 
-    def stress(runner: Runner, *_: object) -> None:
+    def stress(runner: Runner, *_: object) -> bool:
         runner.journal = replace(runner.journal, stress=STRESS)
+        return True
 
     monkeypatch.setattr(Launcher, "launch", launch)
     if not is_stressed:

@@ -27,6 +27,7 @@ from study.confirmation.live import measured as measuring
 from study.confirmation.live import several_cards
 from study.confirmation.pairs.arrivals import STEP
 from study.confirmation.pairs.launcher import Launcher
+from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairLaunch, PairsJournal
 from study.confirmation.subject import subject
 from study.lanes import measuring as lanes_measuring
@@ -156,7 +157,7 @@ def test_two_cards_come_to_the_verdict_of_one_with_the_same_pairs(
         return PairLaunch(role, dict.fromkeys(launcher.of.workloads, m.without_samples()))
 
     monkeypatch.setattr(Launcher, "launch", launch)
-    assert confirmed(path, options={"devices": "GPU-a", "out": tmp_path / "one"})[0] == 0
+    assert confirmed(path, options={"devices": "GPU-a", "fresh": True})[0] == 0
     assert figures(path) == of_two | {"begun_anew": 1}
 
 
@@ -209,6 +210,45 @@ def test_a_pair_that_both_cards_lost_comes_back_to_the_first(tmp_path: Path) -> 
     assert len({text[6:11] for text in journal.left_out}) == 2
 
 
+def test_pairs_that_are_disturbed_on_two_cards_at_once_are_measured_again(tmp_path: Path) -> None:
+    late = [*["well"] * JOBS, "is late", "well"]
+    moods = {"GPU-a": [["GPU-b", 1], *late[1:]], "GPU-b": [["GPU-a", 1], *late[1:]]}
+    path = candidate(tmp_path, moods)
+    code, lines = on_two(path)
+    assert code == 0, lines
+    journal = read_journal(journal_of(path))
+    check_whole(journal)
+    assert [text[6:] for text in journal.left_out] == ["our own requests left late under main"] * 2
+
+
+def test_a_card_on_which_all_is_disturbed_ends_the_run_once_the_others_have_ended_their_pairs(
+    tmp_path: Path,
+) -> None:
+    path = candidate(tmp_path, {"GPU-a": ["is late"], "GPU-b": [["GPU-a", 2 * JOBS], STEADY]})
+    with pytest.raises(SetupError, match="two in a row were disturbed"):
+        on_two(path)
+    assert [p.card for p in read_journal(journal_of(path)).pairs] == ["GPU-b"]
+
+
+def test_a_card_that_is_used_no_more_has_neither_pairs_nor_the_stress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = candidate(tmp_path, {"GPU-a": ["is killed"]})
+    monkeypatch.setattr(several_cards, "Patience", partial(several_cards.Patience, most_lost=1))
+    stressed, stress = list[str](), Runner._stress
+
+    def noted(runner: Runner, *arguments: Any) -> bool:
+        stressed.append(runner.bench.identity.uuid)
+        return stress(runner, *arguments)
+
+    monkeypatch.setattr(Runner, "_stress", noted)
+    code, lines = on_two(path)
+    assert code == 0, lines
+    assert stressed == ["GPU-b"]
+    assert {p.card for p in read_journal(journal_of(path)).pairs} == {"GPU-b"}
+    assert len(begun(path, "GPU-a")) == 1
+
+
 def test_without_a_lane_whole_pairs_are_kept_and_one_card_goes_on(tmp_path: Path) -> None:
     path = candidate(tmp_path, {card: [0.1] * JOBS + ["is killed"] for card in CARDS.split(",")})
     with pytest.raises(SetupError, match=r"no lane is left|lost its lane 3 times"):
@@ -241,6 +281,20 @@ def test_time_that_is_over_lets_what_is_measured_end(
     code, lines = on_two(path, timeout_s=1.0)
     assert (code, len(read_journal(journal_of(path)).pairs)) == (5, 1)
     assert any("run the same command again" in line for line in lines)
+
+
+def test_a_card_for_which_the_time_is_too_short_leaves_it_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def needed_s(_step: object, _journal: object, _of: object, card: str, _: object) -> float:
+        return 1e9 if card == "GPU-a" else 0.0
+
+    monkeypatch.setattr("study.confirmation.pairs.runner.expected_step_s", needed_s)
+    path = candidate(tmp_path)
+    code, lines = on_two(path, timeout_s=1e6)
+    journal = read_journal(journal_of(path))
+    assert (code, {p.card for p in journal.pairs[1:]}) == (5, {"GPU-b"}), lines
+    assert (len(journal.pairs), journal.stress) == (2, None), "the stress is the first card's"
 
 
 def test_ctrl_c_ends_the_lanes_and_keeps_whole_pairs(

@@ -14,6 +14,7 @@ from made.live_factories import promotion, shelf
 from objectives.allocation import Allocation
 from objectives.capacity.holds import Hold
 from objectives.colocation.colocation import Colocation
+from objectives.errors import SetupError
 from objectives.evaluation import Failure, Job
 from study.confirmation.confirm import confirm
 from study.confirmation.journal import read_journal
@@ -74,8 +75,9 @@ def holding(
         )
         return PairLaunch(role, dict.fromkeys(launcher.of.workloads, m))
 
-    def stress(runner: Runner, *_: object) -> None:
+    def stress(runner: Runner, *_: object) -> bool:
         runner.journal = replace(runner.journal, stress=STRESS)
+        return True
 
     monkeypatch.setattr(Launcher, "launch", launch)
     monkeypatch.setattr(Runner, "_stress", stress)
@@ -194,6 +196,22 @@ def test_baseline_and_winner_hold_on_one_card_so_another_card_begins_the_holds_a
     ]
     assert journal.left_out == ("4 holds of shelf-0: begun anew on shelf-1",)
     assert len(verify(path)["confirmation"]["left_out"]) == 1
+
+
+def test_holds_of_another_card_go_only_for_one_that_was_measured(
+    tmp_path: Path, holding: Holding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = promotion(tmp_path)
+    confirmed(path, steps=9 + 4)
+    machine = shelf(tmp_path / "fakes.yaml")
+    other = replace(machine.device.identity, uuid="shelf-1")
+    monkeypatch.setattr(type(machine.device), "identity", other)
+    holding.fails = Failure(oom(), is_ruled_out=False)
+    with pytest.raises(SetupError, match="two in a row were disturbed"):
+        confirmed(path)
+    journal = read_journal(journal_of(path))
+    assert [h.card for h in journal.holds] == ["shelf-0"] * 4
+    assert [text[:6] for text in journal.left_out] == ["hold 1"] * 2
 
 
 @pytest.mark.parametrize(("role", "code"), [("winner", 4), ("baseline", 5)])

@@ -9,10 +9,13 @@ import pytest
 from made.factories import STRESS, pair
 from made.live_factories import promotion
 
+from objectives.capacity.holds import Hold
+from study.confirmation.pairs import time_needed
 from study.confirmation.pairs.next_step import Next
 from study.confirmation.pairs.time_needed import expected_step_s, outlook
-from study.confirmation.records import Head, PairsJournal
+from study.confirmation.records import Head, PairsJournal, RoleHold
 from study.confirmation.subject import Subject, subject
+from study.rule.pairs import Role
 
 WORKLOADS = ("main", "voice_assistant")
 NEXT = Next("ab", 6)
@@ -44,6 +47,51 @@ def test_a_card_that_has_compiled_takes_no_such_time_again(
     of: Subject, card: str, longest_s: float
 ) -> None:
     assert expected_step_s(NEXT, journal(), of, card) == pytest.approx(1.05 * longest_s)
+
+
+def holding(*holds: tuple[Role, str]) -> PairsJournal:
+    """Return a journal with these holds, whose launches took 40 s to start, the winner's 90."""
+    arms = {"phase_s": {"starting llm": 40.0}}, {"phase_s": {"starting llm": 90.0, "alone": 9.0}}
+    held = tuple(
+        RoleHold(
+            role=role,
+            hold=Hold(2.0, 60.0, 120, 120),
+            at="",
+            wall_s=999.0,
+            card=card,
+            driver=None,
+            seed=1,
+        )
+        for role, card in holds
+    )
+    return replace(journal(), pairs=(pair(1, *arms, workloads=WORKLOADS),), holds=held)
+
+
+@pytest.mark.parametrize(
+    ("holds", "serving", "needed_s"),
+    [
+        ([], None, 40 + 105),
+        ([("baseline", "shelf-0")], "baseline", 105),
+        ([("baseline", "shelf-0")], None, 40 + 105),  # in a later run
+        ([("baseline", "shelf-0")] * 3, "baseline", 90 + 105),
+        ([("baseline", "shelf-1")], None, 40 + 90 + 6 * 105),  # all anew
+    ],
+)
+def test_a_hold_takes_a_start_only_where_its_servers_do_not_run(
+    of: Subject,
+    monkeypatch: pytest.MonkeyPatch,
+    holds: list[tuple[Role, str]],
+    serving: Role | None,
+    needed_s: float,
+) -> None:
+    role = "winner" if len(holds) == 3 else "baseline"
+    monkeypatch.setattr(time_needed, "hold_to_come", lambda *_: (role, 2.0))
+    own = holding(*holds)
+    assert expected_step_s(Next("hold", 1), own, of, "shelf-0", serving) == needed_s
+    left_s = 105 * (6 - len(holds)) + 90 + 40 * (len(holds) < 3)
+    assert outlook(own, of, 12) == (
+        f"to measure: the holds; about {left_s / 60:.0f} min (a guess from the workload)"
+    )
 
 
 def test_what_is_left_takes_what_most_pairs_took(of: Subject) -> None:
