@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 
 from objectives.engines.every import compile_caches
 from objectives.errors import SetupError
-from objectives.evaluation import Outcome
 from study.bench.bench import Bench
 from study.confirmation.journal import write_journal
-from study.confirmation.pairs.launcher import JobOrder
+from study.confirmation.live.pair_in_lane import Measuring, in_lane
 from study.confirmation.pairs.next_step import PAIRS, Next, next_pairs, next_step
-from study.confirmation.pairs.pair import PairOutcome, pair_in_words, pair_of
+from study.confirmation.pairs.pair import pair_in_words
 from study.confirmation.pairs.runner import Runner
 from study.confirmation.records import PairsJournal
 from study.lanes.card_names import short_name
@@ -27,26 +26,6 @@ from study.lanes.process.messages import Under
 from study.lanes.process.program import own_caches
 
 MOST_LOST = 3  # lanes that one pair may lose
-
-
-@dataclass(slots=True)
-class Measuring:
-    """A pair is being measured in a lane.
-
-    Args:
-        step: Which pair.
-        steps: It asks for one job after the other.
-        order: The job that the lane is at.
-    """
-
-    step: Next
-    steps: Generator[JobOrder, Outcome, PairOutcome]
-    order: JobOrder
-
-    @property
-    def name(self) -> str:
-        """Return what people call the pair."""
-        return f"{self.step.step.upper()} pair {self.step.number}"
 
 
 @dataclass(slots=True)
@@ -215,20 +194,6 @@ class SeveralCards:
             )
         if not self._is_over:
             self.runner.tell(f"{measuring.name} is begun anew")
-
-
-def in_lane(step: Next, runner: Runner, lane: Lane) -> Generator[JobOrder, Outcome, PairOutcome]:
-    """Ask for the jobs of a pair, one after the other, and return what comes of it."""
-    pair = pair_of(step, runner.of, runner.folder, lane.identity)
-    x = next(pair)
-    while True:
-        launching = runner.launcher.launching(x.role, x.allocation, x.folder, x.traffics)
-        launched = yield from launching
-        try:
-            x = pair.send(launched)
-        except StopIteration as end:
-            outcome: PairOutcome = end.value
-            return outcome
 
 
 @contextmanager
