@@ -104,9 +104,11 @@ class Runner:
 
     def say_outlook(self, cards: int = 1) -> None:
         """Say what is left to measure, on so many cards at once."""
-        if next_step(self.journal, self.of, self.most, self.part) is not None:
-            here = holds_on(self.journal, self.bench.identity)
-            self.tell(outlook(here, self.of, self.most, self.part, cards))
+        if (step := next_step(self.journal, self.of, self.most, self.part)) is None:
+            return
+        here = holds_on(self.journal, self.bench.identity)
+        self.tell(outlook(here, self.of, self.most, self.part, cards))
+        if step.step != "hold":
             for line in slices_in_words(self.of.traffics, self.most, self.of.clips):
                 self.tell(line)
 
