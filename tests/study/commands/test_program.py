@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from made.factories import make
+from made.live_factories import live
 from processes.commands import ROOT, run_study
 
 from objectives.errors import SetupError
@@ -164,16 +165,16 @@ def test_readme_has_the_two_commands_that_set_up_and_run() -> None:
     assert "python -m pip install -e '.[test]' && python -m pytest" in lines
 
 
-def test_what_asks_for_no_trial_or_request_imports_nothing_for_one() -> None:
-    code = """
+def test_what_asks_for_no_trial_or_request_imports_nothing_for_one(tmp_path: Path) -> None:
+    code = f"""
 import sys
 import study.deploy.commands, study.init_spec.init_spec
 import study.quick.look, study.service_pause.schedule
 from pathlib import Path
 from study.spec.load import load
-load(Path("study/specs/cpu.yaml"))
-print({"optuna", "sqlalchemy"} & sys.modules.keys())
+load(Path({str(live(tmp_path))!r}))
+print({{"optuna", "sqlalchemy"}} & sys.modules.keys())
 import study.report.html, study.run
-print({"httpx", "click"} & sys.modules.keys())
+print({{"httpx", "click"}} & sys.modules.keys())
 """
     assert run_python(code, cwd=ROOT).stdout == "set()\nset()\n"
