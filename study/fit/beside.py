@@ -22,6 +22,7 @@ from objectives.fit.fits import Fits
 from objectives.model_files.model import Model
 from objectives.services import OtherService, Services
 from study.fit.model_folder import folder_of
+from study.fit.own_words import own_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class BesideFiles:
             own_mib = self._alone(engine, allocation, host).own_mib
             mib, off_mib = own_mib or (None, None)
             return MemoryNeed(engine.name, mib, is_whole=own_mib is not None, off_mib=off_mib)
-        return memory_need(engine.name, service, engine.command(allocation, {}).argv, self.folders)
+        argv = own_words(service, engine.command(allocation, {}).argv).argv
+        return memory_need(engine.name, service, argv, self.folders)
 
     def _alone(self, engine: AnyCommand | LlmServer, allocation: Allocation, host: Host) -> Cell:
         """Return what the files say of another LLM that is alone on a device."""

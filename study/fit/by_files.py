@@ -8,7 +8,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from objectives.allocation import Allocation
-from objectives.engines.every import arithmetic_of
 from objectives.engines.places import Place, place_of
 from objectives.engines.registry import llm_engine, speech_engine
 from objectives.errors import SetupError
@@ -19,6 +18,7 @@ from objectives.servers.tenants import Tenant
 from objectives.services import LlmService, Services, SttService
 from study.fit.beside import BesideFiles, is_there, read_beside
 from study.fit.model_folder import folder_of
+from study.fit.own_words import OwnWords, known_arithmetic, own_words
 from study.fit.together import together
 
 SHIPPED = "recordings/models"  # the config.json of each model of the recordings that ship
@@ -61,7 +61,8 @@ class ByFiles:
 
     def token_bytes(self, allocation: Allocation) -> float | str:
         """Return what a token of the KV cache takes, or why that is not known."""
-        return self.arithmetic.token_bytes(_argv(self.llm, allocation), self.model, self.host)
+        words = _words(self.llm, allocation)
+        return self.arithmetic.token_bytes(words.argv, self.model, self.host)
 
     def cell(self, allocation: Allocation) -> Cell:
         """Return what the files say of an allocation: on all devices of the LLM together."""
@@ -93,15 +94,17 @@ class ByFiles:
         return replace(cell, is_close=True, why="; ".join(filter(None, (host.unknown, cell.why))))
 
     def _cell(self, allocation: Allocation, host: Host, name: str) -> Cell:
-        return self.arithmetic.cell(
-            allocation,
-            _argv(self.llm, allocation),
+        words = _words(self.llm, allocation)
+        cell = self.arithmetic.cell(
+            words.with_share(allocation),
+            words.argv,
             self.model,
             self._speech(allocation, host, name),
             host,
             request_tokens=self.request_tokens,
             version=self.version,
         )
+        return replace(cell, allocation=allocation)
 
     def unknown(self, allocation: Allocation) -> list[str]:
         """Return in sentences what is not known of the services beside a turn."""
@@ -150,16 +153,15 @@ def by_files(
     llm = next(s for s in services.values() if isinstance(s, LlmService))
     stt = next(s for s in services.values() if isinstance(s, SttService))
     shipped = (Path(str(files("objectives"))) / SHIPPED,) if is_shipped else ()
-    argv = _argv(llm, baseline)
-    arithmetic = arithmetic_of(llm, argv)
+    words = _words(llm, baseline)
+    arithmetic, version = known_arithmetic(llm, words), version or words.version
     try:
-        path = folder_of(
-            arithmetic.model_of(argv) or llm.model, (*shipped, *beside), is_shipped=is_shipped
-        )
+        model = words.placed(arithmetic.model_of(words.argv) or llm.model)
+        path = folder_of(model, (*shipped, *beside), is_shipped=is_shipped)
         return ByFiles(
             llm=llm,
             stt=stt,
-            model=arithmetic.read(path, argv, host),
+            model=arithmetic.read(path, words.argv, host),
             speech_parameters={
                 size: speech_engine(stt).parameters(size, _speech_folder(model, beside))
                 for size, model in stt.models.items()
@@ -182,8 +184,8 @@ def held_by(tenants: Sequence[Tenant], total_mib: float, *, is_cpu: bool) -> flo
     return sum(tenant.held_mib(total_mib) + context_mib for tenant in tenants)
 
 
-def _argv(llm: LlmService, allocation: Allocation) -> tuple[str, ...]:
-    return llm_engine(llm).resident_command(allocation, {}).argv
+def _words(llm: LlmService, allocation: Allocation) -> OwnWords:
+    return own_words(llm, llm_engine(llm).resident_command(allocation, {}).argv)
 
 
 def _speech_folder(model: str, beside: Sequence[Path]) -> Path | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from objectives.errors import SetupError
@@ -33,3 +34,19 @@ def folder_of(model: str, folders: Sequence[Path], *, is_shipped: bool = False) 
         f"there is no folder {model}; name one of a model, a GGUF file, or a hub id that is in the "
         "local cache"
     )
+
+
+def in_cache(hub_id: str, caches: Iterable[Path]) -> Path | None:
+    """Return the folder of a hub model in one of some caches; None where it is in none.
+
+    Args:
+        hub_id: The model.
+        caches: Folders that are laid out as the hub's cache.
+    """
+    for cache in caches:
+        model = cache / f"models--{hub_id.replace('/', '--')}"
+        with suppress(OSError):
+            folder = model / "snapshots" / (model / "refs/main").read_text().strip()
+            if folder.is_dir():
+                return folder
+    return None

@@ -17,10 +17,10 @@ from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import Others, observe
 from study.init_spec.places import places_of
 from study.init_spec.roles import UnitServices, services
-from study.init_spec.servers.programs import program_of
 from study.init_spec.sources import read_sources
 from study.init_spec.write_deployment import deployment_of
 from study.init_spec.write_spec import check_free, spec_of, write_checked, write_spec
+from study.server_words.programs import program_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from study.init_spec.servers.flags import serving
 from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.other_llm import read_other_llm
 from study.init_spec.servers.other_speech import knows, read_other_stt
-from study.init_spec.servers.programs import Program
 from study.init_spec.servers.second_speech import beside_of, hears, lacking, not_read
 from study.init_spec.servers.speech_unit import SpeechUnit, names_size, read_stt
+from study.server_words.programs import Program
 
 OF_WHISPER = (*(known.engine for known in SpeechEngine.unit_form.known),)
 OF_WHISPER += ("whisper-asr-webservice", "WhisperX")

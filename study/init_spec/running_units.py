@@ -20,7 +20,7 @@ from study.init_spec.forms.named_text import text_of, variables_of
 from study.init_spec.forms.running import Running
 from study.init_spec.forms.unit_text import commands_of
 from study.init_spec.forms.wrappers import unwrapped
-from study.init_spec.servers.programs import program_of
+from study.server_words.programs import program_of
 from study.systemd.manager import find_unit
 from study.systemd.systemctl import parse_show
 

@@ -10,40 +10,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from objectives.engines.every import unit_forms
 from objectives.errors import BadInput
 from study.container_engine import answered, last_line
 from study.container_engine import inspected as engine_inspected
 from study.init_spec.forms.command import UnitCommand
-from study.init_spec.forms.images import entrypoint, usual_words
 from study.init_spec.forms.running import Container
 from study.init_spec.forms.words import plain_words
+from study.server_words.images import words_in
 
 LOOK_S = 10.0
 COMPOSE = "com.docker.compose"
 SHM = (64 * 2**20, 65_536_000)  # bytes that engines give without being asked
 OF_ENGINE = ("TERM", "container", "HOSTNAME", "HOME")
-# commands that stand behind an image in place of flags of its entrypoint
-STARTERS = {"python", "python3", "bash", "sh", "exec", "env", "uvicorn", "uv", "nice", "tini"}
-STARTERS |= {"infinity_emb", "text-embeddings-router", "whisper-server", "numactl"}
-STARTERS |= {"text-generation-launcher", *(c for form in unit_forms() for c in form.commands)}
 
 
 def command_in(
     command: UnitCommand, container: Container, env: Mapping[str, str], folder: Path
 ) -> UnitCommand:
     """Return the command in a container: its entrypoint and its words."""
-    entry = entrypoint(container.image) if container.entrypoint is None else container.entrypoint
-    words = container.command
-    if not words and entry == entrypoint(container.image):
-        words = usual_words(container.image)
-    if container.entrypoint is None and words[:1] and not words[0].startswith("-"):
-        # an image's entrypoint takes flags, or a command of its own: `IMAGE vllm serve MODEL`
-        is_command = Path(words[0]).name in STARTERS or "/bin/" in words[0]
-        entry = () if is_command else entry[:-1] if words[:1] == entry[-1:] else entry
     return replace(
         command,
-        argv=(*entry, *words),
+        argv=words_in(container.image, container.entrypoint, container.command),
         env=env,
         folder=folder,
         container=container,

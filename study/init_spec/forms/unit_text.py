@@ -8,10 +8,11 @@ from pathlib import Path
 
 from objectives.errors import BadInput
 from study.init_spec.forms.command import UnitCommand
-from study.init_spec.forms.docker_run import of_run, run_words
+from study.init_spec.forms.docker_run import of_run
 from study.init_spec.forms.expansion import expanded
 from study.init_spec.forms.named_text import variables_of
 from study.init_spec.forms.words import Operator, Word, WordPart, plain_words, split
+from study.server_words.docker_run import run_words
 from study.systemd.unit_file import EXEC_PREFIX, settings
 
 # of a quadlet: the option of `podman run` by key

@@ -10,10 +10,11 @@ from pathlib import Path
 from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.compose import services as compose
 from study.init_spec.forms.containers import inspected
-from study.init_spec.forms.docker_run import PROGRAMS, of_run, run_at, run_words
+from study.init_spec.forms.docker_run import of_run
 from study.init_spec.forms.named_text import text_of, variables_of
 from study.init_spec.forms.shell import commands, conda_python
 from study.init_spec.forms.words import NAME
+from study.server_words.docker_run import PROGRAMS, run_at, run_words
 from study.systemd.unit_file import SHELLS
 
 # by wrapper: its options that take a value of their own, and how many words come before the command

@@ -15,9 +15,9 @@ from study.init_spec.forms.running import Running
 from study.init_spec.servers.flags import SECRET_FLAGS, split_flags
 from study.init_spec.servers.llm_unit import Llm, kept_env, port_of
 from study.init_spec.servers.other_llm import number
-from study.init_spec.servers.programs import Program
 from study.init_spec.servers.speech_unit import SpeechUnit
 from study.init_spec.servers.template import literal, template
+from study.server_words.programs import Program
 
 NAMES: Mapping[Role, str] = {
     "llm": "llm2",

@@ -15,7 +15,7 @@ from study.init_spec.servers.beside_unit import API, NAMES, Beside, free_name, t
 from study.init_spec.servers.flags import split_flags
 from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.other_llm import read_other_llm
-from study.init_spec.servers.programs import Program
+from study.server_words.programs import Program
 
 
 def read_engine_beside(unit: Running, program: Program, taken: set[str]) -> Beside | str:

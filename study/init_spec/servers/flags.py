@@ -10,7 +10,8 @@ from pathlib import Path
 from objectives.errors import BadInput
 from study.init_spec.forms.compose.files import document
 from study.init_spec.forms.running import Running
-from study.init_spec.servers.programs import Program, program_of
+from study.server_words.docker_run import host_path
+from study.server_words.programs import Program, program_of
 
 SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
 WAY_OUT = "write the spec from study/specs/gpu.yaml"
@@ -82,14 +83,9 @@ def host_file(unit: Running, name: str) -> Path | None:
     """Return where a file that a server names lies on this machine; None: in its image."""
     if unit.container is None:
         return unit.folder / name
-    inside = unit.folder / name
-    for option in unit.container.options:
-        kind, _, text = option.partition("=")
-        source, _, rest = text.partition(":")
-        target = Path(rest.partition(":")[0] or "/nowhere")
-        if kind == "--volume" and source.startswith("/") and inside.is_relative_to(target):
-            return Path(source) / inside.relative_to(target)
-    return None
+    options = (option.partition("=")[::2] for option in unit.container.options)
+    place = host_path(options, unit.folder / name)
+    return place if place is not None and place.is_absolute() else None
 
 
 def serving(unit: Running) -> Program | None:

@@ -16,8 +16,8 @@ from objectives.errors import BadInput
 from objectives.services import LlmService
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.flags import SECRET_FLAGS, WAY_OUT, Flags, split_flags, with_file
-from study.init_spec.servers.programs import program_of
 from study.init_spec.servers.template import SECRET, literal, template
+from study.server_words.programs import program_of
 
 # what engines, torch, CUDA and the hub read; not what a unit's own command is made of
 KEPT_ENV = re.compile(

@@ -13,8 +13,8 @@ from objectives.errors import BadInput
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.flags import split_flags
 from study.init_spec.servers.llm_unit import Llm, kept_env, port_of
-from study.init_spec.servers.programs import Program
 from study.init_spec.servers.template import literal, template
+from study.server_words.programs import Program
 
 # those of no engine, which a template starts; an engine's are in its room
 OTHERS: Mapping[str, Words] = {

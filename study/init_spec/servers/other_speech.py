@@ -17,9 +17,9 @@ from study.init_spec.forms.running import Running
 from study.init_spec.servers.engine_beside import renamed
 from study.init_spec.servers.flags import SECRET_FLAGS, host_file, split_flags
 from study.init_spec.servers.llm_unit import read_llm
-from study.init_spec.servers.programs import Program
 from study.init_spec.servers.speech_unit import SpeechUnit, here, named_size
 from study.init_spec.servers.template import literal, template
+from study.server_words.programs import Program
 
 WHISPER_CPP = "whisper.cpp"
 GGML = re.compile(r"ggml-(.+)\.bin")

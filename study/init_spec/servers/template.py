@@ -6,8 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from study.init_spec.forms.images import entrypoint
 from study.init_spec.forms.running import Running
+from study.server_words.images import entrypoint
 
 PLAIN = re.compile(r"[\w@%+=:,./{}-]+", re.ASCII)
 SECRET = re.compile(r"(?i).*(TOKEN|API_?KEY|SECRET|PASSW|CREDENTIAL).*")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import PurePath
 
 from objectives.engines.every import unit_forms
 from objectives.engines.unit_form import Image
@@ -21,6 +23,30 @@ IMAGES = (
     Image(r"chatterbox-tts", ("chatterbox-tts",)),
     Image(r"aphrodite", ("aphrodite", "run")),
 )
+
+# commands that stand behind an image in place of flags of its entrypoint
+STARTERS = {"python", "python3", "bash", "sh", "exec", "env", "uvicorn", "uv", "nice", "tini"}
+STARTERS |= {"infinity_emb", "text-embeddings-router", "whisper-server", "numactl"}
+STARTERS |= {"text-generation-launcher", *(c for form in unit_forms() for c in form.commands)}
+
+
+def words_in(image: str, entry: Sequence[str] | None, command: Sequence[str]) -> tuple[str, ...]:
+    """Return the words that run in a container: its entrypoint and those behind the image.
+
+    Args:
+        image: The image.
+        entry: What replaces the image's entrypoint; None: nothing.
+        command: The words behind the image, as written.
+    """
+    own, words = entrypoint(image), tuple(command)
+    first = own if entry is None else tuple(entry)
+    if not words and first == own:
+        words = usual_words(image)
+    if entry is None and words[:1] and not words[0].startswith("-"):
+        # an image's entrypoint takes flags, or a command of its own: `IMAGE vllm serve MODEL`
+        is_command = PurePath(words[0]).name in STARTERS or "/bin/" in words[0]
+        first = () if is_command else first[:-1] if words[:1] == first[-1:] else first
+    return (*first, *words)
 
 
 def entrypoint(image: str) -> tuple[str, ...]:
