@@ -106,6 +106,7 @@ def open_for(plan: Run, source: Source, storage: BaseStorage) -> optuna.Study:
         seed=options.seed,
         fresh=options.fresh,
         folder=plan.folder,
+        on_line=say,
     )
     trials = study.get_trials(deepcopy=False)
     study.sampler = sampler_of(plan.sampler, options.seed, spec, len(trials))

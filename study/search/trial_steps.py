@@ -162,5 +162,6 @@ class TrialSteps:
             seed = before[0].seed + len(before) + in_flight
         if self.only is not None:
             seed = len(before)  # its launches in the order of the recording, also if that has grown
-        folder = self.folder / "trials" / str(trial.number)
+        of_study = self.study.study_name.replace("/", "_")  # others number theirs from 0 too
+        folder = self.folder / "trials" / of_study / str(trial.number)
         return Job(allocation, seed, folder, is_fresh=self.restarts or bool(before))

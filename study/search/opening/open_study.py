@@ -6,7 +6,7 @@ It is new, resumed, or grown from an earlier one whose measurements still hold.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from optuna.storages import BaseStorage
 from objectives.errors import BadInput
 from objectives.search_space.space import Space
 from study.search.opening.carry_over import judged_again
-from study.storage.attributes import GROWN_FROM, IDENTITY, attribute
+from study.search.others import elsewhere
+from study.storage.attributes import GROWN_FROM, IDENTITY, attribute, origin_of
 from study.storage.comparability import differing_names
+from study.storage.trials import counted
 
 
 def succession(storage: BaseStorage, name: str) -> list[str]:
@@ -38,11 +40,13 @@ def open_study(
     seed: int,
     fresh: bool,
     folder: Path,
+    on_line: Callable[[str], None] = lambda _: None,
 ) -> optuna.Study:
     """Open the newest of `name`, `name-2`, ..., or create a study of that name.
 
     A changed list of values, weight or limit opens the next one and carries every measurement over;
-    a limit, where the replies that were kept show what it makes of each.
+    a limit, where the replies that were kept show what it makes of each. Where nothing was measured
+    yet, any other condition opens the next one too.
 
     Args:
         space: What is searched.
@@ -54,6 +58,7 @@ def open_study(
         seed: It is noted likewise.
         fresh: Whether to open a new study beside one of other conditions.
         folder: The folder of the study.db, where the replies of its launches lie.
+        on_line: It is told of conditions that are taken over.
 
     Raises:
         BadInput: What was measured cannot be compared; it names what differs.
@@ -74,13 +79,19 @@ def open_study(
         differing = differing_names(attribute(old, IDENTITY, dict), identity)
         if differing == ["limits"]:
             judged_again(old, identity["limits"], folder)
+        elif differing and _is_untouched(old):
+            on_line(
+                f"study {old.study_name} has measured nothing yet, so a new one beside it takes "
+                f"over what has changed: {', '.join(differing)}"
+            )
+            old = None
         elif differing:
             raise BadInput(
                 f"study {old.study_name} was measured under other conditions: "
                 f"{', '.join(differing)}; "
                 "run with --fresh to open a new study beside it (nothing is deleted)"
             )
-        if not differing and old.user_attrs.get("basis") == basis:
+        if old is not None and not differing and old.user_attrs.get("basis") == basis:
             return old
     new = unfinished or _created(storage, name, seen)
     if new is None:  # another process has made it at the same moment
@@ -94,6 +105,7 @@ def open_study(
             seed=seed,
             fresh=fresh,
             folder=folder,
+            on_line=on_line,
         )
     with warnings.catch_warnings():
         # names on the dashboard's axes, nothing more
@@ -108,6 +120,13 @@ def open_study(
         new.set_user_attr(key, value)
     new.set_user_attr(IDENTITY, dict(identity))  # last: with it the study is made
     return new
+
+
+def _is_untouched(study: optuna.Study) -> bool:
+    """Tell whether no trial of a study, or of one it has grown from, counts or may be under way."""
+    origin = origin_of(study)
+    is_own = not counted(study) and not elsewhere(study)
+    return is_own and (origin is None or _is_untouched(origin))
 
 
 def _created(storage: BaseStorage, name: str, seen: Sequence[str]) -> optuna.Study | None:

@@ -144,7 +144,7 @@ def test_a_trial_whose_lane_is_lost_is_told_once_and_says_so(spec, study, tmp_pa
     (lost,) = [t for t in study.get_trials() if "lost" in t.user_attrs]
     known = (TrialState.COMPLETE, TrialState.PRUNED)
     assert lost.state in known and "SIGKILL" in lost.user_attrs["lost"][0]
-    assert (tmp_path / "trials" / f"{lost.number}-attempt-2" / "llm.log").is_file()
+    assert (tmp_path / "trials/s" / f"{lost.number}-attempt-2" / "llm.log").is_file()
 
 
 def test_a_trial_that_no_lane_ends_uses_no_budget(spec, study, tmp_path):

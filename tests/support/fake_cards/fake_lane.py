@@ -29,7 +29,7 @@ from objectives.diagnosis.diagnosis import Diagnosis
 from objectives.errors import SetupError
 from objectives.evaluation import Failure, Outcome, Phase, Step
 from study.lanes.process.channel import Channel
-from study.lanes.process.messages import Answer, Doing, Order, Prepare, Ready, Refusal
+from study.lanes.process.messages import Answer, Doing, Opening, Order, Prepare, Ready, Refusal
 
 PROGRAM = "from fake_cards import fake_lane; fake_lane.main()"
 CARDS = ("GPU-a", "GPU-b")
@@ -113,7 +113,7 @@ def work(channel: Channel) -> None:
         channel.tell(Doing(Phase(Step.LOADING)))
         job.folder.mkdir(parents=True, exist_ok=True)
         (job.folder / "llm.log").write_text("it came up")
-        outcome, wall_s = outcome_in(mood, channel, order, opening.card)
+        outcome, wall_s = outcome_in(mood, channel, order, opening)
         write(log, f"ended {job.allocation}")
         ramp_range = order.ramp_range or RampRange(1.0 + int(opening.card[-1], 36) / 100, 25.0)
         if mood == "answers twice":
@@ -130,8 +130,11 @@ def wait_for(log: Path, jobs: int) -> None:
         waiting.sleep(0.02)
 
 
-def outcome_in(mood: object, channel: Channel, order: Order, card: str) -> tuple[Outcome, float]:
+def outcome_in(
+    mood: object, channel: Channel, order: Order, opening: Opening
+) -> tuple[Outcome, float]:
     allocation, began = order.job.allocation, time.monotonic()
+    card, root = opening.card, opening.folder.parents[1]
     match mood:
         case "is killed":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -152,11 +155,11 @@ def outcome_in(mood: object, channel: Channel, order: Order, card: str) -> tuple
         case [str() as other, int() as jobs]:
             from study.lanes.card_names import folder_name  # which few lanes need
 
-            lane = order.job.folder.parents[1] / "lanes" / folder_name(other)
+            lane = root / "lanes" / folder_name(other)
             wait_for(lane / "orders.log", jobs)
     waiting.sleep(WORK_S)
     measured = heard_cell(allocation.share, allocation.speech)
-    speeds = order.job.folder.parents[1] / "speeds.json"
+    speeds = root / "speeds.json"
     if speeds.exists() and not isinstance(measured, Diagnosis):
         noise = np.random.default_rng([order.job.seed, *card.encode()]).lognormal(0.0, 0.01)
         measured = slower(measured, json.loads(speeds.read_text())[card] * noise)

@@ -298,6 +298,7 @@ def open_made(
     name: str,
     sampler: str = "tournament",
     fresh: bool = False,
+    on_line: Callable[[str], None] = lambda _: None,
 ) -> optuna.Study:
     """Open the study of a spec as a run does."""
     study = open_study(
@@ -310,6 +311,7 @@ def open_made(
         seed=0,
         fresh=fresh,
         folder=Path(),
+        on_line=on_line,
     )
     trials = len(study.get_trials(deepcopy=False))
     study.sampler = sampler_of(sampler, 0, spec, trials)

@@ -23,8 +23,10 @@ from made.factories import (
 from processes.commands import run_script, run_study
 
 from objectives.allocation import Allocation
+from objectives.diagnosis.diagnosis import Diagnosis
+from objectives.diagnosis.log import FailurePhase
 from objectives.errors import BadInput
-from objectives.evaluation import Job, Outcome
+from objectives.evaluation import Failure, Job, Outcome
 from objectives.measurement import Measurement
 from objectives.servers.phase_times import TimedPhase
 from objectives.traffic.workload import Workload
@@ -32,7 +34,9 @@ from study.analysis.cost import launches
 from study.analysis.cost.cost import Cost, TimedLaunch
 from study.analysis.cost.phases import UNATTRIBUTED
 from study.cli.cost_lines import cost_lines, ratio_lines
+from study.search.ask import ask_trial
 from study.search.epoch import Epoch
+from study.search.tell import tell_failure
 from study.search.trial_ends import Progress
 from study.spec.choices import APIS
 from study.spec.load import load
@@ -263,7 +267,9 @@ def test_trials_with_servers_kept_and_restarted_do_not_mix(spec: Spec) -> None:
     storage = optuna.storages.InMemoryStorage()
     for first, second in ((False, True), (True, False)):
         then, now = (identity_of_spec(spec, restarts=r) for r in (first, second))
-        open_made(spec, storage, then, name=f"s{first}", sampler="random")
+        study = open_made(spec, storage, then, name=f"s{first}", sampler="random")
+        why = Diagnosis("oom_startup", "llm", FailurePhase.START, 5.0, "out of memory")
+        tell_failure(study, ask_trial(study, spec.search_space)[0], Failure(why, True, {}))
         with pytest.raises(BadInput, match=f"under other conditions: {LIFETIME}; run with --fresh"):
             open_made(spec, storage, now, name=f"s{first}", sampler="random")
 
