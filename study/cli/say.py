@@ -14,6 +14,12 @@ def say(text: str) -> None:
     print(at_width(text, sys.stdout), flush=True)
 
 
+def note(text: str) -> None:
+    """Print to standard error what a person should know of the answer; nothing for no text."""
+    if text:
+        print(at_width(f"note: {text}", sys.stderr), file=sys.stderr)
+
+
 def at_width(text: str, stream: TextIO) -> str:
     """Return the text as a stream shows it: wrapped where it is a terminal."""
     if not stream.isatty():

@@ -42,7 +42,8 @@ def main() -> None:
 
     with without_scikit_learn():
         from study.dashboard.server import serve
-    from study.storage.find import storage_url
+    from study.cli.say import note
+    from study.storage.find import left_out, storage_url
 
     with exiting():
         say = partial(print, flush=True)
@@ -53,4 +54,7 @@ def main() -> None:
             options_of_runner = read_options(Path(arguments.storage))
             serve_experiments(options_of_runner, arguments.port, say, arguments.host)
         else:
-            serve(storage_url(arguments.storage), arguments.port, say, arguments.host)
+            url = storage_url(arguments.storage)
+            if not arguments.storage:
+                note(left_out())
+            serve(url, arguments.port, say, arguments.host)

@@ -56,11 +56,11 @@ def main() -> None:
 
     from study.cli.exit_codes import exiting
     from study.cli.limit_options import limits_in
-    from study.cli.say import say
+    from study.cli.say import note, say
     from study.report.html import html, write_page
     from study.report.studies.side_by_side import side_by_side
     from study.report.summary import Summary, summary
-    from study.storage.find import folder_of, promotions_of, storage_url, study_in
+    from study.storage.find import folder_of, left_out, promotions_of, storage_url, study_in
 
     def read(storage: str | None, name: str | None) -> Summary:
         url = storage_url(storage)
@@ -78,6 +78,8 @@ def main() -> None:
         options.error("--study names one of a single STORAGE; of several the newest is taken")
     with exiting():
         first, *others = [read(storage, name) for storage in storages for name in studies]
+        if not arguments.storages:
+            note(left_out())
         if others:
             write_page(side_by_side([first, *others]), arguments.out)
             say(f"{arguments.out}: studies {', '.join(s.study for s in (first, *others))}")

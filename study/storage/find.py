@@ -19,6 +19,22 @@ BESIDE = "."  # in the folder of its SQLite file
 DEFAULT = Path("artifacts/h200_recorded/study.db")  # of the spec that ships
 
 
+def of_your_own() -> Path | None:
+    """Return the newest study.db beside that of the default study; None where there is none."""
+    found = {f: f.stat().st_mtime for f in DEFAULT.parent.parent.glob("*/study.db") if f != DEFAULT}
+    return max(found, key=lambda file: found[file], default=None)
+
+
+def left_out() -> str:
+    """Return in a sentence which study is not the default one; empty where there is no other."""
+    own = of_your_own()
+    return (
+        f"this is the study that ships, {DEFAULT}; to see the newest other, name {own}"
+        if own
+        else ""
+    )
+
+
 def storage_url(named: str | None) -> str:
     """Return the URL of a storage that exists.
 
@@ -31,11 +47,10 @@ def storage_url(named: str | None) -> str:
     url = named if named and "://" in named else sqlite_url(Path(named) if named else DEFAULT)
     file = sqlite_file(url)
     if file is not None and not file.is_file():
-        way_out = (
-            "run python scripts/run_study.py first"
-            if named is None
-            else "name the study.db of a study that ran"
-        )
+        way_out = "name the study.db of a study that ran"
+        if named is None:
+            own = of_your_own()
+            way_out = f"name {own}" if own else "run python scripts/run_study.py first"
         raise BadInput(f"there is no study in {file}; {way_out}")
     if file is not None and _is_foreign(file):
         raise _empty(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from made.factories import make
 from processes.commands import run_study
 
 from objectives.errors import BadInput
+from study.cli.say import note
 from study.dashboard.server import dashboard_of
 from study.storage.artifacts import ATTACHMENTS, SeveralFolders
 from study.storage.find import (
+    DEFAULT,
     FOLDER,
     folder_of,
     keep_folder,
+    left_out,
     promotions_of,
     storage_url,
     study_in,
@@ -67,3 +71,28 @@ def test_a_file_whose_tables_are_damaged_is_refused_in_one_line(tmp_path: Path) 
     with pytest.raises(BadInput) as refused:
         study_in(storage_url(str(file)))
     assert "\n" not in str(refused.value)
+
+
+def test_where_the_default_study_is_taken_the_newest_of_your_own_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=r"run python scripts/run_study\.py first"):
+        storage_url(None)
+    for at, name in enumerate(("newer", "h200_recorded", "older")):
+        file = tmp_path / "artifacts" / name / "study.db"
+        file.parent.mkdir(parents=True)
+        optuna.create_study(storage=f"sqlite:///{file}")
+        os.utime(file, (1e9 - at, 1e9 - at))
+    note(left_out())
+    said = capsys.readouterr()
+    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    assert "the study that ships, artifacts/h200_recorded/study.db; to see" in said.err
+    assert said.err.endswith(" artifacts/newer/study.db\n")
+    DEFAULT.unlink()
+    with pytest.raises(BadInput, match=r"; name artifacts/newer/study\.db"):
+        storage_url(None)
+    for name in ("newer", "older"):
+        shutil.rmtree(tmp_path / "artifacts" / name)
+    note(left_out())
+    assert capsys.readouterr().err == ""
