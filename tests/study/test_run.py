@@ -224,6 +224,22 @@ def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_
     )
 
 
+def test_a_space_of_the_baseline_alone_has_nothing_to_compare(tmp_path: Path) -> None:
+    def lines_of(sizes: list[str]) -> list[str]:
+        space = {"vllm_memory_util": [0.5], "whisper_model_size": sizes}
+        spec = load(make(tmp_path, changes={"search_space": space}))
+        return forecast_in_words(plan_of(spec, {}, 0, timeout_s=3600.0, replicates=True))
+
+    alone = lines_of(["base"])
+    assert alone[0].startswith("1 configuration, 0 of them measured")
+    assert alone[1] == "nothing to compare: add values to `search_space`"
+    assert any("at least 1 start of" in line and " for 1 trial:" in line for line in alone)
+    assert not any("a confirmed one" in line or "a first answer" in line for line in alone)
+    two = lines_of(["tiny", "base"])
+    assert not any("nothing to compare" in line for line in two)
+    assert any("a first answer" in line for line in two)
+
+
 def plan_of(spec: Spec, done: Mapping[str, bool], counted: int, **more: Any) -> Forecast:
     """Return the plan of a space, of 40 trials at the most, each of a minute where none is said."""
     return forecast(

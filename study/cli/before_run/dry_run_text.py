@@ -14,6 +14,7 @@ from study.search.effort import Effort
 from study.wording.allocations import short
 
 MOST_UNKNOWN = 3  # configurations that have a line each
+NOTHING_TO_COMPARE = "nothing to compare: add values to `search_space`"
 HOUR_S = 3600.0  # within which an owner may want a first answer
 
 
@@ -22,9 +23,10 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     lines = ["the space has a continuous range: no list of configurations"]
     if forecast.size is not None:
         lines = [
-            f"{forecast.size} configurations, {forecast.measured} of them measured; "
+            f"{_counted(forecast.size, 'configuration')}, {forecast.measured} of them measured; "
             f"at most {forecast.max_trials} trials over all runs"
         ]
+        lines += [NOTHING_TO_COMPARE] * (forecast.size == 1)  # the baseline
         lines += [f"({LISTED} are shown, with what they do not share with the baseline)"] * (
             forecast.has_more
         )
@@ -49,8 +51,10 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += command_lines(forecast)
     if forecast.recorded is None:
-        return [*lines, _effort(forecast.effort), _answers(forecast.effort), *_end(forecast.effort)]
-    which = f"{len(set(forecast.recorded))} configurations in {len(forecast.recorded)} launches"
+        answers = [] if forecast.size == 1 else [_answers(forecast.effort)]
+        return [*lines, _effort(forecast.effort), *answers, *_end(forecast.effort)]
+    count = _counted(len(set(forecast.recorded)), "configuration")
+    which = f"{count} in {len(forecast.recorded)} launches"
     replay = "a replay, which takes seconds: nothing is launched; the recording holds"
     return [*lines, f"{replay} {which}"]
 
@@ -58,6 +62,10 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
 def command_lines(forecast: Forecast) -> list[str]:
     """Return the lines of the servers' commands, which no wrapping may break."""
     return [f"  {service}  {c}" for service, several in forecast.commands.items() for c in several]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _is_unknown(p: Prospect) -> bool:
@@ -122,9 +130,9 @@ def _effort(effort: Effort) -> str:
     source = "measured" if effort.is_measured else "estimated"
     lanes = f" in {effort.lanes} lanes" if effort.lanes > 1 else ""
     return (
-        f"at least {effort.starts} starts of the LLM server for these; "
+        f"at least {_counted(effort.starts, 'start')} of the LLM server for these; "
         f"about {effort.each_s / 60:.1f} min a trial ({source}), "
-        f"{effort.once_s / 60:.0f} min for {effort.trials} trials{lanes}: "
+        f"{effort.once_s / 60:.0f} min for {_counted(effort.trials, 'trial')}{lanes}: "
         f"{effort.runs} run(s) of {effort.timeout_s:g} s"
     )
 
