@@ -20,6 +20,7 @@ from objectives.diagnosis.patterns import patterns
 from objectives.errors import BadInput
 from objectives.measurement import is_figure
 from study.cli import exit_codes
+from study.search.expected_time import guess_s
 from study.showcase.readme_tables import rendered, replayed, stale
 from study.spec.load import load
 
@@ -52,6 +53,10 @@ ELSEWHERE = {
     "python scripts/fit.py my_gpu.yaml": ("tests/study/fit/test_fit.py", "needs a model"),
     "python scripts/record.py": (".ci/run", "half an hour on live servers"),
     "python scripts/install_cpu_servers.py": (".ci/run", "installs 4.5 GB"),
+    "python scripts/report.py artifacts/my_gpu/study.db": (
+        "tests/study/storage/test_find.py",
+        "a study of a GPU",
+    ),
     "python scripts/dashboard.py": ("tests/study/dashboard/test_server.py", "serves until Ctrl-C"),
     "python scripts/bench_load.py": (
         "tests/objectives/rig/test_load_bench.py",
@@ -292,6 +297,15 @@ def test_the_checks_before_a_commit_are_those_of_this_environment():
             ("system", "lint-imports"),
         )
         assert set(options) <= {"check", "format", "--force-exclude"}
+
+
+def test_the_time_of_a_candidate_is_the_one_that_the_dry_run_tells():
+    spec = load(REPOSITORY / "study/specs/gpu.yaml", is_here=False)
+    minutes = guess_s(spec.workload) / 60
+    assert f"about {minutes:.1f} minutes a candidate" in PAGES[REPOSITORY / "README.md"]
+    assert (
+        f"{minutes:.1f} min a trial of `gpu.yaml`" in PAGES[REPOSITORY / "study/guides/own_gpu.md"]
+    )
 
 
 def test_what_the_pages_show_of_the_recording_is_current():
