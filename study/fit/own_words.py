@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def own_words(service: LlmService | OtherService, argv: Sequence[str]) -> OwnWor
         return _known(OwnWords(tuple(argv)))
     run = run_words(argv[place + 1 :])
     entry = run.values("--entrypoint")
-    words = words_in(run.image, entry[-1].split() if entry else None, run.command)
+    words = _apart(words_in(run.image, entry[-1].split() if entry else None, run.command))
     placed = {w: host_path(run.options, Path(w)) for w in words if w.startswith("/")}
     return _known(
         OwnWords(
@@ -106,15 +106,17 @@ def _known(words: OwnWords) -> OwnWords:
     kind = LLM_ENGINES.get(program.key) if program else None
     if program is None or kind is None or kind.unit_form is None:
         return words
-    behind = [
-        part
-        for word in words.argv[program.start :]
-        for part in (word.split("=", 1) if word.startswith("--model=") else (word,))
-    ]
+    behind = _apart(words.argv[program.start :])
     if behind[:1] and not behind[0].startswith("-"):  # `vllm serve MODEL`
         behind.insert(0, "--model")
     argv = (kind.program or program.key, *behind)
     return replace(words, argv=argv, key=program.key)
+
+
+def _apart(words: Iterable[str]) -> list[str]:
+    """Return words with a model as a word of its own."""
+    pairs = (w.split("=", 1) if w.startswith("--model=") else [w] for w in words)
+    return [part for pair in pairs for part in pair]
 
 
 def known_arithmetic(service: LlmService, words: OwnWords) -> Arithmetic:

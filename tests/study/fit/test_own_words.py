@@ -59,7 +59,8 @@ def test_a_vllm_in_its_container_is_known_by_the_hub_cache_that_the_container_se
 
 def test_a_share_that_a_template_fixes_is_the_one_that_counts(tmp_path: Path) -> None:
     write_config(tmp_path / "m", QWEN_7B, num_hidden_layers=4)
-    run = f"podman run --mount type=bind,source={tmp_path}/m,target=/m {IMAGE} /m --port {{port}}"
+    bind = f"--mount type=bind,source={tmp_path}/m,target=/m"
+    run = f"podman run {bind} {IMAGE} --model=/m --port {{port}}"
 
     def cell(words: str) -> Cell:
         space = {"vllm.max_num_seqs": [16]}
