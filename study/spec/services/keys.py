@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from objectives.allocation import RESIDENT
@@ -11,12 +12,14 @@ from objectives.engines.llm_options import LlmOptions
 from objectives.engines.places import PLACE
 from objectives.figures import STREAMED
 from objectives.services import OtherService
+from study.spec.services.shell_words import check_flag
 from study.spec.yaml_node import YamlEntry
 
 OF_SEVERAL = ("embeddings", "rerank")  # texts in a request
 OF_LLMS = ("metrics_path", "vocabulary", "output_tokens")
 OF_TEXTS = ("texts", "tokens")  # keys of what is sent no clips
 NUL = "\0"
+GLUED = re.compile(r"(--?[A-Za-z][\w-]*)\s+(.*)", re.DOTALL)
 
 
 def check_keys(entry: YamlEntry, name: str) -> None:
@@ -94,7 +97,7 @@ def refuse_unread(entry: YamlEntry, engine: Engine) -> None:
 
 
 def check_words(entry: YamlEntry, engine: Engine, named: Iterable[str]) -> None:
-    """Refuse a flag that the study sets itself, or that nothing says what an engine must be told.
+    """Refuse a flag that the study sets or no server reads, and what nothing tells an engine.
 
     Args:
         entry: The service's.
@@ -109,6 +112,10 @@ def check_words(entry: YamlEntry, engine: Engine, named: Iterable[str]) -> None:
     if (first := next(iter(engine.service.args), "-"))[:1] != "-":
         raise entry.at("args").wrong(f"{first!r} is no flag", "begin each flag with --")
     for word in engine.service.args:
+        check_flag(entry.at("args"), word)
+        if glued := GLUED.fullmatch(word):
+            what = f"{word!r} is one word to the server"
+            raise entry.at("args").wrong(what, f'write two: {glued[1]}, "{glued[2]}"')
         if engine.sets_itself(word):
             flag = word.partition("=")[0]
             raise entry.at("args").wrong(f"{flag} is set by the study itself", "remove it")

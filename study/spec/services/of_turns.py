@@ -25,6 +25,7 @@ from study.spec.memory.shares import refuse_shares
 from study.spec.search_space import OF_TURNS
 from study.spec.services.engines_beside import with_files
 from study.spec.services.keys import check_words, refuse_unread
+from study.spec.services.shell_words import check_program
 from study.spec.services.templates import check_template
 from study.spec.speech.service import read_speech
 from study.spec.yaml_node import YamlEntry
@@ -86,6 +87,8 @@ def read_services(
     for engine in in_order(services):
         if engine.service.command is not None:
             check_template(top, engine, parameters, {SHARE, SPEECH, *named})
+            if folder is not None:
+                check_program(entry.at(engine.name, "command"), engine.service.command)
     for engine in in_order(services):
         own = entry.at(engine.name)
         _check_options(engine, named)

@@ -11,6 +11,7 @@ from objectives.engines.engine import Engine
 from objectives.engines.places import PLACE
 from objectives.search_space.parameter import Parameter
 from objectives.services import LlmService, SttService
+from study.spec.services.shell_words import check_shell_words
 from study.spec.yaml_node import YamlEntry
 from study.text import meant
 
@@ -38,9 +39,13 @@ def check_template(
         shlex.split(template)
     except ValueError as error:
         raise entry.wrong("a quote in it does not close", "close it, or remove it") from error
+    check_shell_words(entry, template)
     if unknown := sorted(used - {*names} - {"port", "model"}):
         choices = ["port", "model", *sorted(names)]
-        raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", meant(unknown[0], choices))
+        way_out = meant(unknown[0], choices)
+        if unknown[0].startswith(engine.prefix):
+            way_out = f"add `{unknown[0]}: [...]` to search_space; otherwise, {way_out}"
+        raise entry.wrong(f"unknown placeholder {{{unknown[0]}}}", way_out)
     if "port" not in used:
         raise entry.wrong("it has no {port}", "add {port}, where the server's port goes")
     if "model" in used and not _has_model(engine):
