@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
 
@@ -11,6 +12,14 @@ import yaml
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40
 MAX_VALUES = 20_000
+# what is missing where something begins, by what PyYAML was reading
+LACKS = {
+    "while scanning a quoted scalar": "a quote opens here and does not close",
+    "while parsing a flow sequence": "the [ that opens here lacks a comma, or its ]",
+    "while parsing a flow mapping": "the { that opens here lacks a comma, or its }",
+    "while scanning a simple key": "a key has no colon with a space behind it",
+}
+MISPLACED = ("'<block mapping start>'", "mapping values are not allowed here")
 
 
 class Flaw(Enum):
@@ -118,7 +127,7 @@ def compose(data: bytes, *, aliases: bool) -> yaml.Node | None:
     except (ValueError, OverflowError) as error:
         raise BadYaml(Flaw.ESCAPE, str(error)) from error
     except yaml.MarkedYAMLError as error:
-        raise _syntax(error) from error
+        raise _syntax(error, text) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         what = "it holds a character that YAML does not allow"
@@ -142,10 +151,35 @@ def construct(node: yaml.Node | None) -> object:
         raise BadYaml(Flaw.VALUE, "a value is not of its type") from error
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> BadYaml:
-    mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 1
-    return BadYaml(Flaw.SYNTAX, str(error.problem or error.context), line)
+def _syntax(error: yaml.MarkedYAMLError, text: str = "") -> BadYaml:
+    """Return what is wrong, with the line where what is broken begins: it may show far below."""
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
+    what, line = str(error.problem or error.context), mark.line + 1 if mark else 1
+    before = _token_before(text, mark.index) if mark else None
+    if began and began.line + 1 < line and (lack := LACKS.get(str(error.context))):
+        return BadYaml(Flaw.SYNTAX, f"{lack}, which shows in line {line}", began.line + 1)
+    if before and before.end_mark.line + 1 == line and _is_long_quote(before):
+        what = f"the quote that opens here closes in line {line}"
+        return BadYaml(Flaw.SYNTAX, what, before.start_mark.line + 1)
+    if before and (above := before.start_mark.line + 1) < line and what.endswith(MISPLACED):
+        what = f"it is indented unlike what stands above it, in line {above}"
+    return BadYaml(Flaw.SYNTAX, what, line)
+
+
+def _is_long_quote(token: yaml.Token) -> bool:
+    is_quote = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
+    return is_quote and token.start_mark.line < token.end_mark.line
+
+
+def _token_before(text: str, index: int) -> yaml.Token | None:
+    """Return the last token that begins before a character of a text."""
+    last = None
+    with suppress(yaml.YAMLError):
+        for token in yaml.scan(text):
+            if token.start_mark.index >= index:
+                break
+            last = token
+    return last
 
 
 def _size(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) -> int:

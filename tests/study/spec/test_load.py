@@ -462,7 +462,7 @@ BAD_TEXTS: list[tuple[str, str | bytes, tuple[str, ...]]] = [
     ("only comments", "# nothing\n", (":1: ", "empty")),
     ("a list", "- a\n", (":1: ", "not a mapping")),
     ("a sentence", "hello\n", (":1: ", "'hello' is not a mapping")),
-    ("syntax", "name: a\nbudget: {a: 1\nx: [\n", (":3: ", "not valid YAML")),
+    ("syntax", "name: a\nbudget: {a: 1\nx: [\n", (":2: ", "not valid YAML", "line 3;")),
     ("a tab", "name: a\nbudget:\n\tx: 1\n", (":3: ", "not valid YAML")),
     ("two documents", "name: a\n---\nname: b\n", (":2: ", "not valid YAML")),
     ("unknown alias", "name: *a\n", (":1: ", "undefined alias")),
