@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from objectives.allocation import MEMORY, SHARE, SPEECH, Scalar
+from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
 from objectives.engines.engine import Engine
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
@@ -31,7 +31,7 @@ def read_baseline(
     bounds: Mapping[str, tuple[float, float]],
     engines: Sequence[Engine],
 ) -> dict[str, Scalar]:
-    """Return a value for each parameter; where the file has none, the classic two have a default.
+    """Return a value for each parameter; in a file without a baseline, two have a default.
 
     The default share is the searched one nearest to a half; the default speech model is the largest
     whose words are judged. Where nothing is in use (`baseline: none`), any other parameter is tried
@@ -49,12 +49,12 @@ def read_baseline(
     searched = {p.name: p for p in parameters}
     refuse_twins(entries, searched)
     values: dict[str, Scalar] = {}
-    for name, entry in entries.items():
-        check_name(entry, "fixed", engines)
-        value = entry.scalar()
+    for name, today in entries.items():
+        check_name(today, "fixed", engines)
+        value = today.scalar()
         if value is None or CLASSIC.get(name, kind_of(value)) != kind_of(value):
-            raise entry.wrong(
-                f"{entry.quotation} is not a value of {name}",
+            raise today.wrong(
+                f"{today.quotation} is not a value of {name}",
                 f"write a {CLASSIC.get(name, 'value')}",
             )
         if name in searched and not _can_take(searched[name], value):
@@ -64,17 +64,21 @@ def read_baseline(
                 if listed
                 else "name a value in its range"
             )
-            raise entry.wrong(f"{value} is not in search_space.{name}", f"add it there or {one}")
-        check_bounds(entry, name, value, bounds)
+            raise today.wrong(f"{value} is not in search_space.{name}", f"add it there or {one}")
+        check_bounds(today, name, value, bounds)
         values[name] = value
+    is_left_out = not entry.is_present
     for name, parameter in searched.items():
-        is_said = name in values or (name == MEMORY and SHARE in values)
-        if not is_said and name not in (SHARE, SPEECH):
-            if len(parameter.choices) != 1 and has_today:
-                raise top.at("baseline", name).wrong(
-                    "it has no value in use today",
-                    f"add `{name}: VALUE` there, or write `baseline: none` if nothing is in use",
-                )
+        is_said = name in values or (name in OF_MEMORY and {*OF_MEMORY} & values.keys())
+        has_default = name in (SHARE, SPEECH)
+        if is_said or (has_default and (is_left_out or not has_today)):
+            continue
+        if len(parameter.choices) != 1 and has_today:
+            raise top.at("baseline", name).wrong(
+                "it has no value in use today",
+                f"add `{name}: VALUE` there, or write `baseline: none` if nothing is in use",
+            )
+        if not has_default:
             values[name] = parameter.choices[0] if parameter.choices else parameter.low
     has_share = any(e.has_share for e in engines)
     if has_share and SHARE not in values and MEMORY not in values:

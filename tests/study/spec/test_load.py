@@ -357,13 +357,8 @@ def test_parameters_that_are_not_searched_are_fixed_by_the_baseline(write: Any) 
 def test_ranges_keep_whole_numbers_whole(write: Any) -> None:
     share = "vllm_memory_util: {low: 0.3, high: 0.5, step: 0.05}"
     space = f"{{{share}, vllm.max_num_seqs: {{low: 8, high: 128, log: true}}}}"
-    spec = load(
-        write(
-            changed(
-                search_space=space, baseline="{vllm.max_num_seqs: 16, whisper_model_size: tiny}"
-            )
-        )
-    )
+    today = "{vllm_memory_util: 0.4, vllm.max_num_seqs: 16, whisper_model_size: tiny}"
+    spec = load(write(changed(search_space=space, baseline=today)))
     share, seqs = spec.search_space.parameters
     assert share.values() == (0.3, 0.35, 0.4, 0.45, 0.5)
     assert (seqs.low, seqs.log, str(seqs.distribution)) == (
@@ -412,10 +407,47 @@ def test_any_server_may_stand_in_by_a_template(write: Any) -> None:
     space = (
         "{vllm_memory_util: [0.4, 0.5], vllm.ctx: [1024, 2048], whisper_model_size: [mine, yours]}"
     )
-    text = changed(
-        search_space=space, baseline="{vllm.ctx: 1024}", services=services, measure="live"
-    )
+    today = "{vllm_memory_util: 0.4, vllm.ctx: 1024, whisper_model_size: yours}"
+    text = changed(search_space=space, baseline=today, services=services, measure="live")
     assert load(write(text)).baseline.speech == "yours"
+
+
+@pytest.mark.parametrize(
+    ("search_space", "today", "missing"),
+    [
+        (None, "{vllm_memory_util: 0.50}", "whisper_model_size"),
+        (None, "{whisper_model_size: base}", "vllm_memory_util"),
+        (None, "{}", "vllm_memory_util"),
+        (
+            "{vllm_memory_mib: [4000, 5000], whisper_model_size: [tiny]}",
+            "{whisper_model_size: tiny}",
+            "vllm_memory_mib",
+        ),
+        (
+            "{vllm_memory_util: {low: 0.4, high: 0.5}, whisper_model_size: [tiny]}",
+            "{whisper_model_size: tiny}",
+            "vllm_memory_util",
+        ),
+    ],
+)
+def test_a_baseline_that_leaves_a_searched_value_out_is_refused(
+    write: Any, search_space: str | None, today: str, missing: str
+) -> None:
+    space = {} if search_space is None else {"search_space": search_space}
+    told = refusal(write(changed(baseline=today, **space)))
+    assert f" baseline.{missing}: it has no value in use today; add `{missing}: VALUE`" in told
+
+
+def test_a_baseline_may_leave_out_what_has_one_value(write: Any) -> None:
+    space = "{vllm_memory_util: [0.4], whisper_model_size: [tiny, base]}"
+    spec = load(write(changed(search_space=space, baseline="{whisper_model_size: tiny}")))
+    assert spec.baseline.share == 0.4
+    assert not any("no `baseline:`" in note for note in spec.notes)
+
+
+def test_a_baseline_that_nobody_wrote_is_said(write: Any) -> None:
+    told = "the file has no `baseline:`, so vllm_memory_util=0.5 whisper_model_size=base is taken"
+    assert any(note.startswith(told) for note in load(write(SMALL)).notes)
 
 
 def test_live_paths_become_absolute_beside_the_spec_and_links_stay(
