@@ -12,6 +12,7 @@ from objectives.search_space.space import Space
 from objectives.services import SttService
 from study.spec.search_space import (
     CLASSIC,
+    HOW,
     check_bounds,
     check_name,
     kind_of,
@@ -54,8 +55,7 @@ def read_baseline(
         value = today.scalar()
         if value is None or CLASSIC.get(name, kind_of(value)) != kind_of(value):
             raise today.wrong(
-                f"{today.quotation} is not a value of {name}",
-                f"write a {CLASSIC.get(name, 'value')}",
+                f"{today.quotation} is not a value of {name}", HOW.get(name, "write a value")
             )
         if name in searched and not _can_take(searched[name], value):
             listed = searched[name].choices

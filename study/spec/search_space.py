@@ -18,6 +18,11 @@ OF_TURNS = ("llm", "stt")
 # by whether it is an option of theirs; those of others are filled into a template
 OPTION = {True: r"[A-Za-z][\w.-]*", False: r"[A-Za-z]\w*"}
 CLASSIC = {SHARE: "number", MEMORY: "number", SPEECH: "text"}
+HOW = {
+    SHARE: f"write a part of 1, as 0.7 for 70 %, or MiB as `{MEMORY}`",
+    MEMORY: "write MiB without a unit, as 8192 for 8 GiB",
+    SPEECH: "write a text",
+}
 
 
 def searched_entries(top: YamlEntry) -> dict[str, YamlEntry]:
@@ -147,7 +152,7 @@ def read_parameter(
             raise e.wrong(f"{e.quotation} is listed twice", "remove one")
         choices.append(value)
         if (kind := CLASSIC.get(name)) and kind_of(value) != kind:
-            raise e.wrong(f"{e.quotation} is not a {kind}", f"write a {kind}")
+            raise e.wrong(f"{e.quotation} is not a {kind}", HOW[name])
         check_bounds(e, name, value, bounds)
     return Parameter(name, tuple(choices))
 
@@ -172,6 +177,8 @@ def check_bounds(
     """
     if name == MEMORY and not isinstance(value, str | bool) and value < 1:
         raise entry.wrong(f"{value} is no amount of MiB", f"write MiB, or a share as {SHARE}")
+    if name == SHARE and not isinstance(value, str | bool) and not 0 < value < 1:
+        raise entry.wrong(f"{value} is no share of a device", HOW[SHARE])
     if name not in bounds:
         return
     low, high = bounds[name]

@@ -438,6 +438,20 @@ def test_a_baseline_that_leaves_a_searched_value_out_is_refused(
     assert f" baseline.{missing}: it has no value in use today; add `{missing}: VALUE`" in told
 
 
+@pytest.mark.parametrize(
+    "shares",
+    ["[70, 80]", "[8192]", "[10GB]", "[70%]", "[0,60 0,70]", "[0.6, 1]", "{low: 40, high: 70}"],
+)
+def test_a_share_that_is_no_part_of_1_is_told_how_it_is_written(write: Any, shares: str) -> None:
+    told = refusal(write(changed(search_space=f"{{vllm_memory_util: {shares}}}")))
+    assert told.endswith("; write a part of 1, as 0.7 for 70 %, or MiB as `vllm_memory_mib`")
+
+
+def test_an_amount_of_memory_with_a_unit_is_told_how_it_is_written(write: Any) -> None:
+    told = refusal(write(changed(search_space="{vllm_memory_mib: [10GB]}")))
+    assert told.endswith("'10GB' is not a number; write MiB without a unit, as 8192 for 8 GiB")
+
+
 def test_a_baseline_may_leave_out_what_has_one_value(write: Any) -> None:
     space = "{vllm_memory_util: [0.4], whisper_model_size: [tiny, base]}"
     spec = load(write(changed(search_space=space, baseline="{whisper_model_size: tiny}")))
