@@ -368,6 +368,31 @@ def test_ranges_keep_whole_numbers_whole(write: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        ("8 GB", {"args": "2048", "prompt": "512, 1920", "whisper": "tiny, base", "today": "base"}),
+        ("24 GB", {"args": "16384", "prompt": "", "whisper": "base, small, medium", "today": ""}),
+    ],
+)
+def test_what_gpu_yaml_says_of_another_card_loads(
+    tmp_path: Path, card: str, words: dict[str, str]
+) -> None:
+    text = (SPECS / "gpu.yaml").read_text()
+    said = re.search(rf"# +{card}: (.*(\n# {{9,}}.*)?)", text)
+    assert said is not None and all(word in said[1] for word in words.values())
+    for now, then in (
+        ('"4096"', f'"{words["args"]}"'),
+        ("prompt_tokens: [512, 2048]", f"prompt_tokens: [{words['prompt'] or '512, 2048'}]"),
+        ('["tiny", "base", "small", "large-v3-turbo"]', f"[{words['whisper']}]"),
+        ("whisper_model_size: small}", f"whisper_model_size: {words['today'] or 'small'}}}"),
+    ):
+        assert now in text
+        text = text.replace(now, then)
+    (tmp_path / "my_gpu.yaml").write_text(text)
+    assert load(tmp_path / "my_gpu.yaml", is_here=False).search_space.size
+
+
 def test_bounds_may_be_widened_in_the_spec(write: Any) -> None:
     text = changed(
         search_space="{vllm_memory_util: [0.2, 0.9], whisper_model_size: [tiny]}",
