@@ -82,6 +82,7 @@ class Forecast:
         uncounted: In sentences, the memory beside the turn that they do not tell.
         total_mib: The memory of the device, MiB.
         has_today: Whether the baseline is in use today, and not only tried first.
+        is_full: Whether none of what is left to measure would be launched, for its memory.
         guard: What keeps each launch from outliving the study; None where nothing is launched.
     """
 
@@ -99,6 +100,7 @@ class Forecast:
     uncounted: tuple[str, ...] = ()
     total_mib: float = 0.0
     has_today: bool = True
+    is_full: bool = False
     guard: Guard | None = None
 
 
@@ -158,12 +160,15 @@ def forecast(
         cell = by_files(a) if by_files and checked.fits is Fits.UNKNOWN else None
         return Prospect(a, str(a) == str(baseline), done.get(str(a)), checked, cell)
 
+    prospects = tuple(prospect(a) for a in ordered)
+    new = [p for p in prospects if str(p.allocation) not in done]
+    launched = [p for p in new if not (setting.precheck and p.check.is_ruled_out)]
     of = [baseline] if has_more else ordered
     commands = [commands_of(setting.services, a, env) for a in of]
     most_trials = max(0, max_trials - counted)
     trials_left = most_trials
     if space.size is not None:
-        trials_left = min(most_trials, max(0, space.size - len(done)))
+        trials_left = min(most_trials, max(0, space.size - len(done) - len(new) + len(launched)))
     each_s = seconds_per_trial or guess_s(setting.workload)
     first_more_s = 0.0
     if not (counted or seconds_per_trial):
@@ -172,14 +177,15 @@ def forecast(
         size=space.size,
         measured=len(done),
         max_trials=max_trials,
-        prospects=tuple(prospect(a) for a in ordered),
+        prospects=prospects,
+        is_full=bool(new) and not launched and not has_more and space.size is not None,
         has_more=has_more,
         neighbours=tuple(neighbours),
         commands={e.name: tuple(dict.fromkeys(str(c[e.name]) for c in commands)) for e in engines},
         recorded=recorded,
         total_mib=next(iter(rooms.values())).identity.total_mib,
         effort=Effort(
-            starts=len({launch_key(setting.services, a) for a in ordered if str(a) not in done}),
+            starts=len({launch_key(setting.services, p.allocation) for p in launched}),
             each_s=each_s,
             is_measured=bool(seconds_per_trial),
             trials=trials_left,

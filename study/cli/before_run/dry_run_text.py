@@ -15,6 +15,10 @@ from study.wording.allocations import short
 
 MOST_UNKNOWN = 3  # configurations that have a line each
 NOTHING_TO_COMPARE = "nothing to compare: add values to `search_space`"
+FULL = (
+    "nothing would be launched: none of what is left to measure fits beside what others hold of "
+    "the device, `tenants` among them; let them hold less, or search what needs less"
+)
 HOUR_S = 3600.0  # within which an owner may want a first answer
 
 
@@ -30,10 +34,11 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
         lines += [f"({LISTED} are shown, with what they do not share with the baseline)"] * (
             forecast.has_more
         )
-    lines += [
-        f"tenant {n.name} will hold {n.mib:,} MiB; {n.left_mib:,.0f} MiB are left beside it"
-        for n in forecast.neighbours
-    ]
+    for n in forecast.neighbours:
+        left = f"{n.left_mib:,.0f} MiB are left beside it"
+        if n.left_mib <= 0:
+            left = f"the device lacks {-n.left_mib:,.0f} of them beside what others hold now"
+        lines.append(f"tenant {n.name} will hold {n.mib:,} MiB; {left}")
     baseline = next((p.allocation for p in forecast.prospects if p.is_baseline), None)
     in_short = baseline if forecast.has_more else None
     first = "baseline" if forecast.has_today else "tried first"
@@ -50,6 +55,8 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     lines += [guard_in_words(forecast.guard)] if forecast.guard else []
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += command_lines(forecast)
+    if forecast.is_full and forecast.recorded is None:
+        return [*lines, FULL]
     if forecast.recorded is None:
         answers = [] if forecast.size == 1 else [_answers(forecast.effort)]
         return [*lines, _effort(forecast.effort), *answers, *_end(forecast.effort)]

@@ -77,13 +77,21 @@ def _shares(cells: Sequence[Cell], total_mib: float) -> list[str]:
     for cell in (c for c in cells if c.most_mib is not None):
         ends = beside.get(cell.allocation.speech, (0.0, 0.0))
         beside[cell.allocation.speech] = max(ends, cell.most_mib or ends)
+    starts = f"the LLM starts from a share of {perhaps:.2f} on ({sure:.2f} to be sure)"
+    most_mib = max((high for _, high in beside.values()), default=math.inf)
+    if most_mib < least[0]:
+        left = "nothing" if most_mib <= 0 else f"at most {_share(most_mib, total_mib)}"
+        return [
+            f"{starts}, and what else is on the device, tenants and other processes among it, "
+            f"leaves it {left}: let them hold less, or name a smaller model"
+        ]
     fits = [
         f"{_share(high, total_mib)}{f' ({_share(low, total_mib)})' if low else ''} beside {name}"
         for name, (low, high) in beside.items()
     ]
     is_sure = any(low for low, _ in beside.values()) or not beside
     upto = f", and fits up to {', '.join(fits)}" if fits else ""
-    lines = [f"the LLM starts from a share of {perhaps:.2f} on ({sure:.2f} to be sure){upto}"]
+    lines = [f"{starts}{upto}"]
     if cells[0].allocation.memory_mib is None:
         lines.append(_smallest(cells, is_sure=is_sure))
     return lines

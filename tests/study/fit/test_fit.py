@@ -236,7 +236,7 @@ def test_a_template_of_llama_cpp_is_known_by_its_file(
     llm["command"] = "llama-server -m absent.gguf --port {port} -c {vllm.ctx}"
     spec = spec_of(tmp_path, services=services, search_space=space, baseline=baseline)
     code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
-    assert code == 3 and "absent.gguf" in text
+    assert code == 3 and "there is no file absent.gguf" in text
 
 
 def test_a_card_is_for_no_cpu(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
@@ -387,6 +387,53 @@ def test_where_no_share_starts_it_says_what_to_write(
     text = capsys.readouterr().out
     assert code == 0 and "no share of the space is sure to start" in text
     assert "the baseline does not start, by the models' files: if so, the first" in text
+
+
+@pytest.mark.parametrize(
+    ("mib", "left", "tenant"),
+    [
+        (13_000, "leaves it nothing", "the device lacks 964 of them beside what others hold now"),
+        (9_000, "leaves it at most 0.11", "3,036 MiB are left beside it"),
+    ],
+)
+def test_where_tenants_leave_no_room_nothing_else_is_asked_for(
+    tmp_path: Path,
+    hub: Path,
+    no_device: None,
+    capsys: Any,
+    monkeypatch: Any,
+    mib: int,
+    left: str,
+    tenant: str,
+) -> None:
+    spec = spec_of(tmp_path, tenants=[{"name": "desktop", "mib": mib}])
+    code, text = run(capsys, monkeypatch, spec, "--card", "RTX 3060")
+    words = " ".join(text.split())
+    assert code == 0 and "tenants and other processes among it" in words
+    assert left in words and "add one to" not in words and "fits up to" not in words
+    monkeypatch.setattr(
+        "sys.argv", ["scripts/run_study.py", str(spec), "--dry-run", "--card", "RTX 3060"]
+    )
+    assert exit_code(main_of("run_study.py")) == 0
+    text = capsys.readouterr().out
+    assert tenant in text and "a first answer" not in text
+    assert text.splitlines()[-1].startswith("nothing would be launched: none of what is left")
+
+
+def test_the_time_of_a_run_has_no_launch_that_is_ruled_out(
+    tmp_path: Path, hub: Path, no_device: None, capsys: Any, monkeypatch: Any
+) -> None:
+    for precheck, starts in (("prune", 1), ("report", 3)):
+        tenants = [{"name": "desktop", "mib": 6_500}]
+        spec = spec_of(tmp_path, tenants=tenants, precheck=precheck)
+        monkeypatch.setattr(
+            "sys.argv", ["scripts/run_study.py", str(spec), "--dry-run", "--card", "RTX 3060"]
+        )
+        assert exit_code(main_of("run_study.py")) == 0
+        text = capsys.readouterr().out
+        assert text.count("predicted_oom") == 4
+        assert f"at least {starts} starts of the LLM server for these" in text
+        assert f"{2 * starts} trials" in text
 
 
 def beside(folder: Path, **more: object) -> Path:
