@@ -9,6 +9,7 @@ from pathlib import Path
 
 from objectives.errors import SetupError
 from objectives.servers.versions import cached
+from study.spec.files import UNEXPANDED
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 LITTLE = "`hf download {} config.json`, a few KB, is enough to say what fits"
@@ -30,8 +31,11 @@ def folder_of(model: str, folders: Sequence[Path], *, is_shipped: bool = False) 
             return Path(cached(model))
         except SetupError as error:
             raise SetupError(f"{error}; {LITTLE.format(model)}") from error
+    if "$" in model:
+        raise SetupError(f"there is no {model}; {UNEXPANDED}")
+    what = "file" if model.endswith(".gguf") else "folder"
     raise SetupError(
-        f"there is no folder {model}; name one of a model, a GGUF file, or a hub id that is in the "
+        f"there is no {what} {model}; name one of a model, a GGUF file, or a hub id that is in the "
         "local cache"
     )
 

@@ -16,6 +16,7 @@ MODEL_KINDS = {
     "file": "the model's file",
     "name": "the model as the engine has it, such as `qwen2.5:7b`",
 }
+UNEXPANDED = "write the path out: variables are not expanded here"
 # models of random weights, which scripts/make_models.py writes
 RANDOM_MODELS = ("llm-19b", "llm-7b", "small-random")
 
@@ -47,7 +48,7 @@ def model_at(entry: YamlEntry, name: str, folder: Path, *, is_file: bool = False
     if is_file:
         if path := file_at(name, (folder, Path()), Path.is_file):
             return str(path)
-        raise entry.wrong(f"there is no file {name!r}", "name the file of a model")
+        raise entry.wrong(f"there is no file {name!r}", _way_out(name, "name the file of a model"))
     if path := file_at(name, (folder, Path()), Path.is_dir):
         return str(path)
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
@@ -72,6 +73,8 @@ def file_at(name: str, folders: Iterable[Path], test: Callable[[Path], bool]) ->
 
 
 def _way_out(name: str, otherwise: str) -> str:
+    if "$" in name:
+        return UNEXPANDED
     if ".servers" not in Path(name).parts:
         return otherwise
     if Path(name).name in RANDOM_MODELS:

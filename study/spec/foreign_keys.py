@@ -5,12 +5,14 @@ Files that people had before this project load as they are.
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_type_hints
 
 from objectives.figures import Direction
 from study.spec.choices import CLAIMS_OF_0_1, FIGURES, OF_MARGINS
-from study.spec.model import KEYS
+from study.spec.model import KEYS, Spec
+from study.spec.search_space import OF_TURNS
 from study.spec.yaml_file import read_yaml
 from study.spec.yaml_node import YamlEntry
 
@@ -41,6 +43,7 @@ LEGACY = (
 )
 
 
+OF_SERVICES = ("api", "command", "engine", "model", "models", "python", "program")
 PREFIX = "spica_"  # begins names there that those of files do not have
 
 
@@ -89,6 +92,20 @@ def refuse_old_words(top: YamlEntry) -> None:
     claim = top.at("claim")
     if (successor := CLAIMS_OF_0_1.get(claim.text)) is not None:
         raise claim.wrong(f"{claim.quotation} is a claim of 0.1", f"write {successor}")
+
+
+def check_names(top: YamlEntry) -> None:
+    """Refuse a key that nobody reads; of one that belongs below another, say which."""
+    hints = get_type_hints(Spec)
+    above = {f.name: n for n, kind in hints.items() if is_dataclass(kind) for f in fields(kind)}
+    for name, entry in top.items().items():
+        if name in (*SHARED, *OWN_KEYS, *LEGACY):
+            continue
+        is_service = entry.is_mapping and not {*entry.items()}.isdisjoint(OF_SERVICES)
+        where = "services" if is_service or name in OF_TURNS else above.get(name)
+        if where is not None:
+            raise entry.wrong(f"it belongs below `{where}:`", "indent it there")
+    top.only((*SHARED, *OWN_KEYS, *LEGACY), (*SHARED, *OWN_KEYS))
 
 
 def only_in_rotation(top: YamlEntry) -> list[str]:

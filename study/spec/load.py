@@ -26,8 +26,8 @@ from study.spec.choices import APIS
 from study.spec.foreign_keys import (
     LEGACY,
     OWN_KEYS,
-    SHARED,
     check_metrics,
+    check_names,
     only_in_rotation,
     refuse_old_words,
 )
@@ -99,7 +99,7 @@ def load(
     top, ignored = _chosen(root, experiment)
     keys = top.items()
     refuse_old_words(top)
-    top.only((*SHARED, *OWN_KEYS, *LEGACY), (*SHARED, *OWN_KEYS))
+    check_names(top)
     for name in ("name", "search_space"):
         if name not in keys:
             raise top.at(name).wrong("it is missing", f"add `{name}:`")

@@ -142,13 +142,17 @@ def with_models(
         return services
     models: dict[str, str] = {}
     hub = speech_engine(stt).hub
+    listed = top.at("search_space", SPEECH)
+    named = [*(listed.elements() if listed.is_list else ()), top.at("baseline", SPEECH)]
     for size in sizes:
         entry = top.at("services", "stt", "models", size)
         model = stt.models.get(size, hub.get(size))
         if not model:
-            raise entry.wrong(
-                f"there is no model for {size!r}", f"add `{size}: FOLDER` to services.stt.models"
-            )
+            way_out = f"add `{size}: FOLDER` to services.stt.models"
+            if not entry.is_present:
+                way_out += f"; otherwise, {meant(size, dict.fromkeys((*stt.models, *hub)))}"
+                entry = next((e for e in named if e.text == size), entry)
+            raise entry.wrong(f"there is no model for {size!r}", way_out)
         models[size] = model if folder is None else model_at(entry, model, folder)
     return {**services, "stt": replace(stt, models=models)}
 

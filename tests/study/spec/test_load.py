@@ -477,6 +477,48 @@ def test_an_amount_of_memory_with_a_unit_is_told_how_it_is_written(write: Any) -
     assert told.endswith("'10GB' is not a number; write MiB without a unit, as 8192 for 8 GiB")
 
 
+def test_a_whisper_that_is_not_known_is_told_where_it_is_searched(write: Any) -> None:
+    text = changed(search_space="\n  whisper_model_size:\n  - tiny\n  - large-v4")
+    told = refusal(write(text))
+    assert told.startswith(":7: search_space.whisper_model_size: there is no model for 'large-v4';")
+    assert "add `large-v4: FOLDER` to services.stt.models; otherwise, did you mean large" in told
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        ("embed: {api: embeddings, command: 'x {port}'}", "services"),
+        ("llm: {start_timeout_s: 9}", "services"),
+        ("stt:", "services"),
+        ("prompt_tokens: [8, 16]", "workload"),
+        ("wallclock_sec: 60", "budget"),
+        ("wer_points: 2", "gates"),
+    ],
+)
+def test_a_key_that_lost_its_indentation_is_told_where_it_belongs(
+    write: Any, lines: str, where: str
+) -> None:
+    name = lines.partition(":")[0]
+    told = refusal(write(f"{SMALL}{lines}\n"))
+    assert told == f":7: {name}: it belongs below `{where}:`; indent it there"
+
+
+@pytest.mark.parametrize(
+    ("llm", "key"),
+    [
+        ("{python: $HOME/venv/bin/python}", "python"),
+        ("{python: '${VENV}/bin/python'}", "python"),
+        ("{model: '${MODELS}/qwen', python: venv/bin/python}", "model"),
+    ],
+)
+def test_a_path_with_a_variable_is_told_that_nothing_expands_it(
+    write: Any, llm: str, key: str
+) -> None:
+    told = refusal(write(changed(measure="live", services=f"{{llm: {llm}}}")))
+    assert f"services.llm.{key}: there is no " in told
+    assert told.endswith("; write the path out: variables are not expanded here")
+
+
 def test_a_baseline_may_leave_out_what_has_one_value(write: Any) -> None:
     space = "{vllm_memory_util: [0.4], whisper_model_size: [tiny, base]}"
     spec = load(write(changed(search_space=space, baseline="{whisper_model_size: tiny}")))
@@ -693,7 +735,7 @@ BAD_VALUES: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ({"search_space": "{whisper_model_size: [1]}"}, ("1 is not a text",)),
     (
         {"search_space": "{whisper_model_size: [gigantic]}"},
-        ("services.stt.models.gigantic: there is no model",),
+        ("search_space.whisper_model_size: there is no model",),
     ),
     ({"search_space": "{whisper_model_size: {low: 1, high: 2}}"}, ("sizes are no range",)),
     ({"search_space": "{vllm_memory_util: [0.4, 0.40]}"}, ("0.40 is listed twice",)),
