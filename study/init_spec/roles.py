@@ -11,7 +11,7 @@ from objectives.errors import BadInput
 from study.init_spec.forms.running import Running, Sleep
 from study.init_spec.servers.beside_unit import API, NAMES, Beside, free_name, read_beside, tenant
 from study.init_spec.servers.engine_beside import read_engine_beside
-from study.init_spec.servers.flags import serving
+from study.init_spec.servers.flags import refuse_blanks, serving
 from study.init_spec.servers.llm_unit import Llm, read_llm
 from study.init_spec.servers.other_llm import read_other_llm
 from study.init_spec.servers.other_speech import knows, read_other_stt
@@ -75,6 +75,9 @@ def services(
     if not llms or not heard:
         raise BadInput(_lack(programs, "llm" if not llms else "stt"))
     (llm, llm_program), (stt, stt_program) = llms[0], heard[0]
+    for unit, program in programs:
+        if unit is stt or program is not None:
+            refuse_blanks(unit, program)
     beside: list[Beside] = []
     notes: list[str] = []
     for unit, program in programs:

@@ -60,7 +60,8 @@ def running_all(unit: str) -> list[Running]:
             f"--unit {unit}: it does not run; "
             f"`systemctl start {state.unit}`, for its command is read from it"
         )
-    env = _environment(properties.get("Environment", ""), properties.get("EnvironmentFiles", ""))
+    files = tuple(Path(w) for w in properties.get("EnvironmentFiles", "").split() if w[0] == "/")
+    env = _environment(properties.get("Environment", ""), files)
     folder = Path(properties.get("WorkingDirectory", "").lstrip("!-").replace("~", "/root") or "/")
     seen = processes(state.unit, pid) if pid else []
     base = Running(
@@ -72,12 +73,14 @@ def running_all(unit: str) -> list[Running]:
         pids=tuple(p.pid for p in seen),
         ports=(sleep.port,) if sleep else tuple(sorted({n for p in seen for n in ports_of(p)})),
         sleep=sleep,
+        env_files=files,
     )
     written = _written(properties, base)
     if len(written) > 1:
         one = replace(base, ports=())  # which of them is whose, its own words say
         return [of_command(replace(one, member=name), c) for name, c in written]
     begun = [c for p in seen for c in _of_process(p, base)]
+    begun.sort(key=lambda c: any(b.matters for b in c.blanks))  # a script's child knows the values
     known = [c for c in begun if program_of(c.argv)] or [
         c for _, c in written if program_of(c.argv)
     ]
@@ -112,6 +115,8 @@ def of_command(base: Running, command: UnitCommand, written: UnitCommand | None 
         hidden=written.hidden,
         plumbing=written.plumbing,
         script=written.script,
+        blanks=command.blanks,
+        env_files=tuple(dict.fromkeys((*base.env_files, *command.env_files))),
     )
 
 
@@ -204,16 +209,15 @@ def serves_llm(argv: Sequence[str]) -> bool:
     return program is not None and (program.key, program.role) == (USUAL, "llm")
 
 
-def _environment(text: str, files: str) -> dict[str, str]:
+def _environment(text: str, files: Sequence[Path]) -> dict[str, str]:
     """Read `Environment=`, then the files in their order, as systemd lays them over each other."""
     try:
         words = shlex.split(text)
     except ValueError:
         words = text.split()
     values = {k: v for k, sep, v in (word.partition("=") for word in words) if sep}
-    for file in files.split():
-        if file.startswith("/"):
-            values |= variables_of(Path(file))
+    for file in files:
+        values |= variables_of(file)
     return values
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from study.init_spec.forms.expansion import expanded, names_in
+from study.init_spec.forms.expansion import OF_ENV, Blank, blanks_in, expanded, names_in
 from study.init_spec.forms.running import Container
 from study.init_spec.forms.words import Word
 
@@ -29,6 +29,8 @@ class UnitCommand:
         container: What holds it; None: nothing.
         opened: The scripts through which it came.
         is_background: Whether a script goes on beside it.
+        blanks: What variables without a value left empty on the way.
+        env_files: The files that its variables are read from.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +44,8 @@ class UnitCommand:
     container: Container | None = None
     opened: frozenset[Path] = frozenset()
     is_background: bool = False
+    blanks: tuple[Blank, ...] = ()
+    env_files: tuple[Path, ...] = ()
 
     def with_words(self, words: list[Word], values: Values) -> UnitCommand:
         """Return it with these words, filled in, and what was read for them."""
@@ -53,6 +57,7 @@ class UnitCommand:
             variables={**self.variables, **variables_of(words, values)},
             hidden={**self.hidden, **hidden_in(words, values)},
             plumbing=self.plumbing | names,
+            blanks=(*self.blanks, *blanks_in(words, values)),
         )
 
 
@@ -70,9 +75,6 @@ def hidden_in(words: list[Word], values: Values) -> dict[str, str]:
         for piece in expanded(word, values)
         if piece.startswith("-")
     }
-
-
-OF_ENV = ("-e", "--env")  # of `docker run`
 
 
 def variables_of(words: list[Word], values: Values) -> dict[str, str]:

@@ -23,8 +23,10 @@ KEPT |= {"--privileged", "--read-only", "--pid", "--init", "--cgroups", "--volum
 def of_run(command: UnitCommand, program: str, words: RunWords) -> UnitCommand:
     """Return what runs in the container of a `run`, with what surrounds it."""
     env: dict[str, str] = {}
-    for file in words.values("--env-file"):
-        env |= variables_of(command.folder / file)
+    files = tuple(command.folder / file for file in words.values("--env-file"))
+    for file in files:
+        env |= variables_of(file)
+    command = replace(command, env_files=(*command.env_files, *files))
     for text in words.values("--env"):
         name, is_given, value = text.partition("=")
         if is_given or name in command.env:

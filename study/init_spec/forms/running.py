@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from objectives.engines.every import unit_forms
+from study.init_spec.forms.expansion import Blank
+from study.init_spec.forms.named_text import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Running:
         is_unit: Whether a unit of systemd's runs it.
         sleep: What wakes it; None: it runs all the time.
         member: Its own name among the servers that the unit or file starts; empty: it is alone.
+        blanks: What variables without a value left empty in its words.
+        env_files: The files that its variables are read from.
     """
 
     unit: str
@@ -114,11 +118,33 @@ class Running:
     is_unit: bool = True
     sleep: Sleep | None = None
     member: str = ""
+    blanks: tuple[Blank, ...] = ()
+    env_files: tuple[Path, ...] = ()
 
     @property
     def label(self) -> str:
         """Return its name for people: what starts it, and which of several it is."""
         return f"{self.unit}: {self.member}" if self.member else self.unit
+
+    def unset(self, blanks: Sequence[Blank]) -> str:
+        """Say of variables that they have no value, and of the files that they come from why."""
+        names = [*dict.fromkeys(f"`{b.variable}`" for b in blanks)]
+        verb = "is" if len(names) == 1 else "are"
+        state = "empty" if all(b.is_set for b in blanks) else "not set"
+        files = [
+            f"{f} {'cannot be read' if text_of(f) is None else 'gives no value'}"
+            for f in dict.fromkeys(self.env_files)
+        ]
+        why = ", ".join(files) or "nothing that is read here gives a value"
+        return f"{', '.join(names)} {verb} {state}: {why}"
+
+    @property
+    def lack(self) -> str:
+        """Return in brackets why a word of it may be missing; empty where nothing is."""
+        if self.blanks:
+            return f" ({self.unset(self.blanks)})"
+        unread = ", ".join(str(f) for f in self.env_files if text_of(f) is None)
+        return f" ({unread} cannot be read)" if unread else ""
 
     def path(self, word: str) -> str:
         """Make a file or folder as the server sees it absolute; return any other word as it is."""

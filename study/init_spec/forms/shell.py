@@ -38,8 +38,8 @@ class _Shell:
     def __init__(self, begun: UnitCommand, script: Path | None) -> None:
         self.begun, self.script, self.folder = begun, script, begun.folder
         self.env = dict(begun.env)
-        self.values: dict[str, str | tuple[str, ...]] = {**begun.env, "@": begun.argv[1:]}
-        self.values |= {str(n): word for n, word in enumerate(begun.argv)}
+        self.values: dict[str, str | tuple[str, ...]] = {"PWD": str(begun.folder), **begun.env}
+        self.values |= {"@": begun.argv[1:], **{str(n): w for n, w in enumerate(begun.argv)}}
         self.exports_all = False
         self.runs = 0
         self.branches: list[bool] = []
@@ -83,6 +83,7 @@ class _Shell:
                 self.exports_all = any(p.text in ("-a", "-ae", "-o") for w in words for p in w)
             case "cd" | "pushd":
                 self.folder = self._place(words[1:2])
+                self.values["PWD"] = str(self.folder)
             case "." | "source":
                 yield from self._source(self._place(words[1:2]))
             case "conda" | "mamba" | "micromamba" if "activate" in _texts(words):

@@ -9,7 +9,6 @@ from pathlib import Path
 from objectives.errors import BadInput
 from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.docker_run import of_run
-from study.init_spec.forms.expansion import expanded
 from study.init_spec.forms.named_text import variables_of
 from study.init_spec.forms.words import Operator, Word, WordPart, plain_words, split
 from study.server_words.docker_run import run_words
@@ -46,6 +45,7 @@ def commands_of(
         yield _quadlet(texts)
         return
     own = environment(texts) if env is None else dict(env)
+    files = env_files(texts)
     where = Path("".join(settings(texts, "Service", "WorkingDirectory")[-1:]).lstrip("-!") or "/")
     starts = settings(texts, "Service", "ExecStart")
     if not starts:
@@ -53,7 +53,7 @@ def commands_of(
     for start in starts:
         words = split(EXEC_PREFIX.sub("", start, count=1), "systemd")
         for part in _parts([w for w in words if not isinstance(w, Operator)]):
-            begun = UnitCommand((), own, where if folder is None else folder)
+            begun = UnitCommand((), own, where if folder is None else folder, env_files=files)
             yield begun.with_words([_as_text(w) for w in part], own)
 
 
@@ -81,9 +81,15 @@ def environment(texts: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for line in settings(texts, "Service", "Environment"):
         values |= dict(w.partition("=")[::2] for w in plain_words(line) if "=" in w)
-    for line in settings(texts, "Service", "EnvironmentFile"):
-        values |= variables_of(Path(line.strip("\"'").removeprefix("-")))
+    for file in env_files(texts):
+        values |= variables_of(file)
     return values
+
+
+def env_files(texts: Sequence[str]) -> tuple[Path, ...]:
+    """Return the files that `EnvironmentFile=` of a unit names."""
+    lines = settings(texts, "Service", "EnvironmentFile")
+    return tuple(Path(line.strip("\"'").removeprefix("-")) for line in lines)
 
 
 def specified(text: str, name: str) -> str:
@@ -113,5 +119,6 @@ def _quadlet(texts: Sequence[str]) -> UnitCommand:
     if not image:
         raise BadInput("a quadlet without Image= starts no container; add the line")
     own = [w for line in settings(texts, "Container", "Exec")[-1:] for w in split(line, "systemd")]
-    inner = [p for w in own if not isinstance(w, Operator) for p in expanded(w, {})]
-    return of_run(UnitCommand(("podman",)), "podman", run_words([*words, image[-1], *inner]))
+    begun = UnitCommand((), env_files=env_files(texts))
+    begun = begun.with_words([w for w in own if not isinstance(w, Operator)], environment(texts))
+    return of_run(begun, "podman", run_words([*words, image[-1], *begun.argv]))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from objectives.engines.every import form_of
 from objectives.errors import BadInput
 from study.init_spec.forms.compose.files import document
 from study.init_spec.forms.running import Running
@@ -14,9 +15,28 @@ from study.server_words.docker_run import host_path
 from study.server_words.programs import Program, program_of
 
 SECRET_FLAGS = ("--api-key", "--hf-token", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs")
+# options of a container that the study does not keep
+OF_NO_SERVER = ("--name", "--hostname", "--label", "-l", "--log-opt")
 WAY_OUT = "write the spec from study/specs/gpu.yaml"
 
 Flags = list[tuple[str, tuple[str, ...]]]
+
+
+def refuse_blanks(unit: Running, program: Program | None) -> None:
+    """Refuse a server of whose values variables leave nothing: another would be measured.
+
+    Raises:
+        BadInput: A variable has no value where the server cannot do without.
+    """
+    form = form_of(program.engine) if program else None
+    alone = (*SECRET_FLAGS, *OF_NO_SERVER, *(form.alone if form else ()))
+    for blank in unit.blanks:
+        if blank.matters and blank.place.replace("_", "-") not in alone:
+            who = blank.place.rstrip(":") or "its command"
+            raise BadInput(
+                f"{unit.label}: {unit.unset([blank])}; {who} needs it, so set it, or run this as "
+                "one who may read what sets it"
+            )
 
 
 def split_flags(words: Sequence[str]) -> tuple[Flags, list[str]]:

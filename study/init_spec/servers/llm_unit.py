@@ -95,7 +95,7 @@ def read_llm(unit: Running, named: str = "", served: str = "model") -> Llm:
     if model is None:
         model, flags = _model_behind(flags, form.alone)
     if not model:
-        raise BadInput(f"{unit.label}: its command names no model; {WAY_OUT}")
+        raise BadInput(f"{unit.label}: its command names no model{unit.lack}; {WAY_OUT}")
     notes = []
     _refuse_overrides(unit, flags, engine, form)
     share = engine.default_share

@@ -95,7 +95,7 @@ def read_other_llm(unit: Running, program: Program, named: str | None = None) ->
         raise BadInput(
             f"{unit.label} runs {program.engine}, which "
             + (what if words.loaded else "names no model here")
-            + "; say which: --llm-model NAME"
+            + f"{unit.lack}; say which: --llm-model NAME"
         )
     values, set_by = _memory(unit, words, arguments)
     ours = {*words.ports, *SECRETS, *([words.host] if words.host else [])}

@@ -108,7 +108,7 @@ def _by_template(
     """Read an engine whose command names a Whisper, and that a template starts."""
     flag = next((f for f in words.model if arguments.get(f)), words.model[0])
     if not (model := unit.path(arguments.get(flag, ""))):
-        raise BadInput(f"{unit.label}: its command names no {flag}; add it there")
+        raise BadInput(f"{unit.label}: its command names no {flag}{unit.lack}; add it there")
     size = named_size(model) or re.sub(r"^.*/", "", model).lower()
     host = (words.host, "127.0.0.1") if words.host else ()
     set_by_us = {*words.model, *words.ports, words.host, *SECRET_FLAGS, "--served-model-name"}

@@ -85,8 +85,8 @@ def read_stt(unit: Running, size: str | None = None) -> SpeechUnit:
     if not sizes or not (today := size_of(unit, sizes[0][2])):
         raise BadInput(
             f"{unit.label}: neither its command ({' '.join(unit.argv)[:80]}) nor its variables "
-            "name a Whisper size; let the application read one from a variable and say which, with "
-            "today's size: --size WHISPER_MODEL=base"
+            f"name a Whisper size{unit.lack}; let the application read one from a variable and say "
+            "which, with today's size: --size WHISPER_MODEL=base"
         )
     flag, variable, value = sizes[0]
     choices, models = _others(unit, today, value)

@@ -16,10 +16,12 @@ from study.init_spec.forms.compose.texts import (
     words_of,
 )
 from study.init_spec.forms.containers import Made, command_in, port_pair
-from study.init_spec.forms.expansion import expanded, names_in
+from study.init_spec.forms.expansion import Blank, blanks_in, blanks_of, expanded, names_in
 from study.init_spec.forms.named_text import variables_of as env_file
 from study.init_spec.forms.running import Container, Project
 from study.init_spec.forms.words import of_text
+
+OF_TEXT = ("image", "volumes", "devices", "gpus", "deploy")  # keys of which words of ours are made
 
 
 def command_of(
@@ -33,27 +35,33 @@ def command_of(
         project: The files that it is in.
         values: The variables that are filled in.
     """
-    file = project.file
-    folder = file.parent
+    folder = project.file.parent
     env: dict[str, str] = {}
-    for entry in items_of(service.get("env_file")):
-        path = entry.get("path", "") if isinstance(entry, Mapping) else entry
-        env |= env_file(folder / text_of(path, values))
+    entries = items_of(service.get("env_file"))
+    paths = [e.get("path", "") if isinstance(e, Mapping) else e for e in entries]
+    files = [folder / text_of(path, values) for path in paths]
+    for file in files:
+        env |= env_file(file)
+    blanks: list[Blank] = []
     read: set[str] = set()
     by_variable: dict[str, str] = {}
     for key, value in pairs_of(service.get("environment"), values):
         word = of_text(str(value))
         read |= names_in(word)
+        blanks += blanks_of(word, values, key)
         env[key] = "".join(expanded(word, values))
         if len(word) == 1 and word[0].name:
             by_variable[key] = word[0].name
     words = words_of(service.get("command"))
     entry = None if service.get("entrypoint") is None else words_of(service["entrypoint"])
+    blanks += [b for own in (words, entry or []) for b in blanks_in(own, values)]
+    for key in OF_TEXT:
+        blanks += blanks_of(of_text(str(service.get(key, ""))), values, f"{key}:")
     read |= {n for w in [*words, *(entry or [])] for n in names_in(w)}
     is_on_host = str(service.get("network_mode")) == "host"
     container = Container(
         program=made.engine,
-        image=text_of(service.get("image", f"(built by {file.name})"), values),
+        image=text_of(service.get("image", f"(built by {project.file.name})"), values),
         name=made.name,
         options=tuple(_options(service, folder, values)),
         entrypoint=None if entry is None else tuple(filled(entry, values)),
@@ -66,7 +74,8 @@ def command_of(
         (),
         variables={**variables_of(words, values), **by_variable},
         plumbing=frozenset(read),
-        script=None,
+        blanks=tuple(blanks),
+        env_files=(project.env_file, *files),
     )
     return command_in(begun, container, env, Path(text_of(service.get("working_dir", "/"), values)))
 
