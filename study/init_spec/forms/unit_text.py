@@ -112,6 +112,8 @@ def _quadlet(texts: Sequence[str]) -> UnitCommand:
     for key, option in OPTIONS.items():
         for line in settings(texts, "Container", key):
             values = plain_words(line) if key in SEVERAL else [line]
+            if key == "Volume":  # of a quadlet's own volume
+                values = [re.sub(r"^([^/:]+)\.volume:", r"systemd-\1:", v) for v in values]
             words += [w for v in values for w in (option, v)]
     for line in settings(texts, "Container", "PodmanArgs"):
         words += plain_words(line)

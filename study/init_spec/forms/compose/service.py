@@ -25,7 +25,11 @@ OF_TEXT = ("image", "volumes", "devices", "gpus", "deploy")  # keys of which wor
 
 
 def command_of(
-    made: Made, service: Mapping[str, Any], project: Project, values: Mapping[str, str]
+    made: Made,
+    service: Mapping[str, Any],
+    project: Project,
+    values: Mapping[str, str],
+    volumes: Mapping[str, str],
 ) -> UnitCommand:
     """Return a service as the command that runs in its container.
 
@@ -34,6 +38,7 @@ def command_of(
         service: Its entry, with what it extends.
         project: The files that it is in.
         values: The variables that are filled in.
+        volumes: The engine's name of each named volume.
     """
     folder = project.file.parent
     env: dict[str, str] = {}
@@ -63,7 +68,7 @@ def command_of(
         program=made.engine,
         image=text_of(service.get("image", f"(built by {project.file.name})"), values),
         name=made.name,
-        options=tuple(_options(service, folder, values)),
+        options=tuple(_options(service, folder, values, volumes)),
         entrypoint=None if entry is None else tuple(filled(entry, values)),
         command=tuple(filled(words, values)),
         ports={} if is_on_host else dict(_ports(service.get("ports"), values)),
@@ -90,13 +95,18 @@ def _ports(value: object, values: Mapping[str, str]) -> Iterator[tuple[int, int]
             yield pair
 
 
-def _options(service: Mapping[str, Any], folder: Path, values: Mapping[str, str]) -> Iterator[str]:
+def _options(
+    service: Mapping[str, Any],
+    folder: Path,
+    values: Mapping[str, str],
+    volumes: Mapping[str, str],
+) -> Iterator[str]:
     """Yield what `run` needs for the same devices, volumes and memory."""
     yield from (f"--gpus={g}" for g in [gpus(service, values)] if g)
     for item in items_of(service.get("devices")):
         yield f"--device={text_of(item, values)}"
     for item in items_of(service.get("volumes")):
-        yield from _volume(item, folder, values)
+        yield from _volume(item, folder, values, volumes)
     for key in ("ipc", "shm_size", "user", "runtime", "mem_limit", "cpus", "cpuset", "userns_mode"):
         if key in service:
             option = {"mem_limit": "memory", "cpuset": "cpuset-cpus", "userns_mode": "userns"}
@@ -112,7 +122,30 @@ def _options(service: Mapping[str, Any], folder: Path, values: Mapping[str, str]
         yield "--privileged"
 
 
-def _volume(item: object, folder: Path, values: Mapping[str, str]) -> Iterator[str]:
+def volume_names(
+    entries: Mapping[str, Any], project: str, values: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what an engine calls each named volume of a project.
+
+    >>> entries = {"a": None, "b": {"name": "${B}"}, "c": {"external": True}}
+    >>> volume_names(entries, "own", {"B": "bb"})
+    {'a': 'own_a', 'b': 'bb', 'c': 'c'}
+    >>> volume_names({"d": {"external": {"name": "old"}}}, "own", {})
+    {'d': 'old'}
+    """
+    names = {}
+    for key, entry in entries.items():
+        own = entry if isinstance(entry, Mapping) else {}
+        outside = own.get("external")
+        given = own.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+        is_outside = outside not in (None, False)
+        names[key] = text_of(given, values) if given else key if is_outside else f"{project}_{key}"
+    return names
+
+
+def _volume(
+    item: object, folder: Path, values: Mapping[str, str], volumes: Mapping[str, str]
+) -> Iterator[str]:
     if isinstance(item, Mapping):
         if item.get("type", "bind") not in ("bind", "volume") or "source" not in item:
             return
@@ -125,6 +158,7 @@ def _volume(item: object, folder: Path, values: Mapping[str, str]) -> Iterator[s
         source = str(Path(source).expanduser())
     if source.startswith("."):
         source = str((folder / source).resolve())
+    source = volumes.get(source, source)
     yield f"--volume={source}:{target}" if target else f"--volume={source}"
 
 

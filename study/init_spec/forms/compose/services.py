@@ -19,7 +19,7 @@ from study.init_spec.forms.compose.files import (
     usual_files,
     with_base,
 )
-from study.init_spec.forms.compose.service import command_of
+from study.init_spec.forms.compose.service import command_of, volume_names
 from study.init_spec.forms.compose.texts import text_of
 from study.init_spec.forms.containers import made
 from study.init_spec.forms.named_text import variables_of
@@ -136,13 +136,15 @@ def services(
         values |= variables_of(file)
     values |= os.environ if env is None else env
     merged: dict[str, Any] = {}
+    volumes: dict[str, Any] = {}
     for file in files:
+        volumes = laid(volumes, {k: v or {} for k, v in entries_of(file, "volumes").items()})
         for name, service in entries_of(file, "services").items():
             if isinstance(service, Mapping):
                 merged[name] = laid(merged.get(name, {}), with_base(service, file))
     project_name = call.project or values.get("COMPOSE_PROJECT_NAME")
     named = project_name or text_of(own_name(files[0]), values)
-    project = re.sub(r"[^a-z0-9_-]", "", named.lower())
+    project = re.sub(r"[^a-z0-9_-]", "", named.lower()).lstrip("_-")
     options = [w for file in files for w in ("-f", str(file.absolute()))]
     options += [w for file in call.env_files for w in ("--env-file", str(file.absolute()))]
     for name, service in merged.items():
@@ -158,4 +160,5 @@ def services(
             env_file=env_files[-1].absolute(),
             is_attached=call.is_attached,
         )
-        yield name, command_of(replace(container, name=label), service, of, values)
+        own = volume_names(volumes, container.project, values)
+        yield name, command_of(replace(container, name=label), service, of, values, own)

@@ -565,3 +565,43 @@ def test_what_is_not_here_yet_is_said_without_the_file_in_which_it_stands(folder
     data = spec_of("my", places_of(services, "cuda"), services, None)
     [note] = write_spec(spec, [], data)
     assert note.startswith("not on this machine yet: services.")
+
+
+VOLUMES = """
+services:
+  llm: {image: vllm/vllm-openai, command: --model m, volumes: [MOUNT]}
+  stt: {image: ghcr.io/speaches-ai/speaches, environment: {WHISPER__MODEL: base}}
+volumes: {hub: DECLARED}
+"""
+MOUNTS = {
+    ("'hub:/h:ro'", ""): "own1_hub:/h:ro",
+    ("{type: volume, source: hub, target: /h}", "{}"): "own1_hub:/h",
+    ("'hub:/h'", "{name: 'my-${N}'}"): "my-hub:/h",
+    ("'hub:/h'", "{external: true}"): "hub:/h",
+    ("'./hub:/h'", ""): "HERE/hub:/h",
+}
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+def test_a_named_volume_is_that_of_its_project(
+    folder: Path, mount: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))  # no engine is asked
+    monkeypatch.setenv("N", "hub")
+    place = folder / "_Own.1"
+    place.mkdir()
+    text = VOLUMES.replace("MOUNT", mount[0]).replace("DECLARED", mount[1])
+    for name, by_name in (("_Own.1", "own1"), ("other", "other"), ("", "told")):
+        if name == "other":
+            text = f"name: other\n{text}"
+        if not name:
+            monkeypatch.setenv("COMPOSE_PROJECT_NAME", by_name)
+        command = read(place, "compose.yaml", text).llm.command
+        expected = MOUNTS[mount].replace("own1", by_name).replace("HERE", str(place))
+        assert f" --volume={expected} " in (command or "")
+
+
+def test_a_volume_of_a_quadlet_is_that_of_systemd(folder: Path) -> None:
+    text = "[Container]\nImage=vllm/vllm-openai\nExec=--model m\nVolume=hub.volume:/h\n"
+    command = read(folder, "a.container", text, "stt.service").llm.command
+    assert " --volume=systemd-hub:/h " in (command or "")
