@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted
 from objectives.services import DeviceKind
 from objectives.traffic.workload import Workload
+from study.init_spec.caller import give
 from study.init_spec.forms.running import Sleep
 from study.init_spec.gpu_processes import Others
 from study.init_spec.places import Places
@@ -184,7 +185,7 @@ def write_spec(path: Path, head: Sequence[str], data: dict[str, Any]) -> list[st
         except BadInput as error:
             notes.append(f"not on this machine yet: {error.what}")
 
-    write_checked(path, head, data, check, PRIVATE)
+    write_checked(path, head, data, check, PRIVATE, is_given=True)
     return notes
 
 
@@ -194,8 +195,12 @@ def write_checked(
     data: dict[str, Any],
     check: Callable[[Path], object],
     mode: int,
+    *,
+    is_given: bool = False,
 ) -> None:
     """Write a file whole, after the study or the rollout has read its draft.
+
+    A deployment names commands that root runs, also when nobody has called sudo: it stays root's.
 
     Raises:
         BadInput: It exists already, or would be refused, with the reason.
@@ -206,10 +211,13 @@ def write_checked(
         data, sort_keys=False, width=110
     )
     try:
+        made = [*takewhile(lambda folder: not folder.exists(), path.parents)]
         path.parent.mkdir(parents=True, exist_ok=True)
         with drafted(path) as draft:
             draft.write_text(text, "utf-8")
             draft.chmod(mode)
+            for own in (draft, *made) if is_given else ():
+                give(own)
             try:
                 check(draft)
             except BadInput as error:

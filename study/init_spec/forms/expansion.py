@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from study.init_spec.caller import home
 from study.init_spec.forms.words import Operator, Word, WordPart, split
 
 OPTIONAL = re.compile(r"(?i).*(ARG|OPT|FLAG|PARAM|EXTRA).*")  # options, which need not be there
@@ -86,6 +87,18 @@ def _filled(text: str, values: Mapping[str, str | tuple[str, ...]]) -> str:
     """Fill in the variables of a default."""
     words = [w for w in split(text) if not isinstance(w, Operator)]
     return " ".join(piece for w in words for piece in expanded(w, values)) if "$" in text else text
+
+
+def in_home(text: str, values: Mapping[str, str | tuple[str, ...]]) -> str:
+    """Return a text with the home that a `~` at its beginning is.
+
+    >>> in_home("~/models:/m", {"HOME": "/home/a"}), in_home("a~/b", {})
+    ('/home/a/models:/m', 'a~/b')
+    """
+    if re.match("~(?=/|$)", text) is None:
+        return text
+    own = values.get("HOME")
+    return (own if isinstance(own, str) and own else str(home())) + text[1:]
 
 
 def blanks_in(words: Sequence[Word], values: Mapping[str, str | tuple[str, ...]]) -> list[Blank]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.init_spec.forms.command import UnitCommand, Values
-from study.init_spec.forms.expansion import expanded, names_in
+from study.init_spec.forms.expansion import expanded, in_home, names_in
 from study.init_spec.forms.named_text import text_of
 from study.init_spec.forms.words import NAME, Operator, Word, WordPart, split
 from study.systemd.unit_file import env_values
@@ -128,8 +128,12 @@ class _Shell:
         return expanded(self._resolved(word), self.values)
 
     def _resolved(self, word: Word) -> Word:
-        """Return a word with what `$(...)` certainly is: the script's folder, a command's name."""
-        return tuple(WordPart(self._substituted(p.text)) if p.name is None else p for p in word)
+        """Return a word with what `~` and `$(...)` certainly are: a home, the script's folder."""
+        first, *rest = word
+        if first.name is None:
+            first = WordPart(in_home(first.text, self.values))
+        parts = (first, *rest)
+        return tuple(WordPart(self._substituted(p.text)) if p.name is None else p for p in parts)
 
     def _substituted(self, text: str) -> str:
         own = str(self.script.parent) if self.script else str(self.folder)

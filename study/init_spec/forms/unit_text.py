@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pwd
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from objectives.errors import BadInput
@@ -45,6 +47,9 @@ def commands_of(
         yield _quadlet(texts)
         return
     own = environment(texts) if env is None else dict(env)
+    for user in settings(texts, "Service", "User")[-1:]:
+        with suppress(KeyError):
+            own.setdefault("HOME", pwd.getpwnam(user).pw_dir)
     files = env_files(texts)
     where = Path("".join(settings(texts, "Service", "WorkingDirectory")[-1:]).lstrip("-!") or "/")
     starts = settings(texts, "Service", "ExecStart")

@@ -91,7 +91,7 @@ def _of_engine(unit: Running, program: Program, *, is_named: bool) -> SpeechUnit
         flag="--model" if is_named else None,
         variable=None,
         size=size,
-        choices=models or {size: llm.model},
+        choices={n: hub[n] for n in models} or {size: llm.model},
         models=models or {size: llm.model},
         device=None,
         compute_type=None,

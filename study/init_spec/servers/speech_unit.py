@@ -13,6 +13,7 @@ from objectives.errors import BadInput, SetupError
 from objectives.model_files.whisper import HUB
 from objectives.servers.versions import cached, installed
 from objectives.services import SttService
+from study.init_spec.caller import folder_of_model
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.flags import split_flags
 from study.init_spec.servers.llm_unit import Llm
@@ -187,28 +188,30 @@ def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[
     models = here(HUB, size)
     names = [*models]
     if value in HUB.values():
-        return models, models
+        return {n: HUB[n] for n in names}, models
     return {n: value.replace(size, n) if size in value else n for n in names}, models
 
 
 def here(hub: Mapping[str, str], size: str) -> dict[str, str]:
     """Return today's size and those beside it that this machine has, smallest first.
 
+    Each is a hub id, or the folder where only who has called sudo has it: the study runs as root.
+
     Args:
         hub: The hub id of each size.
         size: Today's.
     """
     candidates = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
-    names = [n for n in candidates if n == size or (n in hub and _is_here(hub[n]))]
-    return {n: hub[n] for n in (names if size in names else [*names, size])}
+    found = {n: _found(hub[n]) for n in (*candidates, size) if n in hub}
+    return {n: place or hub[n] for n, place in found.items() if place or n == size}
 
 
-def _is_here(hub_id: str) -> bool:
+def _found(hub_id: str) -> str | None:
     try:
         cached(hub_id)
     except SetupError:
-        return False
-    return True
+        return folder_of_model(hub_id)
+    return hub_id
 
 
 def _able(python: str | None) -> str | None:

@@ -16,7 +16,7 @@ from study.init_spec.forms.compose.texts import (
     words_of,
 )
 from study.init_spec.forms.containers import Made, command_in, port_pair
-from study.init_spec.forms.expansion import Blank, blanks_in, blanks_of, expanded, names_in
+from study.init_spec.forms.expansion import Blank, blanks_in, blanks_of, expanded, in_home, names_in
 from study.init_spec.forms.named_text import variables_of as env_file
 from study.init_spec.forms.running import Container, Project
 from study.init_spec.forms.words import of_text
@@ -154,8 +154,7 @@ def _volume(
     else:
         text = str(item)
     source, _, target = text_of(text, values).partition(":")
-    if source.startswith("~"):
-        source = str(Path(source).expanduser())
+    source = in_home(source, values)
     if source.startswith("."):
         source = str((folder / source).resolve())
     source = volumes.get(source, source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from objectives.errors import BadInput
+from study.init_spec.caller import own_variables
 from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.compose.files import (
     NAMES,
@@ -134,7 +134,7 @@ def services(
     values: dict[str, str] = {}
     for file in env_files:
         values |= variables_of(file)
-    values |= os.environ if env is None else env
+    values |= own_variables() if env is None else env
     merged: dict[str, Any] = {}
     volumes: dict[str, Any] = {}
     for file in files:

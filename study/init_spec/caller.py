@@ -1,0 +1,45 @@
+"""Who has called sudo owns the spec that is written, and has the home that is looked in."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from contextlib import suppress
+from pathlib import Path
+
+
+def caller() -> pwd.struct_passwd | None:
+    """Return who has called sudo to be root; None: nobody has."""
+    with suppress(KeyError):
+        return pwd.getpwnam(os.environ["SUDO_USER"]) if os.geteuid() == 0 else None
+    return None
+
+
+def home() -> Path:
+    """Return the home of whose files are read: that of who has called sudo, else our own."""
+    user = caller()
+    return Path.home() if user is None else Path(user.pw_dir)
+
+
+def own_variables() -> dict[str, str]:
+    """Return our variables, with the home of who has called sudo."""
+    return {**os.environ, "HOME": str(home())}
+
+
+def give(path: Path) -> None:
+    """Give a file or folder that was made here to who has called sudo."""
+    if (user := caller()) is not None:
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+def folder_of_model(hub_id: str) -> str | None:
+    """Return the folder of a hub's model in the cache of who has called sudo; None: not there."""
+    if caller() is None:
+        return None
+    from huggingface_hub import snapshot_download  # noqa: PLC0415  0.3 s that only sudo pays
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
+
+    cache = home() / ".cache/huggingface/hub"
+    with suppress(LocalEntryNotFoundError, OSError):
+        return str(snapshot_download(hub_id, local_files_only=True, cache_dir=cache))
+    return None
