@@ -33,6 +33,8 @@ from study.init_spec.running_units import (
 from study.systemd.unit_file import settings
 
 YAML, UNITS, SCRIPTS = (".yaml", ".yml"), (".service", ".container"), (".sh", ".bash")
+# of a process's variables those that tell of who began it: `base` of conda is no Whisper
+OF_SESSION = re.compile(r"CONDA_\w+|SUDO_\w+|OLDPWD|LOGNAME|USERNAME|SHELL|_")
 LONGEST = 255  # bytes of a name in a folder
 
 
@@ -143,7 +145,9 @@ def _of_pid(pid: int) -> Running:
     """
     try:
         process = psutil.Process(pid)
-        command = UnitCommand(tuple(process.cmdline()), {}, Path(process.cwd()))
+        environ = process.environ().items()
+        env = {k: v for k, v in environ if not OF_SESSION.fullmatch(k)}
+        command = UnitCommand(tuple(process.cmdline()), env, Path(process.cwd()))
         ports = tuple(ports_of(process))
     except psutil.AccessDenied as error:
         way = "run this as root" if os.geteuid() else "name the unit or the file that starts it"

@@ -31,7 +31,8 @@ def refuse_blanks(unit: Running, program: Program | None) -> None:
     form = form_of(program.engine) if program else None
     alone = (*SECRET_FLAGS, *OF_NO_SERVER, *(form.alone if form else ()))
     for blank in unit.blanks:
-        if blank.matters and blank.place.replace("_", "-") not in alone:
+        place = blank.place.replace("_", "-")
+        if blank.matters and place not in alone and "api-key" not in place:
             who = blank.place.rstrip(":") or "its command"
             raise BadInput(
                 f"{unit.label}: {unit.unset([blank])}; {who} needs it, so set it, or run this as "

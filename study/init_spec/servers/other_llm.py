@@ -13,7 +13,7 @@ from objectives.errors import BadInput
 from study.init_spec.forms.running import Running
 from study.init_spec.servers.flags import split_flags
 from study.init_spec.servers.llm_unit import Llm, kept_env, port_of
-from study.init_spec.servers.template import literal, template
+from study.init_spec.servers.template import SECRET, literal, template
 from study.server_words.programs import Program
 
 # those of no engine, which a template starts; an engine's are in its room
@@ -197,9 +197,9 @@ def _of_engine(
 
 
 def _own_env(unit: Running, words: Words) -> dict[str, str]:
-    """Return the engine's own variables of a unit, but for its address."""
+    """Return the engine's own variables of a unit, but for its address and its keys."""
     names = (k for k in unit.env if words.prefix and k.startswith(words.prefix))
-    return {k: unit.env[k] for k in names if k != words.address}
+    return {k: unit.env[k] for k in names if k != words.address and not SECRET.fullmatch(k)}
 
 
 def _name(unit: Running, name: str) -> str:
