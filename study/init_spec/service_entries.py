@@ -12,6 +12,7 @@ from objectives.services import ApiName
 from study.init_spec.forms.running import Running
 from study.init_spec.running_units import http_status
 from study.init_spec.servers.beside_unit import Beside
+from study.init_spec.servers.flags import split_flags
 from study.init_spec.servers.llm_unit import Llm
 from study.init_spec.servers.speech_unit import SpeechUnit
 
@@ -127,21 +128,32 @@ def entry_of_speech(stt: SpeechUnit, peak_mib: float | None, notes: list[str]) -
     }
     stack = {"stack": {k: v for k, v in traits.items() if v is not None}}
     if (llm := stt.llm) is None:
-        return {"set": settings, **_seen_pages(stt.running), **stack}
+        return {"set": settings, **_seen_pages(stt.running, notes), **stack}
     settings |= _settings(llm.running, llm.options, llm.flags, notes)
     python = {"python": llm.python} if llm.python else {}
     return {"set": settings, **python, **_pages(llm, "transcription"), **_restart(llm), **stack}
 
 
-def _seen_pages(unit: Running) -> dict[str, Any]:
-    """Return the health page and the probe of a speech server that answers now."""
+def _seen_pages(unit: Running, notes: list[str]) -> dict[str, Any]:
+    """Return the health page and the probe of a speech server that answers now.
+
+    What no port answers for here is left to a person: whether it is OpenAI's API is not seen.
+    """
     entry: dict[str, Any] = {}
+    path = PATHS["transcription"]
     for port in unit.ports if unit.sleep is None or unit.pids else ():  # else it would wake
         if http_status(port, "GET", "/health") == 200:
             entry["health_url"] = f"http://127.0.0.1:{port}/health"
-        path = PATHS["transcription"]
         if http_status(port, "GET", path) == 405:  # there, and it wants a POST
             entry["probe"] = {"kind": "transcription", "url": f"http://127.0.0.1:{port}{path}"}
+    flags, _ = split_flags(unit.argv)
+    named = [v for name, values in flags if name == "--port" for v in values if v.isdecimal()]
+    if "probe" not in entry and (ports := [*map(str, unit.ports), *named]):
+        notes.append(
+            f"{unit.label} answers no POST {path} now, so that its probe is `none`: where it does, "
+            f"write `probe: {{kind: transcription, url: http://127.0.0.1:{ports[0]}{path}, "
+            "model: MODEL}` into the deployment, with a model that it has"
+        )
     return {**entry, "probe": entry.get("probe", {"kind": "none"})}
 
 
@@ -181,7 +193,7 @@ def entry_beside(beside: Beside, notes: list[str]) -> dict[str, Any]:
         settings = _settings(beside.running, beside.options, beside.flags, notes)
         pages = _pages(beside, beside.api)
     else:
-        settings, pages = {}, _seen_pages(beside.running)
+        settings, pages = {}, _seen_pages(beside.running, notes)
         for parameter, value in beside.options.items():
             texts = beside.choices[parameter]
             own = binding(

@@ -101,6 +101,12 @@ def read_stt(unit: Running, size: str | None = None) -> SpeechUnit:
             f"the study measures Whisper by its own server, not by {unit.label}: how sizes compare "
             "carries over, milliseconds may not"
         )
+    away = [HUB[n] for n in beside(today) if n not in models]
+    if away and not (Path(unit.path(value)) / "model.bin").is_file():
+        notes.append(
+            f"of speech only sizes on this machine are searched ({', '.join(models)}); for "
+            f"another run `hf download {away[0]}` first"
+        )
     return SpeechUnit(
         running=unit,
         python=_able(unit.python),
@@ -192,6 +198,15 @@ def _others(unit: Running, size: str, value: str) -> tuple[dict[str, str], dict[
     return {n: value.replace(size, n) if size in value else n for n in names}, models
 
 
+def beside(size: str) -> list[str]:
+    """Return the sizes that are searched beside today's.
+
+    >>> beside("base.en")
+    ['tiny.en', 'base.en', 'small.en', 'medium.en', 'large-v3']
+    """
+    return [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
+
+
 def here(hub: Mapping[str, str], size: str) -> dict[str, str]:
     """Return today's size and those beside it that this machine has, smallest first.
 
@@ -201,8 +216,7 @@ def here(hub: Mapping[str, str], size: str) -> dict[str, str]:
         hub: The hub id of each size.
         size: Today's.
     """
-    candidates = [s + (".en" if size.endswith(".en") and s != "large-v3" else "") for s in ORDER]
-    found = {n: _found(hub[n]) for n in (*candidates, size) if n in hub}
+    found = {n: _found(hub[n]) for n in (*beside(size), size) if n in hub}
     return {n: place or hub[n] for n, place in found.items() if place or n == size}
 
 

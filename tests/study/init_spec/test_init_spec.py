@@ -1,6 +1,7 @@
 """Two units that run on a real systemd become a spec, which the study takes, and a deployment."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -11,10 +12,13 @@ from rigs.systemd_rig import REPOSITORY, UNITS, rig, wait_until
 
 from objectives.errors import BadInput
 from study.init_spec import gpu_processes as observing
+from study.init_spec import service_entries
 from study.init_spec.forms.running import Running
 from study.init_spec.gpu_processes import observe
+from study.init_spec.servers import speech_unit
 from study.init_spec.servers.llm_unit import read_llm
 from study.init_spec.servers.speech_unit import read_stt
+from study.init_spec.service_entries import entry_of_speech
 
 INIT = str(REPOSITORY / "scripts/init_spec.py")
 SERVER = "import time\ntime.sleep(1000)\n"
@@ -245,7 +249,7 @@ def test_the_size_is_found_where_the_unit_names_it(argv, env, size, flag, variab
     assert speech.models[size].startswith("Systran/")
     assert "measures Whisper by its own server" in speech.notes[0]
     own = read_stt(unit("python3", "/srv/objectives/transcriber.py", *argv, env=env))
-    assert own.notes == ()
+    assert not any("by its own server" in note for note in own.notes)
 
 
 def test_an_application_that_names_no_size_needs_to_be_told_the_variable():
@@ -274,3 +278,32 @@ def test_the_reserve_is_what_the_others_grew_by(monkeypatch):
 
 def test_memory_that_cannot_be_told_is_no_reserve():
     assert observe(Card(game_mib=(None,)), lambda: {1}, 0.0, print) is None
+
+
+def test_a_size_that_is_not_on_the_machine_is_named_with_the_command_that_brings_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(speech_unit, "_found", {"Systran/faster-whisper-tiny": "here"}.get)
+    [_, note] = read_stt(unit("/usr/bin/app", "--model", "small")).notes
+    assert "sizes on this machine are searched (tiny, small)" in note
+    assert "`hf download Systran/faster-whisper-base` first" in note
+    for size in ("base", "small"):
+        (tmp_path / size).mkdir()
+        (tmp_path / size / "model.bin").write_text("x")
+    [note] = read_stt(unit("/usr/bin/app", "--model", str(tmp_path / "small"))).notes
+    assert "hf download" not in note
+
+
+@pytest.mark.parametrize(
+    ("words", "ports", "told"),
+    [(("--port", "9000"), (), "9000"), ((), (8001,), "8001"), ((), (), "")],
+)
+def test_a_speech_server_with_an_address_that_does_not_answer_is_told_which_probe_to_write(
+    words, ports, told, monkeypatch
+):
+    monkeypatch.setattr(service_entries, "http_status", lambda *_: None)
+    speech = read_stt(replace(unit("/usr/bin/app", "--model", "small", *words), ports=ports))
+    notes = []
+    assert entry_of_speech(speech, None, notes)["probe"] == {"kind": "none"}
+    probe = f"{{kind: transcription, url: http://127.0.0.1:{told}/v1/audio/transcriptions, model"
+    assert any(probe in note for note in notes) is bool(told)
