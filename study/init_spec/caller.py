@@ -26,6 +26,17 @@ def own_variables() -> dict[str, str]:
     return {**os.environ, "HOME": str(home())}
 
 
+def of_shell() -> dict[str, str]:
+    """Return what a script that is begun by hand has in any shell: a home, a user and its number.
+
+    They are those of who has called sudo.
+    """
+    user = caller()
+    name = user.pw_name if user else os.environ.get("USER", "")
+    own = {"HOME": str(home()), "USER": name, "UID": str(user.pw_uid if user else os.getuid())}
+    return {k: v for k, v in own.items() if v}
+
+
 def give(path: Path) -> None:
     """Give a file or folder that was made here to who has called sudo."""
     if (user := caller()) is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from objectives.errors import BadInput, SetupError
-from study.init_spec.caller import home
+from study.init_spec.caller import of_shell
 from study.init_spec.forms.command import UnitCommand
 from study.init_spec.forms.compose.files import is_compose
 from study.init_spec.forms.compose.services import of_file as services_of
@@ -113,8 +113,7 @@ def _of_file(file: Path) -> Iterator[tuple[str, Running]]:
             yield label, replace(base, is_unit=True, restart=_restart(texts))
         return
     else:
-        env = {"HOME": str(home())}
-        by_hand = UnitCommand((str(file.absolute()),), env, file.absolute().parent)
+        by_hand = UnitCommand((str(file.absolute()),), of_shell(), file.absolute().parent)
         commands = [("", by_hand)]
     for label, command in commands:
         for inner_label, inner_command in named([*unwrapped(command)]):

@@ -48,16 +48,18 @@ services:
   llm: {image: vllm/vllm-openai, command: --model m, volumes: ["~/a:/a", "${HOME}/b:/b"]}
   stt: {image: ghcr.io/speaches-ai/speaches, environment: {WHISPER__MODEL: base}}
 """
-SCRIPT = "#!/bin/sh\nexec docker run -v ~/a:/a -v $HOME/b:/b vllm/vllm-openai --model m\n"
+SCRIPT = "#!/bin/bash\nexec docker run -v ~/a:/a -v $HOME/b:/b --user $UID IMAGE --model m\n"
 
 
 @pytest.mark.parametrize(("name", "text"), [("compose.yaml", COMPOSE), ("run.sh", SCRIPT)])
 def test_the_home_of_a_file_is_that_of_who_called_sudo(
     folder: Path, home: Path, name: str, text: str
 ) -> None:
+    text = text.replace("IMAGE", "vllm/vllm-openai")
     others = [] if name == "compose.yaml" else ["stt.service"]
     command = read(folder, name, text, *others).llm.command
     assert f"--volume={home}/a:/a --volume={home}/b:/b " in (command or "")
+    assert ("--user=1234 " in (command or "")) is (name == "run.sh")
 
 
 def test_the_home_in_a_unit_is_that_of_its_user(folder: Path, home: Path) -> None:
