@@ -56,8 +56,8 @@ class OwnWords:
         """
         if model in self.lost:
             raise SetupError(
-                f"services.llm.command: {model} is a path in its container, and no --volume or "
-                "--mount says which folder of this machine that is; add the one it has"
+                f"{model} is a path in the LLM's container, and no --volume or --mount of its "
+                "`command:` says which folder of this machine that is; add the one it has"
             )
         if HUB_ID.fullmatch(model):
             caches = [folder / name for folder in self.folders for name in CACHES]

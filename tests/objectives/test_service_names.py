@@ -38,6 +38,7 @@ MAY: dict[str, str] = {
     "study/promotion/document.py": "a key of a spec and a promotion: llm_quality",
     "study/report/analysis_words.py": "keys of a spec that it tells to write: llm_burst, llm_per_s",
     "study/service_pause/containers.py": "an example of a container in a sentence",
+    "study/server_words/programs.py": "the role of a program",
     "study/wording/failures.py": "classes of failures",
 }
 

@@ -95,5 +95,7 @@ def test_a_llama_cpp_in_its_container_is_known_by_the_file_behind_its_volume(
 def test_a_file_that_only_a_container_has_is_said_to_be_so(tmp_path: Path) -> None:
     image = "ghcr.io/ggml-org/llama.cpp:server"
     command = f"docker run -v models:/models {image} -m /models/q.gguf --port {{port}}"
-    with pytest.raises(SetupError, match=re.escape("/models/q.gguf is a path in its container")):
+    with pytest.raises(
+        SetupError, match=re.escape("/models/q.gguf is a path in the LLM's container")
+    ):
         answer(tmp_path, command, {})

@@ -112,7 +112,7 @@ def test_what_cannot_win_is_given_up_and_told_as_feasible_and_poor(spec, device,
     reports = list(poor.intermediate_values.values())
     assert reports == sorted(reports, reverse=True), "what it can become only falls"
     sent = [
-        len((tmp_path / "trials" / str(n) / "replies.jsonl").read_text().splitlines())
+        len((tmp_path / "trials/s" / str(n) / "replies.jsonl").read_text().splitlines())
         for n in range(5)
     ]
     assert sent[3] < sent[0] == sent[4]
