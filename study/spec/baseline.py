@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from objectives.allocation import MEMORY, OF_MEMORY, SHARE, SPEECH, Scalar
+from objectives.allocation import MEMORY, SHARE, SPEECH, Scalar
 from objectives.engines.engine import Engine
 from objectives.search_space.parameter import Parameter
 from objectives.search_space.space import Space
@@ -32,7 +32,7 @@ def read_baseline(
     bounds: Mapping[str, tuple[float, float]],
     engines: Sequence[Engine],
 ) -> dict[str, Scalar]:
-    """Return a value for each parameter; in a file without a baseline, two have a default.
+    """Return a value for each parameter; where the file has none, the classic two have a default.
 
     The default share is the searched one nearest to a half; the default speech model is the largest
     whose words are judged. Where nothing is in use (`baseline: none`), any other parameter is tried
@@ -67,18 +67,14 @@ def read_baseline(
             raise today.wrong(f"{value} is not in search_space.{name}", f"add it there or {one}")
         check_bounds(today, name, value, bounds)
         values[name] = value
-    is_left_out = not entry.is_present
     for name, parameter in searched.items():
-        is_said = name in values or (name in OF_MEMORY and {*OF_MEMORY} & values.keys())
-        has_default = name in (SHARE, SPEECH)
-        if is_said or (has_default and (is_left_out or not has_today)):
-            continue
-        if len(parameter.choices) != 1 and has_today:
-            raise top.at("baseline", name).wrong(
-                "it has no value in use today",
-                f"add `{name}: VALUE` there, or write `baseline: none` if nothing is in use",
-            )
-        if not has_default:
+        is_said = name in values or (name == MEMORY and SHARE in values)
+        if not is_said and name not in (SHARE, SPEECH):
+            if len(parameter.choices) != 1 and has_today:
+                raise top.at("baseline", name).wrong(
+                    "it has no value in use today",
+                    f"add `{name}: VALUE` there, or write `baseline: none` if nothing is in use",
+                )
             values[name] = parameter.choices[0] if parameter.choices else parameter.low
     has_share = any(e.has_share for e in engines)
     if has_share and SHARE not in values and MEMORY not in values:
@@ -97,6 +93,22 @@ def read_baseline(
 def is_in_use(top: YamlEntry) -> bool:
     """Say whether the baseline is in use today, and not only what is tried first."""
     return top.at("baseline").text.lower() != NONE
+
+
+def default_note(top: YamlEntry, space: Space, baseline: Mapping[str, Scalar]) -> Iterator[str]:
+    """Say which of the searched values are taken for those in use, where the file says none."""
+    entry, several = top.at("baseline"), {p.name for p in space.parameters if len(p.choices) != 1}
+    said = entry.items() if entry.is_mapping else {}
+    taken = [
+        f"{name}={baseline[name]}"
+        for name in (SHARE, SPEECH)
+        if name in several and name not in said and not (name == SHARE and MEMORY in said)
+    ]
+    if is_in_use(top) and taken:
+        yield (
+            f"`baseline:` does not say what is in use today: {' and '.join(taken)} is taken for "
+            "it; write it there, or `baseline: none`"
+        )
 
 
 def speech_sizes(space: Space, baseline: Mapping[str, Scalar]) -> list[str]:

@@ -14,14 +14,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from objectives.allocation import OF_MEMORY, Allocation
+from objectives.allocation import OF_MEMORY
 from objectives.engines.registry import apis_of
 from objectives.fitness import PRESETS
 from objectives.search_space.space import Space
 from objectives.servers.tenants import Tenant
 from objectives.services import Services
 from objectives.traffic.workload import Workload
-from study.spec.baseline import is_in_use, read_baseline, speech_sizes
+from study.spec.baseline import default_note, is_in_use, read_baseline, speech_sizes
 from study.spec.choices import APIS
 from study.spec.foreign_keys import (
     LEGACY,
@@ -160,7 +160,7 @@ def load(
         *length_notes(top.at("workload"), plain["workload"]),
     ]
     ignored += [k for k in keys if k in LEGACY or (k == "template" and not keys[k].is_null)]
-    notes += _more_notes(plain, keys, space.allocation(baseline))
+    notes += [*default_note(top, space, baseline), *_ignored_notes(plain, keys)]
     if "evaluator" in keys:
         ignored += [".".join(e.path) for e in keys["evaluator"].entries()] or ["evaluator"]
     return Spec(
@@ -182,15 +182,8 @@ def load(
     )
 
 
-def _more_notes(
-    plain: Mapping[str, Any], keys: Mapping[str, YamlEntry], first: Allocation
-) -> Iterator[str]:
-    """Yield what a person must know of keys that change nothing, and of a baseline left out."""
-    if "baseline" not in keys:
-        yield (
-            f"the file has no `baseline:`, so {first} is taken for what is in use today; write "
-            "what is, or `baseline: none`"
-        )
+def _ignored_notes(plain: Mapping[str, Any], keys: Mapping[str, YamlEntry]) -> Iterator[str]:
+    """Yield what a person must know of keys that change nothing."""
     if "evaluator" in keys:
         yield "evaluator: this project's own measurement is used instead"
     if not plain.get("enabled", True):

@@ -438,29 +438,24 @@ def test_any_server_may_stand_in_by_a_template(write: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search_space", "today", "missing"),
+    ("today", "taken"),
     [
-        (None, "{vllm_memory_util: 0.50}", "whisper_model_size"),
-        (None, "{whisper_model_size: base}", "vllm_memory_util"),
-        (None, "{}", "vllm_memory_util"),
-        (
-            "{vllm_memory_mib: [4000, 5000], whisper_model_size: [tiny]}",
-            "{whisper_model_size: tiny}",
-            "vllm_memory_mib",
-        ),
-        (
-            "{vllm_memory_util: {low: 0.4, high: 0.5}, whisper_model_size: [tiny]}",
-            "{whisper_model_size: tiny}",
-            "vllm_memory_util",
-        ),
+        ("", "vllm_memory_util=0.5 and whisper_model_size=base"),
+        ("baseline: {vllm_memory_util: 0.50}", "whisper_model_size=base"),
+        ("baseline: {whisper_model_size: base}", "vllm_memory_util=0.5"),
     ],
 )
-def test_a_baseline_that_leaves_a_searched_value_out_is_refused(
-    write: Any, search_space: str | None, today: str, missing: str
+def test_what_is_taken_for_a_baseline_that_nobody_wrote_is_said(
+    write: Any, today: str, taken: str
 ) -> None:
-    space = {} if search_space is None else {"search_space": search_space}
-    told = refusal(write(changed(baseline=today, **space)))
-    assert f" baseline.{missing}: it has no value in use today; add `{missing}: VALUE`" in told
+    text = "\n".join(line for line in SMALL.splitlines() if not line.startswith("baseline:"))
+    notes = load(write(f"{text}\n{today}\n")).notes
+    assert any(f"in use today: {taken} is taken for it" in note for note in notes)
+
+
+@pytest.mark.parametrize("today", ["none", "{vllm_memory_util: 0.50, whisper_model_size: base}"])
+def test_a_baseline_that_is_whole_needs_no_note(write: Any, today: str) -> None:
+    assert not any("is taken for" in note for note in load(write(changed(baseline=today))).notes)
 
 
 @pytest.mark.parametrize(
@@ -523,12 +518,7 @@ def test_a_baseline_may_leave_out_what_has_one_value(write: Any) -> None:
     space = "{vllm_memory_util: [0.4], whisper_model_size: [tiny, base]}"
     spec = load(write(changed(search_space=space, baseline="{whisper_model_size: tiny}")))
     assert spec.baseline.share == 0.4
-    assert not any("no `baseline:`" in note for note in spec.notes)
-
-
-def test_a_baseline_that_nobody_wrote_is_said(write: Any) -> None:
-    told = "the file has no `baseline:`, so vllm_memory_util=0.5 whisper_model_size=base is taken"
-    assert any(note.startswith(told) for note in load(write(SMALL)).notes)
+    assert not any("is taken for" in note for note in spec.notes)
 
 
 def test_live_paths_become_absolute_beside_the_spec_and_links_stay(
