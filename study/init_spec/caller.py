@@ -7,6 +7,8 @@ import pwd
 from contextlib import suppress
 from pathlib import Path
 
+from study.fit.model_folder import in_cache
+
 
 def caller() -> pwd.struct_passwd | None:
     """Return who has called sudo to be root; None: nobody has."""
@@ -47,10 +49,5 @@ def folder_of_model(hub_id: str) -> str | None:
     """Return the folder of a hub's model in the cache of who has called sudo; None: not there."""
     if caller() is None:
         return None
-    from huggingface_hub import snapshot_download  # noqa: PLC0415  0.3 s that only sudo pays
-    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
-
-    cache = home() / ".cache/huggingface/hub"
-    with suppress(LocalEntryNotFoundError, OSError):
-        return str(snapshot_download(hub_id, local_files_only=True, cache_dir=cache))
-    return None
+    folder = in_cache(hub_id, [home() / ".cache/huggingface/hub"])
+    return None if folder is None else str(folder)

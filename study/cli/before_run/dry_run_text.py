@@ -55,9 +55,9 @@ def forecast_in_words(forecast: Forecast) -> list[str]:
     lines += [guard_in_words(forecast.guard)] if forecast.guard else []
     lines.append(f"server commands{' of the baseline' * forecast.has_more}:")
     lines += command_lines(forecast)
-    if forecast.is_full and forecast.recorded is None:
-        return [*lines, FULL]
     if forecast.recorded is None:
+        if forecast.is_full:
+            return [*lines, FULL]
         answers = [] if forecast.size == 1 else [_answers(forecast.effort)]
         return [*lines, _effort(forecast.effort), *answers, *_end(forecast.effort)]
     count = _counted(len(set(forecast.recorded)), "configuration")

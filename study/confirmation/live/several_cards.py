@@ -128,7 +128,7 @@ class SeveralCards:
         for step in self._startable():
             if others and self._lost.get(step, [])[-1:] == [lane.card]:
                 continue
-            if not self.runner.has_time(step, self.runner.budget, lane.card):
+            if not self.runner.has_time(step, lane.card):
                 self._without_time.add(lane.card)
                 return
             steps = in_lane(step, self.runner, lane)

@@ -122,7 +122,7 @@ class Runner:
         devices, on_phase = self.bench.devices, self.launcher.on_phase
         card = self.bench.identity.uuid
         with Colocation(setting, devices, self.folder, on_phase=on_phase) as colocation:
-            while (step := self._next()) is not None and self.has_time(step, self.budget, card):
+            while (step := self._next()) is not None and self.has_time(step, card):
                 if self.steps is not None and done >= self.steps:
                     break
                 done += 1
@@ -151,12 +151,12 @@ class Runner:
         step = next_step(self.journal, self.of, self.most, self.part)
         return None if step is None or step.step in self.elsewhere else step
 
-    def has_time(self, step: Next, budget: TimeBudget, card: str) -> bool:
+    def has_time(self, step: Next, card: str) -> bool:
         """Tell whether the next step would end in time on this card."""
         needed_s = expected_step_s(step, self.journal, self.of, card, self._serving)
-        if budget.lets_begin(needed_s):
+        if self.budget.lets_begin(needed_s):
             return True
-        left_s = max(0, budget.left_s)
+        left_s = max(0, self.budget.left_s)
         self.tell(
             f"the next needs about {needed_s:.0f} s and {left_s:.0f} s are left: "
             "run the same command again"

@@ -48,7 +48,7 @@ def until_looks_s(spec: Spec, trial_s: float) -> tuple[float, ...]:
 
 def _holds_s(workload: Workload, claim: Claim) -> float:
     """Return the seconds of all holds, where a capacity may be claimed."""
-    of_role_s = START_GUESS_S + MOST * (workload.hold_s + DRAIN_GUESS_S)
+    of_role_s = START_GUESS_S + MOST * _hold_s(workload)
     return 2 * of_role_s if Claim.CAPACITY in claim.parts else 0.0
 
 
@@ -78,6 +78,10 @@ def expected_step_s(
     return 1.05 * max(of_baseline) + COMPILING_GUESS_S if of_baseline else _guess_pair_s(of)
 
 
+def _hold_s(workload: Workload) -> float:
+    return workload.hold_s + DRAIN_GUESS_S
+
+
 def _expected_hold_s(journal: PairsJournal, of: Subject, card: str, serving: Role | None) -> float:
     """Return what the next hold takes, s; where holds of another card go for it, what all take."""
     if any(h.card != card for h in journal.holds):
@@ -85,12 +89,12 @@ def _expected_hold_s(journal: PairsJournal, of: Subject, card: str, serving: Rol
     to_come = hold_to_come(journal, of)
     role = to_come[0] if to_come else "winner"
     starts_s = 0.0 if serving == role else _start_s(journal, role, card)
-    return starts_s + of.spec.workload.hold_s + DRAIN_GUESS_S
+    return starts_s + _hold_s(of.spec.workload)
 
 
 def _holds_left_s(journal: PairsJournal, of: Subject, card: str = "") -> float:
     left = {role: MOST - len(journal.holds_of(role)) for role in ROLES}
-    hold_s = of.spec.workload.hold_s + DRAIN_GUESS_S
+    hold_s = _hold_s(of.spec.workload)
     return sum(_start_s(journal, role, card) + n * hold_s for role, n in left.items() if n > 0)
 
 
