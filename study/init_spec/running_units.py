@@ -22,7 +22,7 @@ from study.init_spec.forms.unit_text import commands_of
 from study.init_spec.forms.wrappers import unwrapped
 from study.server_words.programs import program_of
 from study.systemd.manager import find_unit
-from study.systemd.systemctl import parse_show
+from study.systemd.systemctl import env_files_of, parse_show, paths_of
 
 RUNNING_PROPERTIES = (
     *("MainPID", "ActiveState", "Environment", "EnvironmentFiles"),
@@ -60,7 +60,7 @@ def running_all(unit: str) -> list[Running]:
             f"--unit {unit}: it does not run; "
             f"`systemctl start {state.unit}`, for its command is read from it"
         )
-    files = tuple(Path(w) for w in properties.get("EnvironmentFiles", "").split() if w[0] == "/")
+    files = tuple(map(Path, env_files_of(properties.get("EnvironmentFiles", ""))))
     env = _environment(properties.get("Environment", ""), files)
     folder = Path(properties.get("WorkingDirectory", "").lstrip("!-").replace("~", "/root") or "/")
     seen = processes(state.unit, pid) if pid else []
@@ -169,7 +169,7 @@ def interpreter(process: psutil.Process, command: UnitCommand) -> str | None:
 
 def _written(properties: Mapping[str, str], base: Running) -> list[tuple[str, UnitCommand]]:
     """Return what the unit's own files start, by name; empty where they cannot be read."""
-    paths = [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()]
+    paths = [properties.get("FragmentPath", ""), *paths_of(properties.get("DropInPaths", ""))]
     texts = []
     for path in filter(None, paths):
         if (text := text_of(Path(path))) is not None:

@@ -7,8 +7,10 @@ Two files run systemctl themselves, since systemd starts them with the standard 
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from objectives.errors import SetupError
 
@@ -64,10 +66,36 @@ def run(*argv: str, timeout_s: float = 60.0, check: bool = True, way_out: WayOut
 def parse_show(output: str) -> dict[str, str]:
     """Read the properties from what `systemctl show` writes.
 
+    What has several lines keeps them all.
+
     >>> parse_show("Id=a.service\\nAfter=b=c\\n")
     {'Id': 'a.service', 'After': 'b=c'}
     """
-    return dict(line.partition("=")[::2] for line in output.splitlines())
+    found: dict[str, str] = {}
+    for name, _, value in (line.partition("=") for line in output.splitlines()):
+        found[name] = f"{found[name]}\n{value}" if name in found else value
+    return found
+
+
+def paths_of(value: str) -> list[str]:
+    """Return the paths of a list that `systemctl show` writes, which quotes those with a space.
+
+    >>> paths_of('/etc/a.conf "/etc/my own.conf"')
+    ['/etc/a.conf', '/etc/my own.conf']
+    """
+    return shlex.split(value)
+
+
+def env_files_of(value: str) -> list[str]:
+    """Return the files of `EnvironmentFiles=`, a line each; a pattern becomes those that match.
+
+    >>> env_files_of("/etc/my own.env (ignore_errors=no)\\n/etc/b.env (ignore_errors=yes)")
+    ['/etc/my own.env', '/etc/b.env']
+    """
+    patterns = [line.rpartition(" (ignore_errors=")[0] for line in value.splitlines()]
+    is_pattern = re.compile(r"[*?\[]").search
+    found = ((sorted(map(str, Path("/").glob(p[1:]))) if is_pattern(p) else [p]) for p in patterns)
+    return [file for files in found for file in files if file]
 
 
 def span_s(text: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import psutil
 from objectives import waiting
 from objectives.errors import SetupError
 from study.systemd import systemctl
-from study.systemd.systemctl import parse_show, span_s
+from study.systemd.systemctl import env_files_of, parse_show, paths_of, span_s
 from study.systemd.unit_file import settings
 
 UNIT_PROPERTIES = (
@@ -86,7 +85,7 @@ def units(names: Sequence[str]) -> list[Unit]:
 
 
 def _unit(name: str, properties: Mapping[str, str]) -> Unit:
-    drop_ins = tuple(Path(p) for p in properties.get("DropInPaths", "").split())
+    drop_ins = tuple(map(Path, paths_of(properties.get("DropInPaths", ""))))
     dependents = {
         u
         for key in ("RequiredBy", "BoundBy", "ConsistsOf")
@@ -105,10 +104,7 @@ def _unit(name: str, properties: Mapping[str, str]) -> Unit:
         drop_ins=drop_ins,
         restart=properties.get("Restart", "no"),
         start_timeout_s=span_s(properties.get("TimeoutStartUSec", "infinity")),
-        env_files=tuple(
-            Path(p)
-            for p in re.findall(r"(/\S+) \(ignore_errors", properties.get("EnvironmentFiles", ""))
-        ),
+        env_files=tuple(map(Path, env_files_of(properties.get("EnvironmentFiles", "")))),
         dependents=tuple(sorted(dependents)),
     )
 

@@ -14,7 +14,7 @@ from study.deploy.config.deployed import Deployed
 from study.deploy.config.deployment import Deployment
 from study.deploy.state.versions import CURRENT
 from study.systemd import units
-from study.systemd.unit_file import env_values, exec_start, values_of, words_of
+from study.systemd.unit_file import commands, env_values, exec_start, settings, values_of, words_of
 from study.systemd.units import COMMITTED
 from study.systemd.wakers import socket_of
 
@@ -73,12 +73,30 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
         check_flags(service, unit, exec_start(unit.texts(), unit.name))
     for file in unit.env_files:
         _check_env_file(file, service)
+    for file in (f for f in unit.files[1:] if f.name > COMMITTED):
+        _check_later_drop_in(file, service)
     link = ETC / f"{unit.name}.d" / COMMITTED
     if link.is_symlink() and link.readlink() != committed(deployment, unit.name):
         raise BadInput(
             f"{link}: another deployment holds this unit; "
             "roll that one back to version 0 and remove it"
         )
+
+
+def _check_later_drop_in(file: Path, service: Deployed) -> None:
+    """Refuse a drop-in that systemd reads after ours, where it sets what ours would set."""
+    texts = [file.read_text("utf-8", errors="replace")]
+    words = [w for v in settings(texts, "Service", "Environment") for w in words_of(v)]
+    words += [w for v in settings(texts, "Service", "UnsetEnvironment") for w in words_of(v)]
+    named = {word.partition("=")[0] for word in words}
+    for binding in service.set.values():
+        key = "ExecStart" if binding.is_flag else binding.variable
+        if key in named or (binding.is_flag and commands(texts)):
+            raise BadInput(
+                f"{file}: it sets {key}, and systemd reads it after our drop-in, which would do "
+                f"nothing; give it a name before {COMMITTED}, such as override.conf, and run "
+                "`systemctl daemon-reload`"
+            )
 
 
 def check_flags(service: Deployed, unit: units.Unit, command: str) -> None:

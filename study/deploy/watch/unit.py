@@ -11,6 +11,7 @@ from study.deploy.config.deployment import Deployment
 from study.deploy.recover import needs_root
 from study.deploy.targets.unit_checks import ETC
 from study.promotion.trust import ROOT_ONLY, check_trusted
+from study.service_pause.restore_promise import word
 from study.systemd import systemctl, units
 
 WATCH_UNIT = "gpu-allocation-watch.service"
@@ -23,13 +24,14 @@ def unit_text(deployment: Deployment) -> str:
     """
     root = Path(__file__).resolve().parents[3]
     owner = "" if deployment.watch.auto else "DynamicUser=yes\nProtectHome=read-only\n"
-    command = f"{sys.executable} {root / 'scripts/promote.py'} watch --deployment {deployment.path}"
+    script, folder = str(root / "scripts/promote.py"), str(root).replace("%", "%%")
+    argv = (sys.executable, script, "watch", "--deployment", str(deployment.path))
     return (
         "# by scripts/promote.py watch --print-unit\n"
         f"[Unit]\nDescription=Watch of the GPU allocation {deployment.name}\n"
         f"After={' '.join(str(s.unit) for _, s in deployment.ordered() if s.unit)}\n\n"
-        f"[Service]\nExecStart={command}\n"
-        f"WorkingDirectory={root}\nEnvironment=PYTHONPATH={root}\n"
+        f"[Service]\nExecStart={' '.join(map(word, argv))}\n"
+        f'WorkingDirectory={folder}\nEnvironment="PYTHONPATH={folder}"\n'
         f"Restart=always\nRestartSec=60\n{owner}"
         "Nice=10\nCPUQuota=25%\nMemoryMax=1G\n\n[Install]\nWantedBy=multi-user.target\n"
     )
