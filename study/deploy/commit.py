@@ -6,10 +6,10 @@ from objectives.errors import BadInput
 from study.deploy.change import Say, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import assigned
-from study.deploy.errors import RolledBack
+from study.deploy.errors import RolledBack, why_of
 from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.recover import needs_root, recover, settled
-from study.deploy.state import pending
+from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.process_id import boot_id
 from study.deploy.state.versions import Chain
 from study.deploy.targets.open_target import target_of
@@ -34,16 +34,17 @@ def commit(deployment: Deployment, say: Say = print_line) -> None:
         if change is None or not change.held or change.boot != boot_id():
             recover(deployment, say)
             raise BadInput(nothing)
+        dead_man_timer.check_same(deployment)
         new = chain.read(change.target)
         try:
             check_gates(try_gates(target, deployment, assigned(new.values, deployment)))
             say("step: commit")
             put_in_force(deployment, target, new)
         except BaseException as error:
-            result = settled(deployment, str(error), say)
+            result = settled(deployment, why := why_of(error), say)
             if result.version.number != new.number:
                 raise RolledBack(
-                    f"rolled back to version {result.version.number}: {error}; {result.summary}"
+                    f"rolled back to version {result.version.number}: {why}; {result.summary}"
                 ) from error
             say(result.summary)
             return

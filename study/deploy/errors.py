@@ -14,6 +14,13 @@ class StepFailed(StudyError):
     exit_code = 3
 
 
+def why_of(error: BaseException) -> str:
+    """Return why a change ended, for people."""
+    if isinstance(error, KeyboardInterrupt):
+        return "it was stopped by Ctrl-C, SIGTERM or SIGHUP"
+    return str(error) if isinstance(error, StudyError | OSError) else type(error).__name__
+
+
 class RolledBack(StudyError):
     """The change was undone; production runs the last known good version, and its probes pass."""
 

@@ -74,6 +74,7 @@ def plan_lines(
 
 def _shown(text: str, name: str, own: set[str]) -> str:
     """Return a file's text without secrets; of an env file only our own values and numbers stay."""
+    text = text.encode("utf-8", "replace").decode()  # an env file may be in another encoding
     return masked_lines(text, own) if name == ENV_COPY else masked(text)
 
 

@@ -109,7 +109,13 @@ def settled(
         raise ProductionDown(_down(deployment, failed))
     if change is not None:
         dead_man_timer.disarm(change.dead_man)
-        pending.path_of(deployment.folder).unlink(missing_ok=True)
+        try:
+            pending.path_of(deployment.folder).unlink(missing_ok=True)
+        except OSError as error:
+            say(
+                f"{error.filename}: it cannot be removed ({error.strerror}): the change still "
+                "shows as under way; run `scripts/promote.py rollback` once the disk takes it"
+            )
         outcome = "committed" if version.number == change.target else "rolled_back"
         more = {
             "why": why,
@@ -190,6 +196,7 @@ def recover(deployment: Deployment, say: Say = print_line) -> None:
     change = pending.read(deployment.folder)
     if change is None:
         return
+    dead_man_timer.check_same(deployment)
     if change.held and change.boot == boot_id() and time.time() < change.until_s:
         raise BadInput(
             f"version {change.target} is on trial; "

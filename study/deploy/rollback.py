@@ -35,6 +35,8 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = print_lin
     except pending.UnreadableRecord as error:
         change, is_broken = None, True
         say(error.finding)
+    if change is not None or is_broken:
+        dead_man_timer.check_same(deployment)
     if change is not None and change.is_alive:
         say(f"ending the {change.kind} of process {change.pid}")
         change.process.send(signal.SIGTERM)
@@ -106,14 +108,8 @@ def _before(history: Sequence[Version]) -> Version | None:
 def _restore(deployment: Deployment, target: Target, current: Version, before: Version) -> Version:
     """Draft a version with an older one's values, made from the units as they are now."""
     try:
-        files = target.files(before.values)
-        if before.is_own:
-            own = Chain(deployment.folder).path(0)
-            files = (
-                target.own_files()
-                if target.kind == "systemd"
-                else {n: (own / n).read_text("utf-8") for n in files}
-            )
+        own = Chain(deployment.folder).path(0)
+        files = target.first_files(own) if before.is_own else target.files(before.values)
         restored = before.number if before.restores is None else before.restores
         is_known = not before.is_own or target.hashes() == dict(before.units)
         # the units' own values have changed with the units
@@ -123,6 +119,7 @@ def _restore(deployment: Deployment, target: Target, current: Version, before: V
         begin_change(deployment, target, "rollback", current, new)
     except OSError as error:
         raise SetupError(
-            f"{error.strerror}: {error.filename}; nothing was changed: free some space first"
+            f"{error.strerror}: {error.filename}; nothing was changed: free some space "
+            "or make it writable first"
         ) from error
     return new

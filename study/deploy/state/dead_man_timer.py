@@ -11,8 +11,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment
+from study.deploy.config.load import load_deployment
 from study.deploy.state.process_id import ProcessId, process_id
 from study.systemd import systemctl
 
@@ -38,6 +40,30 @@ class DeadMan:
 def timer_of(deployment: Deployment) -> DeadMan:
     """Return the timer that systemd would run for a change of this deployment."""
     return DeadMan(unit=f"gpu-allocation-{deployment.name}-dead-man")
+
+
+def check_same(deployment: Deployment) -> None:
+    """Check that a change under way is of what the deployment file names now.
+
+    Raises:
+        BadInput: It is of other units, or of another env file, which would stay changed.
+    """
+    copy = deployment.folder / COPY
+    try:
+        began = load_deployment(copy)
+    except (OSError, BadInput):
+        return
+    if _changed_by(began) != _changed_by(deployment):
+        raise BadInput(
+            f"{deployment.path}: since a change began it names other services, units or another "
+            "env file, and what it no longer names would stay changed; end that change first: "
+            f"`sudo python scripts/promote.py rollback --deployment {copy}`"
+        )
+
+
+def _changed_by(deployment: Deployment) -> object:
+    services = {name: service.unit for name, service in deployment.services.items()}
+    return services, deployment.env_file and deployment.env_file.path
 
 
 def arm(deployment: Deployment, seconds: float) -> DeadMan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives import waiting
-from objectives.errors import BadInput
+from objectives.errors import BadInput, SetupError
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
 from study.deploy.state.dead_man_timer import DeadMan
@@ -34,7 +35,7 @@ class Pending:
         dead_man: The armed timer; None: not armed yet.
         until_s: When that timer fires, Unix time in s.
         pid: The process that makes the change.
-        pid_since_s: When that process started, Unix time in s.
+        pid_since_s: When that process started, s after the boot.
         boot: The boot of the machine in which the change began.
         command: The words of that process's command line.
         dependents: Units that stop with ours and must run again after.
@@ -131,9 +132,15 @@ def locked(
 
     Raises:
         BadInput: Another process holds it.
+        SetupError: It cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        handle = _opened(folder / "lock")
+    except OSError as error:
+        raise SetupError(
+            f"{error.filename}: {error.strerror}; nothing was changed: free some space "
+            "or make it writable first"
+        ) from error
     try:
         if take_over is not None and take_over.is_alive:
             take_over.process.send(signal.SIGKILL)
@@ -152,6 +159,17 @@ def locked(
         yield
     finally:
         os.close(handle)
+
+
+def _opened(lock: Path) -> int:
+    """Open the lock; one on a disk that became read-only holds as well, for who undoes a change."""
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno != errno.EROFS or not lock.exists():
+            raise
+    return os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def note(folder: Path, event: str, more: Mapping[str, object]) -> None:

@@ -20,7 +20,7 @@ class ProcessId:
 
     Args:
         pid: Its number.
-        since_s: When it started, Unix time in s.
+        since_s: When it started, s after the boot, which no step of the clock changes.
         boot: The boot of the machine in which it runs.
         command: The words of its command line.
     """
@@ -37,10 +37,10 @@ class ProcessId:
             process = psutil.Process(self.pid)
             return (
                 self.boot == boot_id()
-                and abs(process.create_time() - self.since_s) < 1.0
+                and abs(_since_s(self.pid) - self.since_s) < 1.0
                 and _words(process) == self.command
             )
-        except psutil.Error:
+        except (OSError, psutil.Error):
             return False
 
     def send(self, number: int) -> None:
@@ -62,10 +62,10 @@ def process_id(pid: int) -> ProcessId:
     """Return the id of a process that runs.
 
     Raises:
-        psutil.Error: It has ended.
+        psutil.Error or OSError: It has ended.
     """
     process = psutil.Process(pid)
-    return ProcessId(pid, process.create_time(), boot_id(), _words(process))
+    return ProcessId(pid, _since_s(pid), boot_id(), _words(process))
 
 
 def _words(process: psutil.Process) -> tuple[str, ...]:
@@ -81,5 +81,17 @@ def boot_id() -> str:
 
     A container's reboot changes only the second.
     """
-    began = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{BOOT.read_text().strip()}/{began}"
+    return f"{BOOT.read_text().strip()}/{_ticks(1)}"
+
+
+def _since_s(pid: int) -> float:
+    return int(_ticks(pid)) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> str:
+    """Return when a process started, as the kernel counts from the boot on.
+
+    Raises:
+        OSError: It has ended.
+    """
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]

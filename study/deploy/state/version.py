@@ -8,13 +8,24 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from study.deploy.config.values import Values
 
 
 def digest_of(text: str) -> str:
-    """Return the SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the SHA-256 of a text as its file has it."""
+    return hashlib.sha256(bytes_of(text)).hexdigest()
+
+
+def text_of(path: Path) -> str:
+    """Read a file such that `bytes_of` gives it back byte for byte, whatever its encoding."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """Return the bytes of a file that `text_of` has read."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)

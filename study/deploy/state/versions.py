@@ -15,7 +15,7 @@ from typing import Any
 from objectives.errors import BadInput
 from objectives.plain_data.atomic import drafted, write_atomic
 from objectives.plain_data.by_type import ODD_DATA
-from study.deploy.state.version import Version, author, digest_of
+from study.deploy.state.version import Version, author, bytes_of, digest_of, text_of
 
 RECORD = "version.json"
 CURRENT = "current"
@@ -136,7 +136,7 @@ class Chain:
             draft.mkdir(parents=True)
             for name, text in files.items():
                 mode = 0o644 if name in RUN_BY_UNITS else 0o600
-                write_atomic(draft / name, text, mode=mode, like=like, durable=True)
+                write_atomic(draft / name, bytes_of(text), mode=mode, like=like, durable=True)
             write_atomic(draft / RECORD, record, mode=0o644, durable=True)
         return version
 
@@ -176,9 +176,9 @@ def _digest(path: Path, stated: str) -> str:
     """Return the digest of a version's file; the stated one to whom may not read it.
 
     Raises:
-        OSError or ValueError: It is not there, or no text.
+        OSError: It is not there.
     """
     try:
-        return digest_of(path.read_text("utf-8"))
+        return digest_of(text_of(path))
     except PermissionError:  # who only looks; whoever changes anything reads all
         return stated

@@ -83,11 +83,18 @@ def env_text(text: str, values: Mapping[str, str]) -> str:
     """
     left = dict(values)
     lines = []
-    for line in text.splitlines():
-        name = line.partition("=")[0].strip()
-        if "=" in line and name in values:
+    end = "\r" if "\r\n" in text else ""
+    for line in text.removesuffix("\n").split("\n") if text else ():
+        name = name_of(line)
+        if name in values:
             if name in left:
-                lines.append(f"{name}={left.pop(name)}")
+                lines.append(f"{name}={left.pop(name)}{end}")
             continue
         lines.append(line)
-    return "\n".join([*lines, *(f"{k}={v}" for k, v in left.items())]) + "\n"
+    return "\n".join([*lines, *(f"{k}={v}{end}" for k, v in left.items())]) + "\n"
+
+
+def name_of(line: str) -> str:
+    """Return the variable that a line of an env file sets; empty where it sets none."""
+    name, is_set, _ = line.partition("=")
+    return name.strip() if is_set else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from study.deploy.config.deployment import Deployment, EnvFile
 from study.deploy.config.values import Assignment, Values, assigned
+from study.deploy.state.version import bytes_of, digest_of, text_of
 from study.deploy.state.versions import Chain
 from study.deploy.targets.containers import Seen, seen
 from study.deploy.targets.containers import log as log_of
-from study.deploy.targets.drop_in import env_text
+from study.deploy.targets.drop_in import env_text, name_of
 from study.deploy.targets.target import Life
 from study.systemd import systemctl
 from study.systemd.unit_file import env_values, values_of
@@ -38,6 +38,7 @@ class EnvTarget:
         self.deployment, self.env_file = deployment, env_file
         self.path = Path(env_file.path)
         self._started = False
+        self._ours = {str(a.variable) for _, s in deployment.ordered() for a in s.set.values()}
 
     def check(self) -> None:
         """Check that the env file is there.
@@ -89,11 +90,7 @@ class EnvTarget:
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of the env file's other lines."""
-        ours = {str(a.variable) for _, s in self.deployment.ordered() for a in s.set.values()}
-        others = [
-            line for line in self._text().splitlines() if line.partition("=")[0].strip() not in ours
-        ]
-        return {str(self.path): hashlib.sha256("\n".join(others).encode()).hexdigest()}
+        return {str(self.path): digest_of("\n".join(self._others(self._text())))}
 
     def files(self, values: Values) -> dict[str, str]:
         """Return the env file with these values."""
@@ -112,26 +109,34 @@ class EnvTarget:
         """Return the owner and mode of the env file, which may hold keys."""
         return self.path.stat()
 
+    def first_files(self, own: Path) -> dict[str, str]:
+        """Return the env file with our lines as version 0 has them."""
+        return {ENV_COPY: self._with_our_lines(text_of(own / ENV_COPY))}
+
     def current_text(self, files: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002
         """Return the env file now."""
         return self.own_files()
 
     def try_on(self, files: Mapping[str, str]) -> None:
         """Write the env file, for whoever may read it now."""
-        write_atomic(self.path, files[ENV_COPY], like=self.like(), durable=True)
+        write_atomic(self.path, bytes_of(files[ENV_COPY]), like=self.like(), durable=True)
 
     def prepare(self) -> None:
         """Do nothing: the file is in place already."""
 
     def take_off(self) -> None:
-        """Write the env file of the version in force, where it is not that already."""
+        """Give the env file our lines of the version in force, where it has others.
+
+        Its other lines stay as they are now: a key may have been changed by hand.
+        """
         chain = Chain(self.deployment.folder)
         current = chain.current()
         if current is None:
             return
-        text = (chain.path(current.number) / ENV_COPY).read_text("utf-8")
-        if self._text() != text:
-            write_atomic(self.path, text, like=self.like(), durable=True)
+        copy = chain.path(current.number) / ENV_COPY
+        if self._text() != (text := self._with_our_lines(text_of(copy))):
+            like = self.path.stat() if self.path.is_file() else copy.stat()
+            write_atomic(self.path, bytes_of(text), like=like, durable=True)
 
     def stop(self) -> list[str]:
         """Run the stop command, where there is one."""
@@ -187,4 +192,17 @@ class EnvTarget:
         return env_values(self._text())
 
     def _text(self) -> str:
-        return self.path.read_text("utf-8", errors="replace") if self.path.is_file() else ""
+        return text_of(self.path) if self.path.is_file() else ""
+
+    def _others(self, text: str) -> list[str]:
+        return [line for line in text.splitlines() if name_of(line) not in self._ours]
+
+    def _with_our_lines(self, copy: str) -> str:
+        now = self._text()
+        if not now or self._others(now) == self._others(copy):
+            return copy
+        lines = copy.split("\n")
+        values = {n: v.rstrip("\r") for n, _, v in (line.partition("=") for line in lines)}
+        ours = {n.strip(): v for n, v in values.items() if n.strip() in self._ours}
+        kept = [s for s in now.split("\n") if name_of(s) not in self._ours - ours.keys()]
+        return env_text("\n".join(kept), ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from study.deploy.config.values import Assignment, Values
@@ -57,6 +58,9 @@ class Target(Protocol):
 
     def own_files(self) -> dict[str, str]:
         """Return the files of version 0: what is there without us."""
+
+    def first_files(self, own: Path) -> dict[str, str]:
+        """Return what brings version 0 back, whose folder this is, from what is there now."""
 
     def like(self) -> os.stat_result | None:
         """Return whose owner and mode a version's files get; None: root's alone."""

@@ -84,6 +84,67 @@ def test_an_order_that_a_boot_could_not_keep_is_refused(machine: Machine) -> Non
 
 
 @beside
+def test_drop_ins_and_env_files_of_the_user_are_all_read_whatever_their_names(
+    machine: Machine,
+) -> None:
+    folder, promotion = "/etc/systemd/system", machine.promotion()
+    machine.write(f"{folder}/{LLM}.d/10 my own.conf", "[Service]\nEnvironment=A=1\n")
+    machine.systemctl("daemon-reload")
+    code, output = machine.promote("plan", promotion)
+    assert code == 0, output
+    later = f"{folder}/{STT}.d/zzzz-mine.conf"
+    machine.write("/etc/my own.env", "WHISPER_MODEL=base\n")
+    machine.write("/etc/b.env", "B=1\n")
+    sets = {
+        "Environment=WHISPER_MODEL=base": f"{later}: it sets WHISPER_MODEL",
+        "EnvironmentFile=/etc/my own.env\nEnvironmentFile=/etc/b.env": "/etc/my own.env: it sets",
+        "EnvironmentFile=/etc/m*.env": "/etc/my own.env: it sets",
+    }
+    for text, refusal in sets.items():
+        machine.write(later, f"[Service]\n{text}\n")
+        machine.systemctl("daemon-reload")
+        code, output = machine.promote("plan", promotion)
+        assert code == 2 and refusal in output, output
+
+
+@beside
+def test_a_disk_that_becomes_read_only_in_a_trial_does_not_keep_it(machine: Machine) -> None:
+    state = "/etc/gpu-allocation"
+    assert machine.promote("apply", machine.promotion(), "--hold")[0] == 0
+    machine.run("mount", "--bind", state, state)
+    machine.run("mount", "-o", "remount,bind,ro", state)
+    fire(machine)
+    assert machine.running() == OLD and machine.drop_ins() == []
+    code, output = machine.promote("rollback")
+    assert code == 0 and "once the disk takes it" in output, output
+    code, output = machine.promote("apply", machine.promotion())
+    assert code != 0 and "Traceback" not in output and machine.running() == OLD, output
+    machine.run("umount", state)
+    code, output = machine.promote("rollback")
+    assert code == 0 and "rolled back: production runs version 0" in output, output
+    assert machine.promote("apply", machine.promotion())[0] == 0
+
+
+@beside
+def test_a_deployment_that_names_other_units_cannot_end_a_trial(machine: Machine) -> None:
+    """What it no longer names would stay on the values that were tried."""
+    code, output = machine.promote("apply", machine.promotion(), "--hold")
+    assert code == 0, output
+    edited = machine.read("/etc/deployment.yaml").replace(LLM, "judge2.service")
+    machine.write("/etc/systemd/system/judge2.service", machine.read(f"/etc/systemd/system/{LLM}"))
+    machine.write("/etc/deployment.yaml", edited)
+    for verb in ("commit", "rollback"):
+        code, output = machine.promote(verb)
+        assert code == 2 and "names other services, units" in output, output
+    assert machine.running() == NEW
+    copy = "/etc/gpu-allocation/voice/deployment-of-change.yaml"
+    assert f"rollback --deployment {copy}" in output
+    machine.write("/etc/deployment.yaml", machine.read(copy))
+    code, output = machine.promote("rollback")
+    assert code == 0 and machine.running() == OLD and machine.drop_ins() == [], output
+
+
+@beside
 def test_a_timer_that_is_killed_while_it_rolls_back_begins_again(machine: Machine) -> None:
     machine.kill_when("step: soak", apply=[machine.promotion()])
     machine.systemctl("start", "--no-block", DEAD_MAN)

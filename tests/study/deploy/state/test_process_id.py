@@ -56,6 +56,16 @@ def test_the_very_process_is_ended(innocent: subprocess.Popen[bytes]) -> None:
     known.send(signal.SIGTERM)  # and once it is gone, nobody
 
 
+def test_a_process_is_known_again_after_a_step_of_the_clock(
+    innocent: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a timer that fires would take an apply that hangs for ended, and leave it its lock."""
+    known = process_id(innocent.pid)
+    create_time = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda p: create_time(p) + 3600.0)
+    assert known.is_running
+
+
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_a_timer_that_had_no_words_when_it_was_armed_is_disarmed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
