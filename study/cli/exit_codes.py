@@ -40,7 +40,10 @@ def exiting() -> Iterator[None]:
         raise SystemExit(error.exit_code) from None
     except _failures_of_storage() as error:  # a full disk, a storage that went away
         text, *_ = str(error.__cause__ or error).splitlines()
-        _say(f"error: {text}; state is kept: run again to go on")
+        way_out = "run it as a user who may, such as with sudo"
+        if not isinstance(error, PermissionError):
+            way_out = "state is kept: run again to go on"
+        _say(f"error: {text}; {way_out}")
         raise SystemExit(SetupError.exit_code) from None
     except KeyboardInterrupt:
         _say("stopped; servers ended, state kept: run the same command again to go on")

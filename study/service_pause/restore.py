@@ -62,9 +62,12 @@ def give_back(promise: Path, systemctl: list[str]) -> list[str]:
     for line in entries.get("Container", []):
         problems += _start_container(systemctl[1:], *line.rsplit(" ", 1))
     if not problems:
-        for link in entries.get("Want", []):
-            Path(link).unlink(missing_ok=True)
-        promise.unlink(missing_ok=True)
+        try:
+            for link in entries.get("Want", []):
+                Path(link).unlink(missing_ok=True)
+            promise.unlink(missing_ok=True)
+        except OSError as error:  # all runs again, and a disk that is read-only keeps the promise
+            problems.append(f"{error.filename} cannot be removed ({error.strerror})")
         _run(*systemctl, "daemon-reload")
     return problems
 
@@ -82,7 +85,10 @@ def _start_container(flags: list[str], program: str, name: str) -> list[str]:
 
 
 def _run(*argv: str) -> list[str]:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:  # the other units still get their start
+        return [str(error)]
     if done.returncode == 0:
         return []
     return [f"`{' '.join(argv)}`: {done.stderr.strip() or done.returncode}"]

@@ -159,7 +159,8 @@ class Chain:
         if not self.link.is_symlink():
             return None
         target = self.link.readlink()
-        if not re.fullmatch(r"[0-9]{1,9}", target.name):
+        is_number = re.fullmatch(r"[0-9]{1,9}", target.name)
+        if not is_number or not self.path(int(target.name)).is_dir():
             last = f"versions/{max(self._numbers(), default=0):04d}"
             raise BadInput(
                 f"{self.link}: it leads to {str(target)!r}, which is no version; lead it to the "

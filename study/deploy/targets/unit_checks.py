@@ -72,7 +72,7 @@ def _check_unit(deployment: Deployment, service: Deployed, unit: units.Unit) -> 
     if any(s.is_flag for s in service.set.values()):
         check_flags(service, unit, exec_start(unit.texts(), unit.name))
     for file in unit.env_files:
-        _check_env_file(file, service)
+        check_env_file(file, service)
     for file in (f for f in unit.files[1:] if f.name > COMMITTED):
         _check_later_drop_in(file, service)
     link = ETC / f"{unit.name}.d" / COMMITTED
@@ -118,8 +118,13 @@ def check_flags(service: Deployed, unit: units.Unit, command: str) -> None:
                 )
 
 
-def _check_env_file(file: Path, service: Deployed) -> None:
-    variables = env_values(file.read_text("utf-8", errors="replace")) if file.is_file() else {}
+def check_env_file(file: Path, service: Deployed) -> None:
+    """Refuse an env file that sets what a drop-in would: systemd prefers the file."""
+    try:
+        text = file.read_text("utf-8", errors="replace") if file.is_file() else ""
+    except PermissionError:  # a plan without root; an apply may read it
+        return
+    variables = env_values(text)
     for binding in service.set.values():
         if binding.variable in variables:
             raise BadInput(

@@ -145,3 +145,11 @@ def test_copies_of_units_are_roots_alone_and_others_still_read_the_chain(tmp_pat
     (chain.path(0) / "judge.service.conf").write_text("other")
     with pytest.raises(BadInput, match="was changed after it was written"):
         chain.current()
+
+
+def test_a_link_to_a_version_that_is_not_there_says_where_to_lead_it(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    chain.draft(Version(0, {}, {}, {}), {})
+    chain.link.symlink_to("versions/0099")
+    with pytest.raises(BadInput, match=r"no version; .*ln -sfn versions/0000"):
+        chain.history()

@@ -83,3 +83,18 @@ def test_a_flag_that_a_script_or_a_variable_sets_is_refused_before_anything_stop
     with pytest.raises(BadInput, match=r"has --u 0.5, which its ExecStart does not name: .* map"):
         unit_checks.check_flags(service, unit, command)
     unit_checks.check_flags(service, unit, "/opt/vllm serve --u 0.5")
+
+
+def test_an_env_file_that_only_root_reads_is_left_to_the_apply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "keys.env").write_text("U=0.5\n")
+    service = Deployed(set={SHARE: Binding(variable="U", low=0.3, high=0.7)})
+    with pytest.raises(BadInput, match="it sets U"):
+        unit_checks.check_env_file(file, service)
+
+    def refused(path: Path, *words: str, **options: str) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    unit_checks.check_env_file(file, service)
