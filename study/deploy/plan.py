@@ -102,8 +102,7 @@ def check_times(deployment: Deployment) -> None:
         BadInput: It does not.
     """
     limits = deployment.thresholds
-    needed = limits.windows * limits.window_s + deployment.memory_timeout_s
-    needed += sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered())
+    needed = limits.windows * limits.window_s + deployment.restart_s
     if deployment.dead_man_s < needed:
         raise BadInput(
             f"{deployment.path}: dead_man_s is {deployment.dead_man_s:g}, but stopping, starting "

@@ -40,14 +40,10 @@ def rollback(deployment: Deployment, to: int | None = None, say: Say = print_lin
     if change is not None and change.is_alive:
         say(f"ending the {change.kind} of process {change.pid}")
         change.process.send(signal.SIGTERM)
-    wait_s = (
-        sum(s.start_timeout_s + s.stop_timeout_s for _, s in deployment.ordered())
-        + deployment.memory_timeout_s
-    )
     target, chain = target_of(deployment), Chain(deployment.folder)
     if change is None and not is_broken:
         _history(chain)
-    with pending.locked(deployment.folder, wait_s=wait_s if change else 0.0):
+    with pending.locked(deployment.folder, wait_s=deployment.restart_s if change else 0.0):
         is_broken = is_broken and pending.put_aside(deployment.folder)
         if change is not None or is_broken:
             result = settled(deployment, "rolled back by hand", say, is_unread=is_broken)

@@ -142,6 +142,12 @@ class Deployment:
         names = self.start_order or [e.name for e in engines_of(self._kinds())]
         return ((name, self.services[name]) for name in names)
 
+    @property
+    def restart_s(self) -> float:
+        """Return the longest that stopping and starting all services may take, s."""
+        restarts_s = sum(s.start_timeout_s + s.stop_timeout_s for s in self.services.values())
+        return restarts_s + self.memory_timeout_s
+
     def _kinds(self) -> Services:
         return {
             name: KINDS[name]() if s.api is None else OtherService(api=s.api, command="")

@@ -29,10 +29,12 @@ def unit_text(deployment: Deployment) -> str:
     return (
         "# by scripts/promote.py watch --print-unit\n"
         f"[Unit]\nDescription=Watch of the GPU allocation {deployment.name}\n"
-        f"After={' '.join(str(s.unit) for _, s in deployment.ordered() if s.unit)}\n\n"
+        # not After= the services: systemd would start none of them while it stops this one, which
+        # takes an apply of its own back then
+        "After=multi-user.target\n\n"
         f"[Service]\nExecStart={' '.join(map(word, argv))}\n"
         f'WorkingDirectory={folder}\nEnvironment="PYTHONPATH={folder}"\n'
-        f"Restart=always\nRestartSec=60\n{owner}"
+        f"Restart=always\nRestartSec=60\nTimeoutStopSec={90 + deployment.restart_s:.0f}\n{owner}"
         "Nice=10\nCPUQuota=25%\nMemoryMax=1G\n\n[Install]\nWantedBy=multi-user.target\n"
     )
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 
 from objectives import waiting
 from objectives.errors import StudyError
@@ -62,7 +63,7 @@ def new_events(deployment: Deployment, memory: Memory) -> Iterator[Event]:
         with pending.locked(deployment.folder):
             recover(deployment, lambda text: print_event("recovering", what=text))
     news = promotions(deployment, lambda text: print_event("step", what=text))
-    for event, more in (*drift(deployment, memory), *news):
+    for event, more in chain(drift(deployment, memory), news):
         key = json.dumps([event, more], sort_keys=True, default=str)
         if key not in memory.events:
             memory.events.add(key)

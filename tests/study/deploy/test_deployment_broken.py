@@ -126,6 +126,24 @@ def test_a_disk_that_becomes_read_only_in_a_trial_does_not_keep_it(machine: Mach
 
 
 @beside
+def test_a_watch_that_is_stopped_in_its_own_apply_takes_it_back_at_once(machine: Machine) -> None:
+    """systemd starts nothing that the unit it stops is ordered after."""
+    watch = "{promotions: /etc/promotions, auto: true, hold_days: 0, every_s: 1}"
+    machine.deployment(windows=200, dead_man_s="120", watch=watch)
+    machine.promotion()
+    code, output = machine.promote("watch", "--install")
+    assert code == 0, output
+    record = machine.root / PENDING.lstrip("/")
+    machine.wait(60, lambda: record.exists() and "soak" in record.read_text())
+    assert machine.running() == NEW
+    machine.systemctl("stop", "gpu-allocation-watch")
+    assert machine.running() == OLD and machine.drop_ins() == []
+    assert not record.exists()
+    said = machine.run("journalctl", "-u", "gpu-allocation-watch", "-o", "cat", "--no-pager")
+    assert said.index('"applying"') < said.index("step: stop"), said
+
+
+@beside
 def test_a_deployment_that_names_other_units_cannot_end_a_trial(machine: Machine) -> None:
     """What it no longer names would stay on the values that were tried."""
     code, output = machine.promote("apply", machine.promotion(), "--hold")
