@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from objectives.errors import StudyError
+from objectives.errors import SetupError, StudyError
+from study.deploy.config.deployment import Deployment
 from study.deploy.config.load import load_deployment
 from study.deploy.recover import settled
 from study.deploy.state import pending
@@ -24,7 +25,14 @@ def main() -> int:
     if words[0] == "--after":
         time.sleep(float(words[1]))
         words = words[2:]
-    folder, deployment = Path(words[0]), load_deployment(Path(words[1]))
+    try:
+        return _end(Path(words[0]), load_deployment(Path(words[1])))
+    except (StudyError, OSError) as error:
+        print(f"error: {error}", flush=True)
+        return error.exit_code if isinstance(error, StudyError) else SetupError.exit_code
+
+
+def _end(folder: Path, deployment: Deployment) -> int:
     try:
         change = pending.read(folder)
         is_over = change is None
@@ -35,15 +43,11 @@ def main() -> int:
     if is_over:
         print("nothing is on trial: nothing to do")
         return 0
-    try:
-        with pending.locked(folder, take_over=change, wait_s=30):
-            is_unread = pending.put_aside(folder)
-            print("the dead-man timer fired: the change was not committed in time", flush=True)
-            result = settled(deployment, "the dead-man timer fired", is_unread=is_unread)
-            print(result.summary, flush=True)
-    except StudyError as error:
-        print(f"error: {error}", flush=True)
-        return error.exit_code
+    with pending.locked(folder, take_over=change, wait_s=30):
+        is_unread = pending.put_aside(folder)
+        print("the dead-man timer fired: the change was not committed in time", flush=True)
+        result = settled(deployment, "the dead-man timer fired", is_unread=is_unread)
+        print(result.summary, flush=True)
     return 0
 
 

@@ -11,7 +11,7 @@ from objectives.errors import BadInput, SetupError
 from study.systemd import systemctl
 from study.systemd.systemctl import LEND, parse_show
 
-UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.(service|socket|timer|path)")
+UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}(?<!@)\.(service|socket|timer|path)")
 STOPPED_WITH = "RequiredBy BoundBy RequisiteOf ConsistsOf PropagatesStopTo"  # what a stop reaches
 STATE_PROPERTIES = (
     "Id LoadState ActiveState UnitFileState ActiveEnterTimestampMonotonic TriggeredBy "
@@ -139,7 +139,10 @@ def find_unit(name: str, option: str = "--lend-from") -> UnitState:
         name.rpartition(":") if name.startswith(("user:", "system:")) else ("", "", name)
     )
     if not UNIT_NAME.fullmatch(unit):
-        raise BadInput(f"{option} {name!r} is no unit; write its whole name, such as judge.service")
+        raise BadInput(
+            f"{option} {name!r} is no unit; write its whole name, such as judge.service, "
+            "or judge@1.service of a template"
+        )
     managers = [
         Manager(is_user=is_user)
         for is_user in (False, True)

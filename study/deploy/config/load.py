@@ -18,7 +18,7 @@ from study.spec.yaml_node import YamlEntry
 from study.text import cut
 
 CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,200})?")
-UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}\.service")
+UNIT_PATTERN = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}(?<!@)\.service")
 FLAG_PATTERN = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]{0,80}")
 VARIABLE_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
 CHOICE_PATTERN = re.compile(r"[A-Za-z0-9_./:@+-]{1,200}")
@@ -134,7 +134,8 @@ def _check_owner(path: Path) -> None:
 def _check_service(entry: YamlEntry, service: Deployed, *, is_unit: bool) -> None:
     if service.unit and not UNIT_PATTERN.fullmatch(service.unit):
         raise entry.at("unit").wrong(
-            f"{cut(repr(service.unit))} is no service unit", "write NAME.service"
+            f"{cut(repr(service.unit))} is no service unit",
+            "write NAME.service, of a template one that runs: NAME@INSTANCE.service",
         )
     for key in ("health_url", "metrics_url", "version_url"):
         _check_url(entry.at(key), getattr(service, key))

@@ -37,6 +37,7 @@ class Runner:
         pause: It waits for so many seconds, or until something happens.
         clock: The time, seconds since 1970.
         cores: The machine's cores.
+        steady: The seconds of a clock that nobody sets.
         is_stopping: Whether it was told to stop.
         is_reloading: Whether it was told to read the file without waiting for the next cycle.
     """
@@ -47,6 +48,7 @@ class Runner:
     pause: Callable[[float], None]
     clock: Callable[[], float] = time.time
     cores: tuple[int, ...] = field(default_factory=lambda: tuple(sorted(os.sched_getaffinity(0))))
+    steady: Callable[[], float] = time.monotonic
     is_stopping: bool = False
     is_reloading: bool = False
     in_force: InForce = field(init=False)
@@ -91,7 +93,7 @@ class Runner:
         self._write(self.in_force.write)
 
     def _cycle(self) -> None:
-        self._began, self._empty = self.clock(), self._empty + 1
+        self._began, self._empty = self.steady(), self._empty + 1
         self._state = replace(self._state, cycle=self._state.cycle + 1)
         self._keep()
         while not self.is_stopping:
@@ -180,15 +182,15 @@ class Runner:
             pause_s = max(
                 pause_s, min(LONGEST_PAUSE_S, SHORTEST_PAUSE_S * 2 ** min(self._empty, 10))
             )
-        until = self.clock() + pause_s
-        while not (self.is_stopping or self.is_reloading) and self.clock() < until:
-            self.pause(until - self.clock())
+        until = self.steady() + pause_s
+        while not (self.is_stopping or self.is_reloading) and self.steady() < until:
+            self.pause(until - self.steady())
 
     def _ending(self, experiment: Experiment) -> str:
         return self._state.of(experiment.name, experiment.digest).ending
 
     def _elapsed_s(self) -> float:
-        return self.clock() - self._began
+        return self.steady() - self._began
 
     def _is_over(self) -> bool:
         cycle_s = self.in_force.file.cycle_s

@@ -106,7 +106,7 @@ class ExperimentProgress:
             min(LONGEST_PAUSE_S, backoff_s * 2 ** min(failures - 1, 30)) if is_failure else 0.0
         )
         if report.ending is TurnEnding.BUSY:
-            pause_s = backoff_s
+            pause_s = min(LONGEST_PAUSE_S, backoff_s)
         best = self.best if report.best is None else report.best
         measured = () if not has_run or best is None else (best,)
         return replace(
@@ -153,10 +153,12 @@ class ExperimentProgress:
                 return Wait.STOPPED
         is_busy = self.ending == TurnEnding.BUSY
         is_same = self.cycle == cycle
+        # what lies further off was written before the clock was set back
+        is_early = now < self.retry_at <= now + LONGEST_PAUSE_S
         reasons = {
             Wait.SPENT: total_s is not None and self.seconds >= total_s,
-            Wait.BUSY: is_busy and now < self.retry_at,
-            Wait.PAUSE: not is_busy and now < self.retry_at,
+            Wait.BUSY: is_busy and is_early,
+            Wait.PAUSE: not is_busy and is_early,
             Wait.DONE: is_same and self.in_cycle >= self.allowed(most, patience),
             Wait.RARELY: not is_same and self.epochs > 0 and cycle < self.next_cycle(patience),
         }

@@ -251,6 +251,7 @@ def test_a_unit_that_would_not_stop_ends_with_all_given_back(machine):
         ("nope.service", "no such unit"),
         ("judge", "write its whole name"),
         ("judge.service;reboot", "is no unit"),
+        ("judge@.service", "is no unit"),
         ("-H.service", "no such unit"),
         ("once.service", "made by systemd-run"),
     ],

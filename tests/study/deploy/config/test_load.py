@@ -107,6 +107,7 @@ def test_a_second_llm_has_an_api_and_its_own_parameters(tmp_path: Path) -> None:
         ("/models/base", "'/models/a b'", "no plain name or path"),
         ("/models/base", '"/models/a\\nExecStart=/bin/sh"', "no plain name or path"),
         ("judge.service", "../judge.service", "is no service unit"),
+        ("judge.service", "judge@.service", "NAME@INSTANCE.service"),
         ("judge.service", "whisper.service", "a unit of its own"),
         ("8000/health", "8000/$(id)", "no plain http address"),
         ("low: 1, high: 1024", "low: 9, high: 2", "bounds are missing"),

@@ -24,6 +24,7 @@ class Rig:
     def __init__(self, folder: Path, *entries: dict[str, Any], **top: Any) -> None:
         self.folder, self.now = folder, NOON
         self.path = dream_file(folder, *entries, **top)
+        self.set_by_s = 0.0
         self.began: list[str] = []
         self.most_at_once = 0
         self.living: list[Any] = []
@@ -67,7 +68,8 @@ class Rig:
         )
         chosen.logdir.mkdir(exist_ok=True)
         log = TurnLog(chosen.logdir / "runner.log")
-        runner = Runner(chosen, log, self.start, self.pause, lambda: self.now, tuple(range(8)))
+        cores, clock = tuple(range(8)), lambda: self.now + self.set_by_s
+        runner = Runner(chosen, log, self.start, self.pause, clock, cores, lambda: self.now)
         self.runner = runner
         runner.run()
         return runner
@@ -93,6 +95,18 @@ def test_a_runner_that_comes_after_goes_on_in_the_rotation(tmp_path: Path) -> No
         rig.run()
     assert "".join(rig.began) == "abcabc"
     assert RunnerState.read(tmp_path / "log/state.json").cycle == 3
+
+
+def test_a_clock_that_is_set_back_makes_no_pause_longer(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, entry(name="a"))
+    began_s = rig.now
+
+    def set_back() -> None:
+        rig.set_by_s = -86_400.0
+
+    rig.at_pause = set_back
+    rig.run(cycles=3, sleep_s=10.0)
+    assert rig.began == ["a"] * 3 and rig.now - began_s < 60.0
 
 
 def test_with_little_time_nobody_has_more_than_its_share(tmp_path: Path) -> None:

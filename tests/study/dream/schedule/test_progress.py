@@ -36,6 +36,11 @@ def test_pauses_grow_after_failures_and_end_with_a_run() -> None:
     assert after(failed, RAN).failures == 0
 
 
+def test_a_clock_that_is_set_back_does_not_hold_a_failed_one_off_for_years() -> None:
+    failed = after(ExperimentProgress(), FAILED, now=2e9)
+    assert wait(failed, now=1.7e9) is None and wait(failed, now=2e9) is Wait.PAUSE
+
+
 def test_a_device_in_use_is_no_failure() -> None:
     busy = after(ExperimentProgress(), Report(ending=TurnEnding.BUSY, reason="in use"))
     assert (busy.failures, wait(busy), wait(busy, now=1060.0)) == (0, Wait.BUSY, None)
