@@ -106,7 +106,17 @@ class EnvTarget:
         return {ENV_COPY: self._text()}
 
     def like(self) -> os.stat_result:
-        """Return the owner and mode of the env file, which may hold keys."""
+        """Return the owner and mode of the env file, which may hold keys.
+
+        Raises:
+            BadInput: It is gone.
+        """
+        if not self.path.is_file():
+            copy = Chain(self.deployment.folder).link / ENV_COPY
+            raise BadInput(
+                f"{self.path}: it is gone, and nothing was changed; put it back first: that of the "
+                f"version in force is `cp -p {copy} {self.path}`"
+            )
         return self.path.stat()
 
     def first_files(self, own: Path) -> dict[str, str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from objectives.errors import BadInput
 from study.deploy.change import first_version
 from study.deploy.config.deployed import Binding, Deployed
 from study.deploy.config.deployment import Deployment, EnvFile
@@ -61,3 +64,15 @@ def test_what_was_changed_by_hand_since_a_version_survives_its_return(tmp_path: 
     assert target.first_files(own) == {"env": "KEY=new\nSHARE=0.5\n"}
     target.take_off()
     assert file.read_text() == "KEY=new\nSHARE=0.5\n"
+
+
+def test_a_file_that_is_gone_is_put_back_from_the_version_in_force(tmp_path: Path) -> None:
+    file = tmp_path / "voice.env"
+    file.write_text("KEY=a\nSHARE=0.5\n")
+    deployment, target = deployed(file)
+    first_version(deployment, target)
+    file.unlink()
+    with pytest.raises(BadInput, match=f"cp -p {deployment.folder}/current/env {file}"):
+        target.like()
+    target.take_off()
+    assert file.read_text() == "KEY=a\nSHARE=0.5\n"
