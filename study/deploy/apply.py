@@ -22,7 +22,7 @@ from study.deploy.change import (
 )
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values, assigned
-from study.deploy.errors import RolledBack, why_of
+from study.deploy.errors import RolledBack, cause_of, why_of
 from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.health.server_versions import running_versions
 from study.deploy.health.soak import Observed, SoakGuard, baseline, soak
@@ -110,13 +110,13 @@ def apply(
             say("step: commit")
             put_in_force(deployment, target, new)
         except BaseException as error:
-            why = why_of(error)
+            why = why_of(cause := cause_of(error))
             say(f"failed: {why}")
             result = settled(deployment, why, say)
             if result.version.number != new.number:
                 raise RolledBack(
                     f"rolled back to version {result.version.number}: {why}; {result.summary}"
-                ) from error
+                ) from cause
             say(result.summary)
             return
         result = settled(deployment, "the soak passed", say, is_sure=True)

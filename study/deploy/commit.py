@@ -6,7 +6,7 @@ from objectives.errors import BadInput
 from study.deploy.change import Say, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import assigned
-from study.deploy.errors import RolledBack, why_of
+from study.deploy.errors import RolledBack, cause_of, why_of
 from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.recover import needs_root, recover, settled
 from study.deploy.state import dead_man_timer, pending
@@ -41,11 +41,12 @@ def commit(deployment: Deployment, say: Say = print_line) -> None:
             say("step: commit")
             put_in_force(deployment, target, new)
         except BaseException as error:
-            result = settled(deployment, why := why_of(error), say)
+            why = why_of(cause := cause_of(error))
+            result = settled(deployment, why, say)
             if result.version.number != new.number:
                 raise RolledBack(
                     f"rolled back to version {result.version.number}: {why}; {result.summary}"
-                ) from error
+                ) from cause
             say(result.summary)
             return
         say(f"committed: {settled(deployment, 'committed by hand', say, is_sure=True).summary}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from objectives import waiting
 from objectives.errors import StudyError
 
 
@@ -12,6 +13,18 @@ class StepFailed(StudyError):
     """
 
     exit_code = 3
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what ended a change: the signal where one asked for the end.
+
+    It may have ended a command of systemd's first, and must not end what puts things back.
+    """
+    try:
+        waiting.check()
+    except KeyboardInterrupt as stop:
+        return stop
+    return error
 
 
 def why_of(error: BaseException) -> str:

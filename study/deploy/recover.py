@@ -19,7 +19,7 @@ from study.deploy.admission import device_of
 from study.deploy.change import Say, print_line, restart
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
-from study.deploy.errors import ProductionDown
+from study.deploy.errors import ProductionDown, cause_of
 from study.deploy.health.gates import check_gates, failed_gates, try_gates
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.process_id import boot_id
@@ -44,7 +44,12 @@ class Settled:
 
 @contextmanager
 def signals_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C and SIGTERM for as long as the block lasts."""
+    """Ignore Ctrl-C and SIGTERM for as long as the block lasts.
+
+    Raises:
+        KeyboardInterrupt: At its end, where one had come before it.
+    """
+    had_come = isinstance(cause_of(SetupError()), KeyboardInterrupt)
     before = {
         n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
@@ -53,6 +58,8 @@ def signals_ignored() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if had_come:
+        raise KeyboardInterrupt
 
 
 @signals_ignored()

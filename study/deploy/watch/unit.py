@@ -34,7 +34,8 @@ def unit_text(deployment: Deployment) -> str:
         "After=multi-user.target\n\n"
         f"[Service]\nExecStart={' '.join(map(word, argv))}\n"
         f'WorkingDirectory={folder}\nEnvironment="PYTHONPATH={folder}"\n'
-        f"Restart=always\nRestartSec=60\nTimeoutStopSec={90 + deployment.restart_s:.0f}\n{owner}"
+        f"Restart=always\nRestartSec=60\n{owner}"
+        f"KillMode=mixed\nTimeoutStopSec={90 + deployment.restart_s:.0f}\n"
         "Nice=10\nCPUQuota=25%\nMemoryMax=1G\n\n[Install]\nWantedBy=multi-user.target\n"
     )
 
