@@ -54,8 +54,7 @@ def look(options: QuickOptions, tell: Callable[[str], None]) -> None:
     name, device = _device(options.device, tell)
     unread: list[str] = []
     llms = _read(llm_processes(), read_llm, unread)
-    # a size is given where nothing names one: then it is that of the one process that is left
-    speeches = _read(speech_processes(), lambda r: read_stt(r, options.size), unread)
+    speeches = _read(speech_processes(), lambda r: _speech(r, options.size), unread)
     services = {of_llm(x): x.running.pids for x in llms}
     services |= {of_speech(x): x.running.pids for x in speeches}
     occupants = device.occupants()
@@ -98,6 +97,16 @@ def _read(
         except BadInput as error:
             unread.append(str(error))
     return services
+
+
+def _speech(process: Running, size: str | None) -> SpeechUnit:
+    """Read a speech server by what it says itself, and only else by the size that was given."""
+    try:
+        return read_stt(process)
+    except BadInput:
+        if size is None:
+            raise
+        return read_stt(process, size)
 
 
 def _lack(llms: Sequence[Llm], speeches: Sequence[SpeechUnit]) -> str:

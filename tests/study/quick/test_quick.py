@@ -106,6 +106,16 @@ def test_it_tells_who_holds_the_memory_whether_the_cache_was_pressed_and_writes_
     assert again.returncode == 0 and " left\n" in again.stdout
 
 
+def test_a_size_that_is_given_is_not_told_of_a_server_that_names_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_below(folder, monkeypatch)
+    speech = ("whisper_server.py", "--model", "models/whisper/base", "--port", str(free_port()))
+    with serving(folder, *speech):
+        ran = run_script("quick.py", "--device", "cpu", "--size", "WHISPER_MODEL=tiny", cwd=folder)
+    assert ", base, " in ran.stdout and ", tiny, " not in ran.stdout
+
+
 def test_where_nothing_is_seen_it_says_so_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
