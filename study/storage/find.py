@@ -48,7 +48,7 @@ def storage_url(named: str | None) -> str:
     file = sqlite_file(url)
     if file is not None and not file.is_file():
         way_out = "name the study.db of a study that ran"
-        if named is None:
+        if file in (DEFAULT, DEFAULT.parent):  # also where a command names it
             own = of_your_own()
             way_out = f"name {own}" if own else "run python scripts/run_study.py first"
         raise BadInput(f"there is no study in {file}; {way_out}")

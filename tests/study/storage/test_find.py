@@ -96,3 +96,12 @@ def test_where_the_default_study_is_taken_the_newest_of_your_own_is_named(
         shutil.rmtree(tmp_path / "artifacts" / name)
     note(left_out())
     assert capsys.readouterr().err == ""
+
+
+def test_before_the_study_that_ships_has_run_a_command_that_names_it_says_how_to_run_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for named in (None, str(DEFAULT), str(DEFAULT.parent)):
+        with pytest.raises(BadInput, match=r"run python scripts/run_study\.py first"):
+            storage_url(named)
