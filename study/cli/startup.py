@@ -4,7 +4,8 @@ Every script imports it first. There is nothing to stop or keep until then, so t
 it at once; `study.cli.exit_codes.exiting` turns one into an orderly end. What a terminal or a pipe
 cannot spell (±, in ASCII) becomes a question mark. A reader that leaves (`| head -1`), or a
 terminal that is gone, ends nothing: what is said after that is heard by nobody, and the work and
-its exit code are the same. So does a signal that comes once all is done: Python would take away its
+its exit code are the same. So it is with one that was closed from the start (`2>&-`): no file of
+ours takes its number. So does a signal that comes once all is done: Python would take away its
 handlers before it ends.
 """
 
@@ -41,6 +42,18 @@ class Output(io.FileIO):
             return memoryview(data).nbytes
 
 
+def open_closed() -> None:
+    """Let closed standard streams go nowhere, so that no file takes the number of one."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def heard(stream: object, number: int) -> object:
     """Return a standard stream that outlives its reader; what a test put in its place stays."""
     if stream not in (sys.__stdout__, sys.__stderr__) or not isinstance(stream, io.TextIOWrapper):
@@ -69,4 +82,5 @@ for signal_number in SIGNALS:
     if signal.getsignal(signal_number) is not signal.SIG_IGN:
         signal.signal(signal_number, _leave)
 atexit.register(_ignore)
+open_closed()
 sys.stdout, sys.stderr = heard(sys.stdout, 1), heard(sys.stderr, 2)

@@ -1,4 +1,4 @@
-"""A signal that comes when all is done changes nothing of how a command ended."""
+"""A signal that comes when all is done, or a stream that was closed, changes no exit code."""
 
 from __future__ import annotations
 
@@ -19,8 +19,26 @@ print("done")
 """
 
 
+CLOSED = """
+import study.cli.startup
+from study.cli.exit_codes import exiting
+from objectives.errors import BadInput
+with exiting():
+    with open("/dev/zero") as file:
+        numbers_are_free = file.fileno() > 2
+    print("heard by nobody")
+    raise BadInput("bad") if numbers_are_free else SystemExit(9)
+"""
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_after_the_end_is_not_heard(name: str) -> None:
     line = [sys.executable, "-c", LATE.format(name=name)]
     ended = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_closed_from_the_start_changes_no_exit_code(closed: str) -> None:
+    line = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, CLOSED]
+    assert subprocess.run(line, cwd=ROOT, capture_output=True, check=False).returncode == 2
