@@ -95,11 +95,12 @@ class Terminal:
 
     def phase(self, phase: Phase) -> None:
         """Say what is happening now; only on a terminal."""
-        self.log.info("  %s", phase_in_words(phase))
         is_shown = self._scene is not None and not self._says_more
         is_line = phase.step in (Step.TENANTS, Step.BESIDE_OTHERS)  # else a picture has it
         if is_line or (phase.step in (Step.RETRYING, Step.WAITING) and not is_shown):
             self.line(phase_in_words(phase))
+        else:
+            self.log.info("  %s", phase_in_words(phase))
         if self._scene is not None:
             self._scene.phase(phase)
         if self._live is not None:

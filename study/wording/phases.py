@@ -10,7 +10,7 @@ from objectives.figures import service_name
 from objectives.servers.phase_times import TimedPhase
 from objectives.servers.retries import PATIENCE_S
 from study.text import cut
-from study.wording.failures import failure_in_words
+from study.wording.failures import failure_in_words, victim_in_words
 
 STEPS: Mapping[Step, str] = {
     Step.TENANTS: "taking the memory of the tenants",
@@ -39,7 +39,8 @@ def phase_in_words(phase: Phase) -> str:
             return _start_in_words(str(phase.service))
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
-            why = f"once more, since {failure_in_words(d.failure_class)}"
+            who = f" ({victim_in_words(d.blamed)})" if d.blamed else ""
+            why = f"once more, since {failure_in_words(d.failure_class)}{who}"
             return f"{why}: {cut(d.evidence, 160)}" if d.evidence else why
         case Step.WAITING if phase.busy is not None:
             return f"waiting, {PATIENCE_S:g} s at most, since {busy_in_words(phase.busy)}"

@@ -6,6 +6,7 @@ It shows the run, and never fails one.
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -267,6 +268,21 @@ def test_a_pipe_is_told_of_a_launch_that_is_made_again(
     with terminal.running(scene(spec, Clock()).outlook):
         terminal.phase(Phase(Step.RETRYING, diagnosis=why))
     assert "once more, since disturbed: process 7 (game) came" in capsys.readouterr().out
+
+
+def test_a_launch_that_is_made_again_names_its_server_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    terminal = Terminal(quiet=True)
+    why = Diagnosis("engine_death", "llm", FailurePhase.LOAD, None, "EngineDeadError")
+    terminal.log.addHandler(caplog.handler)
+    try:
+        with caplog.at_level(logging.INFO, terminal.log.name):
+            terminal.phase(Phase(Step.RETRYING, diagnosis=why))
+    finally:
+        terminal.log.removeHandler(caplog.handler)
+    said = "once more, since ended by itself (LLM server): EngineDeadError"
+    assert {r.getMessage() for r in caplog.records} == {said}
 
 
 def test_memory_is_not_read_more_often_than_once_a_second(spec: Spec) -> None:
