@@ -39,7 +39,7 @@ def exiting() -> Iterator[None]:
         _say(f"error: {text}")
         raise SystemExit(error.exit_code) from None
     except _failures_of_storage() as error:  # a full disk, a storage that went away
-        text, *_ = str(error.__cause__ or error).splitlines()
+        text, *_ = str(_first_of_storage(error)).splitlines()
         way_out = "run it as a user who may, such as with sudo"
         if not isinstance(error, PermissionError):
             way_out = "state is kept: run again to go on"
@@ -55,6 +55,17 @@ def exiting() -> Iterator[None]:
 
 def _say(text: str) -> None:
     print(at_width(text, sys.stderr), file=sys.stderr)
+
+
+def _first_of_storage(error: BaseException) -> BaseException:
+    """Return what failed first: after a full disk SQLite may miss its savepoint too."""
+    first = step = error.__cause__ or error
+    sql = sys.modules.get("sqlalchemy.exc")
+    while sql and (before := step.__cause__ or step.__context__) is not None:
+        step = before
+        if isinstance(step, sql.DBAPIError):
+            first = step
+    return first
 
 
 def _failures_of_storage() -> tuple[type[Exception], ...]:

@@ -12,6 +12,7 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -25,8 +26,10 @@ import pytest
 from made.configurations import launched
 from made.factories import BEST, make, write_spec
 from made.live_factories import live
+from optuna.exceptions import StorageInternalError
 from processes.commands import ROOT, command, run_script, run_study
 from processes.forks import Forked, script
+from sqlalchemy.exc import OperationalError
 
 from objectives.diagnosis.busy import Busy
 from objectives.errors import BadInput
@@ -147,6 +150,25 @@ def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[
         "a [31m b\nc \n ]0;title \n",
         "error: p [31m error: fake.yaml is no promotion\n",
     )
+
+
+def test_a_full_disk_is_told_as_such_where_sqlite_misses_its_savepoint_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def failing(what: str) -> OperationalError:
+        return OperationalError("SQL", {}, sqlite3.OperationalError(what))
+
+    with pytest.raises(SystemExit) as ended, exiting():
+        try:
+            try:
+                raise failing("database or disk is full")
+            finally:
+                raise failing("no such savepoint: sa_savepoint_9")
+        except OperationalError as error:
+            raise StorageInternalError("An exception is raised during the commit.") from error
+    assert ended.value.code == 3
+    said = "(sqlite3.OperationalError) database or disk is full; state is kept: run again to go on"
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
 def test_a_busy_machine_is_told_once_and_again_beside_what_was_measured_on_it(
