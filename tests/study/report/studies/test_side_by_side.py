@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from made.studies import Shared
-from processes.commands import run_script
+from processes.commands import ROOT, run_script
 from rigs.browsers import headless_chromium, overflow_px
 
+from study.report.html import html
 from study.report.studies.side_by_side import side_by_side
 from study.report.summary import Summary, summary
 from study.storage.find import study_in
@@ -72,6 +73,22 @@ def test_no_page_is_wider_than_its_screen(
 ) -> None:
     browser.get(pages[count].as_uri())
     assert overflow_px(browser, width) == 0
+
+
+def test_no_name_runs_into_the_next_column_and_four_studies_fit_a_screen(
+    browser: Any, tmp_path: Path
+) -> None:
+    one = of(ROOT / "objectives/recordings/of_notes/h200_samplers.db")
+    for name, text in (("1.html", html(one)), ("4.html", side_by_side([one] * 4))):
+        (tmp_path / name).write_text(text)
+    browser.get((tmp_path / "1.html").as_uri())
+    cells = "[...document.querySelectorAll('.compared th, .compared td')]"
+    wider = f"return {cells}.filter(c => c.scrollWidth > c.clientWidth).length"
+    assert len(one.differences) and browser.execute_script(wider) == 0
+    browser.get((tmp_path / "4.html").as_uri())
+    tables = "[...document.querySelectorAll('.wide')]"
+    cut = f"return {tables}.filter(c => c.scrollWidth > c.clientWidth).length"
+    assert browser.execute_script(cut) == 0
 
 
 def test_in_the_dark_the_page_is_dark_and_a_picture_keeps_its_paper(
