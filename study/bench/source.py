@@ -17,6 +17,7 @@ from objectives.devices.device_set import label
 from objectives.devices.telemetry import Occupancy
 from objectives.errors import BadInput, SetupError
 from objectives.evaluation import Job, Measure, OnPhase, Outcome, Phase, Step
+from objectives.plain_data.by_type import ODD_DATA
 from objectives.recording import Recording, read
 from objectives.recording.kept_replies import leave
 from objectives.search_space.space import Space
@@ -202,9 +203,15 @@ def measuring(
 
         def replay(job: Job) -> Outcome:
             on_phase(Phase(Step.REPLAYING))
-            if (rows := recording.replies_of(recording.drawn(job))) is not None:
-                leave(rows, job.folder)  # as its launch did
-            return recording.measure(job)
+            try:
+                if (rows := recording.replies_of(recording.drawn(job))) is not None:
+                    leave(rows, job.folder)  # as its launch did
+                return recording.measure(job)
+            except ODD_DATA as error:  # each figure can be read, and they do not go together
+                raise BadInput(
+                    f"{recording.path}: the launches of {job.allocation} cannot be replayed "
+                    f"({error}); correct their figures, or name another recording"
+                ) from error
 
         yield replay, None
         return

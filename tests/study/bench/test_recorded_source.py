@@ -16,7 +16,7 @@ import optuna
 import pytest
 from made.factories import SHARES, SIZES, cell, make, write_spec
 from made.studies import Shared, copied
-from processes.commands import SCRIPT, run_script, run_study
+from processes.commands import ROOT, SCRIPT, run_script, run_study
 from processes.forks import Forked
 
 import objectives
@@ -248,3 +248,18 @@ def test_a_failure_is_replayed_as_often_as_it_was_recorded(tmp_path: Path) -> No
     assert trials(tmp_path).count("vllm_memory_util=0.6 whisper_model_size=base") == 3
     text = (tmp_path / "out/made/runner.log").read_text()
     assert text.count("  replaying\n") == len(trials(tmp_path)), "a replay says so"
+
+
+def test_figures_that_do_not_go_together_are_refused_in_one_line(tmp_path: Path) -> None:
+    file = Path(objectives.__file__).parent / "recordings/h200.jsonl"
+    head, *launches = map(json.loads, file.read_text().splitlines())
+    for launch in launches:
+        if launch["measurement"]:
+            launch["measurement"]["ramp"]["doubling_s"] = 0  # a number, and no ramp has it
+    own = tmp_path / "own.jsonl"
+    own.write_text("".join(json.dumps(line) + "\n" for line in (head, *launches)))
+    spec = (ROOT / "study/specs/h200_recorded.yaml").read_text().replace("h200.jsonl", str(own), 1)
+    (tmp_path / "own.yaml").write_text(spec)
+    ran = run_study(tmp_path / "own.yaml", "--out", tmp_path / "out", "--quiet")
+    assert ran.returncode == 2 and "cannot be replayed" in ran.stderr and str(own) in ran.stderr
+    assert "Traceback" not in ran.stderr
