@@ -4,10 +4,10 @@
     python scripts/study_cost.py artifacts/cpu_allocation         every study in a folder's study.db
     python scripts/study_cost.py objectives/recordings/cpu.jsonl  a recording
 
-Several may be named. With a study of `run_study.py --restart-per-trial` among them, the ratio
-restart per trial : servers kept : shortest possible is measured; without one it is estimated from
-the study's own starts, and says so. The shortest possible starts each distinct LLM command once and
-adds the windows and ramps.
+Several may be named. With a study of `run_study.py --restart-per-trial` and of the same sampler
+among them, the ratio restart per trial : servers kept : shortest possible is measured; without any
+it is estimated from the study's own starts, and says so. The shortest possible starts each
+distinct LLM command once and adds the windows and ramps.
 
 It reads what is stored; nothing is measured.
 Exit: 0 shown, 2 where there is no such study or recording.

@@ -112,7 +112,8 @@ def of_study(study: optuna.Study) -> Cost:
         restarts=identity.get(LIFETIME) is not None,
         runs_s=sum(run.wall_s for run in runs) if runs and is_whole else None,
         measured_elsewhere=context.measured_elsewhere,
-        identity={k: v for k, v in identity.items() if k != LIFETIME},
+        identity={k: v for k, v in identity.items() if k != LIFETIME}
+        | {"sampler": study.user_attrs.get("sampler")},  # another one launches something else
         workload=context.workload,
         apis=apis,
         llm=llm_of_turns(context.services),

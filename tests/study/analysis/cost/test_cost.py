@@ -20,7 +20,7 @@ from made.factories import (
     open_made,
     timed,
 )
-from processes.commands import run_script, run_study
+from processes.commands import ROOT, run_script, run_study
 
 from objectives.allocation import Allocation
 from objectives.diagnosis.diagnosis import Diagnosis
@@ -239,6 +239,14 @@ def test_restarting_for_every_trial_launches_all_afresh_in_the_order_asked(
     assert len(one.starters(START)) < len(other.starters(START)) == 10
     assert (one.restarts, other.restarts) == (False, True)
     assert ratio_lines([one, other])[0].endswith("measured)")
+
+
+def test_a_study_of_another_sampler_has_no_ratio() -> None:
+    of_notes = ROOT / "objectives/recordings/of_notes/h200_samplers.db"
+    lines = "\n".join(ratio_lines(launches.read_costs(str(of_notes))))
+    restarted = "h200_samplers-tournament-0-restart"
+    assert f"({restarted} beside h200_samplers-tournament-0, measured" in lines
+    assert f"h200_samplers-tpe-0 and {restarted}: no ratio, they differ in sampler" in lines
 
 
 def test_what_the_runs_took_counts_all_of_them_also_an_interrupted_one(
