@@ -91,6 +91,8 @@ def presets(decisions: Mapping[Preset, Decision]) -> list[tuple[str, ...]]:
 def presets_verdict(summary: Summary, decisions: Mapping[Preset, Decision]) -> str:
     """Say whether the presets agree, and if not what is sensible whatever the weights."""
     context, launched = summary.context, summary.configurations
+    if not any(decision.winner or decision.baseline for decision in decisions.values()):
+        return "None of them has anything to choose from."
     if not is_contested(decisions):
         rejected = ", which fresh launches rejected" if summary.is_rejected else ""
         return f"All of them choose the same{rejected}."

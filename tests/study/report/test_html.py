@@ -126,6 +126,7 @@ def test_where_nothing_works_the_report_says_so(tmp_path: Path) -> None:
     text = page(tmp_path, lambda *_: oom(900.0))
     assert "No answer: nothing that was launched works." in text
     assert text.count("900 MiB short: the device has not the share") >= 1
+    assert "None of them has anything to choose from." in text and "choose the same" not in text
 
 
 def test_where_the_baseline_stays_it_is_compared_with_what_came_closest(tmp_path: Path) -> None:
