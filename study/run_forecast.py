@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-import optuna
-
 from objectives.allocation import Allocation
 from objectives.servers.supervision.guard import guard
 from objectives.traffic.clips import SHIPPED
@@ -19,11 +17,11 @@ from study.confirmation.pairs.time_needed import until_looks_s
 from study.fit.fit import readable
 from study.run_plan import Run
 from study.search.dry_run import Forecast, forecast
-from study.search.opening.open_study import succession
+from study.search.opening.open_study import known_trials
 from study.service_pause.containers import ContainerState
 from study.service_pause.options import outage
+from study.spec.setting import conditions_of
 from study.storage.trial import State, Trial, measured_in
-from study.storage.trials import counted
 from study.storage.url import open_storage, sqlite_file
 
 
@@ -53,13 +51,16 @@ def foreseen(run: Run, source: Source, lent: Sequence[str], pids: Collection[int
         source: What figures would come from.
         lent: The units whose memory the study would have.
         pids: The processes of containers whose memory it would have.
+
+    Raises:
+        BadInput: The study was measured under other conditions, as a run would say.
     """
     trials: list[Trial] = []
     file = sqlite_file(run.storage_url)
-    if not run.options.is_elsewhere and (file is None or file.exists()):
+    goes_on = not (run.options.is_elsewhere or run.options.fresh)
+    if goes_on and (file is None or file.exists()):
         storage = open_storage(run.storage_url)
-        if names := succession(storage, run.study_name):
-            trials = counted(optuna.load_study(study_name=names[-1], storage=storage))
+        trials = known_trials(storage, run.study_name, conditions_of(run.spec))
     measurements, recorded = measured_in(trials), None
     if source.recording is not None:
         recorded = [str(a) for a in held_in(source.recording, run.spec.search_space)]

@@ -46,6 +46,7 @@ from study.search.expected_time import expected_trial_s, guess_s
 from study.spec.load import load
 from study.spec.model import Spec
 from study.spec.setting import setting_of
+from study.storage.attributes import IDENTITY
 from study.storage.comparability import differing_names
 from study.storage.trial import NOT_SHOWN
 
@@ -199,6 +200,19 @@ def test_a_dry_run_of_a_finished_study_knows_it_and_leaves_it_as_it_is(
         and ran.stdout.count("[measured: works]") == 8
     )
     assert files(place[1]) == before
+
+
+def test_a_dry_run_of_other_conditions_says_what_the_run_says(place: tuple[Path, Path]) -> None:
+    spec, out = place
+    old = study(out)
+    workload = {**old.user_attrs[IDENTITY]["workload"], "window_s": 33}
+    old.set_user_attr(IDENTITY, {**old.user_attrs[IDENTITY], "workload": workload})
+    ran = run_study(spec, "--out", out, "--dry-run")
+    assert ran.returncode == 2
+    assert "was measured under other conditions: workload; run with --fresh" in ran.stderr
+    assert ran.stderr in run_study(spec, "--out", out, "--n-trials", 1).stderr
+    ran = run_study(spec, "--out", out, "--dry-run", "--fresh")
+    assert ran.returncode == 0 and "[measured" not in ran.stdout
 
 
 def test_the_plan_of_a_live_study_counts_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:

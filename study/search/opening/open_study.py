@@ -20,6 +20,7 @@ from study.search.opening.carry_over import judged_again
 from study.search.others import elsewhere
 from study.storage.attributes import GROWN_FROM, IDENTITY, attribute, origin_of
 from study.storage.comparability import differing_names
+from study.storage.trial import Trial
 from study.storage.trials import counted
 
 
@@ -86,11 +87,7 @@ def open_study(
             )
             old = None
         elif differing:
-            raise BadInput(
-                f"study {old.study_name} was measured under other conditions: "
-                f"{', '.join(differing)}; "
-                "run with --fresh to open a new study beside it (nothing is deleted)"
-            )
+            raise _not_comparable(old, differing)
         if old is not None and not differing and old.user_attrs.get("basis") == basis:
             return old
     new = unfinished or _created(storage, name, seen)
@@ -120,6 +117,30 @@ def open_study(
         new.set_user_attr(key, value)
     new.set_user_attr(IDENTITY, dict(identity))  # last: with it the study is made
     return new
+
+
+def known_trials(storage: BaseStorage, name: str, conditions: Mapping[str, Any]) -> list[Trial]:
+    """Return what the newest of `name`, `name-2`, ... tells a run whose spec has these conditions.
+
+    Raises:
+        BadInput: It was measured under others; it names what differs.
+    """
+    if not (names := succession(storage, name)):
+        return []
+    study = optuna.load_study(study_name=names[-1], storage=storage)
+    if _is_untouched(study):
+        return []
+    differing = differing_names(attribute(study, IDENTITY, dict), conditions)
+    if differing and differing != ["limits"]:
+        raise _not_comparable(study, differing)
+    return counted(study)
+
+
+def _not_comparable(study: optuna.Study, differing: Sequence[str]) -> BadInput:
+    return BadInput(
+        f"study {study.study_name} was measured under other conditions: {', '.join(differing)}; "
+        "run with --fresh to open a new study beside it (nothing is deleted)"
+    )
 
 
 def _is_untouched(study: optuna.Study) -> bool:
