@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from objectives.diagnosis.busy import Busy
+from objectives.diagnosis.victim import VictimKind
 from objectives.evaluation import Phase, Step
 from objectives.figures import service_name
 from objectives.servers.phase_times import TimedPhase
@@ -39,7 +40,8 @@ def phase_in_words(phase: Phase) -> str:
             return _start_in_words(str(phase.service))
         case Step.RETRYING if phase.diagnosis is not None:
             d = phase.diagnosis
-            who = f" ({victim_in_words(d.blamed)})" if d.blamed else ""
+            is_server = d.blamed is not None and d.blamed.kind is VictimKind.SERVICE
+            who = f" ({victim_in_words(d.blamed)})" if is_server else ""
             why = f"once more, since {failure_in_words(d.failure_class)}{who}"
             return f"{why}: {cut(d.evidence, 160)}" if d.evidence else why
         case Step.WAITING if phase.busy is not None:

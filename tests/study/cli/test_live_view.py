@@ -264,7 +264,9 @@ def test_a_pipe_is_told_of_a_launch_that_is_made_again(
     spec: Spec, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal = Terminal()
-    why = Diagnosis("foreign_tenant", None, FailurePhase.LOAD, 9.0, "process 7 (game) came")
+    why = Diagnosis(
+        "foreign_tenant", "tenant:game", FailurePhase.LOAD, 9.0, "process 7 (game) came"
+    )
     with terminal.running(scene(spec, Clock()).outlook):
         terminal.phase(Phase(Step.RETRYING, diagnosis=why))
     assert "once more, since disturbed: process 7 (game) came" in capsys.readouterr().out
