@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from objectives.devices.device import Device
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput
 from objectives.figures import flat_name
 from study.bench.device_lock import sole_use_of_all
 from study.deploy.admission import Admitted, check_newer, device_of
@@ -22,7 +22,7 @@ from study.deploy.change import (
 )
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Values, assigned
-from study.deploy.errors import RolledBack, cause_of, why_of
+from study.deploy.errors import RolledBack, cause_of, nothing_changed, why_of
 from study.deploy.health.gates import check_gates, try_gates
 from study.deploy.health.server_versions import running_versions
 from study.deploy.health.soak import Observed, SoakGuard, baseline, soak
@@ -94,10 +94,7 @@ def apply(
             )
             begin_change(deployment, target, "apply", current, new)
         except OSError as error:
-            raise SetupError(
-                f"{error.strerror}: {error.filename}; nothing was changed: free some space "
-                "or make it writable first"
-            ) from error
+            raise nothing_changed(error) from error
         try:
             last = _try(deployment, target, device, admitted, new, files, before, say)
             if hold:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from objectives import waiting
-from objectives.errors import StudyError
+from objectives.errors import SetupError, StudyError
 
 
 class StepFailed(StudyError):
@@ -15,16 +15,21 @@ class StepFailed(StudyError):
     exit_code = 3
 
 
+def taken_stop() -> KeyboardInterrupt | None:
+    """Take the signal that asked for the end, so that it ends nothing later; None: none came."""
+    try:
+        waiting.check()
+    except KeyboardInterrupt as stop:
+        return stop
+    return None
+
+
 def cause_of(error: BaseException) -> BaseException:
     """Return what ended a change: the signal where one asked for the end.
 
     It may have ended a command of systemd's first, and must not end what puts things back.
     """
-    try:
-        waiting.check()
-    except KeyboardInterrupt as stop:
-        return stop
-    return error
+    return taken_stop() or error
 
 
 def why_of(error: BaseException) -> str:
@@ -32,6 +37,14 @@ def why_of(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "it was stopped by Ctrl-C, SIGTERM or SIGHUP"
     return str(error) if isinstance(error, StudyError | OSError) else type(error).__name__
+
+
+def nothing_changed(error: OSError) -> SetupError:
+    """Return what is said where a change could not be noted down, and so was not begun."""
+    return SetupError(
+        f"{error.strerror}: {error.filename}; nothing was changed: free some space "
+        "or make it writable first"
+    )
 
 
 class RolledBack(StudyError):

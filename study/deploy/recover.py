@@ -19,7 +19,7 @@ from study.deploy.admission import device_of
 from study.deploy.change import Say, print_line, restart
 from study.deploy.config.deployment import Deployment
 from study.deploy.config.values import Assignment, assigned
-from study.deploy.errors import ProductionDown, cause_of
+from study.deploy.errors import ProductionDown, taken_stop
 from study.deploy.health.gates import check_gates, failed_gates, try_gates
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.process_id import boot_id
@@ -49,7 +49,7 @@ def signals_ignored() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: At its end, where one had come before it.
     """
-    had_come = isinstance(cause_of(SetupError()), KeyboardInterrupt)
+    stop = taken_stop()
     before = {
         n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
@@ -58,8 +58,8 @@ def signals_ignored() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if had_come:
-        raise KeyboardInterrupt
+    if stop is not None:
+        raise stop
 
 
 @signals_ignored()

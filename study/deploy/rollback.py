@@ -6,10 +6,10 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput
 from study.deploy.change import Say, begin_change, print_line, put_in_force
 from study.deploy.config.deployment import Deployment
-from study.deploy.errors import RolledBack
+from study.deploy.errors import RolledBack, nothing_changed
 from study.deploy.recover import needs_root, settled
 from study.deploy.state import dead_man_timer, pending
 from study.deploy.state.version import Version
@@ -114,8 +114,5 @@ def _restore(deployment: Deployment, target: Target, current: Version, before: V
         new = Chain(deployment.folder).draft(new, files, target.like())
         begin_change(deployment, target, "rollback", current, new)
     except OSError as error:
-        raise SetupError(
-            f"{error.strerror}: {error.filename}; nothing was changed: free some space "
-            "or make it writable first"
-        ) from error
+        raise nothing_changed(error) from error
     return new

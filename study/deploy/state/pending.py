@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from objectives import waiting
-from objectives.errors import BadInput, SetupError
+from objectives.errors import BadInput
 from objectives.plain_data.atomic import write_atomic
 from objectives.plain_data.by_type import ODD_DATA, from_plain, mapping_of
+from study.deploy.errors import nothing_changed
 from study.deploy.state.dead_man_timer import DeadMan
 from study.deploy.state.process_id import ProcessId
 from study.deploy.state.version import author
@@ -137,10 +138,7 @@ def locked(
     try:
         handle = _opened(folder / "lock")
     except OSError as error:
-        raise SetupError(
-            f"{error.filename}: {error.strerror}; nothing was changed: free some space "
-            "or make it writable first"
-        ) from error
+        raise nothing_changed(error) from error
     try:
         if take_over is not None and take_over.is_alive:
             take_over.process.send(signal.SIGKILL)

@@ -211,8 +211,7 @@ class EnvTarget:
         now = self._text()
         if not now or self._others(now) == self._others(copy):
             return copy
-        lines = copy.split("\n")
-        values = {n: v.rstrip("\r") for n, _, v in (line.partition("=") for line in lines)}
-        ours = {n.strip(): v for n, v in values.items() if n.strip() in self._ours}
+        lines = [line for line in copy.split("\n") if name_of(line) in self._ours]
+        ours = {name_of(line): line.partition("=")[2].rstrip("\r") for line in lines}
         kept = [s for s in now.split("\n") if name_of(s) not in self._ours - ours.keys()]
         return env_text("\n".join(kept), ours)
